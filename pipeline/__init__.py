@@ -1,0 +1,1 @@
+"""Semantic memory for chat agents on AWS."""

@@ -1,0 +1,183 @@
+"""Wires collaborators from the environment: the only place that does. Each is made once a process, when first used."""
+
+import json
+import os
+import time
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from psycopg.conninfo import make_conninfo
+
+from pipeline.embedding.vectors import Embedder, Space
+from pipeline.errors import SecretUnavailableError, SettingsError
+from pipeline.ingest.announce import Announcer
+from pipeline.ingest.chunking import Chunker
+from pipeline.ingest.queue import NoticeQueue
+from pipeline.ingest.reconcile import Reconciler
+from pipeline.ingest.splitting import split_markdown
+from pipeline.search.recall import Recall
+from pipeline.settings import Settings
+from pipeline.source.documents import EntryHasher
+from pipeline.source.layouts import Layouts
+from pipeline.source.table import SourceTable
+from pipeline.stores.pgvector.connection import Connector
+from pipeline.stores.pgvector.store import PgVectorStore
+from pipeline.stores.protocol import Store
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
+
+AWS_CONFIG = Config(connect_timeout=2, read_timeout=8, retries={"mode": "standard", "max_attempts": 3})
+MIN_MESSAGE_KEY_CHARACTERS = 16
+
+
+@cache
+def settings() -> Settings:
+    """Return the settings of this process."""
+    return Settings.from_environment(os.environ)
+
+
+@cache
+def notice_queue() -> NoticeQueue:
+    """Return the queue that notices go to."""
+    client: SQSClient = boto3.client("sqs", config=AWS_CONFIG)
+    return NoticeQueue(client, settings().require("queue_url"), settings().dead_letter_queue_url)
+
+
+@cache
+def addresses() -> Layouts:
+    """Return layouts that tell what a key addresses; they need no secret, and their entries' names match nobody's."""
+    return Layouts(settings().attribute_names, EntryHasher(b""))
+
+
+@cache
+def layouts() -> Layouts:
+    """Return layouts that parse items."""
+    key = read_secret(settings().require("message_key_secret_arn"))
+    if len(key) < MIN_MESSAGE_KEY_CHARACTERS:
+        raise SecretUnavailableError(
+            f"the message key must have at least {MIN_MESSAGE_KEY_CHARACTERS} characters"
+        )
+    return Layouts(settings().attribute_names, EntryHasher(key.encode()[:64]))
+
+
+@cache
+def announcer() -> Announcer:
+    """Return what turns changes into notices."""
+    return Announcer(layouts(), settings().on_clear, settings().on_expiry)
+
+
+@cache
+def embedder() -> Embedder:
+    """Return the configured embedder."""
+    chosen = settings().embedding
+    if chosen.provider == "offline":
+        from pipeline.embedding.offline import OfflineEmbedder  # noqa: PLC0415  # an extra
+
+        return _of_space(OfflineEmbedder(), Space(chosen.model, chosen.dimensions))
+    from pipeline.embedding.openai import OpenAIEmbedder  # noqa: PLC0415  # not needed offline
+
+    key = read_secret(settings().require("openai_secret_arn"))
+    return OpenAIEmbedder(chosen, _field(key, "api_key"), time.sleep)
+
+
+def embedding_usage() -> tuple[int, int]:
+    """Return requests and tokens asked of the embedder so far in this process."""
+    if not embedder.cache_info().currsize:
+        return 0, 0
+    return embedder().usage.requests, embedder().usage.tokens
+
+
+@cache
+def store() -> Store:
+    """Return the configured store."""
+    chosen = settings().embedding
+    return PgVectorStore(Connector(conninfo), Space(chosen.model, chosen.dimensions))
+
+
+@cache
+def reconciler() -> Reconciler:
+    """Return what makes the index match items."""
+    client: DynamoDBClient = boto3.client("dynamodb", config=AWS_CONFIG)
+    made = embedder()
+    chunker = Chunker(settings().excluded_roles, settings().max_chunk_tokens, split_markdown, made.space)
+    return Reconciler(layouts(), SourceTable(client), chunker, made, store())
+
+
+@cache
+def recall() -> Recall:
+    """Return what answers questions."""
+    return Recall(embedder(), store())
+
+
+def conninfo() -> str:
+    """Return the connection string: DATABASE_URL, or what the secret holds.
+
+    The secret is a connection string, or JSON with ``url`` or ``dsn``, or JSON as RDS writes it.
+    """
+    if settings().database_url:
+        return settings().require("database_url")
+    secret = read_secret(settings().require("database_secret_arn"))
+    fields = _json_object(secret)
+    if fields is None:
+        return secret
+    for name in ("url", "dsn"):
+        if isinstance(fields.get(name), str):
+            return str(fields[name])
+    return _rds_conninfo(fields)
+
+
+def _rds_conninfo(fields: dict[str, Any]) -> str:
+    names = {"host": "host", "port": "port", "username": "user", "password": "password", "dbname": "dbname"}
+    if not {"host", "username", "password"} <= fields.keys():
+        raise SecretUnavailableError(
+            "the database secret must be a URL, or JSON with url, or with host, username, password"
+        )
+    return make_conninfo(
+        **{ours: str(fields[theirs]) for theirs, ours in names.items() if fields.get(theirs)}
+    )
+
+
+def read_secret(arn: str) -> str:
+    """Return a secret's text, read anew.
+
+    Raises:
+        SecretUnavailableError: Secrets Manager did not give it.
+    """
+    from aws_lambda_powertools.utilities.parameters import SecretsProvider  # noqa: PLC0415  # cold paths only
+    from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError  # noqa: PLC0415  # the same
+
+    try:
+        provider = SecretsProvider(boto3_client=boto3.client("secretsmanager", config=AWS_CONFIG))
+        value: Any = provider.get(arn, force_fetch=True)
+    except GetParameterError:
+        raise SecretUnavailableError(
+            "a secret could not be read: check its ARN and the function's role"
+        ) from None
+    if not isinstance(value, str):
+        raise SecretUnavailableError("a secret must be text")
+    return value
+
+
+def _field(secret: str, name: str) -> str:
+    fields = _json_object(secret)
+    return secret.strip() if fields is None else str(fields.get(name, ""))
+
+
+def _json_object(text: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _of_space(made: Embedder, space: Space) -> Embedder:
+    if made.space != space:
+        raise SettingsError(
+            f"the offline embedder makes {made.space.model} in {made.space.dimensions} dimensions only"
+        )
+    return made

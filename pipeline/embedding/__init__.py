@@ -1,0 +1,1 @@
+"""Text in, vectors out: one provider a file."""

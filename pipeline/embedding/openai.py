@@ -1,0 +1,165 @@
+"""OpenAI's embeddings, or any API that speaks the same call."""
+
+import base64
+import binascii
+import sys
+from array import array
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from pipeline.embedding.batching import batches
+from pipeline.embedding.vectors import Space, Usage, Vector, check_vectors, float32
+from pipeline.errors import EmbeddingRejectedError, EmbeddingUnavailableError
+from pipeline.settings import EmbeddingSettings
+
+if TYPE_CHECKING:
+    from openai import OpenAI
+
+MAX_PAUSE_SECONDS = 8.0
+"""Longest pause inside one invocation. A provider that asks for more gets the notice put off instead."""
+
+_BAD_INPUT = frozenset({400, 413, 422})
+_FINAL_FOR_NOW = frozenset({401, 403, 404})
+
+
+class _FailedCallError(EmbeddingUnavailableError):
+    """A failed call: ``again`` says whether another one in a moment may do."""
+
+    def __init__(self, message: str, *, again: bool, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message, retry_after_seconds=retry_after_seconds)
+        self.again = again
+
+
+class OpenAIEmbedder:
+    """Embeds through the ``openai`` package.
+
+    Args:
+        settings: model, dimensions, address, limits.
+        key: the API key.
+        sleep: how to wait between tries, in seconds.
+    """
+
+    def __init__(self, settings: EmbeddingSettings, key: str, sleep: Callable[[float], None]) -> None:
+        self._settings = settings
+        self._key = key
+        self._sleep = sleep
+        self._client: OpenAI | None = None
+        self.space = Space(settings.model, settings.dimensions)
+        self.usage = Usage()
+
+    def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
+        """Embed ``texts`` in as few requests as the API's limits allow."""
+        vectors: list[Vector] = []
+        for batch in batches(texts):
+            vectors += self._retrying()(self._request, batch)
+        return vectors
+
+    def _retrying(self) -> Retrying:
+        return Retrying(
+            retry=retry_if_exception(lambda error: isinstance(error, _FailedCallError) and error.again),
+            stop=stop_after_attempt(self._settings.max_attempts),
+            wait=_pause,
+            sleep=self._sleep,
+            reraise=True,
+        )
+
+    def _request(self, texts: Sequence[str]) -> Sequence[Vector]:
+        import openai  # noqa: PLC0415  # a second of imports, needed only when something is embedded
+
+        self.usage.requests += 1
+        try:
+            answer = self._connected(openai).embeddings.with_raw_response.create(
+                model=self.space.model,
+                input=list(texts),
+                dimensions=self.space.dimensions,
+                encoding_format="base64",
+            )
+            payload = answer.http_response.json()
+        except openai.APIStatusError as error:
+            raise _refusal(error.status_code, error.code, error.response.headers) from None
+        except (openai.OpenAIError, ValueError) as error:
+            raise _FailedCallError(
+                f"the embedding API gave no answer: {type(error).__name__}", again=True
+            ) from None
+        self.usage.tokens += _tokens(payload)
+        vectors = _in_order(payload)
+        check_vectors(vectors, len(texts), self.space)
+        return vectors
+
+    def _connected(self, openai: Any) -> "OpenAI":  # noqa: ANN401  # the lazily imported module
+        if self._client is None:
+            self._client = openai.OpenAI(
+                api_key=self._key,
+                base_url=self._settings.base_url,
+                timeout=self._settings.timeout_seconds,
+                max_retries=0,  # tenacity does it, so that every call is counted
+            )
+        return self._client
+
+
+def _pause(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    wished = error.retry_after_seconds if isinstance(error, _FailedCallError) else None
+    return (
+        wished
+        if wished is not None
+        else wait_random_exponential(multiplier=0.5, max=MAX_PAUSE_SECONDS)(state)
+    )
+
+
+def _refusal(status: int, code: str | None, headers: Any) -> Exception:  # noqa: ANN401  # httpx headers
+    wished = _retry_after(headers)
+    if code == "insufficient_quota":
+        return _FailedCallError("the embedding API's quota is spent: add credit to the account", again=False)
+    if status in _FINAL_FOR_NOW:
+        return _FailedCallError(
+            f"the embedding API refused key or model ({status}): check the secret and EMBEDDING_MODEL",
+            again=False,
+        )
+    if status in _BAD_INPUT:
+        return EmbeddingRejectedError(f"the embedding API refused the input ({status})")
+    again = wished is None or wished <= MAX_PAUSE_SECONDS
+    return _FailedCallError(f"the embedding API answered {status}", again=again, retry_after_seconds=wished)
+
+
+def _retry_after(headers: Any) -> float | None:  # noqa: ANN401  # httpx headers
+    for name, seconds in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            return max(0.0, float(headers[name]) * seconds)
+        except (KeyError, ValueError):
+            continue
+    return None
+
+
+def _in_order(payload: Any) -> Sequence[Vector]:  # noqa: ANN401  # whatever JSON came
+    try:
+        rows = {row["index"]: row["embedding"] for row in payload["data"]}
+        if sorted(rows) != list(range(len(payload["data"]))):
+            raise _FailedCallError(
+                "the embedding API returned indexes that do not match its inputs", again=True
+            )
+        return [_vector(rows[index]) for index in range(len(rows))]
+    except (KeyError, TypeError, ValueError, binascii.Error) as error:
+        raise _FailedCallError(
+            f"the embedding API's answer has another shape: {type(error).__name__}", again=True
+        ) from None
+
+
+def _vector(value: Any) -> Vector:  # noqa: ANN401  # base64 text, or a list from APIs that know no base64
+    if not isinstance(value, str):
+        return float32(value)
+    vector = array("f")
+    vector.frombytes(base64.b64decode(value, validate=True))
+    if sys.byteorder == "big":
+        vector.byteswap()
+    return vector
+
+
+def _tokens(payload: Any) -> int:  # noqa: ANN401  # whatever JSON came
+    usage = payload.get("usage") if isinstance(payload, dict) else None
+    counts = (
+        [usage.get(name) for name in ("total_tokens", "prompt_tokens")] if isinstance(usage, dict) else []
+    )
+    return next((count for count in counts if isinstance(count, int)), 0)

@@ -1,0 +1,77 @@
+"""The values of this room, and the port that providers fill. Pure."""
+
+import math
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.errors import EmbeddingUnavailableError
+
+Vector = Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """An embedding model and its dimensions. Vectors of two spaces are never compared."""
+
+    model: str
+    dimensions: int
+
+
+@dataclass(slots=True)
+class Usage:
+    """What a provider was asked for so far, successful or not.
+
+    Args:
+        requests: calls made.
+        tokens: input tokens, as the provider counted them in its answers.
+    """
+
+    requests: int = 0
+    tokens: int = 0
+
+
+class Embedder(Protocol):
+    """Makes vectors of one space."""
+
+    @property
+    def space(self) -> Space:
+        """The space all vectors are in."""
+        ...
+
+    @property
+    def usage(self) -> Usage:
+        """Everything asked for since the embedder was made, thrown-away answers included."""
+        ...
+
+    def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
+        """Return one float32 vector a text, in order; no text is blank.
+
+        Raises:
+            EmbeddingUnavailableError: no vectors now; the same texts may do later.
+            EmbeddingRejectedError: the provider refuses one of the texts.
+        """
+        ...
+
+
+def float32(values: Sequence[float]) -> Vector:
+    """Return ``values`` as float32, four bytes each."""
+    return array("f", values)
+
+
+def check_vectors(vectors: Sequence[Vector], count: int, space: Space) -> None:
+    """Refuse an answer that does not hold ``count`` finite, non-zero vectors of ``space``.
+
+    Raises:
+        EmbeddingUnavailableError: it does not; nothing of it may be stored.
+    """
+    if len(vectors) != count:
+        raise EmbeddingUnavailableError(f"the provider returned {len(vectors)} vectors for {count} texts")
+    for vector in vectors:
+        if len(vector) != space.dimensions:
+            raise EmbeddingUnavailableError(
+                f"the provider returned {len(vector)} dimensions where {space.model} is set to {space.dimensions}"
+            )
+        if not all(map(math.isfinite, vector)) or not any(vector):
+            raise EmbeddingUnavailableError("the provider returned a vector that is zero or not finite")

@@ -1,0 +1,140 @@
+"""Every error the pipeline raises on purpose, named for what the caller can do about it.
+
+::
+
+    VectorMemoryError
+    ├── SettingsError              fix the environment; the message says which variable
+    ├── InvalidRequestError        fix the request (HTTP 4xx)
+    ├── PermanentError             a property of the item; another try gives the same: dead-letter queue
+    │   ├── MalformedItemError         the item is not what the chat app writes
+    │   ├── MalformedNoticeError       the queue message is not a notice
+    │   ├── EmbeddingRejectedError     the provider refuses this very text
+    │   └── ExpiredNoticeError         the notice was put off for longer than it may be
+    └── RetryableError             a fault of a dependency; the same notice succeeds later
+        ├── SourceUnavailableError     DynamoDB
+        ├── StoreUnavailableError      Postgres (away, refusing, schema missing, other space)
+        ├── EmbeddingUnavailableError  the embedding API (throttled, down, key refused, quota spent)
+        ├── QueueUnavailableError      SQS
+        ├── SecretUnavailableError     Secrets Manager
+        └── ConflictError              another worker moved the ledger first
+
+Messages name the item or the setting and what was wrong with it, and never carry text, vectors or keys.
+"""
+
+
+class VectorMemoryError(Exception):
+    """Base of all errors raised here. ``cause`` is a stable name for logs, metrics and queues."""
+
+    cause = "internal"
+
+
+class SettingsError(VectorMemoryError):
+    """A setting is missing or wrong."""
+
+    cause = "settings"
+
+
+class InvalidRequestError(VectorMemoryError):
+    """The caller's request cannot be served as it is."""
+
+    cause = "invalid_request"
+
+    def __init__(self, message: str, *, code: str = "invalid_request", status: int = 400) -> None:
+        """Keep the HTTP status and the stable error code beside the message."""
+        super().__init__(message)
+        self.code = code
+        self.status = status
+
+
+class PermanentError(VectorMemoryError):
+    """Another try gives the same result: the notice belongs in the dead-letter queue."""
+
+    cause = "permanent"
+
+
+class MalformedItemError(PermanentError):
+    """The source item is not of the shape its key promises."""
+
+    cause = "malformed_item"
+
+
+class MalformedNoticeError(PermanentError):
+    """A queue message is not a notice of ours."""
+
+    cause = "malformed_notice"
+
+
+class EmbeddingRejectedError(PermanentError):
+    """The provider refuses this input, whoever sends it and whenever."""
+
+    cause = "embedding_rejected"
+
+
+class ExpiredNoticeError(PermanentError):
+    """The notice has been put off for longer than the queue may keep it."""
+
+    cause = "expired_notice"
+
+
+class RetryableError(VectorMemoryError):
+    """A dependency failed; the same work succeeds later.
+
+    ``retry_after_seconds`` is what the dependency asked for, if it asked.
+    """
+
+    cause = "retryable"
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
+        """Keep the dependency's own wish for a pause beside the message."""
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class SourceUnavailableError(RetryableError):
+    """DynamoDB could not be read."""
+
+    cause = "source_unavailable"
+
+
+class StoreUnavailableError(RetryableError):
+    """The store could not be reached, or is not ready for this space."""
+
+    cause = "store_unavailable"
+
+
+class EmbeddingUnavailableError(RetryableError):
+    """The embedding provider did not answer with vectors."""
+
+    cause = "embedding_unavailable"
+
+
+class QueueUnavailableError(RetryableError):
+    """SQS did not take a message."""
+
+    cause = "queue_unavailable"
+
+
+class SecretUnavailableError(RetryableError):
+    """A secret could not be read, or does not hold what it should."""
+
+    cause = "secret_unavailable"
+
+
+class ConflictError(RetryableError):
+    """The ledger moved under this reconcile; nothing of it was written."""
+
+    cause = "conflict"
+
+
+def describe(error: BaseException) -> str:
+    """Return what may be logged of ``error``: ours in full, of any other its type and where it was raised.
+
+    The message of a foreign error may quote the value it tripped over.
+    """
+    if isinstance(error, VectorMemoryError):
+        return f"{type(error).__name__}: {error}"
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    place = f" at {trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}" if trace else ""
+    return f"{type(error).__name__}{place}"

@@ -1,0 +1,1 @@
+"""Lambda entry points: unwrap the event, call one service, answer."""

@@ -1,0 +1,117 @@
+"""Notices → the index. Each failure meets its fate by itself: put off, buried with its cause, or left to the queue."""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from aws_lambda_powertools import Logger, Tracer
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from pipeline import bootstrap
+from pipeline.errors import PermanentError, RetryableError, VectorMemoryError, describe
+from pipeline.handlers.guard import without_values
+from pipeline.ingest.fate import Bury, PutOff, fate
+from pipeline.ingest.notices import Notice, coalesce, decode, encode
+from pipeline.ingest.reconcile import Report
+
+logger = Logger(service="ingest")
+tracer = Tracer(service="ingest", auto_patch=False)
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+class _NotIngestedError(Exception):
+    """Tells Powertools that a message failed; carries nothing."""
+
+
+@tracer.capture_lambda_handler(capture_response=False, capture_error=False)
+@without_values
+def handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN401  # Lambda's answer
+    """Reconcile every item the messages name; answers with the messages the queue must deliver again."""
+    started = time.perf_counter()
+    bodies = {record["messageId"]: record["body"] for record in event["Records"]}
+    before = bootstrap.embedding_usage()
+    notices, failed = _decode(bodies)
+    merged = coalesce(notices.values())
+    report = _reconcile(merged)
+    kept = {source for source, error in report.failures.items() if not _settle(merged[source], error)}
+    failed |= {message for message, notice in notices.items() if notice.address.key.source in kept}
+    _log(report, len(bodies), len(failed), before, started)
+
+    def outcome(record: Any) -> None:  # noqa: ANN401  # Powertools hands its own type
+        if record.message_id in failed:
+            raise _NotIngestedError
+
+    return process_partial_response(event, outcome, processor, context)
+
+
+def _decode(bodies: Mapping[str, str]) -> tuple[dict[str, Notice], set[str]]:
+    notices: dict[str, Notice] = {}
+    failed: set[str] = set()
+    for message, body in bodies.items():
+        try:
+            notices[message] = decode(body, bootstrap.addresses())
+        except PermanentError as error:
+            if not _bury(body, error):
+                failed.add(message)
+    return notices, failed
+
+
+def _reconcile(notices: Mapping[str, Notice]) -> Report:
+    try:
+        return bootstrap.reconciler().run(notices)
+    except RetryableError as error:
+        return Report(failures=dict.fromkeys(notices, error), items=len(notices))
+
+
+def _settle(notice: Notice, error: VectorMemoryError) -> bool:
+    """Give a failed item's notice its fate; tell whether its messages are done with."""
+    settings = bootstrap.settings()
+    decision = fate(
+        error,
+        notice,
+        now=time.time(),
+        jitter=random.random(),  # noqa: S311  # spreads load, hides nothing
+        max_delay_seconds=settings.max_retry_delay_seconds,
+        max_age_seconds=settings.max_notice_age_seconds,
+    )
+    match decision:
+        case Bury(cause):
+            return _bury(encode(notice), cause, notice.address.tenant_id)
+        case PutOff(delay_seconds):
+            return _done(lambda: bootstrap.notice_queue().put_off(notice, delay_seconds))
+        case None:
+            return False
+
+
+def _bury(body: str, error: PermanentError, tenant_id: str | None = None) -> bool:
+    return _done(lambda: bootstrap.notice_queue().bury(body, error, tenant_id))
+
+
+def _done(send: Any) -> bool:  # noqa: ANN401  # a thunk
+    try:
+        send()
+    except VectorMemoryError as fault:
+        logger.error("not sent; the queue will deliver the message again", reason=describe(fault))
+        return False
+    return True
+
+
+def _log(report: Report, messages: int, failed: int, before: tuple[int, int], started: float) -> None:
+    """Write the invocation's one line: counts and causes, no text."""
+    requests, tokens = (now - then for now, then in zip(bootstrap.embedding_usage(), before, strict=True))
+    counts = {name: value for name, value in asdict(report).items() if name != "failures"}
+    logger.info(
+        "ingested",
+        **counts,
+        messages=messages,
+        failed=failed,
+        causes=Counter(error.cause for error in report.failures.values()),
+        reasons=sorted({describe(error) for error in report.failures.values()}),
+        embedding_requests=requests,
+        tokens_embedded=tokens,
+        milliseconds=round((time.perf_counter() - started) * 1000, 1),
+    )

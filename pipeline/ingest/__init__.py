@@ -1,0 +1,1 @@
+"""Turns notices into an index that matches the items."""

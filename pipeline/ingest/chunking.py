@@ -1,0 +1,154 @@
+"""Cuts a document into chunks. Pure, and stable: appending to a document never changes an earlier chunk.
+
+The natural unit of an agent chat is the exchange: what the user said and the reply. The reply usually comes in a
+later save, so an exchange grows, and each time it grows it is embedded again. The rule that bounds the cost:
+
+    a chunk may take in the next entry only while all that was ever embedded for it, had every entry
+    arrived in a save of its own, stays within GROWTH times its final size.
+
+So a short question joins its longer answer, and a long question stands by itself. What a chunk says in front of the
+text (date, speakers) is made only of what later saves cannot change.
+"""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.embedding.tokens import estimate_tokens
+from pipeline.embedding.vectors import Space
+from pipeline.source.documents import Document, Entry
+from pipeline.stores.protocol import Chunk
+
+GROWTH = 1.4
+"""Most that may be embedded for a chunk while it grows, in its final tokens. The promise is 1.5."""
+
+Splitter = Callable[[str, int], Sequence[str]]
+"""Cuts a text into pieces of at most so many tokens, on meaning; the pieces joined are the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunker:
+    """Cuts documents into chunks for one space.
+
+    Args:
+        excluded_roles: entries of these roles are left out.
+        max_tokens: budget of a chunk, header included.
+        split: cuts a long text.
+        space: part of every chunk's fingerprint.
+    """
+
+    excluded_roles: frozenset[str]
+    max_tokens: int
+    split: Splitter
+    space: Space
+
+    def eligible(self, document: Document) -> tuple[Entry, ...]:
+        """Return the entries that become memory."""
+        return tuple(entry for entry in document.entries if entry.role not in self.excluded_roles)
+
+    def chunks(self, document: Document, without: frozenset[str] = frozenset()) -> tuple[Chunk, ...]:
+        """Return the chunks of ``document``, leaving out entries whose ids are in ``without``.
+
+        Entries that repeat word for word, without a timestamp to tell them apart, make one chunk.
+        """
+        entries = [entry for entry in self.eligible(document) if entry.id not in without]
+        made = (
+            self._chunk(document, group, part, text)
+            for unit in _units(entries)
+            for group in self._groups(document, unit)
+            for part, text in enumerate(self._texts(document, group))
+        )
+        return tuple({chunk.id: chunk for chunk in made}.values())
+
+    def _groups(self, document: Document, unit: Sequence[Entry]) -> Iterator[list[Entry]]:
+        group: list[Entry] = []
+        size = spent = 0
+        for entry in unit:
+            own = estimate_tokens(_line(entry)) + 1
+            grown = size + own
+            if group and grown <= self.max_tokens and spent + grown <= GROWTH * grown:
+                group.append(entry)
+                size, spent = grown, spent + grown
+                continue
+            if group:
+                yield group
+            group = [entry]
+            size = spent = own + estimate_tokens(_header(document, entry))
+        if group:
+            yield group
+
+    def _texts(self, document: Document, group: Sequence[Entry]) -> list[str]:
+        header = _header(document, group[0])
+        body = "\n".join(_line(entry) for entry in group)
+        room = self.max_tokens - estimate_tokens(header)
+        pieces = [body] if estimate_tokens(body) <= room else self._pieces(body, room)
+        return [header + piece for piece in pieces]
+
+    def _pieces(self, body: str, room: int) -> list[str]:
+        return [piece for piece in self.split(body, room) if piece.strip()]
+
+    def _chunk(self, document: Document, group: Sequence[Entry], part: int, text: str) -> Chunk:
+        members = tuple(entry.id for entry in group)
+        metadata = _metadata(document, group, part)
+        return Chunk(
+            id=_chunk_id(document, members, part),
+            user_id=document.user_id,
+            text=text,
+            members=members,
+            fingerprint=_fingerprint(document.user_id, text, metadata, self.space),
+            created_at=group[0].time,
+            metadata=metadata,
+        )
+
+
+def _units(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """Yield exchanges: each begins where a user speaks after somebody else."""
+    unit: list[Entry] = []
+    for entry in entries:
+        if unit and entry.role == "user" and unit[-1].role != "user":
+            yield unit
+            unit = []
+        unit.append(entry)
+    if unit:
+        yield unit
+
+
+def _header(document: Document, first: Entry) -> str:
+    words = [] if document.kind == "session" else [document.kind.replace("_", "-")]
+    if document.date:
+        words.append(document.date)
+    elif first.time:
+        words.append(first.time.date().isoformat())
+    return f"[{' '.join(words)}]\n" if words else ""
+
+
+def _line(entry: Entry) -> str:
+    label = entry.label if entry.label or entry.role in _NOTE_ROLES else entry.role
+    return f"{label}: {entry.text}" if label else entry.text
+
+
+_NAMESPACE = uuid.UUID("6f0d1a52-3c0e-4d1b-9a55-7d1f6f0f7a11")
+_NOTE_ROLES = frozenset({"long_term", "daily", "summary"})
+
+
+def _metadata(document: Document, group: Sequence[Entry], part: int) -> dict[str, Any]:
+    time = group[0].time
+    return {
+        "key": document.name,
+        "kind": document.kind,
+        "roles": sorted({entry.role for entry in group}),
+        "date": document.date or (time.date().isoformat() if time else None),
+        "part": part,
+    }
+
+
+def _chunk_id(document: Document, members: Sequence[str], part: int) -> str:
+    return str(uuid.uuid5(_NAMESPACE, json.dumps([document.tenant_id, document.key.source, *members, part])))
+
+
+def _fingerprint(user_id: str, text: str, metadata: dict[str, Any], space: Space) -> str:
+    whole = json.dumps([user_id, text, metadata, space.model, space.dimensions], sort_keys=True).encode()
+    return hashlib.blake2b(whole, digest_size=16).hexdigest()

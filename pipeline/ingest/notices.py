@@ -1,0 +1,117 @@
+"""Notices: "this item changed, look at it", with what was taken away. No text. Pure.
+
+A notice is JSON of version 1::
+
+    {"v": 1, "table": "sessions",
+     "key": {"tenant_id": {"S": "acme"}, "session_key": {"S": "slack:42"}},
+     "position": "<stream label>/<sequence number, 40 digits>",      "" if the sender knows none
+     "facts": [{"position": "...", "entries": ["<keyed hash>", …] or null for all}],
+     "saved_at": 1790000000.0, "first_sent_at": 1790000000.2, "attempts": 0}
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pipeline.errors import MalformedNoticeError
+from pipeline.source.layouts import Address, Layouts, check_storable
+from pipeline.source.transitions import ForgetFact
+
+VERSION = 1
+MAX_FACT_ENTRIES = 8_000
+"""More removed entries than this become "all": at 36 bytes each they would outgrow a queue message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """See the module.
+
+    Args:
+        saved_at: when the newest change was saved, epoch seconds.
+        first_sent_at: when the first of its notices was sent, epoch seconds; kept when it is put off.
+        attempts: how often it was put off.
+    """
+
+    address: Address
+    position: str = ""
+    facts: tuple[ForgetFact, ...] = ()
+    saved_at: float | None = None
+    first_sent_at: float = 0.0
+    attempts: int = 0
+
+    def put_off(self) -> "Notice":
+        """Return the copy that is sent when a dependency failed."""
+        return replace(self, attempts=self.attempts + 1)
+
+
+def coalesce(notices: Iterable[Notice]) -> dict[str, Notice]:
+    """Merge notices of one item: highest position, union of facts, earliest sending. Keyed by item."""
+    merged: dict[str, Notice] = {}
+    for notice in notices:
+        source = notice.address.key.source
+        merged[source] = _merge(merged[source], notice) if source in merged else notice
+    return merged
+
+
+def _merge(one: Notice, two: Notice) -> Notice:
+    newest = max(one, two, key=lambda notice: notice.position)
+    return replace(
+        newest,
+        facts=tuple(dict.fromkeys((*one.facts, *two.facts))),
+        saved_at=max((time for time in (one.saved_at, two.saved_at) if time is not None), default=None),
+        first_sent_at=min(one.first_sent_at, two.first_sent_at),
+        attempts=max(one.attempts, two.attempts),
+    )
+
+
+def encode(notice: Notice) -> str:
+    """Return the notice's JSON."""
+    body = {
+        "v": VERSION,
+        "table": notice.address.key.table,
+        "key": notice.address.key.to_dynamodb(),
+        "position": notice.position,
+        "facts": [_fact(fact) for fact in notice.facts],
+        "saved_at": notice.saved_at,
+        "first_sent_at": notice.first_sent_at,
+        "attempts": notice.attempts,
+    }
+    return json.dumps(body, separators=(",", ":"))
+
+
+def _fact(fact: ForgetFact) -> dict[str, Any]:
+    every = fact.entries is None or len(fact.entries) > MAX_FACT_ENTRIES
+    return {"position": fact.position, "entries": None if every else sorted(fact.entries or ())}
+
+
+def decode(body: str, layouts: Layouts) -> Notice:
+    """Read a notice.
+
+    Raises:
+        MalformedNoticeError: it is none, or names an item that never becomes memory.
+        MalformedItemError: the item's key cannot be stored.
+    """
+    try:
+        fields = json.loads(body)
+        if fields["v"] != VERSION:
+            raise MalformedNoticeError("the notice is of another version: deploy the functions together")
+        address = layouts.address(fields["table"], fields["key"])
+        facts = tuple(_read_fact(fact) for fact in fields["facts"])
+        times = (_number(fields["saved_at"]), float(fields["first_sent_at"]), int(fields["attempts"]))
+        position = str(fields["position"])
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        raise MalformedNoticeError("the message is not a notice") from None
+    if address is None:
+        raise MalformedNoticeError("the notice names an item that is not memory")
+    check_storable(address)
+    return Notice(address, position, facts, *times)
+
+
+def _read_fact(fact: Any) -> ForgetFact:  # noqa: ANN401  # whatever JSON came
+    entries: Sequence[str] | None = fact["entries"]
+    return ForgetFact(str(fact["position"]), None if entries is None else frozenset(map(str, entries)))
+
+
+def _number(value: Any) -> float | None:  # noqa: ANN401  # whatever JSON came
+    return None if value is None else float(value)

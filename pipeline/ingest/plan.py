@@ -1,0 +1,106 @@
+"""Decides what to embed, keep and delete so that the index matches an item. Pure.
+
+What is in the item is indexed. What is held and no longer in the item is
+
+- *superseded*, if all its entries are in the item, in other chunks: deleted;
+- *forgotten*, if a fact covers one of its entries: deleted;
+- *retained* otherwise (it fell off a capped session, was cleared, or expired): kept, with a note of when its lost
+  entries were last seen, so that a fact arriving late is judged rightly. Entries of the item that a retained chunk
+  already holds are not indexed a second time.
+
+A note has no history: what its item no longer says is deleted.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.ingest.chunking import Chunker
+from pipeline.source.documents import Document
+from pipeline.source.transitions import ForgetFact
+from pipeline.stores.protocol import Chunk, Held, HeldChunk
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to write.
+
+    Args:
+        missing: chunks to embed and upsert.
+        lost: chunk id → its new ``lost``, where it changed.
+        deletes: chunk ids.
+        kept: how many chunks stay as they are.
+    """
+
+    position: str
+    missing: tuple[Chunk, ...] = ()
+    lost: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    deletes: tuple[str, ...] = ()
+    kept: int = 0
+
+
+def reflects(held: Held, position: str, facts: Sequence[ForgetFact]) -> bool:
+    """Tell, without reading the item, that a notice has nothing to add.
+
+    The index reflects a read made after its own position was known, hence every change up to there; the only
+    thing a fact could still do is purge what was retained.
+    """
+    if not position or held.position < position:
+        return False
+    return not any(
+        fact.covers(entry, seen)
+        for chunk in held.chunks
+        for entry, seen in chunk.lost.items()
+        for fact in facts
+    )
+
+
+def make_plan(
+    held: Held, document: Document | None, position: str, facts: Sequence[ForgetFact], chunker: Chunker
+) -> Plan:
+    """Return what makes the index match ``document``.
+
+    Args:
+        document: the item as just read; ``None`` if it is absent, or cannot be read.
+        position: highest stream position known before the read, besides the held one.
+    """
+    present = frozenset(entry.id for entry in document.entries) if document else frozenset()
+    replaced = document is not None and document.kind != "session"
+    retained = {
+        chunk.id: lost
+        for chunk in held.chunks
+        if not replaced and (lost := _lost(chunk, present, held.position)) and not _forgotten(lost, facts)
+    }
+    covered = _members(chunk for chunk in held.chunks if chunk.id in retained) & present
+    wanted = {chunk.id: chunk for chunk in chunker.chunks(document, covered)} if document else {}
+    current = {chunk.id for chunk in held.chunks if _same(chunk, wanted.get(chunk.id))}
+    return Plan(
+        position=max(held.position, position),
+        missing=tuple(chunk for chunk in wanted.values() if chunk.id not in current),
+        lost={
+            chunk.id: lost
+            for chunk in held.chunks
+            if (chunk.id in retained or chunk.id in current)
+            and (lost := retained.get(chunk.id, {})) != chunk.lost
+        },
+        deletes=tuple(
+            chunk.id for chunk in held.chunks if chunk.id not in retained and chunk.id not in wanted
+        ),
+        kept=len(current) + len(retained),
+    )
+
+
+def _lost(chunk: HeldChunk, present: frozenset[str], position: str) -> dict[str, str]:
+    """Return the chunk's members that are not in the item, each with the position it was last seen at."""
+    return {entry: chunk.lost.get(entry, position) for entry in chunk.members if entry not in present}
+
+
+def _forgotten(lost: Mapping[str, str], facts: Sequence[ForgetFact]) -> bool:
+    return any(fact.covers(entry, seen) for entry, seen in lost.items() for fact in facts)
+
+
+def _members(chunks: Iterable[HeldChunk]) -> frozenset[str]:
+    return frozenset(entry for chunk in chunks for entry in chunk.members)
+
+
+def _same(held: HeldChunk, wanted: Chunk | None) -> bool:
+    return wanted is not None and wanted.fingerprint == held.fingerprint

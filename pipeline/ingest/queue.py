@@ -1,0 +1,116 @@
+"""Sends notices to SQS, puts them off, and buries them."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from pipeline.errors import PermanentError, QueueUnavailableError
+from pipeline.ingest.notices import Notice, encode
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+MAX_BATCH_ENTRIES = 10
+MAX_BATCH_BYTES = 1_000_000
+"""SQS takes 10 messages and 1 MiB a batch (1 MiB a message as well); some room is left for attributes."""
+
+MAX_ERROR_CHARACTERS = 500
+
+
+class NoticeQueue:
+    """The notice queue and its dead-letter queue.
+
+    Args:
+        client: a boto3 SQS client.
+        queue_url: where notices go.
+        dead_letter_queue_url: where permanent failures go.
+    """
+
+    def __init__(self, client: "SQSClient", queue_url: str, dead_letter_queue_url: str | None = None) -> None:
+        self._client = client
+        self._queue_url = queue_url
+        self._dead_letter_queue_url = dead_letter_queue_url
+
+    def send(self, notices: Sequence[Notice], delay_seconds: int = 0) -> frozenset[str]:
+        """Send ``notices`` in as few calls as SQS allows.
+
+        Returns:
+            the sources of those that were not taken.
+        """
+        failed: set[str] = set()
+        for batch in _batches(notices):
+            failed |= self._send_batch(batch, delay_seconds)
+        return frozenset(failed)
+
+    def put_off(self, notice: Notice, delay_seconds: int) -> None:
+        """Send a copy of ``notice`` that is delivered after ``delay_seconds``.
+
+        Raises:
+            QueueUnavailableError: it was not taken; the original must stay.
+        """
+        if self.send([notice.put_off()], delay_seconds):
+            raise QueueUnavailableError("the notice queue took no copy of a notice to be put off")
+
+    def bury(self, body: str, error: PermanentError, tenant_id: str | None = None) -> None:
+        """Send ``body`` to the dead-letter queue with its cause.
+
+        Raises:
+            QueueUnavailableError: it was not taken; the original must stay.
+        """
+        if not self._dead_letter_queue_url:
+            raise QueueUnavailableError("DEAD_LETTER_QUEUE_URL is not set")
+        attributes = {"cause": error.cause, "error": str(error)[:MAX_ERROR_CHARACTERS]}
+        group = {"MessageGroupId": group_id(tenant_id)} if tenant_id is not None else {}
+        try:
+            self._client.send_message(
+                QueueUrl=self._dead_letter_queue_url,
+                MessageBody=body,
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+                },
+                **group,  # type: ignore[arg-type]  # the stubs type each keyword by itself
+            )
+        except (ClientError, BotoCoreError) as fault:
+            raise QueueUnavailableError(
+                f"the dead-letter queue took no message: {type(fault).__name__}"
+            ) from None
+
+    def _send_batch(self, batch: Mapping[str, Notice], delay_seconds: int) -> set[str]:
+        entries: list[Any] = [
+            {
+                "Id": number,
+                "MessageBody": encode(notice),
+                "MessageGroupId": group_id(notice.address.tenant_id),
+                "DelaySeconds": delay_seconds,
+            }
+            for number, notice in batch.items()
+        ]
+        try:
+            answer = self._client.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
+        except (ClientError, BotoCoreError):
+            return {notice.address.key.source for notice in batch.values()}
+        return {batch[entry["Id"]].address.key.source for entry in answer.get("Failed", [])}
+
+
+def group_id(tenant_id: str) -> str:
+    """Return the tenant's message group: on a standard queue it makes the queue fair between tenants.
+
+    A hash, since a group id takes 128 ASCII characters and a tenant id may be anything.
+    """
+    return hashlib.blake2b(tenant_id.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _batches(notices: Sequence[Notice]) -> Iterator[dict[str, Notice]]:
+    batch: dict[str, Notice] = {}
+    size = 0
+    for notice in notices:
+        length = len(encode(notice))
+        if batch and (len(batch) == MAX_BATCH_ENTRIES or size + length > MAX_BATCH_BYTES):
+            yield batch
+            batch, size = {}, 0
+        batch[str(len(batch))] = notice
+        size += length
+    if batch:
+        yield batch

@@ -1,0 +1,283 @@
+"""The demo: saves conversations as the chat app would, watches them become memory, asks them questions."""
+
+import json
+import statistics
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from pipeline.local.inspection import Differences, Row, Said, compare, said, squeezed
+from pipeline.local.samples import Question, Save, growth, items_of, shipped_items, shipped_questions
+from pipeline.local.stack import Stack
+
+SEARCH_PATH = "/api/v1/memory/search"
+STALL_SECONDS = 60
+PROBES = 20
+SELF_SEARCH_CHARACTERS = 40
+MAX_SELF_SEARCHES = 600
+TOP_K = 10
+
+
+@dataclass(slots=True)
+class Demo:
+    """One run over a started stack."""
+
+    stack: Stack
+    console: Console
+
+    def save_all(self, saves: Sequence[Save]) -> int:
+        """Put every save as the chat app would, one after the other; return how many."""
+        client = self.stack.client("dynamodb")
+        with self._progress() as progress:
+            task = progress.add_task("saving conversations", total=len(saves))
+            for save in saves:
+                client.put_item(TableName=self._table(save.table), Item=save.item)
+                progress.advance(task)
+        return len(saves)
+
+    def wait_until_indexed(self) -> Differences:
+        """Wait until nothing is missing and the queue is empty; give up when nothing moves for a while."""
+        wanted = list(said(self._items()))
+        with self._progress() as progress:
+            task = progress.add_task("becoming memory", total=len(wanted))
+            last, moved = -1, time.monotonic()
+            while True:
+                found = compare(wanted, self.rows())
+                idle = self.queue_depth() == 0
+                progress.update(task, completed=len(wanted) - len(found.missing))
+                if (
+                    idle and not found.missing and not found.extra
+                ) or time.monotonic() - moved > STALL_SECONDS:
+                    return found
+                if len(found.missing) + len(found.extra) != last:
+                    last, moved = len(found.missing) + len(found.extra), time.monotonic()
+                time.sleep(0.2)
+
+    def rows(self) -> Sequence[Row]:
+        """Return every stored chunk, read as the database's owner."""
+        query = "SELECT tenant_id, user_id, metadata->>'key', content FROM memories WHERE source IS NOT NULL"
+        with psycopg.connect(self.stack.postgres.conninfo()) as connection:
+            return [Row(*row) for row in connection.execute(query)]
+
+    def queue_depth(self, output: str = "NoticeQueueUrl") -> int:
+        """Return how many messages a queue holds: waiting, in flight and delayed."""
+        names = ["", "NotVisible", "Delayed"]
+        attributes = self.stack.client("sqs").get_queue_attributes(
+            QueueUrl=self.stack.outputs[output],
+            AttributeNames=[f"ApproximateNumberOfMessages{name}" for name in names],
+        )["Attributes"]
+        return sum(int(value) for value in attributes.values())
+
+    def search(self, tenant_id: str, user_id: str, query: str, top_k: int = TOP_K) -> list[dict[str, Any]]:
+        """Ask the query function."""
+        body = {"query": query, "top_k": top_k}
+        event = {
+            "method": "POST",
+            "path": SEARCH_PATH,
+            "tenant_id": tenant_id,
+            "user_id": user_id,
+            "body": body,
+        }
+        answer = self.stack.client("lambda").invoke(
+            FunctionName=self.stack.outputs["QueryFunctionName"], Payload=json.dumps(event)
+        )
+        payload = json.loads(answer["Payload"].read())
+        if payload.get("statusCode") != 200:  # noqa: PLR2004  # HTTP
+            raise RuntimeError(f"the query function answered {payload.get('body') or payload}")
+        results: list[dict[str, Any]] = json.loads(payload["body"])["results"]
+        return results
+
+    def measure_latency(self, probes: int = PROBES) -> list[float]:
+        """Save ``probes`` turns, paced, and return milliseconds from each put to the first search that finds it."""
+        client, table = self.stack.client("dynamodb"), self._table("sessions")
+        tenant_id, session_key = f"probe-{uuid.uuid4()}", "probe"
+        messages: list[dict[str, str]] = []
+        latencies = []
+        for number in range(probes + 2):  # the first two warm the functions up
+            word = uuid.uuid4().hex
+            messages.append(
+                {"role": "user", "content": f"Please remember the parcel code {word}, number {number}."}
+            )
+            item = {"tenant_id": tenant_id, "session_key": session_key, "messages": json.dumps(messages)}
+            started = time.perf_counter()
+            client.put_item(TableName=table, Item={name: {"S": value} for name, value in item.items()})
+            while not any(
+                word in hit["content"]
+                for hit in self.search(tenant_id, tenant_id, f"parcel code {word}", 100)
+            ):
+                if time.perf_counter() - started > STALL_SECONDS:
+                    raise RuntimeError("a save did not become searchable; see the functions' log")
+            latencies.append((time.perf_counter() - started) * 1000)
+            time.sleep(0.05)
+        client.delete_item(
+            TableName=table, Key={"tenant_id": {"S": tenant_id}, "session_key": {"S": session_key}}
+        )
+        return latencies[2:]
+
+    def own_text_found(self) -> float | None:
+        """Return how often a message's own text finds its chunk in the top 10, over evenly chosen messages."""
+        messages = [one for one in said(self._items()) if len(one.text) >= SELF_SEARCH_CHARACTERS]
+        step = max(1, len(messages) // MAX_SELF_SEARCHES)
+        found = [self._finds(one) for one in messages[::step]]
+        return round(sum(found) / len(found), 4) if found else None
+
+    def log_totals(self) -> dict[str, int]:
+        """Return the sums of the functions' own counts, from their log lines."""
+        totals = {"notices": 0, "tokens_embedded": 0, "embedding_requests": 0, "conflicts": 0}
+        for line in self.stack.logs.splitlines():
+            if line.startswith('{"level"'):
+                fields = json.loads(line)
+                for name in totals:
+                    totals[name] += (
+                        fields.get(name, 0) if fields.get("message") in {"announced", "ingested"} else 0
+                    )
+        return totals
+
+    def _finds(self, one: Said) -> bool:
+        start = squeezed(one.text)[:SELF_SEARCH_CHARACTERS]
+        return any(
+            start in squeezed(hit["content"])
+            for hit in self.search(one.tenant_id, one.user_id, one.text[:4000])
+        )
+
+    def _items(self) -> Iterator[Mapping[str, Any]]:
+        for name in ("sessions", "memory", "config"):
+            pages = self.stack.client("dynamodb").get_paginator("scan").paginate(TableName=self._table(name))
+            for page in pages:
+                yield from page["Items"]
+
+    def _table(self, name: str) -> str:
+        return self.stack.outputs[f"{name.capitalize()}TableName"]
+
+    def _progress(self) -> Progress:
+        columns = (
+            TextColumn("{task.description:<22}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        return Progress(*columns, console=self.console)
+
+
+def run(*, check: bool, path: Path | None) -> int:
+    """Run the demo; return the exit status: 0 if everything saved is searchable and nothing else is."""
+    console = Console(stderr=check)
+    items = items_of(path) if path else shipped_items()
+    console.print("Starting Postgres and the local AWS, and deploying template.yaml ...")
+    started = time.monotonic()
+    with Stack() as stack:
+        demo = Demo(stack, console)
+        console.print(f"Up in {time.monotonic() - started:.1f} s at {stack.aws.endpoint_url}.")
+        summary = _story(demo, items)
+        _show(console, summary)
+        problems = _questions(demo, shipped_questions()) if path is None else []
+        for problem in problems:
+            console.print(f"[yellow]not in the top {TOP_K}:[/] {problem}")
+        if check:
+            sys.stdout.write(json.dumps(summary) + "\n")
+        else:
+            _answer_questions(demo, items)
+    return 0 if summary["missing"] == summary["extra"] == summary["tokens_embedded_again"] == 0 else 1
+
+
+def _story(demo: Demo, items: Sequence[Save]) -> dict[str, Any]:
+    saves = [step for item in items for step in growth(item)]
+    saved = demo.save_all(saves)
+    differences = demo.wait_until_indexed()
+    totals, chunks = demo.log_totals(), len(demo.rows())
+    demo.save_all(items)
+    demo.wait_until_indexed()
+    again = demo.log_totals()["tokens_embedded"] - totals["tokens_embedded"]
+    latencies = demo.measure_latency()
+    return {
+        "items": len(items),
+        "saved": saved,
+        "notices": totals["notices"],
+        "chunks": chunks,
+        "tokens_embedded": totals["tokens_embedded"],
+        "tokens_embedded_again": again,
+        "searchable_p50_ms": round(statistics.median(latencies), 1),
+        "searchable_p95_ms": round(statistics.quantiles(latencies, n=20)[-1], 1),
+        "own_text_in_top_10": demo.own_text_found(),
+        "missing": len(differences.missing),
+        "extra": len(differences.extra),
+        "dead_letters": demo.queue_depth("DeadLetterQueueUrl"),
+    }
+
+
+_LABELS = {
+    "items": "items",
+    "saved": "saves (puts)",
+    "notices": "notices",
+    "chunks": "chunks in memory",
+    "tokens_embedded": "tokens embedded",
+    "tokens_embedded_again": "tokens embedded when everything is saved again",
+    "searchable_p50_ms": "put → searchable, p50 (ms)",
+    "searchable_p95_ms": "put → searchable, p95 (ms)",
+    "own_text_in_top_10": "messages found by their own text (top 10)",
+    "missing": "missing",
+    "extra": "extra",
+    "dead_letters": "in the dead-letter queue",
+}
+
+
+def _show(console: Console, summary: Mapping[str, Any]) -> None:
+    table = Table(title="What became memory", show_header=False)
+    for name, label in _LABELS.items():
+        table.add_row(label, str(summary[name]))
+    console.print(table)
+
+
+def _questions(demo: Demo, questions: Sequence[Question]) -> list[str]:
+    """Show the shipped questions with their best hit; return those whose answer was not among the hits."""
+    table = Table(title="Questions", show_lines=True)
+    for column in ("user", "question", "best hit", "similarity", "answer at rank"):
+        table.add_column(column)
+    problems = []
+    for question in questions:
+        hits = demo.search(question.tenant_id, question.user_id, question.text)
+        wanted = squeezed(question.contains)
+        rank = next(
+            (number for number, hit in enumerate(hits, 1) if wanted in squeezed(hit["content"])), None
+        )
+        best = hits[0] if hits else {"content": "", "similarity": 0.0}
+        excerpt = best["content"].replace("\n", " ")[:160]
+        who = f"{question.tenant_id}/{question.user_id}"
+        table.add_row(who, question.text, excerpt, f"{best['similarity']:.2f}", str(rank or "-"))
+        if rank is None:
+            problems.append(question.text)
+    demo.console.print(table)
+    return problems
+
+
+def _answer_questions(demo: Demo, items: Sequence[Save]) -> None:
+    """Take questions from the terminal until it ends."""
+    owners = sorted({(one.tenant_id, one.user_id) for one in said(dict(item.item) for item in items)})
+    demo.console.print(
+        "\nAsk anything; an empty line or Ctrl-D ends. `/as tenant user` speaks as somebody else:"
+    )
+    demo.console.print(", ".join(f"{tenant}/{user}" for tenant, user in owners[:20]))
+    tenant_id, user_id = owners[0]
+    while True:
+        try:
+            line = input(f"{tenant_id}/{user_id}> ").strip()
+        except (EOFError, KeyboardInterrupt):
+            return
+        if not line:
+            return
+        if line.startswith("/as "):
+            tenant_id, _, user_id = line.removeprefix("/as ").strip().partition(" ")
+            user_id = user_id or tenant_id
+            continue
+        for hit in demo.search(tenant_id, user_id, line, 5):
+            demo.console.print(f"[bold]{hit['similarity']:.2f}[/] {hit['key']}", markup=True, highlight=False)
+            demo.console.print(hit["content"], markup=False, highlight=False)

@@ -1,0 +1,120 @@
+"""Compares what was saved with what is searchable, without asking the pipeline's own code or ledger."""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_HEADER = re.compile(r"\A\[[^\]\n]*\]\n")
+_SPACE = re.compile(r"\s+")
+_MIN_PIECE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One message or note line that must be findable."""
+
+    tenant_id: str
+    user_id: str
+    key: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One stored chunk."""
+
+    tenant_id: str
+    user_id: str
+    key: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """What is wrong: ``missing`` things said, and ``extra`` chunks that nothing said accounts for."""
+
+    missing: Sequence[Said]
+    extra: Sequence[Row]
+
+
+def said(items: Iterator[Mapping[str, Any]]) -> Iterator[Said]:
+    """Yield everything that DynamoDB items say and that ought to be memory."""
+    for item in items:
+        strings = {name: value["S"] for name, value in item.items() if "S" in value}
+        hash_key = strings.get("pk", strings.get("tenant_id", ""))
+        tenant_id = hash_key.removeprefix("MEMORY#") if "pk" in strings else hash_key
+        key = strings.get("session_key", strings.get("sk", ""))
+        for text in _texts(strings):
+            if squeezed(text):
+                yield Said(tenant_id, strings.get("user_id", tenant_id), key, text)
+
+
+def _texts(strings: Mapping[str, str]) -> Iterator[str]:
+    if "messages" in strings:
+        try:
+            messages = json.loads(strings["messages"])
+        except ValueError:
+            return
+        for message in messages:
+            if message.get("role") in {"user", "assistant"} and isinstance(message.get("content"), str):
+                yield message["content"]
+    elif "content" in strings:
+        for line in strings["content"].splitlines():
+            if not line.startswith("#"):
+                yield line
+
+
+def compare(wanted: Sequence[Said], rows: Sequence[Row]) -> Differences:
+    """Return what is missing and what is extra."""
+    chunks: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
+    texts: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for row in rows:
+        chunks[row.tenant_id, row.user_id, row.key].append(squeezed(_HEADER.sub("", row.content)))
+    for one in wanted:
+        texts[one.tenant_id, one.user_id, one.key].append(squeezed(one.text))
+    missing = [
+        one for one in wanted if not covered(squeezed(one.text), chunks[one.tenant_id, one.user_id, one.key])
+    ]
+    extra = [row for row in rows if not _accounted(row, texts[row.tenant_id, row.user_id, row.key])]
+    return Differences(missing, extra)
+
+
+def squeezed(text: str) -> str:
+    """Return ``text`` without white space: chunks may break lines elsewhere."""
+    return _SPACE.sub("", text)
+
+
+def covered(text: str, chunks: Sequence[str]) -> bool:
+    """Tell whether pieces of ``chunks``, one after the other, make up ``text``."""
+    if any(text in chunk for chunk in chunks):
+        return True
+    while text:
+        size = max((_common(text, chunk) for chunk in chunks), default=0)
+        if size < min(_MIN_PIECE, len(text)):
+            return False
+        text = text[size:]
+    return True
+
+
+def _common(text: str, chunk: str) -> int:
+    """Return how much of the beginning of ``text`` is in ``chunk``."""
+    best, start = 0, chunk.find(text[:_MIN_PIECE])
+    while start >= 0:
+        size = _same_prefix(text, chunk[start:])
+        best, start = max(best, size), chunk.find(text[:_MIN_PIECE], start + 1)
+    return best
+
+
+def _same_prefix(one: str, two: str) -> int:
+    return next(
+        (index for index, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two))
+    )
+
+
+def _accounted(row: Row, texts: Sequence[str]) -> bool:
+    body = squeezed(_HEADER.sub("", row.content))
+    unlabelled = body.partition(":")[2]
+    return any(text in body or body in text or (unlabelled and unlabelled in text) for text in texts)

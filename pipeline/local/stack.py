@@ -1,0 +1,152 @@
+"""Postgres, the local AWS, and template.yaml deployed to it: the whole pipeline, started and stopped as one."""
+
+import json
+import secrets
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import psycopg
+from psycopg import sql
+
+from pipeline.embedding.offline import DIMENSIONS, MODEL
+from pipeline.embedding.vectors import Space
+from pipeline.local.aws import LocalAws
+from pipeline.local.bundle import build
+from pipeline.local.postgres import Postgres
+from pipeline.local.processes import new_run_folder
+from pipeline.stores.pgvector.migrations import migrate
+
+STACK_NAME = "vector-memory"
+TEMPLATE = Path(__file__).parents[2] / "template.yaml"
+ROLES = {"local_ingest": "memory_ingest", "local_query": "memory_query"}
+DEPLOY_TIMEOUT_SECONDS = 120
+
+PARAMETERS: Mapping[str, str] = {
+    "Runtime": "python3.11",  # a word to the local AWS: it runs functions on its own interpreter
+    "Architecture": "x86_64",
+    "CreateTables": "true",
+    "EmbeddingProvider": "offline",
+    "EmbeddingModel": MODEL,
+    "EmbeddingDimensions": str(DIMENSIONS),
+    "MaxRetryDelaySeconds": "5",
+    "Scale": "small",
+}
+
+
+class Stack:
+    """Use it as a context manager.
+
+    Args:
+        parameters: template parameters that differ from the local defaults.
+    """
+
+    def __init__(self, parameters: Mapping[str, str] | None = None) -> None:
+        self._parameters = {**PARAMETERS, **(parameters or {})}
+        self._folder = new_run_folder()
+        self.postgres = Postgres(self._folder / "postgres")
+        self.aws = LocalAws(self._folder)
+        self.outputs: Mapping[str, str] = {}
+
+    def __enter__(self) -> Self:
+        """Start everything; what was started is stopped again if something does not start."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop everything."""
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop everything and remove the run's folder; calling it again does nothing."""
+        self.aws.stop()
+        self.postgres.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of the local AWS."""
+        return self.aws.client(service)
+
+    @property
+    def logs(self) -> str:
+        """What the local AWS and the functions wrote so far."""
+        return (self._folder / "aws.log").read_text(errors="replace")
+
+    def _start(self) -> None:
+        self.aws.start()
+        self.postgres.start()
+        migrate(
+            self.postgres.conninfo(),
+            Space(self._parameters["EmbeddingModel"], int(self._parameters["EmbeddingDimensions"])),
+        )
+        self._parameters |= self._database_secrets() | self._code()
+        self._deploy()
+        self._enable_ttl()
+
+    def _database_secrets(self) -> dict[str, str]:
+        arns = {}
+        with psycopg.connect(self.postgres.conninfo(), autocommit=True) as connection:
+            for name, group in ROLES.items():
+                password = secrets.token_hex(16)
+                connection.execute(
+                    sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE {}").format(
+                        sql.Identifier(name), sql.Literal(password), sql.Identifier(group)
+                    )
+                )
+                arns[group] = self._secret(name, json.dumps({"url": self.postgres.conninfo(name, password)}))
+        return {
+            "IngestDatabaseSecretArn": arns["memory_ingest"],
+            "QueryDatabaseSecretArn": arns["memory_query"],
+        }
+
+    def _secret(self, name: str, value: str) -> str:
+        return str(self.client("secretsmanager").create_secret(Name=name, SecretString=value)["ARN"])
+
+    def _code(self) -> dict[str, str]:
+        extras = frozenset({"offline"} if self._parameters["EmbeddingProvider"] == "offline" else ())
+        bundle = build(self._folder / "bundle.zip", extras)
+        s3 = self.client("s3")
+        s3.create_bucket(Bucket="code")
+        s3.upload_file(str(bundle), "code", "bundle.zip")
+        return {"CodeBucket": "code", "CodeKey": "bundle.zip"}
+
+    def _deploy(self) -> None:
+        cloudformation = self.client("cloudformation")
+        cloudformation.create_stack(
+            StackName=STACK_NAME,
+            TemplateBody=TEMPLATE.read_text("utf-8"),
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+            Parameters=[
+                {"ParameterKey": key, "ParameterValue": value} for key, value in self._parameters.items()
+            ],
+        )
+        self.outputs = _finished(cloudformation)
+
+    def _enable_ttl(self) -> None:
+        """The local AWS does not apply the template's TimeToLiveSpecification."""
+        self.client("dynamodb").update_time_to_live(
+            TableName=self.outputs["SessionsTableName"],
+            TimeToLiveSpecification={"AttributeName": "ttl", "Enabled": True},
+        )
+
+
+def _finished(cloudformation: Any) -> dict[str, str]:
+    deadline = time.monotonic() + DEPLOY_TIMEOUT_SECONDS
+    while time.monotonic() < deadline:
+        stack = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]
+        if stack["StackStatus"] == "CREATE_COMPLETE":
+            return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+        if "IN_PROGRESS" not in stack["StackStatus"]:
+            break
+        time.sleep(0.05)
+    events = cloudformation.describe_stack_events(StackName=STACK_NAME)["StackEvents"]
+    reasons = {event["ResourceStatusReason"] for event in events if "FAILED" in event["ResourceStatus"]}
+    raise RuntimeError(
+        f"template.yaml was not deployed: {'; '.join(sorted(reasons)) or stack['StackStatus']}"
+    )

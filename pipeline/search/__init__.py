@@ -1,0 +1,1 @@
+"""Answers: what do we remember that bears on this?"""

@@ -1,0 +1,187 @@
+"""Settings, read once from the environment; the only place that knows variable names."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+from urllib.parse import urlsplit
+
+from pipeline.errors import SettingsError
+
+Retention = Literal["keep", "forget"]
+Provider = Literal["openai", "offline"]
+
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+DEFAULT_ATTRIBUTE_NAMES: Mapping[str, str] = {
+    "tenant_id": "tenant_id",
+    "session_key": "session_key",
+    "pk": "pk",
+    "sk": "sk",
+    "user_id": "user_id",
+    "messages": "messages",
+    "content": "content",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingSettings:
+    """Which space vectors live in and who makes them.
+
+    Args:
+        provider: ``openai`` (or any API that speaks its embeddings call) or ``offline``.
+        model: the provider's model name.
+        dimensions: length of a vector.
+        base_url: API root, https or loopback only.
+        timeout_seconds: per request.
+        max_attempts: tries inside one invocation; after that the notice is put off.
+    """
+
+    provider: Provider = "openai"
+    model: str = "text-embedding-3-small"
+    dimensions: int = 1536
+    base_url: str = "https://api.openai.com/v1"
+    timeout_seconds: float = 20.0
+    max_attempts: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of all functions; each function needs only some of them.
+
+    Args:
+        attribute_names: our name for a DynamoDB attribute → the table's own name.
+        excluded_roles: message roles that are not indexed.
+        on_clear: what happens to the messages of a session that is emptied.
+        on_expiry: what happens to the messages of an item that DynamoDB's TTL removes.
+        max_chunk_tokens: budget of a chunk, header included, in (estimated) tokens.
+        max_retry_delay_seconds: longest pause before a put-off notice is looked at again.
+        max_notice_age_seconds: age at which a put-off notice goes to the dead-letter queue.
+    """
+
+    queue_url: str | None = None
+    dead_letter_queue_url: str | None = None
+    database_secret_arn: str | None = None
+    database_url: str | None = None
+    message_key_secret_arn: str | None = None
+    openai_secret_arn: str | None = None
+    embedding: EmbeddingSettings = field(default_factory=EmbeddingSettings)
+    attribute_names: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_ATTRIBUTE_NAMES))
+    excluded_roles: frozenset[str] = frozenset({"system", "tool"})
+    on_clear: Retention = "keep"
+    on_expiry: Retention = "keep"
+    max_chunk_tokens: int = 256
+    max_retry_delay_seconds: float = 300.0
+    max_notice_age_seconds: float = 7 * 86400.0
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """Read settings.
+
+        Raises:
+            SettingsError: a variable does not parse; the message names it and what is allowed.
+        """
+        read = _Reader(environment)
+        return cls(
+            queue_url=read.optional("QUEUE_URL"),
+            dead_letter_queue_url=read.optional("DEAD_LETTER_QUEUE_URL"),
+            database_secret_arn=read.optional("DATABASE_SECRET_ARN"),
+            database_url=read.optional("DATABASE_URL"),
+            message_key_secret_arn=read.optional("MESSAGE_KEY_SECRET_ARN"),
+            openai_secret_arn=read.optional("OPENAI_SECRET_ARN"),
+            embedding=_embedding(read),
+            attribute_names=_attribute_names(read),
+            excluded_roles=read.names("EXCLUDED_ROLES", ("system", "tool")),
+            on_clear=read.retention("ON_CLEAR"),
+            on_expiry=read.retention("ON_EXPIRY"),
+            max_chunk_tokens=read.integer("MAX_CHUNK_TOKENS", 256, low=64, high=4096),
+            max_retry_delay_seconds=read.integer("MAX_RETRY_DELAY_SECONDS", 300, low=1, high=900),
+            max_notice_age_seconds=read.integer("MAX_NOTICE_AGE_SECONDS", 7 * 86400, low=60, high=13 * 86400),
+        )
+
+    def require(self, name: str) -> str:
+        """Return the setting called ``name``.
+
+        Raises:
+            SettingsError: it is not set.
+        """
+        value = getattr(self, name)
+        if not value:
+            raise SettingsError(f"{name.upper()} is not set; this function needs it (see template.yaml)")
+        return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    environment: Mapping[str, str]
+
+    def optional(self, name: str) -> str | None:
+        return self.environment.get(name, "").strip() or None
+
+    def integer(self, name: str, default: int, *, low: int, high: int) -> int:
+        raw = self.optional(name)
+        try:
+            value = default if raw is None else int(raw)
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high:
+            raise SettingsError(f"{name} must be a whole number from {low} to {high}")
+        return value
+
+    def names(self, name: str, default: tuple[str, ...]) -> frozenset[str]:
+        raw = self.environment.get(name)
+        words = default if raw is None else raw.split(",")
+        return frozenset(word.strip() for word in words if word.strip())
+
+    def retention(self, name: str) -> Retention:
+        raw = self.optional(name) or "keep"
+        if raw not in get_args(Retention):
+            raise SettingsError(f"{name} must be keep or forget")
+        return "forget" if raw == "forget" else "keep"
+
+
+def _embedding(read: _Reader) -> EmbeddingSettings:
+    defaults = EmbeddingSettings()
+    provider = read.optional("EMBEDDING_PROVIDER") or defaults.provider
+    if provider not in get_args(Provider):
+        raise SettingsError("EMBEDDING_PROVIDER must be openai or offline")
+    offline = provider == "offline"
+    return EmbeddingSettings(
+        provider="offline" if offline else "openai",
+        model=read.optional("EMBEDDING_MODEL") or ("wordllama-256" if offline else defaults.model),
+        dimensions=read.integer(
+            "EMBEDDING_DIMENSIONS", 256 if offline else defaults.dimensions, low=8, high=2000
+        ),
+        base_url=safe_base_url(read.optional("OPENAI_BASE_URL") or defaults.base_url),
+        timeout_seconds=read.integer("EMBEDDING_TIMEOUT_SECONDS", 20, low=1, high=60),
+        max_attempts=read.integer("EMBEDDING_MAX_ATTEMPTS", 3, low=1, high=6),
+    )
+
+
+def safe_base_url(url: str) -> str:
+    """Return ``url`` if a key may be sent there: https anywhere, http on loopback only.
+
+    Raises:
+        SettingsError: neither.
+    """
+    parts = urlsplit(url)
+    loopback = parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS
+    if not (parts.hostname and (parts.scheme == "https" or loopback)):
+        raise SettingsError("OPENAI_BASE_URL must start with https:// (http:// is for 127.0.0.1 only)")
+    return url.rstrip("/")
+
+
+def _attribute_names(read: _Reader) -> Mapping[str, str]:
+    raw = read.optional("ATTRIBUTE_NAMES")
+    if raw is None:
+        return dict(DEFAULT_ATTRIBUTE_NAMES)
+    try:
+        given = json.loads(raw)
+    except ValueError:
+        given = None
+    known = ", ".join(DEFAULT_ATTRIBUTE_NAMES)
+    if not isinstance(given, dict) or not given.keys() <= DEFAULT_ATTRIBUTE_NAMES.keys():
+        raise SettingsError(f"ATTRIBUTE_NAMES must be a JSON object whose keys are among: {known}")
+    if not all(isinstance(name, str) and name for name in given.values()):
+        raise SettingsError("ATTRIBUTE_NAMES must map each name to a non-empty string")
+    return {**DEFAULT_ATTRIBUTE_NAMES, **given}

@@ -1,0 +1,88 @@
+"""The values of this room: an item's key, an entry, a document. All pure."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+Kind = Literal["session", "long_term", "daily", "summary"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ItemKey:
+    """Where an item lives: its table and its two key attributes, both strings.
+
+    Attribute names are the table's own.
+    """
+
+    table: str
+    hash_name: str
+    hash_value: str
+    range_name: str
+    range_value: str
+
+    @property
+    def source(self) -> str:
+        """Injective text form, the item's name in ledger and index (ASCII, NUL-free)."""
+        return json.dumps([self.table, self.hash_value, self.range_value])
+
+    def to_dynamodb(self) -> dict[str, dict[str, str]]:
+        """Return the key as DynamoDB's API takes it."""
+        return {self.hash_name: {"S": self.hash_value}, self.range_name: {"S": self.range_value}}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One message of a session, or one block of a note.
+
+    Args:
+        id: keyed hash of what makes it this entry (role, text and timestamp), 32 hex digits.
+        role: the message's role; for a note, its kind.
+        text: what was said, safe to encode and to store.
+        time: when it was said, if its timestamp can be read.
+        label: the speaker's name, or the heading a note's block stands under.
+    """
+
+    id: str
+    role: str
+    text: str
+    time: datetime | None = None
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A source item parsed, whatever its layout.
+
+    Args:
+        date: for a note that belongs to a day, ``YYYY-MM-DD``.
+    """
+
+    key: ItemKey
+    tenant_id: str
+    user_id: str
+    kind: Kind
+    entries: tuple[Entry, ...] = field(repr=False)
+    date: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The chat app's own name of the item: its sort key."""
+        return self.key.range_value
+
+
+@dataclass(frozen=True, slots=True)
+class EntryHasher:
+    """Names entries by a keyed hash, so that a name in a queue does not give a short text away.
+
+    Args:
+        key: 16 to 64 secret bytes. Changing it makes every entry a new one.
+    """
+
+    key: bytes = field(repr=False)
+
+    def __call__(self, *parts: str | None) -> str:
+        """Return 32 hex digits for ``parts``; ``None`` and ``""`` differ."""
+        payload = json.dumps(parts, ensure_ascii=True).encode()
+        return hashlib.blake2b(payload, key=self.key, digest_size=16).hexdigest()

@@ -1,0 +1,1 @@
+"""Where chunks and vectors live: one small port, one folder a backend."""

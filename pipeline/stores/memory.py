@@ -1,0 +1,86 @@
+"""A store in memory, for tests: the same promises, no database. Exact, and slow by design."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from pipeline.embedding.vectors import Space, Vector
+from pipeline.stores.protocol import Change, Chunk, Held, HeldChunk, Hit, SearchRequest
+
+
+@dataclass(slots=True)
+class _Row:
+    source: str
+    chunk: Chunk
+    vector: Vector
+    lost: Mapping[str, str] = field(default_factory=dict)
+
+
+class InMemoryStore:
+    """Keeps everything in dictionaries.
+
+    Args:
+        space: the space its vectors are in.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self._revision = 0
+        self._ledger: dict[tuple[str, str], tuple[int, str]] = {}
+        self._rows: dict[tuple[str, str], _Row] = {}
+
+    def read(self, tenant_id: str, sources: Sequence[str]) -> Mapping[str, Held]:
+        """Return what is held of each item."""
+        return {source: self._held(tenant_id, source) for source in sources}
+
+    def apply(self, tenant_id: str, changes: Sequence[Change]) -> frozenset[str]:
+        """Write each change whose expected revision still stands."""
+        return frozenset(change.source for change in changes if not self._apply(tenant_id, change))
+
+    def search(self, request: SearchRequest) -> Sequence[Hit]:
+        """Return the closest chunks of one user, closest first; ties by id."""
+        found = [
+            Hit(
+                row.chunk.id,
+                row.chunk.text,
+                cosine(row.vector, request.vector),
+                _time(row.chunk),
+                row.chunk.metadata,
+            )
+            for (tenant_id, _), row in self._rows.items()
+            if tenant_id == request.tenant_id and row.chunk.user_id == request.user_id
+        ]
+        return sorted(found, key=lambda hit: (-hit.similarity, hit.id))[: request.top_k]
+
+    def _held(self, tenant_id: str, source: str) -> Held:
+        revision, position = self._ledger.get((tenant_id, source), (0, ""))
+        chunks = tuple(
+            HeldChunk(row.chunk.id, row.chunk.members, row.chunk.fingerprint, row.lost)
+            for (owner, _), row in self._rows.items()
+            if owner == tenant_id and row.source == source
+        )
+        return Held(revision, position, chunks)
+
+    def _apply(self, tenant_id: str, change: Change) -> bool:
+        if self._ledger.get((tenant_id, change.source), (0, ""))[0] != change.expected_revision:
+            return False
+        self._revision += 1
+        self._ledger[tenant_id, change.source] = (self._revision, change.position)
+        for id_ in change.deletes:
+            self._rows.pop((tenant_id, id_), None)
+        for id_, lost in change.lost.items():
+            self._rows[tenant_id, id_].lost = dict(lost)
+        for chunk, vector in change.upserts:
+            self._rows[tenant_id, chunk.id] = _Row(change.source, chunk, vector)
+        return True
+
+
+def cosine(one: Vector, two: Vector) -> float:
+    """Return the cosine of the angle between two vectors, from -1 to 1."""
+    dot = math.fsum(a * b for a, b in zip(one, two, strict=True))
+    return dot / (math.sqrt(math.fsum(a * a for a in one)) * math.sqrt(math.fsum(b * b for b in two)))
+
+
+def _time(chunk: Chunk) -> datetime:
+    return chunk.created_at or datetime.fromtimestamp(0, UTC)

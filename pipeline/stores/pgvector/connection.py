@@ -1,0 +1,123 @@
+"""One connection, kept between warm invocations, replaced when dead, with errors that say what to do.
+
+psycopg's messages can carry values of rows, so none of them is passed on: only the SQLSTATE and a sentence of ours.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import psycopg
+from pgvector.psycopg.vector import register_vector_info
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.types import TypeInfo
+
+from pipeline.errors import StoreUnavailableError, VectorMemoryError
+from pipeline.settings import LOOPBACK_HOSTS
+
+CONNECT_TIMEOUT_SECONDS = 5
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+Result = TypeVar("Result")
+
+_ADVICE = {
+    "42P01": "the schema is missing: run `vector-memory migrate`",
+    "42703": "the schema is of another version: run `vector-memory migrate`",
+    "42883": "pgvector is missing or too old: run `vector-memory migrate`",
+    "42501": "the role lacks a privilege: run `vector-memory migrate` and grant the role memory_ingest or memory_query",
+    "28P01": "the password was refused: check the database secret",
+    "28000": "the role was refused: check the database secret",
+    "3D000": "the database does not exist: check the database secret",
+}
+_PASSING_CLASSES = frozenset({"08", "25", "40", "53", "55", "57", "58"})
+"""SQLSTATE classes of connections, read-only transactions, rollbacks, resources, locks, operators, systems."""
+
+
+class Connector:
+    """Hands out the one connection.
+
+    Args:
+        conninfo: returns the connection string; called at every new connection, so that a rotated password is found.
+    """
+
+    def __init__(self, conninfo: Callable[[], str]) -> None:
+        self._conninfo = conninfo
+        self._connection: Connection | None = None
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """Give the connection, outside any transaction.
+
+        Raises:
+            StoreUnavailableError: the database is away, or not ready for us; the connection is dropped.
+        """
+        try:
+            yield self._open()
+        except psycopg.Error as error:
+            self.close()
+            raise translated(error) from None
+
+    def read(self, work: Callable[[Connection], Result]) -> Result:
+        """Run ``work``, which only reads; once more if a kept connection turns out to be dead."""
+        kept = self._connection is not None
+        try:
+            with self.connection() as connection:
+                return work(connection)
+        except StoreUnavailableError:
+            if not kept:
+                raise
+        with self.connection() as connection:
+            return work(connection)
+
+    def close(self) -> None:
+        """Drop the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _open(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = connect(self._conninfo())
+        return self._connection
+
+
+def connect(conninfo: str) -> Connection:
+    """Open a connection that works through RDS Proxy and transaction poolers: no prepared statements."""
+    connection = psycopg.connect(
+        with_defaults(conninfo),
+        autocommit=True,
+        prepare_threshold=None,
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+    )
+    vector = TypeInfo.fetch(connection, "vector")
+    if vector is None:
+        connection.close()
+        raise StoreUnavailableError("pgvector is not installed in this database: run `vector-memory migrate`")
+    register_vector_info(connection, vector)
+    return connection
+
+
+def with_defaults(conninfo: str) -> str:
+    """Return ``conninfo`` with TLS verified, unless it says otherwise or stays on this machine."""
+    given = conninfo_to_dict(conninfo)
+    host = str(given.get("host") or given.get("hostaddr") or "/")
+    if "sslmode" in given or host in LOOPBACK_HOSTS or host.startswith("/"):
+        return conninfo
+    return make_conninfo(
+        conninfo, sslmode="verify-full", sslrootcert=str(given.get("sslrootcert") or "system")
+    )
+
+
+def translated(error: psycopg.Error) -> VectorMemoryError:
+    """Return our error for psycopg's, without any value of a row."""
+    state = error.sqlstate or ""
+    advice = _ADVICE.get(state)
+    if advice:
+        return StoreUnavailableError(f"Postgres answered {state}: {advice}")
+    if state[:2] in _PASSING_CLASSES:
+        return StoreUnavailableError(f"Postgres answered {state}")
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return StoreUnavailableError(
+            "Postgres was not reached: check that it runs and that the database secret fits"
+        )
+    return VectorMemoryError(f"Postgres refused a statement: {type(error).__name__} {state}")

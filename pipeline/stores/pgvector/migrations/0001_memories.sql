@@ -1,0 +1,67 @@
+-- Memories, the ledger, and the roles that may touch them.
+-- ${dimensions} and ${storage} are filled in by the migration runner from the configured space.
+
+CREATE EXTENSION IF NOT EXISTS vector;
+
+CREATE TABLE index_space (
+    only_row   boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    model      text    NOT NULL,
+    dimensions integer NOT NULL
+);
+
+-- The first six columns are the chat app's own table; its SQL runs on them unchanged. `source` is NULL for rows that
+-- it inserts itself, and such rows are never touched by ingest.
+CREATE TABLE memories (
+    id          uuid        NOT NULL DEFAULT gen_random_uuid(),
+    user_id     text        NOT NULL COLLATE "C",
+    content     text        NOT NULL,
+    embedding   vector(${dimensions}) NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    metadata    jsonb       NOT NULL DEFAULT '{}',
+    tenant_id   text        NOT NULL COLLATE "C" DEFAULT NULLIF(current_setting('app.tenant_id', true), ''),
+    source      text        COLLATE "C",
+    members     text[],
+    fingerprint text        COLLATE "C",
+    lost        jsonb       NOT NULL DEFAULT '{}',
+    PRIMARY KEY (tenant_id, id)
+);
+
+-- Vectors over 2 kB would go out of line, and every comparison would fetch them from there.
+ALTER TABLE memories ALTER COLUMN embedding SET STORAGE ${storage};
+ALTER TABLE memories ALTER COLUMN embedding SET (n_distinct = -1);
+
+CREATE INDEX memories_by_user ON memories (tenant_id, user_id);
+CREATE INDEX memories_by_source ON memories (tenant_id, source) WHERE source IS NOT NULL;
+
+CREATE SEQUENCE ledger_revision;
+
+-- One row an item, kept after the item is gone. `position` is the highest stream position known before the read that
+-- the item's chunks reflect. No text.
+CREATE TABLE ledger (
+    tenant_id  text        NOT NULL COLLATE "C",
+    source     text        NOT NULL COLLATE "C",
+    revision   bigint      NOT NULL DEFAULT nextval('ledger_revision'),
+    position   text        NOT NULL COLLATE "C",
+    present    boolean     NOT NULL,
+    saved_at   timestamptz,
+    indexed_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, source)
+);
+
+DO $$
+DECLARE
+    wanted text;
+BEGIN
+    FOREACH wanted IN ARRAY ARRAY['memory_ingest', 'memory_query'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
+            EXECUTE format('CREATE ROLE %I NOLOGIN NOBYPASSRLS', wanted);
+        END IF;
+    END LOOP;
+END
+$$;
+
+GRANT SELECT ON index_space TO memory_ingest, memory_query;
+GRANT SELECT, INSERT, UPDATE, DELETE ON memories TO memory_ingest;
+GRANT SELECT, INSERT, UPDATE ON ledger TO memory_ingest;
+GRANT USAGE ON SEQUENCE ledger_revision TO memory_ingest;
+GRANT SELECT ON memories TO memory_query;

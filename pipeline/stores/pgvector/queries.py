@@ -1,0 +1,68 @@
+"""The SQL, whole and with parameters only. Pure."""
+
+SPACE = "SELECT model, dimensions FROM index_space"
+
+READ_LEDGER = """
+SELECT source, revision, position FROM ledger WHERE tenant_id = %(tenant_id)b AND source = ANY(%(sources)b)
+"""
+
+READ_CHUNKS = """
+SELECT source, id, members, fingerprint, lost
+FROM memories WHERE tenant_id = %(tenant_id)b AND source = ANY(%(sources)b)
+"""
+
+# Rows are taken in the order of `source`, so that two writers of the same items cannot deadlock.
+MOVE_LEDGER = """
+WITH wanted AS (
+    SELECT * FROM unnest(%(sources)b::text[], %(revisions)b::int8[], %(positions)b::text[], %(presents)b::bool[],
+                         %(saved_ats)b::timestamptz[])
+        AS w (source, revision, position, present, saved_at)
+), locked AS (
+    SELECT l.source FROM ledger l JOIN wanted w USING (source)
+    WHERE l.tenant_id = %(tenant_id)b AND l.revision = w.revision
+    ORDER BY l.source FOR UPDATE OF l
+), moved AS (
+    UPDATE ledger l
+    SET revision = nextval('ledger_revision'), position = w.position, present = w.present,
+        saved_at = COALESCE(w.saved_at, l.saved_at), indexed_at = now()
+    FROM wanted w JOIN locked USING (source)
+    WHERE l.tenant_id = %(tenant_id)b AND l.source = w.source AND l.revision = w.revision
+    RETURNING l.source
+), created AS (
+    INSERT INTO ledger (tenant_id, source, position, present, saved_at)
+    SELECT %(tenant_id)b, source, position, present, saved_at FROM wanted WHERE revision = 0 ORDER BY source
+    ON CONFLICT DO NOTHING
+    RETURNING source
+)
+SELECT source FROM moved UNION ALL SELECT source FROM created
+"""
+
+UPSERT = """
+INSERT INTO memories (tenant_id, id, user_id, content, embedding, created_at, metadata, source, members, fingerprint)
+SELECT %(tenant_id)b, id, user_id, content, embedding, COALESCE(created_at, now()), metadata, source,
+       string_to_array(members, ','), fingerprint
+FROM unnest(%(ids)b::uuid[], %(user_ids)b::text[], %(contents)b::text[], %(embeddings)b::vector[],
+            %(created_ats)b::timestamptz[], %(metadatas)b::jsonb[], %(sources)b::text[], %(members)b::text[],
+            %(fingerprints)b::text[])
+    AS c (id, user_id, content, embedding, created_at, metadata, source, members, fingerprint)
+ON CONFLICT (tenant_id, id) DO UPDATE
+SET user_id = EXCLUDED.user_id, content = EXCLUDED.content, embedding = EXCLUDED.embedding,
+    created_at = EXCLUDED.created_at, metadata = EXCLUDED.metadata, source = EXCLUDED.source,
+    members = EXCLUDED.members, fingerprint = EXCLUDED.fingerprint, lost = '{}'
+"""
+
+SET_LOST = """
+UPDATE memories m SET lost = w.lost
+FROM unnest(%(ids)b::uuid[], %(losts)b::jsonb[]) AS w (id, lost)
+WHERE m.tenant_id = %(tenant_id)b AND m.id = w.id
+"""
+
+DELETE = "DELETE FROM memories WHERE tenant_id = %(tenant_id)b AND id = ANY(%(ids)b::uuid[])"
+
+SEARCH = """
+SELECT id, content, 1 - (embedding <=> %(vector)b) AS similarity, created_at, metadata
+FROM memories
+WHERE tenant_id = %(tenant_id)b AND user_id = %(user_id)b
+ORDER BY embedding <=> %(vector)b, id
+LIMIT %(top_k)b
+"""

@@ -1,0 +1,129 @@
+"""Talks to Postgres: runs the statements of :mod:`queries`, converts rows, nothing else."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pgvector import Vector as PgVector
+from psycopg.types.json import Jsonb
+
+from pipeline.embedding.vectors import Space, Vector
+from pipeline.errors import StoreUnavailableError
+from pipeline.stores.pgvector import queries
+from pipeline.stores.pgvector.connection import Connection, Connector
+from pipeline.stores.protocol import Change, Held, HeldChunk, Hit, SearchRequest
+
+
+class PgVectorStore:
+    """The index in Postgres.
+
+    Args:
+        connector: hands out the connection.
+        space: the configured space; the database must hold the same.
+    """
+
+    def __init__(self, connector: Connector, space: Space) -> None:
+        self._connector = connector
+        self.space = space
+        self._checked: Connection | None = None
+
+    def read(self, tenant_id: str, sources: Sequence[str]) -> Mapping[str, Held]:
+        """Return what is held of each item."""
+        return self._connector.read(lambda connection: self._read(connection, tenant_id, list(sources)))
+
+    def apply(self, tenant_id: str, changes: Sequence[Change]) -> frozenset[str]:
+        """Move the ledger, then write what belongs to the rows that moved; one transaction."""
+        with self._connector.connection() as connection:
+            self._check_space(connection)
+            with connection.transaction():
+                moved = _move_ledger(connection, tenant_id, changes)
+                _write(connection, tenant_id, [change for change in changes if change.source in moved])
+        return frozenset(change.source for change in changes) - moved
+
+    def search(self, request: SearchRequest) -> Sequence[Hit]:
+        """Return the closest chunks of one user, closest first; ties by id."""
+        return self._connector.read(lambda connection: self._search(connection, request))
+
+    def _read(self, connection: Connection, tenant_id: str, sources: list[str]) -> Mapping[str, Held]:
+        self._check_space(connection)
+        parameters = {"tenant_id": tenant_id, "sources": sources}
+        rows = connection.execute(queries.READ_LEDGER, parameters, binary=True).fetchall()
+        chunks: defaultdict[str, list[HeldChunk]] = defaultdict(list)
+        for source, *columns in connection.execute(queries.READ_CHUNKS, parameters, binary=True):
+            chunks[source].append(_held_chunk(*columns))
+        held = {source: Held(revision, at, tuple(chunks[source])) for source, revision, at in rows}
+        return {source: held.get(source, Held(chunks=tuple(chunks[source]))) for source in sources}
+
+    def _search(self, connection: Connection, request: SearchRequest) -> Sequence[Hit]:
+        self._check_space(connection)
+        parameters = {
+            "tenant_id": request.tenant_id,
+            "user_id": request.user_id,
+            "vector": _pg_vector(request.vector),
+            "top_k": request.top_k,
+        }
+        rows = connection.execute(queries.SEARCH, parameters, binary=True)
+        return [
+            Hit(str(id_), content, float(similarity), at, metadata)
+            for id_, content, similarity, at, metadata in rows
+        ]
+
+    def _check_space(self, connection: Connection) -> None:
+        """Refuse to mix spaces: once a connection."""
+        if self._checked is connection:
+            return
+        row = connection.execute(queries.SPACE).fetchone()
+        if row is None or Space(*row) != self.space:
+            raise StoreUnavailableError(
+                f"the index is not in space {self.space.model}/{self.space.dimensions}: set EMBEDDING_MODEL and "
+                "EMBEDDING_DIMENSIONS to what `vector-memory migrate` was run with"
+            )
+        self._checked = connection
+
+
+def _held_chunk(id_: Any, members: list[str], fingerprint: str, lost: dict[str, str]) -> HeldChunk:  # noqa: ANN401  # UUID
+    return HeldChunk(str(id_), tuple(members), fingerprint, lost)
+
+
+def _move_ledger(connection: Connection, tenant_id: str, changes: Sequence[Change]) -> frozenset[str]:
+    parameters = {
+        "tenant_id": tenant_id,
+        "sources": [change.source for change in changes],
+        "revisions": [change.expected_revision for change in changes],
+        "positions": [change.position for change in changes],
+        "presents": [change.present for change in changes],
+        "saved_ats": [change.saved_at for change in changes],
+    }
+    return frozenset(source for (source,) in connection.execute(queries.MOVE_LEDGER, parameters))
+
+
+def _write(connection: Connection, tenant_id: str, changes: Sequence[Change]) -> None:
+    deletes = [id_ for change in changes for id_ in change.deletes]
+    if deletes:
+        connection.execute(queries.DELETE, {"tenant_id": tenant_id, "ids": deletes})
+    lost = {id_: value for change in changes for id_, value in change.lost.items()}
+    if lost:
+        losts = [Jsonb(dict(value)) for value in lost.values()]
+        connection.execute(queries.SET_LOST, {"tenant_id": tenant_id, "ids": list(lost), "losts": losts})
+    if any(change.upserts for change in changes):
+        connection.execute(queries.UPSERT, _rows(tenant_id, changes))
+
+
+def _rows(tenant_id: str, changes: Sequence[Change]) -> dict[str, Any]:
+    upserts = [(change.source, chunk, vector) for change in changes for chunk, vector in change.upserts]
+    return {
+        "tenant_id": tenant_id,
+        "sources": [source for source, _, _ in upserts],
+        "ids": [chunk.id for _, chunk, _ in upserts],
+        "user_ids": [chunk.user_id for _, chunk, _ in upserts],
+        "contents": [chunk.text for _, chunk, _ in upserts],
+        "embeddings": [_pg_vector(vector) for _, _, vector in upserts],
+        "created_ats": [chunk.created_at for _, chunk, _ in upserts],
+        "metadatas": [Jsonb(chunk.metadata) for _, chunk, _ in upserts],
+        "members": [",".join(chunk.members) for _, chunk, _ in upserts],
+        "fingerprints": [chunk.fingerprint for _, chunk, _ in upserts],
+    }
+
+
+def _pg_vector(vector: Vector) -> PgVector:
+    return PgVector(list(vector))

@@ -1,0 +1,131 @@
+"""The port that every store fills, and the values that cross it. Pure.
+
+A store holds, per source item, a ledger row (which revision the index reflects) and the item's chunks. Writers
+read the row, decide, and apply under the revision they read; if it moved meanwhile nothing of theirs is written.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from pipeline.embedding.vectors import Space, Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A text that is embedded and found.
+
+    Args:
+        id: UUID, deterministic: the same entries of the same item give the same id.
+        members: ids of the entries whose text it holds.
+        fingerprint: changes whenever text, user, metadata or space do.
+        metadata: ``key, kind, roles, date`` for readers; JSON.
+    """
+
+    id: str
+    user_id: str
+    text: str = field(repr=False)
+    members: tuple[str, ...]
+    fingerprint: str
+    created_at: datetime | None
+    metadata: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldChunk:
+    """What the index holds of a chunk, as far as deciding needs it.
+
+    Args:
+        lost: members no longer in the item → the stream position up to which they were seen there.
+    """
+
+    id: str
+    members: tuple[str, ...]
+    fingerprint: str
+    lost: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the index holds of an item.
+
+    Args:
+        revision: 0 if there is no ledger row; never reused.
+        position: highest stream position known before the read that the index reflects.
+    """
+
+    revision: int = 0
+    position: str = ""
+    chunks: tuple[HeldChunk, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one reconcile writes of one item, under the revision it read.
+
+    Args:
+        upserts: chunks with their vectors.
+        lost: chunk id → its new ``lost``.
+        deletes: chunk ids.
+        saved_at: when the newest change it reflects was saved, if known.
+    """
+
+    source: str
+    expected_revision: int
+    position: str
+    present: bool
+    saved_at: datetime | None = None
+    upserts: Sequence[tuple[Chunk, Vector]] = ()
+    lost: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    deletes: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """A question to one user's memory."""
+
+    tenant_id: str
+    user_id: str
+    vector: Vector = field(repr=False)
+    top_k: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk found.
+
+    Args:
+        similarity: cosine, from -1 to 1; higher is closer.
+    """
+
+    id: str
+    content: str = field(repr=False)
+    similarity: float
+    created_at: datetime
+    metadata: Mapping[str, Any] = field(repr=False)
+
+
+class Store(Protocol):
+    """Chunks, vectors and the ledger. Every method raises StoreUnavailableError when the store is away."""
+
+    @property
+    def space(self) -> Space:
+        """The space its vectors are in."""
+        ...
+
+    def read(self, tenant_id: str, sources: Sequence[str]) -> Mapping[str, Held]:
+        """Return what is held of each item; one that is not known is ``Held()``."""
+        ...
+
+    def apply(self, tenant_id: str, changes: Sequence[Change]) -> frozenset[str]:
+        """Write each change whose expected revision still stands, all in one transaction.
+
+        Returns:
+            the sources whose revision had moved; nothing was written of those.
+        """
+        ...
+
+    def search(self, request: SearchRequest) -> Sequence[Hit]:
+        """Return the closest chunks of one user, closest first; ties by id."""
+        ...
