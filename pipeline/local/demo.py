@@ -249,7 +249,7 @@ def _questions(demo: Demo, questions: Sequence[Question]) -> list[str]:
         rank = next(
             (number for number, hit in enumerate(hits, 1) if wanted in squeezed(hit["content"])), None
         )
-        best = hits[0] if hits else {"content": "", "similarity": 0.0}
+        best: dict[str, Any] = hits[0] if hits else {"content": "", "similarity": 0.0}
         excerpt = best["content"].replace("\n", " ")[:160]
         who = f"{question.tenant_id}/{question.user_id}"
         table.add_row(who, question.text, excerpt, f"{best['similarity']:.2f}", str(rank or "-"))

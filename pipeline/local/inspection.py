@@ -93,7 +93,7 @@ def covered(text: str, chunks: Sequence[str]) -> bool:
         return True
     while text:
         size = max((_common(text, chunk) for chunk in chunks), default=0)
-        if size < min(_MIN_PIECE, len(text)):
+        if not size:
             return False
         text = text[size:]
     return True
@@ -101,7 +101,7 @@ def covered(text: str, chunks: Sequence[str]) -> bool:
 
 def _common(text: str, chunk: str) -> int:
     """Return how much of the beginning of ``text`` is in ``chunk``."""
-    best, start = 0, chunk.find(text[:_MIN_PIECE])
+    best, start = len(chunk) if text.startswith(chunk) else 0, chunk.find(text[:_MIN_PIECE])
     while start >= 0:
         size = _same_prefix(text, chunk[start:])
         best, start = max(best, size), chunk.find(text[:_MIN_PIECE], start + 1)

@@ -87,7 +87,16 @@ class Postgres:
         if self._user:
             shutil.chown(self._data, "nobody", "nogroup")
             shutil.chown(secret, "nobody", "nogroup")
-        command = [binaries / "initdb", "-D", self._data, "-U", OWNER, "-E", "UTF8", "--locale=C.UTF-8"]
+        command: list[str | Path] = [
+            binaries / "initdb",
+            "-D",
+            self._data,
+            "-U",
+            OWNER,
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+        ]
         command += ["-A", "scram-sha-256", f"--pwfile={secret}", "--no-sync"]
         try:
             subprocess.run(command, check=True, capture_output=True, env={"PATH": os.defpath}, **self._user)

@@ -97,7 +97,12 @@ class Layouts:
     def _note(self, address: Address, item: Item) -> Document:
         content = safe_text(_string(item, self.names["content"]))
         blocks = (
-            Entry(self.hasher(address.kind, heading, text), address.kind, text, label=heading)
+            Entry(
+                self.hasher(address.kind, heading, text),
+                address.kind,
+                text,
+                label=_section(heading, address.date),
+            )
             for heading, text in markdown_blocks(content)
         )
         return self._document(address, item, tuple(blocks))
@@ -156,6 +161,11 @@ def read_time(stamp: object) -> datetime | None:
     except (ValueError, OverflowError, OSError):
         pass
     return None
+
+
+def _section(heading: str | None, date: str | None) -> str | None:
+    """Return the heading, unless it only repeats the day that the chunk's header names."""
+    return None if heading == date else heading
 
 
 def markdown_blocks(text: str) -> Iterator[tuple[str | None, str]]:
