@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -44,22 +45,22 @@ class Demo:
                 progress.advance(task)
         return len(saves)
 
-    def wait_until_indexed(self) -> Differences:
-        """Wait until nothing is missing and the queue is empty; give up when nothing moves for a while."""
+    def wait_until_indexed(self, records: int) -> Differences:
+        """Wait until ``records`` changes went all the way and nothing is missing; give up when nothing moves for a while."""
         wanted = list(said(self._items()))
         with self._progress() as progress:
             task = progress.add_task("becoming memory", total=len(wanted))
-            last, moved = -1, time.monotonic()
+            last: object = None
+            moved = time.monotonic()
             while True:
-                found = compare(wanted, self.rows())
-                idle = self.queue_depth() == 0
+                found, totals = compare(wanted, self.rows()), self.log_totals()
                 progress.update(task, completed=len(wanted) - len(found.missing))
-                if (
-                    idle and not found.missing and not found.extra
-                ) or time.monotonic() - moved > STALL_SECONDS:
+                arrived = totals["records"] >= records and totals["messages"] >= totals["notices"]
+                done = arrived and self.queue_depth() == 0 and not found.missing and not found.extra
+                if done or time.monotonic() - moved > STALL_SECONDS:
                     return found
-                if len(found.missing) + len(found.extra) != last:
-                    last, moved = len(found.missing) + len(found.extra), time.monotonic()
+                if (state := (totals, len(found.missing), len(found.extra))) != last:
+                    last, moved = state, time.monotonic()
                 time.sleep(0.2)
 
     def rows(self) -> Sequence[Row]:
@@ -132,7 +133,9 @@ class Demo:
 
     def log_totals(self) -> dict[str, int]:
         """Return the sums of the functions' own counts, from their log lines."""
-        totals = {"notices": 0, "tokens_embedded": 0, "embedding_requests": 0, "conflicts": 0}
+        totals = dict.fromkeys(
+            ("records", "notices", "messages", "tokens_embedded", "embedding_requests", "conflicts"), 0
+        )
         for line in self.stack.logs.splitlines():
             if line.startswith('{"level"'):
                 fields = json.loads(line)
@@ -170,7 +173,7 @@ class Demo:
 
 def run(*, check: bool, path: Path | None) -> int:
     """Run the demo; return the exit status: 0 if everything saved is searchable and nothing else is."""
-    console = Console(stderr=check)
+    console = Console(stderr=check, width=None if sys.stderr.isatty() else 140)
     items = items_of(path) if path else shipped_items()
     console.print("Starting Postgres and the local AWS, and deploying template.yaml ...")
     started = time.monotonic()
@@ -192,10 +195,11 @@ def run(*, check: bool, path: Path | None) -> int:
 def _story(demo: Demo, items: Sequence[Save]) -> dict[str, Any]:
     saves = [step for item in items for step in growth(item)]
     saved = demo.save_all(saves)
-    differences = demo.wait_until_indexed()
+    differences = demo.wait_until_indexed(_announced(saves))
     totals, chunks = demo.log_totals(), len(demo.rows())
-    demo.save_all(items)
-    demo.wait_until_indexed()
+    now = {"updated_at": {"S": datetime.now(UTC).isoformat()}}
+    demo.save_all([Save(item.table, {**item.item, **now}) for item in items])
+    demo.wait_until_indexed(totals["records"] + _announced(items))
     again = demo.log_totals()["tokens_embedded"] - totals["tokens_embedded"]
     latencies = demo.measure_latency()
     return {
@@ -212,6 +216,10 @@ def _story(demo: Demo, items: Sequence[Save]) -> dict[str, Any]:
         "extra": len(differences.extra),
         "dead_letters": demo.queue_depth("DeadLetterQueueUrl"),
     }
+
+
+def _announced(saves: Sequence[Save]) -> int:
+    return sum(save.announced for save in saves)
 
 
 _LABELS = {

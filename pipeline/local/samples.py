@@ -25,6 +25,11 @@ class Save:
     table: str
     item: Mapping[str, Any]
 
+    @property
+    def announced(self) -> bool:
+        """Tell whether its change gets past the filters of the stream: most of the config table's items are no memory."""
+        return self.table != "config" or self.item["pk"]["S"].startswith("MEMORY#")
+
 
 @dataclass(frozen=True, slots=True)
 class Question:

@@ -1,0 +1,157 @@
+"""What every store promises, asked of each of them in the same words."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from pipeline.embedding.vectors import Space, Vector, float32
+from pipeline.stores.memory import InMemoryStore
+from pipeline.stores.pgvector.connection import Connector
+from pipeline.stores.pgvector.store import PgVectorStore
+from pipeline.stores.protocol import Change, Chunk, Held, HeldChunk, SearchRequest, Store
+
+SPACE = Space("test-words", 16)
+TIME = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+ITEM = '["sessions", "acme", "chat:1"]'
+OTHER = '["sessions", "acme", "chat:2"]'
+
+
+@pytest.fixture(params=["memory", "pgvector"])
+def store(request: pytest.FixtureRequest) -> Store:
+    if request.param == "memory":
+        return InMemoryStore(SPACE)
+    database: Callable[..., str] = request.getfixturevalue("database")
+    conninfo = database("memory_ingest")
+    return PgVectorStore(Connector(lambda: conninfo), SPACE)
+
+
+def uid(number: int) -> str:
+    return str(UUID(int=number))
+
+
+def chunk(number: int, text: str = "text", user_id: str = "mika", fingerprint: str = "f") -> Chunk:
+    return Chunk(
+        uid(number), user_id, text, (f"m{number}",), fingerprint, TIME, {"key": "chat:1", "kind": "session"}
+    )
+
+
+def axis(index: int, value: float = 1.0) -> Vector:
+    return float32([value if position == index else 0.0 for position in range(SPACE.dimensions)])
+
+
+def put(
+    store: Store, *chunks: tuple[Chunk, Vector], source: str = ITEM, tenant: str = "acme", **fields: object
+) -> None:
+    revision = store.read(tenant, [source])[source].revision
+    change = Change(
+        source, revision, str(fields.pop("position", "p1")), present=True, upserts=chunks, **fields
+    )  # type: ignore[arg-type]
+    assert store.apply(tenant, [change]) == frozenset()
+
+
+def found(
+    store: Store, vector: Vector, tenant: str = "acme", user: str = "mika", top_k: int = 10
+) -> list[str]:
+    return [hit.id for hit in store.search(SearchRequest(tenant, user, vector, top_k))]
+
+
+def test_an_unknown_item_is_held_at_revision_zero(store: Store) -> None:
+    assert store.read("acme", [ITEM, OTHER]) == {ITEM: Held(), OTHER: Held()}
+
+
+def test_what_was_applied_is_held_and_found(store: Store) -> None:
+    put(store, (chunk(1, "お茶を 😀"), axis(0)))
+
+    held = store.read("acme", [ITEM])[ITEM]
+    assert held.chunks == (HeldChunk(uid(1), ("m1",), "f", {}),)
+    assert held.position == "p1"
+    [hit] = store.search(SearchRequest("acme", "mika", axis(0), 5))
+    assert (hit.id, hit.content, hit.created_at) == (uid(1), "お茶を 😀", TIME)
+    assert hit.similarity == pytest.approx(1.0)
+    assert hit.metadata["key"] == "chat:1"
+
+
+def test_every_apply_moves_to_a_new_revision_even_with_nothing_to_write(store: Store) -> None:
+    put(store, (chunk(1), axis(0)))
+    first = store.read("acme", [ITEM])[ITEM].revision
+    put(store)
+    assert store.read("acme", [ITEM])[ITEM].revision > first > 0
+
+
+def test_a_moved_revision_is_a_conflict_and_writes_nothing(store: Store) -> None:
+    put(store, (chunk(1), axis(0)))
+    stale = Change(ITEM, 0, "p2", present=True, upserts=[(chunk(2), axis(1))], deletes=[uid(1)])
+
+    assert store.apply("acme", [stale]) == {ITEM}
+    assert found(store, axis(0)) == [uid(1)]
+    assert store.read("acme", [ITEM])[ITEM].position == "p1"
+
+
+def test_one_conflict_does_not_hold_up_the_other_items(store: Store) -> None:
+    put(store, (chunk(1), axis(0)))
+    stale = Change(ITEM, 0, "p2", present=True, upserts=[(chunk(2), axis(1))])
+    fresh = Change(OTHER, 0, "p2", present=True, upserts=[(chunk(3), axis(2))])
+
+    assert store.apply("acme", [stale, fresh]) == {ITEM}
+    assert sorted(found(store, axis(0))) == [uid(1), uid(3)]
+
+
+def test_an_upsert_replaces_text_vector_user_and_fingerprint(store: Store) -> None:
+    put(store, (chunk(1, "old"), axis(0)))
+    put(store, (chunk(1, "new", "ken", "g"), axis(1)))
+
+    assert found(store, axis(0)) == []
+    [hit] = store.search(SearchRequest("acme", "ken", axis(1), 5))
+    assert hit.content == "new"
+    assert store.read("acme", [ITEM])[ITEM].chunks[0].fingerprint == "g"
+
+
+def test_lost_members_are_kept_until_the_chunk_is_written_again(store: Store) -> None:
+    put(store, (chunk(1), axis(0)))
+    put(store, lost={uid(1): {"m1": "p1"}})
+    assert store.read("acme", [ITEM])[ITEM].chunks[0].lost == {"m1": "p1"}
+    put(store, (chunk(1), axis(0)))
+    assert store.read("acme", [ITEM])[ITEM].chunks[0].lost == {}
+
+
+def test_deleted_chunks_are_gone(store: Store) -> None:
+    put(store, (chunk(1), axis(0)), (chunk(2), axis(1)))
+    put(store, deletes=[uid(1)])
+    assert found(store, axis(0)) == [uid(2)]
+
+
+def test_a_tenant_sees_nothing_of_another_even_under_equal_names(store: Store) -> None:
+    put(store, (chunk(1, "ours"), axis(0)), tenant="acme")
+    put(store, (chunk(1, "theirs"), axis(0)), tenant="zenith")
+
+    assert [hit.content for hit in store.search(SearchRequest("acme", "mika", axis(0), 5))] == ["ours"]
+    put(store, deletes=[uid(1)], tenant="zenith")
+    assert found(store, axis(0)) == [uid(1)]
+
+
+def test_a_user_sees_nothing_of_another(store: Store) -> None:
+    put(store, (chunk(1, user_id="mika"), axis(0)), (chunk(2, user_id="ken"), axis(0)))
+    assert found(store, axis(0), user="ken") == [uid(2)]
+
+
+def test_hits_come_closest_first_and_ties_by_id(store: Store) -> None:
+    near = float32([1.0, 0.5, *[0.0] * (SPACE.dimensions - 2)])
+    put(store, (chunk(3), axis(0)), (chunk(2), axis(0)), (chunk(1), near), (chunk(4), axis(1)))
+    assert found(store, axis(0)) == [uid(2), uid(3), uid(1), uid(4)]
+
+
+def test_similarity_is_the_cosine(store: Store) -> None:
+    put(store, (chunk(1), float32([3.0, 4.0, *[0.0] * (SPACE.dimensions - 2)])))
+    [hit] = store.search(SearchRequest("acme", "mika", axis(0, 7.0), 5))
+    assert hit.similarity == pytest.approx(0.6)
+
+
+def test_top_k_limits_the_hits(store: Store) -> None:
+    put(store, *((chunk(number), axis(0)) for number in range(1, 9)))
+    assert len(found(store, axis(0), top_k=3)) == 3
+
+
+def test_an_empty_memory_answers_with_nothing(store: Store) -> None:
+    assert found(store, axis(0)) == []

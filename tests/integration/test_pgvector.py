@@ -1,0 +1,183 @@
+"""The Postgres store against a real Postgres."""
+
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+from psycopg import RawCursor
+from psycopg.conninfo import make_conninfo
+
+from pipeline.embedding.vectors import Space, float32
+from pipeline.errors import SettingsError, StoreUnavailableError, VectorMemoryError
+from pipeline.local.postgres import Postgres
+from pipeline.local.processes import new_run_folder
+from pipeline.stores.pgvector.connection import Connector
+from pipeline.stores.pgvector.migrations import migrate
+from pipeline.stores.pgvector.store import PgVectorStore
+from pipeline.stores.protocol import Change, Chunk, SearchRequest
+
+pytestmark = pytest.mark.integration
+SPACE = Space("test-words", 16)
+VECTOR = float32([1.0] + [0.0] * 15)
+ITEM = '["sessions", "acme", "chat:1"]'
+CHUNK = Chunk(
+    "00000000-0000-0000-0000-000000000001", "mika", "secret text", ("m",), "f", None, {"key": "chat:1"}
+)
+Database = Callable[..., str]
+
+PROPOSED_INSERT = """INSERT INTO memories (user_id, content, embedding, created_at)
+             VALUES ($1, $2, $3, NOW())"""
+PROPOSED_SEARCH = """SELECT content, 1 - (embedding <=> $1) as similarity
+             FROM memories
+             WHERE user_id = $2
+             ORDER BY embedding <=> $1
+             LIMIT $3"""
+
+
+def store_at(conninfo: str) -> PgVectorStore:
+    return PgVectorStore(Connector(lambda: conninfo), SPACE)
+
+
+def test_the_proposals_own_sql_runs_verbatim(database: Database) -> None:
+    with psycopg.connect(database(), options="-c app.tenant_id=acme") as connection:
+        cursor = RawCursor(connection)
+        cursor.execute(PROPOSED_INSERT, ["mika", "ships on Friday", str([1.0] + [0.0] * 15)])
+        cursor.execute(PROPOSED_INSERT, ["mika", "likes tea", str([0.6, 0.8] + [0.0] * 14)])
+        cursor.execute(PROPOSED_SEARCH, [str([1.0] + [0.0] * 15), "mika", 5])
+        assert cursor.fetchall() == [("ships on Friday", 1.0), ("likes tea", pytest.approx(0.6))]
+
+
+def test_a_row_without_a_tenant_is_refused(database: Database) -> None:
+    with psycopg.connect(database()) as connection, pytest.raises(psycopg.errors.NotNullViolation):
+        RawCursor(connection).execute(PROPOSED_INSERT, ["mika", "text", str([1.0] * 16)])
+
+
+def test_rows_of_the_chat_app_itself_survive_ingest(database: Database) -> None:
+    with psycopg.connect(database(), options="-c app.tenant_id=acme") as connection:
+        RawCursor(connection).execute(PROPOSED_INSERT, ["mika", "its own", str([1.0] * 16)])
+    store = store_at(database("memory_ingest"))
+    store.apply("acme", [Change(ITEM, 0, "p", present=True, upserts=[(CHUNK, VECTOR)])])
+    store.apply(
+        "acme",
+        [Change(ITEM, store.read("acme", [ITEM])[ITEM].revision, "q", present=False, deletes=[CHUNK.id])],
+    )
+    hits = store.search(SearchRequest("acme", "mika", VECTOR, 5))
+    assert [hit.content for hit in hits] == ["its own"]
+
+
+def test_migrating_twice_does_nothing_the_second_time(database: Database) -> None:
+    assert migrate(database(), SPACE) == []
+
+
+def test_two_migrations_at_once_apply_each_file_once(postgres: Postgres) -> None:
+    with psycopg.connect(postgres.conninfo(), autocommit=True) as owner:
+        owner.execute("CREATE DATABASE racing TEMPLATE template0")
+    racing = make_conninfo(postgres.conninfo(), dbname="racing")
+    with ThreadPoolExecutor(4) as pool:
+        applied = [name for names in pool.map(lambda _: migrate(racing, SPACE), range(4)) for name in names]
+    assert applied
+    assert len(applied) == len(set(applied))
+
+
+def test_a_newer_schema_is_refused(database: Database) -> None:
+    with psycopg.connect(database()) as owner:
+        owner.execute("INSERT INTO schema_version (version) VALUES (9999)")
+    with pytest.raises(SettingsError, match="newer than this program"):
+        migrate(database(), SPACE)
+
+
+def test_another_space_is_refused_at_migration_and_at_use(database: Database) -> None:
+    other = Space("another-model", 16)
+    with pytest.raises(SettingsError, match="cannot join them"):
+        migrate(database(), other)
+    conninfo = database("memory_ingest")
+    with pytest.raises(StoreUnavailableError, match="not in space"):
+        PgVectorStore(Connector(lambda: conninfo), other).read("acme", [ITEM])
+
+
+def test_a_connection_that_died_is_replaced(database: Database) -> None:
+    store = store_at(database("memory_ingest"))
+    store.read("acme", [ITEM])
+    with psycopg.connect(database(), autocommit=True) as owner:
+        owner.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"
+        )
+    assert store.read("acme", [ITEM])[ITEM].revision == 0
+
+
+def test_a_database_that_is_away_is_a_retryable_error_and_comes_back() -> None:
+    server = Postgres(new_run_folder() / "postgres").start()
+    migrate(server.conninfo(), SPACE)
+    store = store_at(server.conninfo())
+    store.read("acme", [ITEM])
+    server.stop(signal.SIGQUIT)
+    with pytest.raises(StoreUnavailableError, match="check that it runs"):
+        store.read("acme", [ITEM])
+    server.start()
+    assert store.read("acme", [ITEM])[ITEM].revision == 0
+    server.stop()
+
+
+def test_a_missing_schema_says_how_to_get_it(postgres: Postgres) -> None:
+    with psycopg.connect(postgres.conninfo(), autocommit=True) as owner:
+        owner.execute("CREATE DATABASE bare TEMPLATE template0")
+    with pytest.raises(StoreUnavailableError, match="vector-memory migrate"):
+        store_at(make_conninfo(postgres.conninfo(), dbname="bare")).read("acme", [ITEM])
+
+
+def test_a_wrong_password_says_where_to_look(postgres: Postgres) -> None:
+    with pytest.raises(StoreUnavailableError):
+        store_at(make_conninfo(postgres.conninfo(), password="wrong")).read("acme", [ITEM])
+
+
+def test_the_query_role_reads_and_cannot_write(database: Database) -> None:
+    store_at(database("memory_ingest")).apply(
+        "acme", [Change(ITEM, 0, "p", present=True, upserts=[(CHUNK, VECTOR)])]
+    )
+    query = store_at(database("memory_query"))
+    assert len(query.search(SearchRequest("acme", "mika", VECTOR, 5))) == 1
+    with pytest.raises(StoreUnavailableError, match="lacks a privilege"):
+        query.apply("acme", [Change(ITEM, 1, "p", present=True)])
+
+
+def test_no_error_quotes_a_value(database: Database) -> None:
+    store = store_at(database("memory_ingest"))
+    wrong = Chunk("not-a-uuid secret text", "mika", "secret text", ("m",), "f", None, {})
+    with pytest.raises(VectorMemoryError) as caught:
+        store.apply("acme", [Change(ITEM, 0, "p", present=True, upserts=[(wrong, VECTOR)])])
+    assert "secret text" not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+def test_of_two_writers_of_one_item_one_wins(database: Database) -> None:
+    conninfo = database("memory_ingest")
+    stores = [store_at(conninfo) for _ in range(8)]
+    change = Change(ITEM, 0, "p", present=True, upserts=[(CHUNK, VECTOR)])
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(lambda store: store.apply("acme", [change]), stores))
+    assert outcomes.count(frozenset()) == 1
+    assert outcomes.count(frozenset({ITEM})) == 7
+
+
+def test_writers_of_the_same_items_in_other_orders_do_not_deadlock(database: Database) -> None:
+    conninfo = database("memory_ingest")
+    items = [f'["sessions", "acme", "chat:{number}"]' for number in range(20)]
+
+    def write(order: list[str]) -> None:
+        store = store_at(conninfo)
+        for _ in range(10):
+            held = store.read("acme", order)
+            store.apply("acme", [Change(item, held[item].revision, "p", present=True) for item in order])
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, [items, items[::-1]]))
+
+
+def test_vectors_stay_in_line(database: Database) -> None:
+    query = (
+        "SELECT attstorage FROM pg_attribute WHERE attrelid = 'memories'::regclass AND attname = 'embedding'"
+    )
+    with psycopg.connect(database()) as owner:
+        assert owner.execute(query).fetchone() == (b"p",) or owner.execute(query).fetchone() == ("p",)
