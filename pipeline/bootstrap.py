@@ -104,7 +104,7 @@ def reconciler() -> Reconciler:
     client: DynamoDBClient = boto3.client("dynamodb", config=AWS_CONFIG)
     made = embedder()
     chunker = Chunker(settings().excluded_roles, settings().max_chunk_tokens, split_markdown, made.space)
-    return Reconciler(layouts(), SourceTable(client), chunker, made, store())
+    return Reconciler(layouts(), SourceTable(client), chunker, made, store(), time.sleep)
 
 
 @cache

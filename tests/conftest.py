@@ -1,41 +1,17 @@
-"""What every kind of test may need: a Postgres of its own, and vectors that need no model."""
+"""What every kind of test may need."""
 
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import count
 
 import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
+from support.words import SPACE, WordEmbedder
 
-from pipeline.embedding.vectors import Space, Usage, Vector, float32
 from pipeline.local.postgres import Postgres
 from pipeline.local.processes import new_run_folder
 from pipeline.stores.pgvector.migrations import migrate
-
-SPACE = Space("test-words", 16)
-
-
-class WordEmbedder:
-    """Counts words into buckets: the same words give the same vector, and nothing is downloaded."""
-
-    def __init__(self, space: Space = SPACE) -> None:
-        self.space = space
-        self.usage = Usage()
-        self.texts: list[str] = []
-
-    def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
-        self.texts += texts
-        self.usage.requests += 1
-        self.usage.tokens += sum(len(text.split()) for text in texts)
-        return [self._vector(text) for text in texts]
-
-    def _vector(self, text: str) -> Vector:
-        values = [0.0] * self.space.dimensions
-        for word in text.lower().split() or ["nothing"]:
-            values[hashlib.sha256(word.encode()).digest()[0] % self.space.dimensions] += 1.0
-        return float32(values)
 
 
 @pytest.fixture

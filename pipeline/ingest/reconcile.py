@@ -1,7 +1,8 @@
 """The loop that makes the index match the items, for all notices of an invocation at once.
 
-Per item: read the ledger, skip what it already reflects, read the item, plan, embed what is missing, apply under
-the revision that was read. A conflict starts the item again. Every reconcile commits a revision, even with nothing to
+Per item: read the ledger, skip what it already reflects, read the item, plan, lease the item and embed what is missing,
+apply under the revision that was read. A conflict, or a lease that another worker holds, starts the item again after a
+pause. Every reconcile commits a revision, even with nothing to
 write: otherwise a slow worker could write back what a faster one had undone.
 
 Everything that fails is the failure of some items and leaves the others alone. No transaction is open while
@@ -9,8 +10,8 @@ anything is embedded.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -30,7 +31,11 @@ from pipeline.source.documents import Document, ItemKey
 from pipeline.source.layouts import Item, Layouts
 from pipeline.stores.protocol import Change, Held, Store
 
-MAX_ROUNDS = 4
+PAUSES_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""Before each further try of an item: together longer than most embeddings take. After the last it is put off."""
+
+LEASE_SECONDS = 30.0
+"""Longer than embedding takes, short enough that a worker that died is not missed for long."""
 
 
 class Source(Protocol):
@@ -62,9 +67,13 @@ class Report:
 @dataclass(frozen=True, slots=True)
 class _Work:
     notice: Notice
-    held: Held
+    revision: int
     present: bool
     plan: Plan
+
+    @property
+    def tenant_id(self) -> str:
+        return self.notice.address.tenant_id
 
     @property
     def source(self) -> str:
@@ -74,7 +83,7 @@ class _Work:
         saved_at = self.notice.saved_at
         return Change(
             source=self.source,
-            expected_revision=self.held.revision,
+            expected_revision=self.revision,
             position=self.plan.position,
             present=self.present,
             saved_at=None if saved_at is None else datetime.fromtimestamp(saved_at, UTC),
@@ -94,6 +103,7 @@ class Reconciler:
         chunker: cuts documents.
         embedder: embeds what is missing.
         store: holds the index.
+        sleep: waits, in seconds.
     """
 
     layouts: Layouts
@@ -101,19 +111,19 @@ class Reconciler:
     chunker: Chunker
     embedder: Embedder
     store: Store
+    sleep: Callable[[float], None]
 
     def run(self, notices: Mapping[str, Notice]) -> Report:
         """Reconcile every item that ``notices`` (source → notice) name."""
         report = Report(items=len(notices))
-        pending = dict(notices)
-        for _ in range(MAX_ROUNDS):
-            pending = self._round(pending, report)
+        pending = self._round(notices, report)
+        for pause in PAUSES_SECONDS:
             if not pending:
                 return report
+            self.sleep(pause)
+            pending = self._round(pending, report)
         for source in pending:
-            report.failures[source] = ConflictError(
-                f"the ledger moved {MAX_ROUNDS} times under one reconcile"
-            )
+            report.failures[source] = ConflictError("other workers were at the same item all the time")
         return report
 
     def _round(self, pending: Mapping[str, Notice], report: Report) -> dict[str, Notice]:
@@ -132,13 +142,33 @@ class Reconciler:
             for tenant_id, notices in _by_tenant(pending.values()).items()
             for work in self._prepare(tenant_id, notices, report)
         ]
-        vectors = self._embed(works, report)
-        ready = [work for work in works if all(chunk.text in vectors for chunk in work.plan.missing)]
-        conflicts: set[str] = set()
-        for tenant_id, group in _works_by_tenant(ready).items():
+        leased = self._lease(works)
+        vectors = self._embed(leased, report)
+        ready = [work for work in leased if all(chunk.text in vectors for chunk in work.plan.missing)]
+        self._release([work for work in leased if work not in ready])
+        conflicts = {work.source for work in works} - {work.source for work in leased}
+        for tenant_id, group in _grouped(ready).items():
             conflicts |= self._apply(tenant_id, group, vectors, report)
         report.conflicts += len(conflicts)
         return {source: pending[source] for source in conflicts}
+
+    def _lease(self, works: Sequence[_Work]) -> list[_Work]:
+        """Return the works that may go on: those that embed nothing, and those whose item we got the lease of."""
+        needy = _grouped(work for work in works if work.plan.missing)
+        revisions = {
+            source: revision
+            for tenant_id, group in needy.items()
+            for source, revision in self.store.lease(tenant_id, _revisions(group), LEASE_SECONDS).items()
+        }
+        return [
+            replace(work, revision=revisions.get(work.source, work.revision))
+            for work in works
+            if not work.plan.missing or work.source in revisions
+        ]
+
+    def _release(self, works: Sequence[_Work]) -> None:
+        for tenant_id, group in _grouped(works).items():
+            self.store.release(tenant_id, _revisions(group))
 
     def _prepare(self, tenant_id: str, notices: Sequence[Notice], report: Report) -> list[_Work]:
         by_source = {notice.address.key.source: notice for notice in notices}
@@ -155,12 +185,8 @@ class Reconciler:
             report.reads += 1
             item = self.source.get(notice.address.key)
             document = self._parse(notice, item, report)
-            return _Work(
-                notice,
-                held,
-                item is not None,
-                make_plan(held, document, notice.position, notice.facts, self.chunker),
-            )
+            plan = make_plan(held, document, notice.position, notice.facts, self.chunker)
+            return _Work(notice, held.revision, item is not None, plan)
         except VectorMemoryError as error:
             report.failures[source] = error
         except Exception as error:  # noqa: BLE001  # a bug met by one item must not stop its neighbours
@@ -208,8 +234,12 @@ def _by_tenant(notices: Iterable[Notice]) -> dict[str, list[Notice]]:
     return grouped
 
 
-def _works_by_tenant(works: Iterable[_Work]) -> dict[str, list[_Work]]:
+def _grouped(works: Iterable[_Work]) -> dict[str, list[_Work]]:
     grouped: defaultdict[str, list[_Work]] = defaultdict(list)
     for work in works:
-        grouped[work.notice.address.tenant_id].append(work)
+        grouped[work.tenant_id].append(work)
     return grouped
+
+
+def _revisions(works: Iterable[_Work]) -> dict[str, int]:
+    return {work.source: work.revision for work in works}

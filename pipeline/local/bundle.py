@@ -15,10 +15,15 @@ _UNWANTED_PARTS = frozenset({"__pycache__", "tests", "test", "include"})
 _UNWANTED_ENDINGS = (".pyi", ".h", ".pxd", ".pyx", ".lib", ".exe")
 
 
-def build(target: Path, extras: frozenset[str] = frozenset()) -> Path:
-    """Write the bundle to ``target``; ``extras`` are those of the project's that it needs as well."""
+def build(target: Path, extras: frozenset[str] = frozenset(), without: frozenset[str] = frozenset()) -> Path:
+    """Write the bundle to ``target``.
+
+    Args:
+        extras: those of the project's that it needs as well.
+        without: distributions to leave out, with what only they need.
+    """
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as bundle:
-        for name in sorted(_closure(PROJECT, extras) - {PROJECT}):
+        for name in sorted(_closure(PROJECT, extras, IN_THE_RUNTIME | without) - {PROJECT}):
             for path, inside in _files(distribution(name)):
                 bundle.write(path, inside)
         package = Path(__file__).parents[1]
@@ -29,12 +34,12 @@ def build(target: Path, extras: frozenset[str] = frozenset()) -> Path:
     return target
 
 
-def _closure(name: str, extras: frozenset[str]) -> set[str]:
+def _closure(name: str, extras: frozenset[str], without: frozenset[str]) -> set[str]:
     found: dict[str, frozenset[str]] = {}
     todo = [(name, extras)]
     while todo:
         current, wanted = todo.pop()
-        if current in IN_THE_RUNTIME or (current in found and wanted <= found[current]):
+        if current in without or (current in found and wanted <= found[current]):
             continue
         found[current] = found.get(current, frozenset()) | wanted
         todo += [(_normal(need.name), frozenset(need.extras)) for need in _needs(current, found[current])]

@@ -42,7 +42,7 @@ class Differences:
 
 def said(items: Iterator[Mapping[str, Any]]) -> Iterator[Said]:
     """Yield everything that DynamoDB items say and that ought to be memory."""
-    for item in items:
+    for item in filter(_is_memory, items):
         strings = {name: value["S"] for name, value in item.items() if "S" in value}
         hash_key = strings.get("pk", strings.get("tenant_id", ""))
         tenant_id = hash_key.removeprefix("MEMORY#") if "pk" in strings else hash_key
@@ -50,6 +50,20 @@ def said(items: Iterator[Mapping[str, Any]]) -> Iterator[Said]:
         for text in _texts(strings):
             if squeezed(text):
                 yield Said(tenant_id, strings.get("user_id", tenant_id), key, text)
+
+
+def _is_memory(item: Mapping[str, Any]) -> bool:
+    """Tell by the key, in words of our own, whether an item is one that must become memory."""
+    owner = str((item.get("pk") or item["tenant_id"])["S"])
+    sort = str((item.get("session_key") or item["sk"])["S"])
+    if "pk" in item:
+        return owner.startswith("MEMORY#") and (
+            sort == "LONG_TERM" or sort.startswith(("DAILY#", "SUMMARY#"))
+        )
+    noted = sort == "memory:long_term" or sort.startswith(("memory:daily:", "memory:summary:"))
+    return not owner.startswith("MEMORY#") and (
+        noted or ("messages" in item and not sort.startswith("memory:"))
+    )
 
 
 def _texts(strings: Mapping[str, str]) -> Iterator[str]:

@@ -23,6 +23,7 @@ STACK_NAME = "vector-memory"
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 ROLES = {"local_ingest": "memory_ingest", "local_query": "memory_query"}
 DEPLOY_TIMEOUT_SECONDS = 120
+_OFFLINE_BUNDLE = (frozenset({"offline"}), frozenset({"openai", "hf-xet"}))  # hf-xet only speeds downloads up
 
 PARAMETERS: Mapping[str, str] = {
     "Runtime": "python3.11",  # a word to the local AWS: it runs functions on its own interpreter
@@ -109,8 +110,8 @@ class Stack:
         return str(self.client("secretsmanager").create_secret(Name=name, SecretString=value)["ARN"])
 
     def _code(self) -> dict[str, str]:
-        extras = frozenset({"offline"} if self._parameters["EmbeddingProvider"] == "offline" else ())
-        bundle = build(self._folder / "bundle.zip", extras)
+        offline = self._parameters["EmbeddingProvider"] == "offline"
+        bundle = build(self._folder / "bundle.zip", *(_OFFLINE_BUNDLE if offline else ()))
         s3 = self.client("s3")
         s3.create_bucket(Bucket="code")
         s3.upload_file(str(bundle), "code", "bundle.zip")

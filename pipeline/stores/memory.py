@@ -1,6 +1,7 @@
 """A store in memory, for tests: the same promises, no database. Exact, and slow by design."""
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,10 +30,29 @@ class InMemoryStore:
         self._revision = 0
         self._ledger: dict[tuple[str, str], tuple[int, str]] = {}
         self._rows: dict[tuple[str, str], _Row] = {}
+        self._leases: dict[tuple[str, str], float] = {}
 
     def read(self, tenant_id: str, sources: Sequence[str]) -> Mapping[str, Held]:
         """Return what is held of each item."""
         return {source: self._held(tenant_id, source) for source in sources}
+
+    def lease(self, tenant_id: str, revisions: Mapping[str, int], seconds: float) -> Mapping[str, int]:
+        """Take the leases that are free."""
+        now = time.monotonic()
+        free = {
+            source: revision
+            for source, revision in revisions.items()
+            if self._leases.get((tenant_id, source), 0.0) <= now
+            and self._revision_of(tenant_id, source) == revision
+        }
+        for source in free:
+            self._leases[tenant_id, source] = now + seconds
+        return free
+
+    def release(self, tenant_id: str, revisions: Mapping[str, int]) -> None:
+        """Give leases back."""
+        for source in revisions:
+            self._leases.pop((tenant_id, source), None)
 
     def apply(self, tenant_id: str, changes: Sequence[Change]) -> frozenset[str]:
         """Write each change whose expected revision still stands."""
@@ -62,10 +82,14 @@ class InMemoryStore:
         )
         return Held(revision, position, chunks)
 
+    def _revision_of(self, tenant_id: str, source: str) -> int:
+        return self._ledger.get((tenant_id, source), (0, ""))[0]
+
     def _apply(self, tenant_id: str, change: Change) -> bool:
-        if self._ledger.get((tenant_id, change.source), (0, ""))[0] != change.expected_revision:
+        if self._revision_of(tenant_id, change.source) != change.expected_revision:
             return False
         self._revision += 1
+        self._leases.pop((tenant_id, change.source), None)
         self._ledger[tenant_id, change.source] = (self._revision, change.position)
         for id_ in change.deletes:
             self._rows.pop((tenant_id, id_), None)

@@ -118,6 +118,20 @@ class Store(Protocol):
         """Return what is held of each item; one that is not known is ``Held()``."""
         ...
 
+    def lease(self, tenant_id: str, revisions: Mapping[str, int], seconds: float) -> Mapping[str, int]:
+        """Reserve items (source → revision read) for embedding; a row is made for an item that has none.
+
+        A lease saves money, not correctness: it ends by itself, at the next apply, or by :meth:`release`.
+
+        Returns:
+            those that were free and at that revision → the revision to apply under.
+        """
+        ...
+
+    def release(self, tenant_id: str, revisions: Mapping[str, int]) -> None:
+        """Give leases back before their time."""
+        ...
+
     def apply(self, tenant_id: str, changes: Sequence[Change]) -> frozenset[str]:
         """Write each change whose expected revision still stands, all in one transaction.
 

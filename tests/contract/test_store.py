@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+from support.words import SPACE
 
-from pipeline.embedding.vectors import Space, Vector, float32
+from pipeline.embedding.vectors import Vector, float32
 from pipeline.stores.memory import InMemoryStore
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.store import PgVectorStore
 from pipeline.stores.protocol import Change, Chunk, Held, HeldChunk, SearchRequest, Store
 
-SPACE = Space("test-words", 16)
 TIME = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 ITEM = '["sessions", "acme", "chat:1"]'
 OTHER = '["sessions", "acme", "chat:2"]'

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from psycopg import RawCursor
 from psycopg.conninfo import make_conninfo
+from support.words import SPACE
 
 from pipeline.embedding.vectors import Space, float32
 from pipeline.errors import SettingsError, StoreUnavailableError, VectorMemoryError
@@ -19,7 +20,6 @@ from pipeline.stores.pgvector.store import PgVectorStore
 from pipeline.stores.protocol import Change, Chunk, SearchRequest
 
 pytestmark = pytest.mark.integration
-SPACE = Space("test-words", 16)
 VECTOR = float32([1.0] + [0.0] * 15)
 ITEM = '["sessions", "acme", "chat:1"]'
 CHUNK = Chunk(

@@ -24,17 +24,46 @@ WITH wanted AS (
 ), moved AS (
     UPDATE ledger l
     SET revision = nextval('ledger_revision'), position = w.position, present = w.present,
-        saved_at = COALESCE(w.saved_at, l.saved_at), indexed_at = now()
+        saved_at = COALESCE(w.saved_at, l.saved_at), indexed_at = now(), lease_until = NULL
     FROM wanted w JOIN locked USING (source)
     WHERE l.tenant_id = %(tenant_id)b AND l.source = w.source AND l.revision = w.revision
     RETURNING l.source
 ), created AS (
-    INSERT INTO ledger (tenant_id, source, position, present, saved_at)
-    SELECT %(tenant_id)b, source, position, present, saved_at FROM wanted WHERE revision = 0 ORDER BY source
+    INSERT INTO ledger (tenant_id, source, position, present, saved_at, indexed_at)
+    SELECT %(tenant_id)b, source, position, present, saved_at, now() FROM wanted WHERE revision = 0 ORDER BY source
     ON CONFLICT DO NOTHING
     RETURNING source
 )
 SELECT source FROM moved UNION ALL SELECT source FROM created
+"""
+
+# A row that does not exist yet is made, reflecting nothing. A row somebody else is about to move is left alone.
+LEASE = """
+WITH wanted AS (
+    SELECT * FROM unnest(%(sources)b::text[], %(revisions)b::int8[]) AS w (source, revision)
+), free AS (
+    SELECT l.source FROM ledger l JOIN wanted w USING (source)
+    WHERE l.tenant_id = %(tenant_id)b AND l.revision = w.revision
+      AND (l.lease_until IS NULL OR l.lease_until < clock_timestamp())
+    ORDER BY l.source FOR UPDATE OF l SKIP LOCKED
+), leased AS (
+    UPDATE ledger l SET lease_until = clock_timestamp() + make_interval(secs => %(seconds)b)
+    FROM free WHERE l.tenant_id = %(tenant_id)b AND l.source = free.source
+    RETURNING l.source, l.revision
+), created AS (
+    INSERT INTO ledger (tenant_id, source, position, present, lease_until)
+    SELECT %(tenant_id)b, source, '', false, clock_timestamp() + make_interval(secs => %(seconds)b)
+    FROM wanted WHERE revision = 0 ORDER BY source
+    ON CONFLICT DO NOTHING
+    RETURNING source, revision
+)
+SELECT source, revision FROM leased UNION ALL SELECT source, revision FROM created
+"""
+
+RELEASE = """
+UPDATE ledger l SET lease_until = NULL
+FROM unnest(%(sources)b::text[], %(revisions)b::int8[]) AS w (source, revision)
+WHERE l.tenant_id = %(tenant_id)b AND l.source = w.source AND l.revision = w.revision
 """
 
 UPSERT = """

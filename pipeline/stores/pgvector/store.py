@@ -31,6 +31,17 @@ class PgVectorStore:
         """Return what is held of each item."""
         return self._connector.read(lambda connection: self._read(connection, tenant_id, list(sources)))
 
+    def lease(self, tenant_id: str, revisions: Mapping[str, int], seconds: float) -> Mapping[str, int]:
+        """Take the leases that are free."""
+        parameters = {**_ledger_rows(tenant_id, revisions), "seconds": float(seconds)}
+        with self._connector.connection() as connection:
+            return dict(connection.execute(queries.LEASE, parameters, binary=True).fetchall())
+
+    def release(self, tenant_id: str, revisions: Mapping[str, int]) -> None:
+        """Give leases back."""
+        with self._connector.connection() as connection:
+            connection.execute(queries.RELEASE, _ledger_rows(tenant_id, revisions))
+
     def apply(self, tenant_id: str, changes: Sequence[Change]) -> frozenset[str]:
         """Move the ledger, then write what belongs to the rows that moved; one transaction."""
         with self._connector.connection() as connection:
@@ -83,6 +94,10 @@ class PgVectorStore:
 
 def _held_chunk(id_: Any, members: list[str], fingerprint: str, lost: dict[str, str]) -> HeldChunk:  # noqa: ANN401  # UUID
     return HeldChunk(str(id_), tuple(members), fingerprint, lost)
+
+
+def _ledger_rows(tenant_id: str, revisions: Mapping[str, int]) -> dict[str, Any]:
+    return {"tenant_id": tenant_id, "sources": list(revisions), "revisions": list(revisions.values())}
 
 
 def _move_ledger(connection: Connection, tenant_id: str, changes: Sequence[Change]) -> frozenset[str]:

@@ -36,15 +36,17 @@ CREATE INDEX memories_by_source ON memories (tenant_id, source) WHERE source IS 
 CREATE SEQUENCE ledger_revision;
 
 -- One row an item, kept after the item is gone. `position` is the highest stream position known before the read that
--- the item's chunks reflect. No text.
+-- the item's chunks reflect. `lease_until` keeps two workers from embedding the same thing; it saves money, while the
+-- revision gives safety. No text.
 CREATE TABLE ledger (
-    tenant_id  text        NOT NULL COLLATE "C",
-    source     text        NOT NULL COLLATE "C",
-    revision   bigint      NOT NULL DEFAULT nextval('ledger_revision'),
-    position   text        NOT NULL COLLATE "C",
-    present    boolean     NOT NULL,
-    saved_at   timestamptz,
-    indexed_at timestamptz NOT NULL DEFAULT now(),
+    tenant_id   text    NOT NULL COLLATE "C",
+    source      text    NOT NULL COLLATE "C",
+    revision    bigint  NOT NULL DEFAULT nextval('ledger_revision'),
+    position    text    NOT NULL COLLATE "C",
+    present     boolean NOT NULL,
+    saved_at    timestamptz,
+    indexed_at  timestamptz,
+    lease_until timestamptz,
     PRIMARY KEY (tenant_id, source)
 );
 
