@@ -34,7 +34,7 @@ _PARTITION_NAMES = re.compile(r"(?:(LONG_TERM)|(DAILY|SUMMARY)#(.*))\Z", re.DOTA
 _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z")
 _BLOCK_START = re.compile(r"([-*+]|\d+[.)])\s")
 _HEADING = re.compile(r"#{1,6}\s+(.*)")
-_FENCE = re.compile(r"\s*(```|~~~)")
+_FENCE = re.compile(r"\s*(`{3,}(?!.*`)|~{3,})(.*)")
 _MAX_NAME_CHARACTERS = 80
 _MILLISECONDS_FROM = 1e11  # a number of seconds this large is the year 5138: it is milliseconds
 
@@ -172,20 +172,30 @@ def markdown_blocks(text: str) -> Iterator[tuple[str | None, str]]:
     """Split a note into (heading, block): list items and paragraphs, fenced code kept whole."""
     heading: str | None = None
     block: list[str] = []
-    fenced = False
+    fence: str | None = None
     for line in [*text.splitlines(), ""]:
-        title = None if fenced else _HEADING.match(line)
+        title = None if fence else _HEADING.match(line)
         starts = title or not line.strip() or _BLOCK_START.match(line)
-        if starts and not fenced and block:
+        if starts and not fence and block:
             yield heading, "\n".join(block)
             block = []
         if title:
             heading = title[1].strip()
-        elif line.strip() or fenced:
+        elif line.strip() or fence:
             block.append(line.rstrip())
-        fenced ^= bool(_FENCE.match(line))
+        fence = _fence_after(line, fence)
     if block:
         yield heading, "\n".join(block).rstrip()
+
+
+def _fence_after(line: str, fence: str | None) -> str | None:
+    """Return the fence that is open after ``line``: only its own mark, at least as long, closes one (CommonMark 4.5)."""
+    mark = _FENCE.match(line)
+    if mark is None:
+        return fence
+    if fence is None:
+        return mark[1]
+    return None if mark[1].startswith(fence) and not mark[2].strip() else fence
 
 
 def check_storable(address: Address) -> None:
