@@ -32,6 +32,7 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _NOTE_NAMES = re.compile(r"(?:memory:)(?:(long_term)|(daily|summary):(.*))\Z", re.DOTALL)
 _PARTITION_NAMES = re.compile(r"(?:(LONG_TERM)|(DAILY|SUMMARY)#(.*))\Z", re.DOTALL)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z")
+_RFC_3339 = re.compile(r"\s*\d{4}-\d\d-\d\d")  # bare digits are no date: fromisoformat reads some as the year 1712
 _BLOCK_START = re.compile(r"([-*+]|\d+[.)])\s")
 _HEADING = re.compile(r"#{1,6}\s+(.*)")
 _FENCE = re.compile(r"\s*(`{3,}(?!.*`)|~{3,})(.*)")
@@ -153,7 +154,7 @@ def message_text(content: object) -> str:
 def read_time(stamp: object) -> datetime | None:
     """Return the moment ``stamp`` names (RFC 3339, or epoch seconds or milliseconds), if it names one."""
     try:
-        if isinstance(stamp, str):
+        if isinstance(stamp, str) and _RFC_3339.match(stamp):
             time = datetime.fromisoformat(stamp.strip())
             return time if time.tzinfo else time.replace(tzinfo=UTC)
         if isinstance(stamp, int | float) and not isinstance(stamp, bool):
