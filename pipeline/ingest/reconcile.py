@@ -169,8 +169,9 @@ class Reconciler:
 
     def _parse(self, notice: Notice, item: Item | None, report: Report) -> Document | None:
         """Parse the item. One that cannot be read is reported, and its facts still apply."""
+        key = notice.address.key
         try:
-            return self.layouts.parse(notice.address.key.table, item) if item is not None else None
+            return self.layouts.parse(key.table, item, key.to_dynamodb()) if item is not None else None
         except MalformedItemError as error:
             report.failures[notice.address.key.source] = error
             return None

@@ -75,13 +75,16 @@ class Layouts:
                     return found
         return None
 
-    def parse(self, table: str, item: Item) -> Document | None:
+    def parse(self, table: str, item: Item, key: Item | None = None) -> Document | None:
         """Parse ``item``; ``None`` if it is nothing that becomes memory.
+
+        Args:
+            key: the item's key alone, where it is known; else the key is looked for among all attributes.
 
         Raises:
             MalformedItemError: the key promises memory, and the attributes break the promise.
         """
-        address = self.address(table, item)
+        address = self.address(table, item if key is None else key)
         if address is None:
             return None
         if address.kind == "session":
