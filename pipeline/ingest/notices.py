@@ -12,10 +12,11 @@ A notice is JSON of version 1::
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.errors import MalformedNoticeError
-from pipeline.source.layouts import Address, Layouts, check_storable
+from pipeline.source.layouts import Address, Layouts, check_storable, safe_text
 from pipeline.source.transitions import ForgetFact
 
 VERSION = 1
@@ -96,16 +97,17 @@ def decode(body: str, layouts: Layouts) -> Notice:
         fields = json.loads(body)
         if fields["v"] != VERSION:
             raise MalformedNoticeError("the notice is of another version: deploy the functions together")
-        address = layouts.address(fields["table"], fields["key"])
+        address = layouts.address(_text(fields["table"]), fields["key"])
         facts = tuple(_read_fact(fact) for fact in fields["facts"])
-        times = (_number(fields["saved_at"]), float(fields["first_sent_at"]), int(fields["attempts"]))
-        position = str(fields["position"])
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        saved_at = None if fields["saved_at"] is None else _time(fields["saved_at"])
+        first_sent_at, attempts = _time(fields["first_sent_at"]), int(fields["attempts"])
+        position = _text(fields["position"])
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, RecursionError):
         raise MalformedNoticeError("the message is not a notice") from None
     if address is None:
         raise MalformedNoticeError("the notice names an item that is not memory")
     check_storable(address)
-    return Notice(address, position, facts, *times)
+    return Notice(address, position, facts, saved_at, first_sent_at, attempts)
 
 
 def _read_fact(fact: Any) -> ForgetFact:  # noqa: ANN401  # whatever JSON came
@@ -113,5 +115,12 @@ def _read_fact(fact: Any) -> ForgetFact:  # noqa: ANN401  # whatever JSON came
     return ForgetFact(str(fact["position"]), None if entries is None else frozenset(map(str, entries)))
 
 
-def _number(value: Any) -> float | None:  # noqa: ANN401  # whatever JSON came
-    return None if value is None else float(value)
+def _text(value: Any) -> str:  # noqa: ANN401  # whatever JSON came
+    if not isinstance(value, str) or safe_text(value) != value:
+        raise ValueError
+    return value
+
+
+def _time(value: Any) -> float:  # noqa: ANN401  # whatever JSON came
+    datetime.fromtimestamp(float(value), UTC)  # what has no date cannot be stored
+    return float(value)

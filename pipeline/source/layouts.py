@@ -32,7 +32,9 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _NOTE_NAMES = re.compile(r"(?:memory:)(?:(long_term)|(daily|summary):(.*))\Z", re.DOTALL)
 _PARTITION_NAMES = re.compile(r"(?:(LONG_TERM)|(DAILY|SUMMARY)#(.*))\Z", re.DOTALL)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z")
-_RFC_3339 = re.compile(r"\s*\d{4}-\d\d-\d\d")  # bare digits are no date: fromisoformat reads some as the year 1712
+_RFC_3339 = re.compile(
+    r"\s*\d{4}-\d\d-\d\d"
+)  # bare digits are no date: fromisoformat reads some as the year 1712
 _BLOCK_START = re.compile(r"([-*+]|\d+[.)])\s")
 _HEADING = re.compile(r"#{1,6}\s+(.*)")
 _FENCE = re.compile(r"\s*(`{3,}(?!.*`)|~{3,})(.*)")
@@ -206,10 +208,10 @@ def check_storable(address: Address) -> None:
     """Refuse a key that no store can hold.
 
     Raises:
-        MalformedItemError: it contains NUL.
+        MalformedItemError: it contains NUL or a lone surrogate.
     """
-    if "\x00" in address.key.hash_value or "\x00" in address.key.range_value:
-        raise MalformedItemError("the item's key contains NUL, which no store can hold")
+    if any(map(_UNSTORABLE.search, (address.key.table, address.key.hash_value, address.key.range_value))):
+        raise MalformedItemError("the item's key contains NUL or a lone surrogate, which no store can hold")
 
 
 def _same_key(key: ItemKey) -> Address | None:
