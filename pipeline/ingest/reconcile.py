@@ -161,10 +161,8 @@ class Reconciler:
                 item is not None,
                 make_plan(held, document, notice.position, notice.facts, self.chunker),
             )
-        except VectorMemoryError as error:
-            report.failures[source] = error
         except Exception as error:  # noqa: BLE001  # a bug met by one item must not stop its neighbours
-            report.failures[source] = VectorMemoryError(describe(error))
+            report.failures[source] = _ours(error)
         return None
 
     def _parse(self, notice: Notice, item: Item | None, report: Report) -> Document | None:
@@ -186,8 +184,9 @@ class Reconciler:
                 report.failures[needy[0].source] = error
                 return {}
             return {text: vector for work in needy for text, vector in self._embed([work], report).items()}
-        except VectorMemoryError as error:
-            report.failures.update({work.source: error for work in works if work.plan.missing})
+        except Exception as error:  # noqa: BLE001  # what needs no embedding goes on, whatever it is
+            fault = _ours(error)
+            report.failures.update({work.source: fault for work in works if work.plan.missing})
             return {}
         report.chunks_embedded += len(vectors)
         return vectors
@@ -195,11 +194,23 @@ class Reconciler:
     def _apply(
         self, tenant_id: str, works: Sequence[_Work], vectors: Mapping[str, Vector], report: Report
     ) -> frozenset[str]:
-        conflicts = self.store.apply(tenant_id, [work.change(vectors) for work in works])
+        try:
+            conflicts = self.store.apply(tenant_id, [work.change(vectors) for work in works])
+        except StoreUnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001  # one change that the store refuses must not stop its neighbours
+            if len(works) == 1:
+                report.failures[works[0].source] = _ours(error)
+                return frozenset()
+            return frozenset().union(*(self._apply(tenant_id, [work], vectors, report) for work in works))
         done = [work.plan for work in works if work.source not in conflicts]
         report.chunks_kept += sum(plan.kept for plan in done)
         report.chunks_deleted += sum(len(plan.deletes) for plan in done)
         return conflicts
+
+
+def _ours(error: Exception) -> VectorMemoryError:
+    return error if isinstance(error, VectorMemoryError) else VectorMemoryError(describe(error))
 
 
 def _by_tenant(notices: Iterable[Notice]) -> dict[str, list[Notice]]:
