@@ -1,14 +1,22 @@
 """What the unit tests share: builders of items and documents, and collaborators that count."""
 
+import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import boto3
 import hypothesis
 import pytest
+from moto import mock_aws
 
+from pipeline import bootstrap
 from pipeline.embedding.vectors import Space, Usage, Vector, float32
+from pipeline.handlers import ingest as ingest_handler
+from pipeline.handlers import query as query_handler
+from pipeline.handlers import stream as stream_handler
 from pipeline.ingest.chunking import Chunker
 from pipeline.ingest.notices import Notice
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
@@ -24,6 +32,9 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("unit")
 
 SPACE = Space("counting", 8)
+REGION = "us-east-1"
+MESSAGE_KEY = "a message key of enough characters"
+MADE_ONCE = [made for made in vars(bootstrap).values() if hasattr(made, "cache_clear")]
 EVENTS = Path(__file__).parent.parent / "events"
 
 
@@ -162,3 +173,109 @@ class Table:
 @pytest.fixture
 def table() -> Table:
     return Table()
+
+
+class Aws:
+    """What the functions find in their account, and what they asked of the queues."""
+
+    def __init__(self) -> None:
+        self.sqs: Any = boto3.client("sqs", REGION)
+        self.dynamodb: Any = boto3.client("dynamodb", REGION)
+        self.secrets: Any = boto3.client("secretsmanager", REGION)
+        self.queue_url, self.dead_letter_queue_url = (
+            self.sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("notices", "dead")
+        )
+        names = ["tenant_id", "session_key"]
+        self.dynamodb.create_table(
+            TableName="sessions",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
+            KeySchema=[
+                {"AttributeName": name, "KeyType": kind}
+                for name, kind in zip(names, ["HASH", "RANGE"], strict=True)
+            ],
+        )
+        self.message_key_arn = self.secret("message-key", MESSAGE_KEY)
+        self.requests: list[dict[str, Any]] = []
+
+    def secret(self, name: str, value: str) -> str:
+        return str(self.secrets.create_secret(Name=name, SecretString=value)["ARN"])
+
+    def put(self, item: Item) -> None:
+        self.dynamodb.put_item(TableName="sessions", Item=item)
+
+    def watch(self, client: Any) -> None:
+        client.meta.events.register("provide-client-params.sqs", self._note)
+
+    def _note(self, params: dict[str, Any], **_: Any) -> None:
+        self.requests.append(params)
+
+    @property
+    def sent(self) -> list[dict[str, Any]]:
+        """Entries that were sent to the notice queue."""
+        return [entry for request in self.requests for entry in request.get("Entries", [])]
+
+    @property
+    def buried(self) -> list[dict[str, Any]]:
+        """Messages that were sent to the dead-letter queue."""
+        return [request for request in self.requests if request["QueueUrl"] == self.dead_letter_queue_url]
+
+    def bodies(self, queue_url: str) -> list[str]:
+        answer = self.sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10)
+        return [message["Body"] for message in answer.get("Messages", [])]
+
+
+@pytest.fixture
+def fresh() -> Iterator[None]:
+    """Everything in bootstrap is made anew."""
+    _forget_what_was_made()
+    yield
+    _forget_what_was_made()
+
+
+def _forget_what_was_made() -> None:
+    for made in MADE_ONCE:
+        made.cache_clear()
+
+
+@pytest.fixture
+def aws(fresh: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:  # noqa: ARG001  # an order, no value
+    """An account of its own, named by the environment as template.yaml does."""
+    for name in (
+        "AWS_ENDPOINT_URL",
+        "AWS_PROFILE",
+        "DATABASE_URL",
+        "DATABASE_SECRET_ARN",
+        "OPENAI_SECRET_ARN",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    with mock_aws():
+        account = Aws()
+        monkeypatch.setenv("QUEUE_URL", account.queue_url)
+        monkeypatch.setenv("DEAD_LETTER_QUEUE_URL", account.dead_letter_queue_url)
+        monkeypatch.setenv("MESSAGE_KEY_SECRET_ARN", account.message_key_arn)
+        account.watch(bootstrap.notice_queue()._client)
+        yield account
+
+
+@pytest.fixture
+def index(
+    fresh: None,  # noqa: ARG001  # an order, no value
+    monkeypatch: pytest.MonkeyPatch,
+    store: InMemoryStore,
+    embedder: CountingEmbedder,
+) -> InMemoryStore:
+    """The functions' store, in memory, with the counting embedder before it."""
+    monkeypatch.setattr(bootstrap, "store", cache(lambda: store))
+    monkeypatch.setattr(bootstrap, "embedder", cache(lambda: embedder))
+    return store
+
+
+@pytest.fixture
+def logs(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What the functions write to their logs."""
+    stream = io.StringIO()
+    for module in (stream_handler, ingest_handler, query_handler):
+        monkeypatch.setattr(module.logger.registered_handler, "stream", stream)
+    return stream
