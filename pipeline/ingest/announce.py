@@ -30,7 +30,7 @@ class Announcer:
         address = self.layouts.address(change.table, change.key)
         if address is None:
             return None
-        old, new = self._image(change.table, change.old), self._image(change.table, change.new)
+        old, new = self._image(change, change.old), self._image(change, change.new)
         images_shown = change.old is not None or change.new is not None
         if images_shown and old is None and new is None:
             return None
@@ -43,9 +43,9 @@ class Announcer:
             return deletion(expired=change.expired, on_expiry=self.on_expiry, at=change.position)
         return modification(old, new, on_clear=self.on_clear, at=change.position)
 
-    def _image(self, table: str, item: Item | None) -> Image:
+    def _image(self, change: Change, item: Item | None) -> Image:
         try:
-            return self.layouts.parse(table, item) if item is not None else None
+            return self.layouts.parse(change.table, item, change.key) if item is not None else None
         except MalformedItemError:
             return Unreadable()
 

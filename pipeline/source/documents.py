@@ -57,6 +57,7 @@ class Document:
 
     Args:
         date: for a note that belongs to a day, ``YYYY-MM-DD``.
+        created_at: when the chat app says the item came into being.
     """
 
     key: ItemKey
@@ -65,6 +66,7 @@ class Document:
     kind: Kind
     entries: tuple[Entry, ...] = field(repr=False)
     date: str | None = None
+    created_at: datetime | None = None
 
     @property
     def name(self) -> str:
