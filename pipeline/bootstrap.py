@@ -67,7 +67,7 @@ def layouts() -> Layouts:
 @cache
 def announcer() -> Announcer:
     """Return what turns changes into notices."""
-    return Announcer(layouts(), settings().on_clear, settings().on_expiry)
+    return Announcer(layouts(), settings().on_clear, settings().on_expiry, settings().excluded_roles)
 
 
 @cache

@@ -19,11 +19,13 @@ class Announcer:
     Args:
         on_clear: see :class:`pipeline.settings.Settings`.
         on_expiry: the same.
+        excluded_roles: the same.
     """
 
     layouts: Layouts
     on_clear: Retention
     on_expiry: Retention
+    excluded_roles: frozenset[str] = frozenset()
 
     def notice(self, change: Change, now: float) -> Notice | None:
         """Return the notice of ``change``; ``None`` if no memory is touched."""
@@ -41,7 +43,9 @@ class Announcer:
     def _facts(self, change: Change, old: Image, new: Image) -> tuple[ForgetFact, ...]:
         if change.removed:
             return deletion(expired=change.expired, on_expiry=self.on_expiry, at=change.position)
-        return modification(old, new, on_clear=self.on_clear, at=change.position)
+        return modification(
+            old, new, on_clear=self.on_clear, at=change.position, excluded_roles=self.excluded_roles
+        )
 
     def _image(self, change: Change, item: Item | None) -> Image:
         try:

@@ -27,6 +27,9 @@ from pipeline.source.documents import Document, Entry, EntryHasher, ItemKey, Kin
 
 Item = Mapping[str, Mapping[str, Any]]
 
+MAX_ID_BYTES = 1_024
+"""Longest tenant or user id: both of them fit into one index entry."""
+
 LEGACY_PREFIX = "MEMORY#"
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _NOTE_NAMES = re.compile(r"(?:memory:)(?:(long_term)|(daily|summary):(.*))\Z", re.DOTALL)
@@ -122,7 +125,10 @@ class Layouts:
 
     def _user(self, address: Address, item: Item) -> str:
         given = item.get(self.names["user_id"], {}).get("S")
-        return safe_text(given) if isinstance(given, str) and given else address.default_user_id
+        user_id = safe_text(given) if isinstance(given, str) and given else address.default_user_id
+        if len(user_id.encode("utf-8", "replace")) > MAX_ID_BYTES:
+            raise MalformedItemError(f"the item's user id is longer than {MAX_ID_BYTES} bytes")
+        return user_id
 
     def _messages(self, messages: list[Any]) -> Iterator[Entry]:
         for message in messages:
@@ -210,8 +216,10 @@ def check_storable(address: Address) -> None:
     """Refuse a key that no store can hold.
 
     Raises:
-        MalformedItemError: it contains NUL or a lone surrogate.
+        MalformedItemError: it contains NUL or a lone surrogate, or the tenant's part is too long for an index.
     """
+    if len(address.tenant_id.encode("utf-8", "replace")) > MAX_ID_BYTES:
+        raise MalformedItemError(f"the item's tenant id is longer than {MAX_ID_BYTES} bytes")
     if any(map(_UNSTORABLE.search, (address.key.table, address.key.hash_value, address.key.range_value))):
         raise MalformedItemError("the item's key contains NUL or a lone surrogate, which no store can hold")
 

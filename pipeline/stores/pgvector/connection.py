@@ -116,7 +116,7 @@ def translated(error: psycopg.Error) -> VectorMemoryError:
         return StoreUnavailableError(f"Postgres answered {state}: {advice}")
     if state[:2] in _PASSING_CLASSES:
         return StoreUnavailableError(f"Postgres answered {state}")
-    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+    if not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return StoreUnavailableError(
             "Postgres was not reached: check that it runs and that the database secret fits"
         )
