@@ -58,7 +58,9 @@ def _texts(strings: Mapping[str, str]) -> Iterator[str]:
             messages = json.loads(strings["messages"])
         except ValueError:
             return
-        for message in messages:
+        for message in messages if isinstance(messages, list) else ():
+            if not isinstance(message, dict):
+                continue
             if message.get("role") in {"user", "assistant"} and isinstance(message.get("content"), str):
                 yield message["content"]
     elif "content" in strings:
