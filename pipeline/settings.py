@@ -166,7 +166,10 @@ def safe_base_url(url: str) -> str:
     Raises:
         SettingsError: neither.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
     loopback = parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS
     if not (parts.hostname and (parts.scheme == "https" or loopback)):
         raise SettingsError("OPENAI_BASE_URL must start with https:// (http:// is for 127.0.0.1 only)")

@@ -256,6 +256,7 @@ def aws(fresh: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:  # noqa:
         monkeypatch.setenv("DEAD_LETTER_QUEUE_URL", account.dead_letter_queue_url)
         monkeypatch.setenv("MESSAGE_KEY_SECRET_ARN", account.message_key_arn)
         account.watch(bootstrap.notice_queue()._client)
+        bootstrap.settings.cache_clear()  # a test may still set the environment
         yield account
 
 

@@ -100,7 +100,9 @@ def connect(conninfo: str) -> Connection:
 def with_defaults(conninfo: str) -> str:
     """Return ``conninfo`` with TLS verified, unless it says otherwise or stays on this machine."""
     given = conninfo_to_dict(conninfo)
-    host = str(given.get("host") or given.get("hostaddr") or "/")
+    host = str(
+        given.get("hostaddr") or given.get("host") or "/"
+    )  # libpq connects to hostaddr where both are given
     if "sslmode" in given or host in LOOPBACK_HOSTS or host.startswith("/"):
         return conninfo
     return make_conninfo(
