@@ -80,8 +80,8 @@ def embedder() -> Embedder:
         return _of_space(OfflineEmbedder(), Space(chosen.model, chosen.dimensions))
     from pipeline.embedding.openai import OpenAIEmbedder  # noqa: PLC0415  # not needed offline
 
-    key = read_secret(settings().require("openai_secret_arn"))
-    return OpenAIEmbedder(chosen, _api_key(key), time.sleep)
+    secret = settings().require("openai_secret_arn")
+    return OpenAIEmbedder(chosen, lambda: _api_key(read_secret(secret)), time.sleep)
 
 
 def embedding_usage() -> tuple[int, int]:
