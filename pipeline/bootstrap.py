@@ -86,7 +86,7 @@ def layouts() -> Layouts:
 @cache
 def announcer() -> Announcer:
     """Return what turns changes into notices."""
-    return Announcer(layouts(), settings().on_clear, settings().on_expiry)
+    return Announcer(layouts(), settings().on_clear, settings().on_expiry, settings().excluded_roles)
 
 
 @cache
@@ -100,7 +100,7 @@ def embedder() -> Embedder:
     from pipeline.embedding.openai import OpenAIEmbedder  # noqa: PLC0415  # not needed offline
 
     key = read_secret(settings().require("openai_secret_arn"))
-    return OpenAIEmbedder(chosen, _field(key, "api_key"), time.sleep)
+    return OpenAIEmbedder(chosen, _api_key(key), time.sleep)
 
 
 def embedding_usage() -> tuple[int, int]:
@@ -181,9 +181,12 @@ def read_secret(arn: str) -> str:
     return value
 
 
-def _field(secret: str, name: str) -> str:
+def _api_key(secret: str) -> str:
     fields = _json_object(secret)
-    return secret.strip() if fields is None else str(fields.get(name, ""))
+    key = secret.strip() if fields is None else fields.get("api_key")
+    if not isinstance(key, str) or not key:
+        raise SecretUnavailableError("the OpenAI secret must be the key itself, or JSON with api_key")
+    return key
 
 
 def _json_object(text: str) -> dict[str, Any] | None:
