@@ -27,6 +27,7 @@ from pipeline.stores.pgvector.store import PgVectorStore
 from pipeline.stores.protocol import Store
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
@@ -41,10 +42,28 @@ def settings() -> Settings:
 
 
 @cache
+def sqs_client() -> "SQSClient":
+    """Return a client of SQS."""
+    return boto3.client("sqs", config=AWS_CONFIG)
+
+
+@cache
+def cloudformation_client() -> "CloudFormationClient":
+    """Return a client of CloudFormation."""
+    return boto3.client("cloudformation", config=AWS_CONFIG)
+
+
+@cache
+def stream_client() -> Any:  # noqa: ANN401  # its stubs are not among ours
+    """Return a client of DynamoDB Streams."""
+    make: Any = boto3.client
+    return make("dynamodbstreams", config=AWS_CONFIG)
+
+
+@cache
 def notice_queue() -> NoticeQueue:
     """Return the queue that notices go to."""
-    client: SQSClient = boto3.client("sqs", config=AWS_CONFIG)
-    return NoticeQueue(client, settings().require("queue_url"), settings().dead_letter_queue_url)
+    return NoticeQueue(sqs_client(), settings().require("queue_url"), settings().dead_letter_queue_url)
 
 
 @cache

@@ -63,6 +63,7 @@ class Settings:
 
     queue_url: str | None = None
     dead_letter_queue_url: str | None = None
+    stream_failure_queue_url: str | None = None
     database_secret_arn: str | None = None
     database_url: str | None = None
     message_key_secret_arn: str | None = None
@@ -87,6 +88,7 @@ class Settings:
         return cls(
             queue_url=read.optional("QUEUE_URL"),
             dead_letter_queue_url=read.optional("DEAD_LETTER_QUEUE_URL"),
+            stream_failure_queue_url=read.optional("STREAM_FAILURE_QUEUE_URL"),
             database_secret_arn=read.optional("DATABASE_SECRET_ARN"),
             database_url=read.optional("DATABASE_URL"),
             message_key_secret_arn=read.optional("MESSAGE_KEY_SECRET_ARN"),
