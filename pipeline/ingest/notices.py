@@ -91,7 +91,7 @@ def encode(notice: Notice) -> str:
         "table": notice.address.key.table,
         "key": notice.address.key.to_dynamodb(),
         "position": notice.position,
-        "facts": [_fact(fact) for fact in notice.facts],
+        "facts": [_fact(fact) for fact in _bounded(notice.facts)],
         "saved_at": notice.saved_at,
         "created_at": notice.created_at,
         "doubts": sorted(notice.doubts),
@@ -102,9 +102,15 @@ def encode(notice: Notice) -> str:
     return json.dumps(body, separators=(",", ":"))
 
 
+def _bounded(facts: tuple[ForgetFact, ...]) -> tuple[ForgetFact, ...]:
+    """Return ``facts``, or one that covers them all if together they would outgrow a message."""
+    if sum(len(fact.entries or ()) + 1 for fact in facts) <= MAX_FACT_ENTRIES:
+        return facts
+    return (ForgetFact(max(fact.position for fact in facts)),)
+
+
 def _fact(fact: ForgetFact) -> dict[str, Any]:
-    every = fact.entries is None or len(fact.entries) > MAX_FACT_ENTRIES
-    return {"position": fact.position, "entries": None if every else sorted(fact.entries or ())}
+    return {"position": fact.position, "entries": None if fact.entries is None else sorted(fact.entries)}
 
 
 def decode(body: str, layouts: Layouts) -> Notice:
