@@ -17,6 +17,7 @@ OUTPUTS: Mapping[str, str] = {
 }
 PARAMETERS: Mapping[str, str] = {
     "AttributeNames": "ATTRIBUTE_NAMES",
+    "ExcludedRoles": "EXCLUDED_ROLES",
     "OnClear": "ON_CLEAR",
     "OnExpiry": "ON_EXPIRY",
 }
