@@ -99,8 +99,8 @@ def embedder() -> Embedder:
         return _of_space(OfflineEmbedder(), Space(chosen.model, chosen.dimensions))
     from pipeline.embedding.openai import OpenAIEmbedder  # noqa: PLC0415  # not needed offline
 
-    key = read_secret(settings().require("openai_secret_arn"))
-    return OpenAIEmbedder(chosen, _api_key(key), time.sleep)
+    secret = settings().require("openai_secret_arn")
+    return OpenAIEmbedder(chosen, lambda: _api_key(read_secret(secret)), time.sleep)
 
 
 def embedding_usage() -> tuple[int, int]:
@@ -118,12 +118,18 @@ def store() -> Store:
 
 
 @cache
+def chunker() -> Chunker:
+    """Return what cuts documents into chunks."""
+    chosen = settings().embedding
+    space = Space(chosen.model, chosen.dimensions)
+    return Chunker(settings().excluded_roles, settings().max_chunk_tokens, split_markdown, space)
+
+
+@cache
 def reconciler() -> Reconciler:
     """Return what makes the index match items."""
     client: DynamoDBClient = boto3.client("dynamodb", config=AWS_CONFIG)
-    made = embedder()
-    chunker = Chunker(settings().excluded_roles, settings().max_chunk_tokens, split_markdown, made.space)
-    return Reconciler(layouts(), SourceTable(client), chunker, made, store(), time.sleep)
+    return Reconciler(layouts(), SourceTable(client), chunker(), embedder(), store(), time.sleep)
 
 
 @cache

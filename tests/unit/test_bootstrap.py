@@ -112,7 +112,8 @@ def test_the_openai_key_may_be_bare_or_json(aws: Any, monkeypatch: pytest.Monkey
     monkeypatch.setenv("OPENAI_SECRET_ARN", aws.secret("openai", secret))
     embedder = bootstrap.embedder()
     assert isinstance(embedder, OpenAIEmbedder)
-    assert embedder._key == "sk-key"
+    assert callable(embedder._key)
+    assert embedder._key() == "sk-key"
     assert embedder.space == Space("text-embedding-3-small", 1536)
 
 
@@ -122,7 +123,7 @@ def test_a_secret_without_an_openai_key_says_so(
 ) -> None:
     monkeypatch.setenv("OPENAI_SECRET_ARN", aws.secret("openai", secret))
     with pytest.raises(SecretUnavailableError, match="api_key") as caught:
-        bootstrap.embedder()
+        bootstrap.embedder().embed(["hello"])
     assert "canary" not in str(caught.value)
 
 

@@ -60,7 +60,11 @@ def test_a_dependencys_faults_are_put_off(notice_of: Build, kind: type[Retryable
     assert decide(kind("x"), notice_of()) == PutOff(1)
 
 
-@pytest.mark.parametrize("error", [ValueError("x"), VectorMemoryError("x"), SettingsError("x")])
+def test_a_wrong_setting_puts_the_notice_off_like_any_fault_that_is_not_the_items(notice_of: Build) -> None:
+    assert isinstance(decide(SettingsError("x"), notice_of()), PutOff)
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), VectorMemoryError("x")])
 def test_anything_else_is_left_to_the_queue(notice_of: Build, error: Exception) -> None:
     assert decide(error, notice_of()) is None
 

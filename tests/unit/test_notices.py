@@ -57,6 +57,7 @@ def test_a_notice_holds_what_its_page_says(notice_of: Build) -> None:
         "facts": [{"position": "p/1", "entries": ["a", "b"]}, {"position": "p/0", "entries": None}],
         "saved_at": 1.5,
         "created_at": None,
+        "doubts": [],
         "first_sent_at": 2.5,
         "attempts": 0,
     }
