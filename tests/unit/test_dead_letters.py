@@ -1,5 +1,6 @@
 import json
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -263,6 +264,28 @@ def test_an_interrupted_run_gives_everything_back(account: Account, notice_of: B
     assert len(account.letters()) == 25
 
 
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_sqs_answers_loses_none_of_the_answer(
+    account: Account, notice_of: Build, sent: signal.Signals
+) -> None:
+    account.bury(*(notice_of(f"chat:{number}") for number in range(25)))
+
+    def answer(**request: Any) -> Any:
+        received = account.sqs.receive_message(**request)
+        signal.raise_signal(sent)
+        return received
+
+    client = Broken(account.sqs, "receive_message", KeyboardInterrupt(), 1)
+    client._fail = answer
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            account.redrive(client=client)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert len(account.letters()) == 25
+
+
 def test_a_run_interrupted_between_sending_and_deleting_only_sends_twice(
     account: Account, notice_of: Build
 ) -> None:
@@ -393,7 +416,6 @@ def run(
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Callable[..., tuple[int, str, str]]]:
     monkeypatch.setattr(dead_letter_commands, "Box", partial(Box, wait_seconds=0))
-    monkeypatch.setattr("signal.signal", lambda *_: None)
 
     def command(*arguments: str) -> tuple[int, str, str]:
         bootstrap.settings.cache_clear()
@@ -401,7 +423,9 @@ def run(
         captured = capsys.readouterr()
         return status, captured.out, captured.err
 
-    return command
+    before = signal.getsignal(signal.SIGTERM)
+    yield command
+    signal.signal(signal.SIGTERM, before)
 
 
 def test_the_commands_tell_their_story(
