@@ -104,7 +104,7 @@ def encode(notice: Notice) -> str:
 
 def _bounded(facts: tuple[ForgetFact, ...]) -> tuple[ForgetFact, ...]:
     """Return ``facts``, or one that covers them all if together they would outgrow a message."""
-    if sum(len(fact.entries or ()) + 1 for fact in facts) <= MAX_FACT_ENTRIES:
+    if sum(len(fact.entries or ()) for fact in facts) + len(facts) <= MAX_FACT_ENTRIES + 1:
         return facts
     return (ForgetFact(max(fact.position for fact in facts)),)
 
