@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from support.house import House, until
 
@@ -260,3 +261,39 @@ def test_changes_that_the_stream_no_longer_holds_are_named_and_their_message_sta
 
 def test_a_stack_that_does_not_exist_is_said_so(house: House, run: Run) -> None:  # noqa: ARG001  # a running AWS
     assert "there is no stack nowhere" in run("list", "--stack", "nowhere", status=2).stderr
+
+
+def test_a_deleted_secret_is_nowhere_after_every_old_change_was_replayed_and_every_item_audited(
+    house: House, run: Run
+) -> None:
+    secret, kept = f"canary-{house.tenant}", f"kept-{house.tenant}"
+    house.save("chat:1", [*TALK, {"role": "user", "content": secret}])
+    until(lambda: remembers(house, secret), "the secret is searchable")
+    house.save("chat:1", [{"role": "user", "content": kept}, *TALK])
+    house.save("chat:2", [{"role": "user", "content": secret}])
+    house.delete("chat:2")
+    until(lambda: remembers(house, kept) and not remembers(house, secret), "the secret is forgotten")
+
+    records = records_of(house)
+    fail(house, records)
+    run("replay-stream")
+    environment = {
+        "DATABASE_URL": house.stack.postgres.conninfo(),
+        "AWS_ENDPOINT_URL": house.stack.aws.endpoint_url,
+    }
+    credentials = {"AWS_DEFAULT_REGION": REGION, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    audit = [COMMAND[0], "audit", "--stack", STACK_NAME, "--repair"]
+    subprocess.run(
+        audit, env={**os.environ, **environment, **credentials}, check=True, capture_output=True, timeout=120
+    )
+    until(lambda: settled(house), "the replay was worked on")
+
+    assert len(records) == 4
+    assert remembers(house, kept)
+    with psycopg.connect(house.stack.postgres.conninfo()) as connection:
+        rows = connection.execute(
+            "SELECT memories::text FROM memories UNION ALL SELECT ledger::text FROM ledger"
+        )
+        assert not any(secret in row for (row,) in rows)
+    assert secret not in house.stack.logs
+    assert secret not in str(house.dead_letters())
