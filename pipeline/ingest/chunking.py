@@ -13,14 +13,14 @@ text (date, speakers) is made only of what later saves cannot change.
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline.embedding.tokens import estimate_tokens
 from pipeline.embedding.vectors import Space
 from pipeline.source.documents import Document, Entry
-from pipeline.stores.protocol import Chunk
+from pipeline.stores.protocol import Chunk, HeldChunk, StoredText
 
 GROWTH = 1.4
 """Most that may be embedded for a chunk while it grows, in its final tokens. The promise is 1.5."""
@@ -105,6 +105,26 @@ class Chunker:
             fingerprint=_fingerprint(document.user_id, text, metadata, self.space),
             created_at=group[0].time,
             metadata=metadata,
+            spans=tuple(len(_line(entry)) for entry in group) if len(group) > 1 else (),
+        )
+
+    def remainder(
+        self, tenant_id: str, source: str, chunk: HeldChunk, stored: StoredText, kept: Container[str]
+    ) -> Chunk:
+        """Return what is left of a held chunk of several entries when only those in ``kept`` may stay."""
+        members = tuple(entry for entry in chunk.members if entry in kept)
+        text = _cut(stored.content, chunk, kept)
+        return Chunk(
+            id=_id_of(tenant_id, source, members, 0),
+            user_id=stored.user_id,
+            text=text,
+            members=members,
+            fingerprint=_fingerprint(stored.user_id, text, dict(stored.metadata), self.space),
+            created_at=stored.created_at,
+            metadata=stored.metadata,
+            spans=tuple(
+                span for entry, span in zip(chunk.members, chunk.spans, strict=True) if entry in kept
+            ),
         )
 
 
@@ -149,8 +169,23 @@ def _metadata(document: Document, group: Sequence[Entry], part: int) -> dict[str
     }
 
 
+def _cut(content: str, chunk: HeldChunk, kept: Container[str]) -> str:
+    """Return ``content`` (a header, then one line a member, joined by line breaks) without the lines not kept."""
+    start = len(content) - sum(chunk.spans) - len(chunk.spans) + 1
+    header, lines = content[:start], []
+    for entry, span in zip(chunk.members, chunk.spans, strict=True):
+        if entry in kept:
+            lines.append(content[start : start + span])
+        start += span + 1
+    return header + "\n".join(lines)
+
+
 def _chunk_id(document: Document, members: Sequence[str], part: int) -> str:
-    return str(uuid.uuid5(_NAMESPACE, json.dumps([document.tenant_id, document.key.source, *members, part])))
+    return _id_of(document.tenant_id, document.key.source, members, part)
+
+
+def _id_of(tenant_id: str, source: str, members: Sequence[str], part: int) -> str:
+    return str(uuid.uuid5(_NAMESPACE, json.dumps([tenant_id, source, *members, part])))
 
 
 def _fingerprint(user_id: str, text: str, metadata: dict[str, Any], space: Space) -> str:

@@ -31,6 +31,8 @@ class Plan:
         lost: chunk id → its new ``lost``, where it changed.
         deletes: chunk ids.
         kept: how many chunks stay as they are.
+        cuts: chunk id → those of its entries that are kept (→ last seen at), where others of the same chunk are
+            forgotten: the chunk goes, and what is left of its text is indexed by itself.
     """
 
     position: str
@@ -38,6 +40,7 @@ class Plan:
     lost: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     deletes: tuple[str, ...] = ()
     kept: int = 0
+    cuts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def reflects(held: Held, position: str, facts: Sequence[ForgetFact]) -> bool:
@@ -97,6 +100,14 @@ def make_plan(  # noqa: PLR0913, PLR0917  # a decision over plain values
             chunk.id for chunk in held.chunks if chunk.id not in retained and chunk.id not in wanted
         ),
         kept=len(current) + len(retained),
+        cuts={
+            chunk.id: kept
+            for chunk in held.chunks
+            if chunk.spans
+            and not replaced
+            and chunk.id not in retained
+            and (kept := _kept(_lost(chunk, present, held.position), facts, banned))
+        },
     )
 
 
@@ -107,6 +118,14 @@ def _lost(chunk: HeldChunk, present: frozenset[str], position: str) -> dict[str,
 
 def _forgotten(lost: Mapping[str, str], facts: Sequence[ForgetFact]) -> bool:
     return any(fact.covers(entry, seen) for entry, seen in lost.items() for fact in facts)
+
+
+def _kept(lost: Mapping[str, str], facts: Sequence[ForgetFact], banned: frozenset[str]) -> dict[str, str]:
+    return {
+        entry: seen
+        for entry, seen in lost.items()
+        if entry not in banned and not any(fact.covers(entry, seen) for fact in facts)
+    }
 
 
 def _members(chunks: Iterable[HeldChunk]) -> frozenset[str]:

@@ -237,12 +237,30 @@ class Reconciler:
             plan = make_plan(
                 _trusted(held, notice), document, notice.position, notice.facts, self.chunker, banned
             )
+            plan = self._with_remainders(notice, held, plan)
         except Exception as error:  # noqa: BLE001  # a bug met by one item must not stop its neighbours
             report.failures[reading.source] = _ours(error)
             return None
         if reading.source in report.failures:
             plan = replace(plan, position=held.position)  # not reflected: the same notice may come again
         return _Work(notice, held, reading.present, plan, document.expires_at if document else None)
+
+    def _with_remainders(self, notice: Notice, held: Held, plan: Plan) -> Plan:
+        """Return ``plan`` with what is left of chunks that lose some of their entries and keep others."""
+        if not plan.cuts:
+            return plan
+        tenant_id, source = notice.address.tenant_id, notice.address.key.source
+        stored = self.store.texts(tenant_id, list(plan.cuts))
+        left = [
+            (self.chunker.remainder(tenant_id, source, chunk, stored[chunk.id], kept), kept)
+            for chunk in held.chunks
+            if chunk.id in stored and (kept := plan.cuts.get(chunk.id, {}))
+        ]
+        return replace(
+            plan,
+            missing=(*plan.missing, *(chunk for chunk, _ in left)),
+            lost={**plan.lost, **{chunk.id: kept for chunk, kept in left}},
+        )
 
     def _parse(self, notice: Notice, item: Item | None, report: Report) -> Document | None:
         """Parse the item. One that cannot be read is reported, and its facts still apply."""

@@ -8,7 +8,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from pipeline.embedding.vectors import Space, Vector
-from pipeline.stores.protocol import Change, Chunk, Held, HeldChunk, Hit, Markers, Scope, SearchRequest
+from pipeline.stores.protocol import (
+    Change,
+    Chunk,
+    Held,
+    HeldChunk,
+    Hit,
+    Markers,
+    Scope,
+    SearchRequest,
+    StoredText,
+)
 
 
 @dataclass(slots=True)
@@ -62,6 +72,14 @@ class InMemoryStore:
         """Write each change whose expected revision still stands."""
         return frozenset(change.source for change in changes if not self._apply(tenant_id, change))
 
+    def texts(self, tenant_id: str, ids: Sequence[str]) -> Mapping[str, StoredText]:
+        """Return what is stored of these chunks."""
+        found = {id_: self._rows[tenant_id, id_].chunk for id_ in ids if (tenant_id, id_) in self._rows}
+        return {
+            id_: StoredText(chunk.text, chunk.user_id, _time(chunk), chunk.metadata)
+            for id_, chunk in found.items()
+        }
+
     def markers(self, tenant_id: str, users: AbstractSet[str], sessions: AbstractSet[str]) -> Markers:
         """Return the forget markers of these users and sessions."""
         asked = {("user", user) for user in users} | {("session", session) for session in sessions}
@@ -100,7 +118,7 @@ class InMemoryStore:
     def _held(self, tenant_id: str, source: str) -> Held:
         revision, position = self._ledger.get((tenant_id, source), (0, ""))
         chunks = tuple(
-            HeldChunk(row.chunk.id, row.chunk.members, row.chunk.fingerprint, row.lost)
+            HeldChunk(row.chunk.id, row.chunk.members, row.chunk.fingerprint, row.lost, row.chunk.spans)
             for (owner, _), row in self._rows.items()
             if owner == tenant_id and row.source == source
         )
@@ -123,10 +141,11 @@ class InMemoryStore:
         self._ledger[tenant_id, change.source] = (self._revision, change.position)
         for id_ in change.deletes:
             self._rows.pop((tenant_id, id_), None)
-        for id_, lost in change.lost.items():
-            self._rows[tenant_id, id_].lost = dict(lost)
         for chunk, vector in change.upserts:
             self._rows[tenant_id, chunk.id] = _Row(change.source, chunk, vector)
+        for id_, lost in change.lost.items():
+            if (tenant_id, id_) in self._rows:
+                self._rows[tenant_id, id_].lost = dict(lost)
         return True
 
 

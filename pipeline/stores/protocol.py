@@ -23,6 +23,7 @@ class Chunk:
         members: ids of the entries whose text it holds.
         fingerprint: changes whenever text, user, metadata or space do.
         metadata: ``key, kind, roles, date`` for readers; JSON.
+        spans: characters of each member's line at the end of the text, if there are several members.
     """
 
     id: str
@@ -31,6 +32,17 @@ class Chunk:
     members: tuple[str, ...]
     fingerprint: str
     created_at: datetime | None
+    metadata: Mapping[str, Any] = field(repr=False)
+    spans: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredText:
+    """A held chunk as it can be read back."""
+
+    content: str = field(repr=False)
+    user_id: str
+    created_at: datetime
     metadata: Mapping[str, Any] = field(repr=False)
 
 
@@ -46,6 +58,7 @@ class HeldChunk:
     members: tuple[str, ...]
     fingerprint: str
     lost: Mapping[str, str] = field(default_factory=dict)
+    spans: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +202,10 @@ class Store(Protocol):
         Returns:
             the sources whose revision or epoch had moved; nothing was written of those.
         """
+        ...
+
+    def texts(self, tenant_id: str, ids: Sequence[str]) -> Mapping[str, StoredText]:
+        """Return what is stored of these chunks; those that are gone are left out."""
         ...
 
     def markers(self, tenant_id: str, users: AbstractSet[str], sessions: AbstractSet[str]) -> Markers:

@@ -12,7 +12,7 @@ from pipeline.embedding.vectors import Vector, float32
 from pipeline.stores.memory import InMemoryStore
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import Change, Chunk, Held, HeldChunk, SearchRequest, Store
+from pipeline.stores.protocol import Change, Chunk, Held, HeldChunk, SearchRequest, Store, StoredText
 
 TIME = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 ITEM = '["sessions", "acme", "chat:1"]'
@@ -220,3 +220,18 @@ def test_the_latest_creation_of_an_item_is_remembered(store: Store) -> None:
     put(store, created_at=TIME - timedelta(days=1))
     put(store)
     assert store.read("acme", [ITEM])[ITEM].created_at == TIME
+
+
+def test_a_chunks_text_and_spans_can_be_read_back(store: Store) -> None:
+    whole = replace(chunk(1, "[2026]\nuser: a\nassistant: b"), members=("m1", "m2"), spans=(7, 12))
+    put(store, (whole, axis(0)))
+    assert store.read("acme", [ITEM])[ITEM].chunks[0].spans == (7, 12)
+    assert store.texts("acme", [uid(1), uid(2)]) == {
+        uid(1): StoredText(whole.text, "mika", TIME, whole.metadata)
+    }
+    assert store.texts("zenith", [uid(1)]) == {}
+
+
+def test_lost_members_of_a_chunk_written_in_the_same_change_are_kept(store: Store) -> None:
+    put(store, (chunk(1), axis(0)), lost={uid(1): {"m1": "p0"}})
+    assert store.read("acme", [ITEM])[ITEM].chunks[0].lost == {"m1": "p0"}

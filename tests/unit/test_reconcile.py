@@ -292,3 +292,25 @@ def test_a_failure_that_a_second_try_mends_is_none(bench: Bench) -> None:
     )
     assert bench.run(notice).failures == {}
     assert bench.texts() == ["user: mended"]
+
+
+def test_what_is_kept_of_an_exchange_outlives_what_is_forgotten_of_it(bench: Bench) -> None:
+    """The question fell off the front; the answer, in the same chunk, was edited: one stays, the other goes."""
+    answer = "answer " * 30
+    bench.table.put(bench.item(("user", "question"), ("assistant", answer), ("user", "later")))
+    bench.run(bench.notice("chat:1", "1"))
+    assert any("question" in text and "answer" in text for text in bench.texts())
+    document = bench.reconciler.layouts.parse("sessions", next(iter(bench.table.items.values())))
+    assert document
+    bench.table.put(bench.item(("user", "later")))
+    edited = ForgetFact("2", frozenset({document.entries[1].id}))
+    bench.run(bench.notice("chat:1", "3", edited))
+    assert bench.texts() == ["user: later", "user: question"]
+
+    embedded = len(bench.embedder.calls)
+    bench.run(bench.notice("chat:1", "4"))
+    assert bench.texts() == ["user: later", "user: question"]
+    assert len(bench.embedder.calls) == embedded
+    late = ForgetFact("2", frozenset({document.entries[0].id}))
+    bench.run(bench.notice("chat:1", "5", late))
+    assert bench.texts() == ["user: later"]

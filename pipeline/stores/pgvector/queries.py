@@ -11,7 +11,7 @@ READ_EPOCH = "SELECT epoch FROM tenant_epoch WHERE tenant_id = %(tenant_id)b"
 CREATE_EPOCH = "INSERT INTO tenant_epoch (tenant_id) VALUES (%(tenant_id)b) ON CONFLICT DO NOTHING"
 
 READ_CHUNKS = """
-SELECT source, id, members, fingerprint, lost
+SELECT source, id, members, fingerprint, lost, spans
 FROM memories WHERE tenant_id = %(tenant_id)b AND source = ANY(%(sources)b)
 """
 
@@ -78,17 +78,23 @@ WHERE l.tenant_id = %(tenant_id)b AND l.source = w.source AND l.revision = w.rev
 """
 
 UPSERT = """
-INSERT INTO memories (tenant_id, id, user_id, content, embedding, created_at, metadata, source, members, fingerprint)
+INSERT INTO memories (tenant_id, id, user_id, content, embedding, created_at, metadata, source, members, fingerprint,
+                      spans)
 SELECT %(tenant_id)b, id, user_id, content, embedding, COALESCE(created_at, now()), metadata, source,
-       string_to_array(members, ','), fingerprint
+       string_to_array(members, ','), fingerprint, string_to_array(spans, ',')::int4[]
 FROM unnest(%(ids)b::uuid[], %(user_ids)b::text[], %(contents)b::text[], %(embeddings)b::vector[],
             %(created_ats)b::timestamptz[], %(metadatas)b::jsonb[], %(sources)b::text[], %(members)b::text[],
-            %(fingerprints)b::text[])
-    AS c (id, user_id, content, embedding, created_at, metadata, source, members, fingerprint)
+            %(fingerprints)b::text[], %(spans)b::text[])
+    AS c (id, user_id, content, embedding, created_at, metadata, source, members, fingerprint, spans)
 ON CONFLICT (tenant_id, id) DO UPDATE
 SET user_id = EXCLUDED.user_id, content = EXCLUDED.content, embedding = EXCLUDED.embedding,
     created_at = EXCLUDED.created_at, metadata = EXCLUDED.metadata, source = EXCLUDED.source,
-    members = EXCLUDED.members, fingerprint = EXCLUDED.fingerprint, lost = '{}'
+    members = EXCLUDED.members, fingerprint = EXCLUDED.fingerprint, spans = EXCLUDED.spans, lost = '{}'
+"""
+
+TEXTS = """
+SELECT id, content, user_id, created_at, metadata FROM memories
+WHERE tenant_id = %(tenant_id)b AND id = ANY(%(ids)b::uuid[])
 """
 
 SET_LOST = """

@@ -12,7 +12,7 @@ from pipeline.embedding.vectors import Space, Vector
 from pipeline.errors import StoreUnavailableError
 from pipeline.stores.pgvector import queries
 from pipeline.stores.pgvector.connection import Connection, Connector
-from pipeline.stores.protocol import Change, Held, HeldChunk, Hit, Markers, Scope, SearchRequest
+from pipeline.stores.protocol import Change, Held, HeldChunk, Hit, Markers, Scope, SearchRequest, StoredText
 
 
 class PgVectorStore:
@@ -56,6 +56,14 @@ class PgVectorStore:
     def search(self, request: SearchRequest) -> Sequence[Hit]:
         """Return the closest chunks of one user, closest first; ties by id."""
         return self._connector.read(lambda connection: self._search(connection, request))
+
+    def texts(self, tenant_id: str, ids: Sequence[str]) -> Mapping[str, StoredText]:
+        """Return what is stored of these chunks."""
+        with self._connector.connection() as connection:
+            rows = connection.execute(
+                queries.TEXTS, {"tenant_id": tenant_id, "ids": list(ids)}, binary=True
+            ).fetchall()
+        return {str(id_): StoredText(*columns) for id_, *columns in rows}
 
     def markers(self, tenant_id: str, users: AbstractSet[str], sessions: AbstractSet[str]) -> Markers:
         """Return the forget markers of these users and sessions."""
@@ -123,8 +131,14 @@ def _epoch(connection: Connection, tenant_id: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _held_chunk(id_: Any, members: list[str], fingerprint: str, lost: dict[str, str]) -> HeldChunk:  # noqa: ANN401  # UUID
-    return HeldChunk(str(id_), tuple(members), fingerprint, lost)
+def _held_chunk(
+    id_: Any,  # noqa: ANN401  # UUID
+    members: list[str],
+    fingerprint: str,
+    lost: dict[str, str],
+    spans: list[int] | None,
+) -> HeldChunk:
+    return HeldChunk(str(id_), tuple(members or ()), fingerprint, lost, tuple(spans or ()))
 
 
 def _ledger_rows(tenant_id: str, revisions: Mapping[str, int]) -> dict[str, Any]:
@@ -150,12 +164,12 @@ def _write(connection: Connection, tenant_id: str, changes: Sequence[Change]) ->
     deletes = [id_ for change in changes for id_ in change.deletes]
     if deletes:
         connection.execute(queries.DELETE, {"tenant_id": tenant_id, "ids": deletes})
+    if any(change.upserts for change in changes):
+        connection.execute(queries.UPSERT, _rows(tenant_id, changes))
     lost = {id_: value for change in changes for id_, value in change.lost.items()}
     if lost:
         losts = [Jsonb(dict(value)) for value in lost.values()]
         connection.execute(queries.SET_LOST, {"tenant_id": tenant_id, "ids": list(lost), "losts": losts})
-    if any(change.upserts for change in changes):
-        connection.execute(queries.UPSERT, _rows(tenant_id, changes))
 
 
 def _rows(tenant_id: str, changes: Sequence[Change]) -> dict[str, Any]:
@@ -170,6 +184,7 @@ def _rows(tenant_id: str, changes: Sequence[Change]) -> dict[str, Any]:
         "created_ats": [chunk.created_at for _, chunk, _ in upserts],
         "metadatas": [Jsonb(chunk.metadata) for _, chunk, _ in upserts],
         "members": [",".join(chunk.members) for _, chunk, _ in upserts],
+        "spans": [",".join(map(str, chunk.spans)) for _, chunk, _ in upserts],
         "fingerprints": [chunk.fingerprint for _, chunk, _ in upserts],
     }
 

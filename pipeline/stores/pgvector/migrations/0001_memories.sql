@@ -21,6 +21,7 @@ CREATE TABLE memories (
     tenant_id   text        NOT NULL COLLATE "C" DEFAULT NULLIF(current_setting('app.tenant_id', true), ''),
     source      text        COLLATE "C",
     members     text[],
+    spans       integer[],
     fingerprint text        COLLATE "C",
     lost        jsonb       NOT NULL DEFAULT '{}',
     PRIMARY KEY (tenant_id, id)
