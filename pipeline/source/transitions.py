@@ -66,8 +66,13 @@ def modification(old: Image, new: Image, *, on_clear: Retention, at: str) -> tup
 
 
 def fell_off_the_front(before: Sequence[str], after: Sequence[str]) -> bool:
-    """Tell whether only leading entries are gone: what is left of ``before`` begins ``after``, unbroken."""
-    if not after:
+    """Tell whether only leading entries are gone: what is left of ``before`` begins ``after``, unbroken.
+
+    Of entries that repeat, any copy may be the one that stayed; so none that is gone may stand behind a copy.
+    """
+    staying = frozenset(after)
+    first = next((index for index, entry in enumerate(before) if entry in staying), len(before))
+    if not after or not staying.issuperset(before[first:]):
         return False
     cuts = (index for index, entry in enumerate(before) if index and entry == after[0])
     return any(list(after[: len(before) - cut]) == list(before[cut:]) for cut in cuts)
