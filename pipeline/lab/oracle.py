@@ -150,6 +150,8 @@ class Oracle:
     ) -> None:
         tokens = set(TOKEN.findall(row.content))
         places = {owners[token] for token in tokens if token in owners}
+        if not tokens and _says_nothing(row.content):
+            return
         if len(places) != 1 or not tokens <= owners.keys():
             judgement.extra.append(f"a row of {len(places)} items: {row}")
         for token in tokens & owners.keys():
@@ -209,6 +211,11 @@ def _entries(item: Item) -> list[Identity]:
         return [("note", line, None) for line in str(item["content"]["S"]).splitlines()]
     messages: list[dict[str, Any]] = json.loads(item["messages"]["S"])
     return [(message["role"], message["content"], message.get("timestamp")) for message in messages]
+
+
+def _says_nothing(content: str) -> bool:
+    """Tell whether a row has a header at most, as the bullet of a list item that was cut behind it."""
+    return not re.search(r"\w", re.sub(r"^\[.*\]\n", "", content))
 
 
 def _tokens(entry: Identity) -> frozenset[str]:
