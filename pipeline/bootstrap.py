@@ -27,6 +27,7 @@ from pipeline.stores.pgvector.store import PgVectorStore
 from pipeline.stores.protocol import Store
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
@@ -41,10 +42,28 @@ def settings() -> Settings:
 
 
 @cache
+def sqs_client() -> "SQSClient":
+    """Return a client of SQS."""
+    return boto3.client("sqs", config=AWS_CONFIG)
+
+
+@cache
+def cloudformation_client() -> "CloudFormationClient":
+    """Return a client of CloudFormation."""
+    return boto3.client("cloudformation", config=AWS_CONFIG)
+
+
+@cache
+def stream_client() -> Any:  # noqa: ANN401  # its stubs are not among ours
+    """Return a client of DynamoDB Streams."""
+    make: Any = boto3.client
+    return make("dynamodbstreams", config=AWS_CONFIG)
+
+
+@cache
 def notice_queue() -> NoticeQueue:
     """Return the queue that notices go to."""
-    client: SQSClient = boto3.client("sqs", config=AWS_CONFIG)
-    return NoticeQueue(client, settings().require("queue_url"), settings().dead_letter_queue_url)
+    return NoticeQueue(sqs_client(), settings().require("queue_url"), settings().dead_letter_queue_url)
 
 
 @cache
@@ -67,7 +86,7 @@ def layouts() -> Layouts:
 @cache
 def announcer() -> Announcer:
     """Return what turns changes into notices."""
-    return Announcer(layouts(), settings().on_clear, settings().on_expiry)
+    return Announcer(layouts(), settings().on_clear, settings().on_expiry, settings().excluded_roles)
 
 
 @cache
@@ -80,8 +99,8 @@ def embedder() -> Embedder:
         return _of_space(OfflineEmbedder(), Space(chosen.model, chosen.dimensions))
     from pipeline.embedding.openai import OpenAIEmbedder  # noqa: PLC0415  # not needed offline
 
-    key = read_secret(settings().require("openai_secret_arn"))
-    return OpenAIEmbedder(chosen, _field(key, "api_key"), time.sleep)
+    secret = settings().require("openai_secret_arn")
+    return OpenAIEmbedder(chosen, lambda: _api_key(read_secret(secret)), time.sleep)
 
 
 def embedding_usage() -> tuple[int, int]:
@@ -162,9 +181,12 @@ def read_secret(arn: str) -> str:
     return value
 
 
-def _field(secret: str, name: str) -> str:
+def _api_key(secret: str) -> str:
     fields = _json_object(secret)
-    return secret.strip() if fields is None else str(fields.get(name, ""))
+    key = secret.strip() if fields is None else fields.get("api_key")
+    if not isinstance(key, str) or not key:
+        raise SecretUnavailableError("the OpenAI secret must be the key itself, or JSON with api_key")
+    return key
 
 
 def _json_object(text: str) -> dict[str, Any] | None:

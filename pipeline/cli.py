@@ -1,11 +1,18 @@
 """The command line: ``vector-memory <command>``."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.errors import VectorMemoryError
+
+if TYPE_CHECKING:
+    from pipeline.operations.dead_letter_commands import Outcome
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  # argparse names it nowhere else
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,7 +42,29 @@ def _parser() -> argparse.ArgumentParser:
     migrate = commands.add_parser("migrate", help="bring the database schema up to date, as its owner")
     migrate.add_argument("--database-url", help="default: the setting DATABASE_URL or DATABASE_SECRET_ARN")
     migrate.set_defaults(run=_migrate)
+    _add_dlq(commands)
     return parser
+
+
+def _add_dlq(commands: "Commands") -> None:
+    dlq = commands.add_parser("dlq", help="what could not become memory: look at it, send it again, drop it")
+    dlq.set_defaults(run=_dlq)
+    actions = dlq.add_subparsers(required=True, dest="action", metavar="action")
+    where, dry, which = (argparse.ArgumentParser(add_help=False) for _ in range(3))
+    where.add_argument(
+        "--stack", metavar="NAME", help="take queues and settings from this stack (default: the environment)"
+    )
+    dry.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    which.add_argument("--cause", help="only letters of this cause, such as malformed_item or crashed")
+    which.add_argument("--tenant", help="only letters of this tenant")
+    listing = actions.add_parser("list", parents=[where], help="every dead letter: cause, item, age, error")
+    listing.add_argument("--json", action="store_true", help="a JSON array")
+    actions.add_parser("redrive", parents=[where, which, dry], help="send notices again")
+    drop = actions.add_parser("drop", parents=[where, which, dry], help="delete letters")
+    drop.add_argument("--yes", action="store_true", help="really delete")
+    actions.add_parser(
+        "replay-stream", parents=[where, dry], help="announce changes that the stream function failed at"
+    )
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -53,6 +82,33 @@ def _migrate(options: argparse.Namespace) -> int:
     applied = migrate(options.database_url or bootstrap.conninfo(), Space(chosen.model, chosen.dimensions))
     print("\n".join(f"applied {name}" for name in applied) or "the schema is up to date")
     return 0
+
+
+def _dlq(options: argparse.Namespace) -> int:
+    from pipeline.operations import dead_letter_commands as dlq  # noqa: PLC0415  # each command loads only what it needs
+
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # what was taken out is given back, as on Ctrl-C
+    match options.action:
+        case "list":
+            return _say(dlq.list_letters(options.stack, as_json=options.json))
+        case "redrive":
+            which = (options.stack, options.cause, options.tenant)
+            return _say(dlq.redrive_letters(*which, dry_run=options.dry_run))
+        case "drop":
+            which = (options.stack, options.cause, options.tenant)
+            return _say(dlq.drop_letters(*which, dry_run=options.dry_run or not options.yes))
+        case _:
+            return _say(dlq.replay_stream(options.stack, dry_run=options.dry_run))
+
+
+def _say(outcome: "Outcome") -> int:
+    """Print the answer, and what else there is to know beside it; return the exit status."""
+    print(outcome.text)
+    for note in outcome.notes:
+        print(f"vector-memory: {note}", file=sys.stderr)
+    return outcome.status
 
 
 if __name__ == "__main__":

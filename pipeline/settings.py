@@ -21,6 +21,7 @@ DEFAULT_ATTRIBUTE_NAMES: Mapping[str, str] = {
     "user_id": "user_id",
     "messages": "messages",
     "content": "content",
+    "created_at": "created_at",
 }
 
 
@@ -54,13 +55,15 @@ class Settings:
         excluded_roles: message roles that are not indexed.
         on_clear: what happens to the messages of a session that is emptied.
         on_expiry: what happens to the messages of an item that DynamoDB's TTL removes.
-        max_chunk_tokens: budget of a chunk, header included, in (estimated) tokens.
+        max_chunk_tokens: budget of a chunk, header included, in (estimated) tokens; at worst a token is a byte and an
+            estimated one four, and an embedding input takes 8,192.
         max_retry_delay_seconds: longest pause before a put-off notice is looked at again.
         max_notice_age_seconds: age at which a put-off notice goes to the dead-letter queue.
     """
 
     queue_url: str | None = None
     dead_letter_queue_url: str | None = None
+    stream_failure_queue_url: str | None = None
     database_secret_arn: str | None = None
     database_url: str | None = None
     message_key_secret_arn: str | None = None
@@ -85,6 +88,7 @@ class Settings:
         return cls(
             queue_url=read.optional("QUEUE_URL"),
             dead_letter_queue_url=read.optional("DEAD_LETTER_QUEUE_URL"),
+            stream_failure_queue_url=read.optional("STREAM_FAILURE_QUEUE_URL"),
             database_secret_arn=read.optional("DATABASE_SECRET_ARN"),
             database_url=read.optional("DATABASE_URL"),
             message_key_secret_arn=read.optional("MESSAGE_KEY_SECRET_ARN"),
@@ -94,7 +98,7 @@ class Settings:
             excluded_roles=read.names("EXCLUDED_ROLES", ("system", "tool")),
             on_clear=read.retention("ON_CLEAR"),
             on_expiry=read.retention("ON_EXPIRY"),
-            max_chunk_tokens=read.integer("MAX_CHUNK_TOKENS", 256, low=64, high=4096),
+            max_chunk_tokens=read.integer("MAX_CHUNK_TOKENS", 256, low=64, high=2048),
             max_retry_delay_seconds=read.integer("MAX_RETRY_DELAY_SECONDS", 300, low=1, high=900),
             max_notice_age_seconds=read.integer("MAX_NOTICE_AGE_SECONDS", 7 * 86400, low=60, high=13 * 86400),
         )
@@ -164,7 +168,10 @@ def safe_base_url(url: str) -> str:
     Raises:
         SettingsError: neither.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
     loopback = parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS
     if not (parts.hostname and (parts.scheme == "https" or loopback)):
         raise SettingsError("OPENAI_BASE_URL must start with https:// (http:// is for 127.0.0.1 only)")

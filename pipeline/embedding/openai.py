@@ -21,6 +21,7 @@ MAX_PAUSE_SECONDS = 8.0
 """Longest pause inside one invocation. A provider that asks for more gets the notice put off instead."""
 
 _BAD_INPUT = frozenset({400, 413, 422})
+_KEY_REFUSED = frozenset({401, 403})
 _FINAL_FOR_NOW = frozenset({401, 403, 404})
 
 
@@ -37,11 +38,13 @@ class OpenAIEmbedder:
 
     Args:
         settings: model, dimensions, address, limits.
-        key: the API key.
+        key: the API key, or what reads it: asked again after the key was refused, so that a new one is found.
         sleep: how to wait between tries, in seconds.
     """
 
-    def __init__(self, settings: EmbeddingSettings, key: str, sleep: Callable[[float], None]) -> None:
+    def __init__(
+        self, settings: EmbeddingSettings, key: str | Callable[[], str], sleep: Callable[[float], None]
+    ) -> None:
         self._settings = settings
         self._key = key
         self._sleep = sleep
@@ -78,6 +81,7 @@ class OpenAIEmbedder:
             )
             payload = answer.http_response.json()
         except openai.APIStatusError as error:
+            self._client = None if error.status_code in _KEY_REFUSED else self._client
             raise _refusal(error.status_code, error.code, error.response.headers) from None
         except (openai.OpenAIError, ValueError) as error:
             raise _FailedCallError(
@@ -91,7 +95,7 @@ class OpenAIEmbedder:
     def _connected(self, openai: Any) -> "OpenAI":  # noqa: ANN401  # the lazily imported module
         if self._client is None:
             self._client = openai.OpenAI(
-                api_key=self._key,
+                api_key=self._key if isinstance(self._key, str) else self._key(),
                 base_url=self._settings.base_url,
                 timeout=self._settings.timeout_seconds,
                 max_retries=0,  # tenacity does it, so that every call is counted

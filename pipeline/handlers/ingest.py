@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from pipeline import bootstrap
-from pipeline.errors import PermanentError, RetryableError, VectorMemoryError, describe
+from pipeline.errors import PermanentError, RetryableError, SettingsError, VectorMemoryError, describe
 from pipeline.handlers.guard import without_values
 from pipeline.ingest.fate import Bury, PutOff, fate
 from pipeline.ingest.notices import Notice, coalesce, decode, encode
@@ -63,7 +63,7 @@ def _decode(bodies: Mapping[str, str]) -> tuple[dict[str, Notice], set[str]]:
 def _reconcile(notices: Mapping[str, Notice]) -> Report:
     try:
         return bootstrap.reconciler().run(notices)
-    except RetryableError as error:
+    except (RetryableError, SettingsError) as error:
         return Report(failures=dict.fromkeys(notices, error), items=len(notices))
 
 

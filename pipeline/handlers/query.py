@@ -20,7 +20,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from pipeline import bootstrap
-from pipeline.errors import InvalidRequestError, RetryableError, describe
+from pipeline.errors import EmbeddingRejectedError, InvalidRequestError, RetryableError, describe
 from pipeline.search.recall import as_result
 
 logger = Logger(service="query")
@@ -50,6 +50,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  #
     except InvalidRequestError as error:
         status, body = error.status, {"error": str(error), "code": error.code}
         reason = error.code
+    except EmbeddingRejectedError as error:
+        status, body = (
+            413,
+            {"error": f"the query cannot be embedded; shorten it ({error})", "code": error.cause},
+        )
+        reason = error.cause
     except RetryableError as error:
         status, body = 503, {"error": f"{error}; try again in a moment", "code": error.cause}
         reason = describe(error)

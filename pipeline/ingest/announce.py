@@ -19,18 +19,20 @@ class Announcer:
     Args:
         on_clear: see :class:`pipeline.settings.Settings`.
         on_expiry: the same.
+        excluded_roles: the same.
     """
 
     layouts: Layouts
     on_clear: Retention
     on_expiry: Retention
+    excluded_roles: frozenset[str] = frozenset()
 
     def notice(self, change: Change, now: float) -> Notice | None:
         """Return the notice of ``change``; ``None`` if no memory is touched."""
         address = self.layouts.address(change.table, change.key)
         if address is None:
             return None
-        old, new = self._image(change.table, change.old), self._image(change.table, change.new)
+        old, new = self._image(change, change.old), self._image(change, change.new)
         images_shown = change.old is not None or change.new is not None
         if images_shown and old is None and new is None:
             return None
@@ -41,11 +43,13 @@ class Announcer:
     def _facts(self, change: Change, old: Image, new: Image) -> tuple[ForgetFact, ...]:
         if change.removed:
             return deletion(expired=change.expired, on_expiry=self.on_expiry, at=change.position)
-        return modification(old, new, on_clear=self.on_clear, at=change.position)
+        return modification(
+            old, new, on_clear=self.on_clear, at=change.position, excluded_roles=self.excluded_roles
+        )
 
-    def _image(self, table: str, item: Item | None) -> Image:
+    def _image(self, change: Change, item: Item | None) -> Image:
         try:
-            return self.layouts.parse(table, item) if item is not None else None
+            return self.layouts.parse(change.table, item, change.key) if item is not None else None
         except MalformedItemError:
             return Unreadable()
 

@@ -52,7 +52,8 @@ class Chunker:
     def chunks(self, document: Document, without: frozenset[str] = frozenset()) -> tuple[Chunk, ...]:
         """Return the chunks of ``document``, leaving out entries whose ids are in ``without``.
 
-        Entries that repeat word for word, without a timestamp to tell them apart, make one chunk.
+        Entries that repeat word for word, without a timestamp to tell them apart, make one chunk: the first's, so
+        that no later one changes it.
         """
         entries = [entry for entry in self.eligible(document) if entry.id not in without]
         made = (
@@ -61,7 +62,10 @@ class Chunker:
             for group in self._groups(document, unit)
             for part, text in enumerate(self._texts(document, group))
         )
-        return tuple({chunk.id: chunk for chunk in made}.values())
+        chunks: dict[str, Chunk] = {}
+        for chunk in made:
+            chunks.setdefault(chunk.id, chunk)
+        return tuple(chunks.values())
 
     def _groups(self, document: Document, unit: Sequence[Entry]) -> Iterator[list[Entry]]:
         group: list[Entry] = []

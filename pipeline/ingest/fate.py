@@ -1,13 +1,13 @@
 """What becomes of a notice whose reconcile failed. Pure.
 
-*Retryable*: a dependency is at fault, so a copy is sent with a delay and the original is done with; a long outage then
+*Retryable*: a dependency (or a setting) is at fault, so a copy is sent with a delay and the original is done with; a long outage then
 burns no receives. *Permanent*: the item is at fault, so it goes to the dead-letter queue at once, with its cause.
 Anything else is a bug or a crash: the queue delivers again and counts.
 """
 
 from dataclasses import dataclass
 
-from pipeline.errors import ExpiredNoticeError, PermanentError, RetryableError
+from pipeline.errors import ExpiredNoticeError, PermanentError, RetryableError, SettingsError
 from pipeline.ingest.notices import Notice
 
 FIRST_DELAY_SECONDS = 1.0
@@ -44,10 +44,10 @@ def fate(  # noqa: PLR0913  # a decision over plain values
     """
     if isinstance(error, PermanentError):
         return Bury(error)
-    if not isinstance(error, RetryableError):
+    if not isinstance(error, RetryableError | SettingsError):
         return None
     if notice.first_sent_at and now - notice.first_sent_at > max_age_seconds:
         return Bury(ExpiredNoticeError(f"put off for too long; last cause: {error.cause}"))
     backoff = min(max_delay_seconds, FIRST_DELAY_SECONDS * 2.0 ** min(notice.attempts, 20))
-    wished = error.retry_after_seconds or 0.0
+    wished = getattr(error, "retry_after_seconds", None) or 0.0
     return PutOff(max(1, round(min(max_delay_seconds, max(wished, backoff * (0.5 + jitter / 2))))))

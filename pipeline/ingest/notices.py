@@ -6,16 +6,17 @@ A notice is JSON of version 1::
      "key": {"tenant_id": {"S": "acme"}, "session_key": {"S": "slack:42"}},
      "position": "<stream label>/<sequence number, 40 digits>",      "" if the sender knows none
      "facts": [{"position": "...", "entries": ["<keyed hash>", …] or null for all}],
-     "saved_at": 1790000000.0, "first_sent_at": 1790000000.2, "attempts": 0}
+     "saved_at": 1790000000.0, "created_at": null, "first_sent_at": 1790000000.2, "attempts": 0}
 """
 
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.errors import MalformedNoticeError
-from pipeline.source.layouts import Address, Layouts, check_storable
+from pipeline.source.layouts import Address, Layouts, check_storable, safe_text
 from pipeline.source.transitions import ForgetFact
 
 VERSION = 1
@@ -29,6 +30,7 @@ class Notice:
 
     Args:
         saved_at: when the newest change was saved, epoch seconds.
+        created_at: when the item came into being, if one of the changes made it, epoch seconds.
         first_sent_at: when the first of its notices was sent, epoch seconds; kept when it is put off.
         attempts: how often it was put off.
     """
@@ -37,6 +39,7 @@ class Notice:
     position: str = ""
     facts: tuple[ForgetFact, ...] = ()
     saved_at: float | None = None
+    created_at: float | None = None
     first_sent_at: float = 0.0
     attempts: int = 0
 
@@ -59,10 +62,20 @@ def _merge(one: Notice, two: Notice) -> Notice:
     return replace(
         newest,
         facts=tuple(dict.fromkeys((*one.facts, *two.facts))),
-        saved_at=max((time for time in (one.saved_at, two.saved_at) if time is not None), default=None),
+        saved_at=_latest(one.saved_at, two.saved_at),
+        created_at=_latest(one.created_at, two.created_at),
         first_sent_at=min(one.first_sent_at, two.first_sent_at),
         attempts=max(one.attempts, two.attempts),
     )
+
+
+def _latest(*times: float | None) -> float | None:
+    return max((time for time in times if time is not None), default=None)
+
+
+def moment(seconds: float | None) -> datetime | None:
+    """Return epoch seconds as a time."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def encode(notice: Notice) -> str:
@@ -74,6 +87,7 @@ def encode(notice: Notice) -> str:
         "position": notice.position,
         "facts": [_fact(fact) for fact in notice.facts],
         "saved_at": notice.saved_at,
+        "created_at": notice.created_at,
         "first_sent_at": notice.first_sent_at,
         "attempts": notice.attempts,
     }
@@ -96,16 +110,17 @@ def decode(body: str, layouts: Layouts) -> Notice:
         fields = json.loads(body)
         if fields["v"] != VERSION:
             raise MalformedNoticeError("the notice is of another version: deploy the functions together")
-        address = layouts.address(fields["table"], fields["key"])
+        address = layouts.address(_text(fields["table"]), fields["key"])
         facts = tuple(_read_fact(fact) for fact in fields["facts"])
-        times = (_number(fields["saved_at"]), float(fields["first_sent_at"]), int(fields["attempts"]))
-        position = str(fields["position"])
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        saved_at, created_at = _optional_time(fields["saved_at"]), _optional_time(fields.get("created_at"))
+        first_sent_at, attempts = _time(fields["first_sent_at"]), int(fields["attempts"])
+        position = _text(fields["position"])
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, RecursionError):
         raise MalformedNoticeError("the message is not a notice") from None
     if address is None:
         raise MalformedNoticeError("the notice names an item that is not memory")
     check_storable(address)
-    return Notice(address, position, facts, *times)
+    return Notice(address, position, facts, saved_at, created_at, first_sent_at, attempts)
 
 
 def _read_fact(fact: Any) -> ForgetFact:  # noqa: ANN401  # whatever JSON came
@@ -113,5 +128,16 @@ def _read_fact(fact: Any) -> ForgetFact:  # noqa: ANN401  # whatever JSON came
     return ForgetFact(str(fact["position"]), None if entries is None else frozenset(map(str, entries)))
 
 
-def _number(value: Any) -> float | None:  # noqa: ANN401  # whatever JSON came
-    return None if value is None else float(value)
+def _text(value: Any) -> str:  # noqa: ANN401  # whatever JSON came
+    if not isinstance(value, str) or safe_text(value) != value:
+        raise ValueError
+    return value
+
+
+def _optional_time(value: Any) -> float | None:  # noqa: ANN401  # whatever JSON came
+    return None if value is None else _time(value)
+
+
+def _time(value: Any) -> float:  # noqa: ANN401  # whatever JSON came
+    datetime.fromtimestamp(float(value), UTC)  # what has no date cannot be stored
+    return float(value)

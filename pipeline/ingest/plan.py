@@ -8,6 +8,8 @@ What is in the item is indexed. What is held and no longer in the item is
   entries were last seen, so that a fact arriving late is judged rightly. Entries of the item that a retained chunk
   already holds are not indexed a second time.
 
+Entries that a forget marker covers are treated as never said: not indexed, and no chunk that holds one stays.
+
 A note has no history: what its item no longer says is deleted.
 """
 
@@ -54,24 +56,33 @@ def reflects(held: Held, position: str, facts: Sequence[ForgetFact]) -> bool:
     )
 
 
-def make_plan(
-    held: Held, document: Document | None, position: str, facts: Sequence[ForgetFact], chunker: Chunker
+def make_plan(  # noqa: PLR0913, PLR0917  # a decision over plain values
+    held: Held,
+    document: Document | None,
+    position: str,
+    facts: Sequence[ForgetFact],
+    chunker: Chunker,
+    banned: frozenset[str] = frozenset(),
 ) -> Plan:
     """Return what makes the index match ``document``.
 
     Args:
         document: the item as just read; ``None`` if it is absent, or cannot be read.
         position: highest stream position known before the read, besides the held one.
+        banned: ids of entries that a forget marker covers, in the item or not: they are nowhere.
     """
-    present = frozenset(entry.id for entry in document.entries) if document else frozenset()
+    present = frozenset(entry.id for entry in document.entries) - banned if document else frozenset()
     replaced = document is not None and document.kind != "session"
     retained = {
         chunk.id: lost
         for chunk in held.chunks
-        if not replaced and (lost := _lost(chunk, present, held.position)) and not _forgotten(lost, facts)
+        if not replaced
+        and not banned.intersection(chunk.members)
+        and (lost := _lost(chunk, present, held.position))
+        and not _forgotten(lost, facts)
     }
     covered = _members(chunk for chunk in held.chunks if chunk.id in retained) & present
-    wanted = {chunk.id: chunk for chunk in chunker.chunks(document, covered)} if document else {}
+    wanted = {chunk.id: chunk for chunk in chunker.chunks(document, covered | banned)} if document else {}
     current = {chunk.id for chunk in held.chunks if _same(chunk, wanted.get(chunk.id))}
     return Plan(
         position=max(held.position, position),

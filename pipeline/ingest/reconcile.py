@@ -12,7 +12,7 @@ anything is embedded.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 from pipeline.embedding.vectors import Embedder, Vector
@@ -25,11 +25,11 @@ from pipeline.errors import (
     describe,
 )
 from pipeline.ingest.chunking import Chunker
-from pipeline.ingest.notices import Notice
+from pipeline.ingest.notices import Notice, moment
 from pipeline.ingest.plan import Plan, make_plan, reflects
 from pipeline.source.documents import Document, ItemKey
 from pipeline.source.layouts import Item, Layouts
-from pipeline.stores.protocol import Change, Held, Store
+from pipeline.stores.protocol import Change, Held, Markers, Store
 
 PAUSES_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Before each further try of an item: together longer than most embeddings take. After the last it is put off."""
@@ -65,9 +65,27 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class _Reading:
+    """What was read of one item.
+
+    Args:
+        document: ``None`` if the item is absent, or cannot be read.
+    """
+
+    notice: Notice
+    held: Held
+    present: bool
+    document: Document | None
+
+    @property
+    def source(self) -> str:
+        return self.notice.address.key.source
+
+
+@dataclass(frozen=True, slots=True)
 class _Work:
     notice: Notice
-    revision: int
+    held: Held
     present: bool
     plan: Plan
 
@@ -80,13 +98,14 @@ class _Work:
         return self.notice.address.key.source
 
     def change(self, vectors: Mapping[str, Vector]) -> Change:
-        saved_at = self.notice.saved_at
         return Change(
             source=self.source,
-            expected_revision=self.revision,
+            expected_revision=self.held.revision,
+            expected_epoch=self.held.epoch,
             position=self.plan.position,
             present=self.present,
-            saved_at=None if saved_at is None else datetime.fromtimestamp(saved_at, UTC),
+            saved_at=moment(self.notice.saved_at),
+            created_at=moment(self.notice.created_at),
             upserts=[(chunk, vectors[chunk.text]) for chunk in self.plan.missing],
             lost=self.plan.lost,
             deletes=self.plan.deletes,
@@ -144,13 +163,19 @@ class Reconciler:
         ]
         leased = self._lease(works)
         vectors = self._embed(leased, report)
-        ready = [work for work in leased if all(chunk.text in vectors for chunk in work.plan.missing)]
-        self._release([work for work in leased if work not in ready])
-        conflicts = {work.source for work in works} - {work.source for work in leased}
-        for tenant_id, group in _grouped(ready).items():
-            conflicts |= self._apply(tenant_id, group, vectors, report)
-        report.conflicts += len(conflicts)
-        return {source: pending[source] for source in conflicts}
+        ready = [
+            work for work in map(partial(_settled, failures=report.failures, vectors=vectors), leased) if work
+        ]
+        self._release([work for work in leased if work.source not in {other.source for other in ready}])
+        busy = {work.source for work in works} - {work.source for work in leased}
+        lost = {
+            source
+            for tenant_id, group in _grouped(ready).items()
+            for source in self._apply(tenant_id, group, vectors, report)
+        }
+        self._release([work for work in ready if work.source in lost])
+        report.conflicts += len(busy | lost)
+        return {source: pending[source] for source in busy | lost}
 
     def _lease(self, works: Sequence[_Work]) -> list[_Work]:
         """Return the works that may go on: those that embed nothing, and those whose item we got the lease of."""
@@ -161,7 +186,7 @@ class Reconciler:
             for source, revision in self.store.lease(tenant_id, _revisions(group), LEASE_SECONDS).items()
         }
         return [
-            replace(work, revision=revisions.get(work.source, work.revision))
+            replace(work, held=replace(work.held, revision=revisions.get(work.source, work.held.revision)))
             for work in works
             if not work.plan.missing or work.source in revisions
         ]
@@ -173,10 +198,13 @@ class Reconciler:
     def _prepare(self, tenant_id: str, notices: Sequence[Notice], report: Report) -> list[_Work]:
         by_source = {notice.address.key.source: notice for notice in notices}
         held = self.store.read(tenant_id, sorted(by_source))
-        works = [self._work(notice, held[source], report) for source, notice in by_source.items()]
+        readings = [self._read(notice, held[source], report) for source, notice in by_source.items()]
+        read = [reading for reading in readings if reading is not None]
+        markers = self._markers(tenant_id, read)
+        works = [self._plan(reading, markers, report) for reading in read]
         return [work for work in works if work is not None]
 
-    def _work(self, notice: Notice, held: Held, report: Report) -> _Work | None:
+    def _read(self, notice: Notice, held: Held, report: Report) -> _Reading | None:
         source = notice.address.key.source
         if reflects(held, notice.position, notice.facts):
             report.skipped += 1
@@ -184,19 +212,37 @@ class Reconciler:
         try:
             report.reads += 1
             item = self.source.get(notice.address.key)
-            document = self._parse(notice, item, report)
-            plan = make_plan(held, document, notice.position, notice.facts, self.chunker)
-            return _Work(notice, held.revision, item is not None, plan)
-        except VectorMemoryError as error:
-            report.failures[source] = error
+            return _Reading(notice, held, item is not None, self._parse(notice, item, report))
         except Exception as error:  # noqa: BLE001  # a bug met by one item must not stop its neighbours
-            report.failures[source] = VectorMemoryError(describe(error))
-        return None
+            report.failures[source] = _ours(error)
+            return None
+
+    def _markers(self, tenant_id: str, read: Sequence[_Reading]) -> Markers:
+        """Return the forget markers of the users and sessions read; most tenants have none, and no question is asked."""
+        documents = [reading.document for reading in read if reading.document and reading.held.epoch]
+        if not documents:
+            return Markers()
+        return self.store.markers(
+            tenant_id, {document.user_id for document in documents}, {d.name for d in documents}
+        )
+
+    def _plan(self, reading: _Reading, markers: Markers, report: Report) -> _Work | None:
+        notice, held, document = reading.notice, reading.held, reading.document
+        try:
+            banned = markers.banned(document, held.created_at, notice.created_at) if document else frozenset()
+            plan = make_plan(held, document, notice.position, notice.facts, self.chunker, banned)
+        except Exception as error:  # noqa: BLE001  # a bug met by one item must not stop its neighbours
+            report.failures[reading.source] = _ours(error)
+            return None
+        if reading.source in report.failures:
+            plan = replace(plan, position=held.position)  # not reflected: the same notice may come again
+        return _Work(notice, held, reading.present, plan)
 
     def _parse(self, notice: Notice, item: Item | None, report: Report) -> Document | None:
         """Parse the item. One that cannot be read is reported, and its facts still apply."""
+        key = notice.address.key
         try:
-            return self.layouts.parse(notice.address.key.table, item) if item is not None else None
+            return self.layouts.parse(key.table, item, key.to_dynamodb()) if item is not None else None
         except MalformedItemError as error:
             report.failures[notice.address.key.source] = error
             return None
@@ -208,11 +254,12 @@ class Reconciler:
         except EmbeddingRejectedError as error:
             needy = [work for work in works if work.plan.missing]
             if len(needy) == 1:
-                report.failures[needy[0].source] = error
+                report.failures[needy[0].source] = error  # what it forgets is still applied
                 return {}
             return {text: vector for work in needy for text, vector in self._embed([work], report).items()}
-        except VectorMemoryError as error:
-            report.failures.update({work.source: error for work in works if work.plan.missing})
+        except Exception as error:  # noqa: BLE001  # what needs no embedding goes on, whatever it is
+            fault = _ours(error)
+            report.failures.update({work.source: fault for work in works if work.plan.missing})
             return {}
         report.chunks_embedded += len(vectors)
         return vectors
@@ -220,11 +267,34 @@ class Reconciler:
     def _apply(
         self, tenant_id: str, works: Sequence[_Work], vectors: Mapping[str, Vector], report: Report
     ) -> frozenset[str]:
-        conflicts = self.store.apply(tenant_id, [work.change(vectors) for work in works])
+        try:
+            conflicts = self.store.apply(tenant_id, [work.change(vectors) for work in works])
+        except StoreUnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001  # one change that the store refuses must not stop its neighbours
+            if len(works) == 1:
+                report.failures[works[0].source] = _ours(error)
+                return frozenset()
+            return frozenset().union(*(self._apply(tenant_id, [work], vectors, report) for work in works))
         done = [work.plan for work in works if work.source not in conflicts]
         report.chunks_kept += sum(plan.kept for plan in done)
         report.chunks_deleted += sum(len(plan.deletes) for plan in done)
         return conflicts
+
+
+def _settled(
+    work: _Work, failures: Mapping[str, VectorMemoryError], vectors: Mapping[str, Vector]
+) -> _Work | None:
+    """Return what can be applied of ``work``: all; what it forgets, if its text is refused for good; or nothing yet."""
+    if all(chunk.text in vectors for chunk in work.plan.missing):
+        return work
+    if not isinstance(failures.get(work.source), EmbeddingRejectedError):
+        return None
+    return replace(work, plan=replace(work.plan, missing=(), position=work.held.position))
+
+
+def _ours(error: Exception) -> VectorMemoryError:
+    return error if isinstance(error, VectorMemoryError) else VectorMemoryError(describe(error))
 
 
 def _by_tenant(notices: Iterable[Notice]) -> dict[str, list[Notice]]:
@@ -242,4 +312,4 @@ def _grouped(works: Iterable[_Work]) -> dict[str, list[_Work]]:
 
 
 def _revisions(works: Iterable[_Work]) -> dict[str, int]:
-    return {work.source: work.revision for work in works}
+    return {work.source: work.held.revision for work in works}

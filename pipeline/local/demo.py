@@ -173,7 +173,7 @@ class Demo:
 
 def run(*, check: bool, path: Path | None) -> int:
     """Run the demo; return the exit status: 0 if everything saved is searchable and nothing else is."""
-    console = Console(stderr=check, width=None if sys.stderr.isatty() else 140)
+    console = Console(stderr=check, emoji=False, width=None if sys.stderr.isatty() else 140)
     items = items_of(path) if path else shipped_items()
     console.print("Starting Postgres and the local AWS, and deploying template.yaml ...")
     started = time.monotonic()

@@ -72,7 +72,9 @@ def _texts(strings: Mapping[str, str]) -> Iterator[str]:
             messages = json.loads(strings["messages"])
         except ValueError:
             return
-        for message in messages:
+        for message in messages if isinstance(messages, list) else ():
+            if not isinstance(message, dict):
+                continue
             if message.get("role") in {"user", "assistant"} and isinstance(message.get("content"), str):
                 yield message["content"]
     elif "content" in strings:
@@ -105,21 +107,25 @@ def covered(text: str, chunks: Sequence[str]) -> bool:
     """Tell whether pieces of ``chunks``, one after the other, make up ``text``."""
     if any(text in chunk for chunk in chunks):
         return True
-    while text:
-        size = max((_common(text, chunk) for chunk in chunks), default=0)
-        if not size:
-            return False
-        text = text[size:]
-    return True
+    reached, ends = {0}, [0]
+    while ends:
+        start = ends.pop()
+        if start == len(text):
+            return True
+        found = {start + size for chunk in chunks for size in _common(text[start:], chunk)} - reached
+        reached |= found
+        ends += found
+    return False
 
 
-def _common(text: str, chunk: str) -> int:
-    """Return how much of the beginning of ``text`` is in ``chunk``."""
-    best, start = len(chunk) if text.startswith(chunk) else 0, chunk.find(text[:_MIN_PIECE])
+def _common(text: str, chunk: str) -> Iterator[int]:
+    """Yield how much of the beginning of ``text`` stands in ``chunk``, for each place where it does."""
+    if text.startswith(chunk):
+        yield len(chunk)
+    start = chunk.find(text[:_MIN_PIECE])
     while start >= 0:
-        size = _same_prefix(text, chunk[start:])
-        best, start = max(best, size), chunk.find(text[:_MIN_PIECE], start + 1)
-    return best
+        yield _same_prefix(text, chunk[start:])
+        start = chunk.find(text[:_MIN_PIECE], start + 1)
 
 
 def _same_prefix(one: str, two: str) -> int:

@@ -32,9 +32,9 @@ def new_run_folder() -> Path:
 def _abandoned(folder: Path) -> bool:
     try:
         owner = (folder / _OWNER).read_text()
-    except OSError:
-        return False
-    return owner != _identity(int(owner.split()[0]))
+        return owner != _identity(int(owner.split()[0]))
+    except (OSError, ValueError, IndexError):
+        return False  # not ours, or its owner is about to write its name
 
 
 def _identity(pid: int) -> str:

@@ -17,6 +17,7 @@ class Change:
     """One change of one item.
 
     Args:
+        created: the item was not there before.
         removed: the item is gone.
         expired: DynamoDB's TTL took it.
         old: the item before, if the stream shows it.
@@ -26,6 +27,7 @@ class Change:
 
     table: str
     key: Item
+    created: bool
     removed: bool
     expired: bool
     old: Item | None = field(repr=False)
@@ -47,6 +49,7 @@ def read_change(record: Mapping[str, Any]) -> Change:
     return Change(
         table=table,
         key=data["Keys"],
+        created=record["eventName"] == "INSERT",
         removed=record["eventName"] == "REMOVE",
         expired=_by_ttl(record.get("userIdentity") or {}),
         old=data.get("OldImage"),

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+MAX_SOURCE_CHARACTERS = 1_000
+
 Kind = Literal["session", "long_term", "daily", "summary"]
 
 
@@ -24,8 +26,14 @@ class ItemKey:
 
     @property
     def source(self) -> str:
-        """Injective text form, the item's name in ledger and index (ASCII, NUL-free)."""
-        return json.dumps([self.table, self.hash_value, self.range_value])
+        """Injective text form, the item's name in ledger and index (ASCII, NUL-free); long keys are named by hash.
+
+        A btree takes at most 2,704 bytes an entry (postgresql.org/docs/current/btree.html), tenant included.
+        """
+        name = json.dumps([self.table, self.hash_value, self.range_value])
+        if len(name) <= MAX_SOURCE_CHARACTERS:
+            return name
+        return json.dumps([self.table, hashlib.blake2b(name.encode(), digest_size=32).hexdigest()])
 
     def to_dynamodb(self) -> dict[str, dict[str, str]]:
         """Return the key as DynamoDB's API takes it."""
@@ -57,6 +65,7 @@ class Document:
 
     Args:
         date: for a note that belongs to a day, ``YYYY-MM-DD``.
+        created_at: when the chat app says the item came into being.
     """
 
     key: ItemKey
@@ -65,6 +74,7 @@ class Document:
     kind: Kind
     entries: tuple[Entry, ...] = field(repr=False)
     date: str | None = None
+    created_at: datetime | None = None
 
     @property
     def name(self) -> str:

@@ -27,14 +27,20 @@ from pipeline.source.documents import Document, Entry, EntryHasher, ItemKey, Kin
 
 Item = Mapping[str, Mapping[str, Any]]
 
+MAX_ID_BYTES = 1_024
+"""Longest tenant or user id: both of them fit into one index entry."""
+
 LEGACY_PREFIX = "MEMORY#"
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _NOTE_NAMES = re.compile(r"(?:memory:)(?:(long_term)|(daily|summary):(.*))\Z", re.DOTALL)
 _PARTITION_NAMES = re.compile(r"(?:(LONG_TERM)|(DAILY|SUMMARY)#(.*))\Z", re.DOTALL)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d\Z")
+_RFC_3339 = re.compile(
+    r"\s*\d{4}-\d\d-\d\d"
+)  # bare digits are no date: fromisoformat reads some as the year 1712
 _BLOCK_START = re.compile(r"([-*+]|\d+[.)])\s")
 _HEADING = re.compile(r"#{1,6}\s+(.*)")
-_FENCE = re.compile(r"\s*(```|~~~)")
+_FENCE = re.compile(r"\s*(`{3,}(?!.*`)|~{3,})(.*)")
 _MAX_NAME_CHARACTERS = 80
 _MILLISECONDS_FROM = 1e11  # a number of seconds this large is the year 5138: it is milliseconds
 
@@ -74,13 +80,16 @@ class Layouts:
                     return found
         return None
 
-    def parse(self, table: str, item: Item) -> Document | None:
+    def parse(self, table: str, item: Item, key: Item | None = None) -> Document | None:
         """Parse ``item``; ``None`` if it is nothing that becomes memory.
+
+        Args:
+            key: the item's key alone, where it is known; else the key is looked for among all attributes.
 
         Raises:
             MalformedItemError: the key promises memory, and the attributes break the promise.
         """
-        address = self.address(table, item)
+        address = self.address(table, item if key is None else key)
         if address is None:
             return None
         if address.kind == "session":
@@ -108,13 +117,18 @@ class Layouts:
         return self._document(address, item, tuple(blocks))
 
     def _document(self, address: Address, item: Item, entries: tuple[Entry, ...]) -> Document:
+        stamp = item.get(self.names["created_at"], {}).get("S") or address.date
+        user_id, created_at = self._user(address, item), read_time(stamp)
         return Document(
-            address.key, address.tenant_id, self._user(address, item), address.kind, entries, address.date
+            address.key, address.tenant_id, user_id, address.kind, entries, address.date, created_at
         )
 
     def _user(self, address: Address, item: Item) -> str:
         given = item.get(self.names["user_id"], {}).get("S")
-        return safe_text(given) if isinstance(given, str) and given else address.default_user_id
+        user_id = safe_text(given) if isinstance(given, str) and given else address.default_user_id
+        if len(user_id.encode("utf-8", "replace")) > MAX_ID_BYTES:
+            raise MalformedItemError(f"the item's user id is longer than {MAX_ID_BYTES} bytes")
+        return user_id
 
     def _messages(self, messages: list[Any]) -> Iterator[Entry]:
         for message in messages:
@@ -153,7 +167,7 @@ def message_text(content: object) -> str:
 def read_time(stamp: object) -> datetime | None:
     """Return the moment ``stamp`` names (RFC 3339, or epoch seconds or milliseconds), if it names one."""
     try:
-        if isinstance(stamp, str):
+        if isinstance(stamp, str) and _RFC_3339.match(stamp):
             time = datetime.fromisoformat(stamp.strip())
             return time if time.tzinfo else time.replace(tzinfo=UTC)
         if isinstance(stamp, int | float) and not isinstance(stamp, bool):
@@ -172,30 +186,42 @@ def markdown_blocks(text: str) -> Iterator[tuple[str | None, str]]:
     """Split a note into (heading, block): list items and paragraphs, fenced code kept whole."""
     heading: str | None = None
     block: list[str] = []
-    fenced = False
+    fence: str | None = None
     for line in [*text.splitlines(), ""]:
-        title = None if fenced else _HEADING.match(line)
+        title = None if fence else _HEADING.match(line)
         starts = title or not line.strip() or _BLOCK_START.match(line)
-        if starts and not fenced and block:
+        if starts and not fence and block:
             yield heading, "\n".join(block)
             block = []
         if title:
             heading = title[1].strip()
-        elif line.strip() or fenced:
+        elif line.strip() or fence:
             block.append(line.rstrip())
-        fenced ^= bool(_FENCE.match(line))
+        fence = _fence_after(line, fence)
     if block:
         yield heading, "\n".join(block).rstrip()
+
+
+def _fence_after(line: str, fence: str | None) -> str | None:
+    """Return the fence that is open after ``line``: only its own mark, at least as long, closes one (CommonMark 4.5)."""
+    mark = _FENCE.match(line)
+    if mark is None:
+        return fence
+    if fence is None:
+        return mark[1]
+    return None if mark[1].startswith(fence) and not mark[2].strip() else fence
 
 
 def check_storable(address: Address) -> None:
     """Refuse a key that no store can hold.
 
     Raises:
-        MalformedItemError: it contains NUL.
+        MalformedItemError: it contains NUL or a lone surrogate, or the tenant's part is too long for an index.
     """
-    if "\x00" in address.key.hash_value or "\x00" in address.key.range_value:
-        raise MalformedItemError("the item's key contains NUL, which no store can hold")
+    if len(address.tenant_id.encode("utf-8", "replace")) > MAX_ID_BYTES:
+        raise MalformedItemError(f"the item's tenant id is longer than {MAX_ID_BYTES} bytes")
+    if any(map(_UNSTORABLE.search, (address.key.table, address.key.hash_value, address.key.range_value))):
+        raise MalformedItemError("the item's key contains NUL or a lone surrogate, which no store can hold")
 
 
 def _same_key(key: ItemKey) -> Address | None:

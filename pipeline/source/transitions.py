@@ -49,14 +49,20 @@ def deletion(*, expired: bool, on_expiry: Retention, at: str) -> tuple[ForgetFac
     return () if expired and on_expiry == "keep" else (ForgetFact(at),)
 
 
-def modification(old: Image, new: Image, *, on_clear: Retention, at: str) -> tuple[ForgetFact, ...]:
-    """Return the facts of an item's rewrite."""
+def modification(
+    old: Image, new: Image, *, on_clear: Retention, at: str, excluded_roles: frozenset[str] = frozenset()
+) -> tuple[ForgetFact, ...]:
+    """Return the facts of an item's rewrite.
+
+    Args:
+        excluded_roles: never indexed, so they neither survive a clear nor hold up a cap: a system prompt usually stays.
+    """
     if isinstance(old, Unreadable):
         return (ForgetFact(at),)
     if old is None or old.kind != "session" or isinstance(new, Unreadable):
         return ()
-    before = [entry.id for entry in old.entries]
-    after = [entry.id for entry in new.entries] if new else []
+    before = [entry.id for entry in old.entries if entry.role not in excluded_roles]
+    after = [entry.id for entry in new.entries if entry.role not in excluded_roles] if new else []
     removed = frozenset(before).difference(after)
     if not removed or fell_off_the_front(before, after):
         return ()

@@ -3,11 +3,12 @@
 import math
 import time
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from pipeline.embedding.vectors import Space, Vector
-from pipeline.stores.protocol import Change, Chunk, Held, HeldChunk, Hit, SearchRequest
+from pipeline.stores.protocol import Change, Chunk, Held, HeldChunk, Hit, Markers, Scope, SearchRequest
 
 
 @dataclass(slots=True)
@@ -31,6 +32,9 @@ class InMemoryStore:
         self._ledger: dict[tuple[str, str], tuple[int, str]] = {}
         self._rows: dict[tuple[str, str], _Row] = {}
         self._leases: dict[tuple[str, str], float] = {}
+        self._created: dict[tuple[str, str], datetime] = {}
+        self._epochs: dict[str, int] = {}
+        self._markers: dict[str, dict[tuple[Scope, str], datetime]] = {}
 
     def read(self, tenant_id: str, sources: Sequence[str]) -> Mapping[str, Held]:
         """Return what is held of each item."""
@@ -58,6 +62,26 @@ class InMemoryStore:
         """Write each change whose expected revision still stands."""
         return frozenset(change.source for change in changes if not self._apply(tenant_id, change))
 
+    def markers(self, tenant_id: str, users: AbstractSet[str], sessions: AbstractSet[str]) -> Markers:
+        """Return the forget markers of these users and sessions."""
+        asked = {("user", user) for user in users} | {("session", session) for session in sessions}
+        held = self._markers.get(tenant_id, {})
+        return Markers({subject: time for subject, time in held.items() if subject in asked})
+
+    def forget(self, tenant_id: str, scope: Scope, subject: str) -> int:
+        """Set a marker, then delete what it covers."""
+        self._markers.setdefault(tenant_id, {})[scope, subject] = datetime.now(UTC)
+        gone = [
+            key
+            for key, row in self._rows.items()
+            if key[0] == tenant_id
+            and subject == (row.chunk.user_id if scope == "user" else row.chunk.metadata["key"])
+        ]
+        for key in gone:
+            del self._rows[key]
+        self._epochs[tenant_id] = self._epochs.get(tenant_id, 0) + 1
+        return len(gone)
+
     def search(self, request: SearchRequest) -> Sequence[Hit]:
         """Return the closest chunks of one user, closest first; ties by id."""
         found = [
@@ -80,7 +104,8 @@ class InMemoryStore:
             for (owner, _), row in self._rows.items()
             if owner == tenant_id and row.source == source
         )
-        return Held(revision, position, chunks)
+        created_at = self._created.get((tenant_id, source))
+        return Held(revision, position, chunks, self._epochs.get(tenant_id, 0), created_at)
 
     def _revision_of(self, tenant_id: str, source: str) -> int:
         return self._ledger.get((tenant_id, source), (0, ""))[0]
@@ -88,6 +113,11 @@ class InMemoryStore:
     def _apply(self, tenant_id: str, change: Change) -> bool:
         if self._revision_of(tenant_id, change.source) != change.expected_revision:
             return False
+        if self._epochs.get(tenant_id, 0) != change.expected_epoch:
+            return False
+        if change.created_at is not None:
+            key = (tenant_id, change.source)
+            self._created[key] = max(change.created_at, self._created.get(key, change.created_at))
         self._revision += 1
         self._leases.pop((tenant_id, change.source), None)
         self._ledger[tenant_id, change.source] = (self._revision, change.position)

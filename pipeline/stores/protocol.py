@@ -5,11 +5,13 @@ read the row, decide, and apply under the revision they read; if it moved meanwh
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from pipeline.embedding.vectors import Space, Vector
+from pipeline.source.documents import Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,15 @@ class Held:
     Args:
         revision: 0 if there is no ledger row; never reused.
         position: highest stream position known before the read that the index reflects.
+        epoch: how often the tenant was asked to forget a user or a session.
+        created_at: when the item last came into being, if a change said so.
     """
 
     revision: int = 0
     position: str = ""
     chunks: tuple[HeldChunk, ...] = ()
+    epoch: int = 0
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +81,53 @@ class Change:
     expected_revision: int
     position: str
     present: bool
+    expected_epoch: int = 0
     saved_at: datetime | None = None
+    created_at: datetime | None = None
     upserts: Sequence[tuple[Chunk, Vector]] = ()
     lost: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     deletes: Sequence[str] = ()
+
+
+Scope = Literal["user", "session"]
+"""What a forget marker covers: all of a user's memory, or the session of that key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Markers:
+    """Forget markers: permanent, and stronger than whatever the source item still says.
+
+    Args:
+        times: (scope, user id or session key) → the moment up to which everything is forgotten.
+    """
+
+    times: Mapping[tuple[Scope, str], datetime] = field(default_factory=dict)
+
+    def banned(
+        self, document: Document, first_created_at: datetime | None, created_at: float | None
+    ) -> frozenset[str]:
+        """Return ids of the document's entries that are forgotten.
+
+        Those said up to the marker's time; and those that do not say when, unless the item came into being later.
+
+        Args:
+            first_created_at: the item's creation as the ledger knows it.
+            created_at: the same as the notice knows it, epoch seconds.
+        """
+        until = self._until(document)
+        if until is None:
+            return frozenset()
+        known = [time for time in (document.created_at, first_created_at) if time is not None]
+        newer = any(time > until for time in known) or (
+            created_at is not None and created_at > until.timestamp()
+        )
+        return frozenset(
+            entry.id for entry in document.entries if (entry.time <= until if entry.time else not newer)
+        )
+
+    def _until(self, document: Document) -> datetime | None:
+        asked: tuple[tuple[Scope, str], ...] = (("user", document.user_id), ("session", document.name))
+        return max((self.times[subject] for subject in asked if subject in self.times), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +182,22 @@ class Store(Protocol):
         ...
 
     def apply(self, tenant_id: str, changes: Sequence[Change]) -> frozenset[str]:
-        """Write each change whose expected revision still stands, all in one transaction.
+        """Write each change whose expected revision and epoch still stand, all in one transaction.
 
         Returns:
-            the sources whose revision had moved; nothing was written of those.
+            the sources whose revision or epoch had moved; nothing was written of those.
+        """
+        ...
+
+    def markers(self, tenant_id: str, users: AbstractSet[str], sessions: AbstractSet[str]) -> Markers:
+        """Return the forget markers of these users and sessions."""
+        ...
+
+    def forget(self, tenant_id: str, scope: Scope, subject: str) -> int:
+        """Set a permanent marker at this moment, then delete what it covers; whatever ingest is under way conflicts.
+
+        Returns:
+            how many chunks were deleted.
         """
         ...
 

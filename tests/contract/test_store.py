@@ -1,7 +1,8 @@
 """What every store promises, asked of each of them in the same words."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -44,10 +45,9 @@ def axis(index: int, value: float = 1.0) -> Vector:
 def put(
     store: Store, *chunks: tuple[Chunk, Vector], source: str = ITEM, tenant: str = "acme", **fields: object
 ) -> None:
-    revision = store.read(tenant, [source])[source].revision
-    change = Change(
-        source, revision, str(fields.pop("position", "p1")), present=True, upserts=chunks, **fields
-    )  # type: ignore[arg-type]
+    held = store.read(tenant, [source])[source]
+    known = {"expected_revision": held.revision, "expected_epoch": held.epoch, "position": "p1"}
+    change = Change(source, present=True, upserts=chunks, **{**known, **fields})  # type: ignore[arg-type]
     assert store.apply(tenant, [change]) == frozenset()
 
 
@@ -155,3 +155,68 @@ def test_top_k_limits_the_hits(store: Store) -> None:
 
 def test_an_empty_memory_answers_with_nothing(store: Store) -> None:
     assert found(store, axis(0)) == []
+
+
+def test_a_leased_item_is_not_leased_again_until_it_is_applied_or_released(store: Store) -> None:
+    leased = store.lease("acme", {ITEM: 0}, 60)
+    assert store.lease("acme", leased, 60) == {}
+    store.release("acme", leased)
+    again = store.lease("acme", leased, 60)
+    assert again == leased
+    assert store.apply("acme", [Change(ITEM, again[ITEM], "p1", present=True)]) == frozenset()
+    revision = store.read("acme", [ITEM])[ITEM].revision
+    assert store.lease("acme", {ITEM: revision}, 60) == {ITEM: revision}
+
+
+def test_a_lease_ends_by_itself(store: Store) -> None:
+    leased = store.lease("acme", {ITEM: 0}, 0)
+    assert store.lease("acme", leased, 60) == leased
+
+
+def test_a_lease_of_a_moved_revision_is_not_given(store: Store) -> None:
+    put(store, (chunk(1), axis(0)))
+    assert store.lease("acme", {ITEM: 0, OTHER: 0}, 60).keys() == {OTHER}
+
+
+def test_forgetting_a_user_deletes_all_of_that_user_and_of_nobody_else(store: Store) -> None:
+    put(store, (chunk(1, user_id="mika"), axis(0)), (chunk(2, user_id="ken"), axis(0)))
+    put(store, (chunk(3, user_id="mika"), axis(0)), tenant="zenith")
+    assert store.forget("acme", "user", "mika") == 1
+    assert found(store, axis(0)) == []
+    assert found(store, axis(0), user="ken") == [uid(2)]
+    assert found(store, axis(0), tenant="zenith") == [uid(3)]
+
+
+def test_forgetting_a_session_deletes_that_session_only(store: Store) -> None:
+    other = replace(chunk(2), metadata={"key": "chat:2", "kind": "session"})
+    put(store, (chunk(1), axis(0)))
+    put(store, (other, axis(0)), source=OTHER)
+    assert store.forget("acme", "session", "chat:1") == 1
+    assert found(store, axis(0)) == [uid(2)]
+
+
+def test_a_marker_is_kept_with_its_time(store: Store) -> None:
+    before = datetime.now(UTC) - timedelta(minutes=1)
+    store.forget("acme", "user", "mika")
+    markers = store.markers("acme", {"mika", "ken"}, {"chat:1"})
+    assert list(markers.times) == [("user", "mika")]
+    assert before < markers.times["user", "mika"] < before + timedelta(minutes=2)
+    assert store.markers("zenith", {"mika"}, set()).times == {}
+
+
+def test_what_was_read_before_a_marker_conflicts_even_for_an_item_never_seen(store: Store) -> None:
+    before = store.read("acme", [ITEM])[ITEM]
+    store.forget("acme", "user", "mika")
+    change = Change(
+        ITEM, before.revision, "p1", present=True, expected_epoch=before.epoch, upserts=[(chunk(1), axis(0))]
+    )
+    assert store.apply("acme", [change]) == {ITEM}
+    assert found(store, axis(0)) == []
+    put(store, (chunk(1), axis(0)))
+
+
+def test_the_latest_creation_of_an_item_is_remembered(store: Store) -> None:
+    put(store, created_at=TIME)
+    put(store, created_at=TIME - timedelta(days=1))
+    put(store)
+    assert store.read("acme", [ITEM])[ITEM].created_at == TIME

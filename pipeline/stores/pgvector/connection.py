@@ -100,7 +100,9 @@ def connect(conninfo: str) -> Connection:
 def with_defaults(conninfo: str) -> str:
     """Return ``conninfo`` with TLS verified, unless it says otherwise or stays on this machine."""
     given = conninfo_to_dict(conninfo)
-    host = str(given.get("host") or given.get("hostaddr") or "/")
+    host = str(
+        given.get("hostaddr") or given.get("host") or "/"
+    )  # libpq connects to hostaddr where both are given
     if "sslmode" in given or host in LOOPBACK_HOSTS or host.startswith("/"):
         return conninfo
     return make_conninfo(
@@ -116,7 +118,7 @@ def translated(error: psycopg.Error) -> VectorMemoryError:
         return StoreUnavailableError(f"Postgres answered {state}: {advice}")
     if state[:2] in _PASSING_CLASSES:
         return StoreUnavailableError(f"Postgres answered {state}")
-    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+    if not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return StoreUnavailableError(
             "Postgres was not reached: check that it runs and that the database secret fits"
         )

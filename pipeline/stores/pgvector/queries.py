@@ -3,34 +3,43 @@
 SPACE = "SELECT model, dimensions FROM index_space"
 
 READ_LEDGER = """
-SELECT source, revision, position FROM ledger WHERE tenant_id = %(tenant_id)b AND source = ANY(%(sources)b)
+SELECT source, revision, position, created_at FROM ledger WHERE tenant_id = %(tenant_id)b AND source = ANY(%(sources)b)
 """
+
+READ_EPOCH = "SELECT epoch FROM tenant_epoch WHERE tenant_id = %(tenant_id)b"
+
+CREATE_EPOCH = "INSERT INTO tenant_epoch (tenant_id) VALUES (%(tenant_id)b) ON CONFLICT DO NOTHING"
 
 READ_CHUNKS = """
 SELECT source, id, members, fingerprint, lost
 FROM memories WHERE tenant_id = %(tenant_id)b AND source = ANY(%(sources)b)
 """
 
-# Rows are taken in the order of `source`, so that two writers of the same items cannot deadlock.
+# Rows are taken in the order of `source`, so that two writers of the same items cannot deadlock. The gate waits for a
+# forget marker being set, and then sees that the epoch has moved.
 MOVE_LEDGER = """
 WITH wanted AS (
     SELECT * FROM unnest(%(sources)b::text[], %(revisions)b::int8[], %(positions)b::text[], %(presents)b::bool[],
-                         %(saved_ats)b::timestamptz[])
-        AS w (source, revision, position, present, saved_at)
+                         %(saved_ats)b::timestamptz[], %(created_ats)b::timestamptz[], %(epochs)b::int8[])
+        AS w (source, revision, position, present, saved_at, created_at, epoch)
+), gate AS (
+    SELECT epoch FROM tenant_epoch WHERE tenant_id = %(tenant_id)b FOR SHARE
 ), locked AS (
     SELECT l.source FROM ledger l JOIN wanted w USING (source)
-    WHERE l.tenant_id = %(tenant_id)b AND l.revision = w.revision
+    WHERE l.tenant_id = %(tenant_id)b AND l.revision = w.revision AND w.epoch = (SELECT epoch FROM gate)
     ORDER BY l.source FOR UPDATE OF l
 ), moved AS (
     UPDATE ledger l
     SET revision = nextval('ledger_revision'), position = w.position, present = w.present,
-        saved_at = COALESCE(w.saved_at, l.saved_at), indexed_at = now(), lease_until = NULL
+        saved_at = COALESCE(w.saved_at, l.saved_at), created_at = GREATEST(w.created_at, l.created_at),
+        indexed_at = now(), lease_until = NULL
     FROM wanted w JOIN locked USING (source)
     WHERE l.tenant_id = %(tenant_id)b AND l.source = w.source AND l.revision = w.revision
     RETURNING l.source
 ), created AS (
-    INSERT INTO ledger (tenant_id, source, position, present, saved_at, indexed_at)
-    SELECT %(tenant_id)b, source, position, present, saved_at, now() FROM wanted WHERE revision = 0 ORDER BY source
+    INSERT INTO ledger (tenant_id, source, position, present, saved_at, created_at, indexed_at)
+    SELECT %(tenant_id)b, source, position, present, saved_at, created_at, now()
+    FROM wanted WHERE revision = 0 AND epoch = (SELECT epoch FROM gate) ORDER BY source
     ON CONFLICT DO NOTHING
     RETURNING source
 )
@@ -94,4 +103,27 @@ FROM memories
 WHERE tenant_id = %(tenant_id)b AND user_id = %(user_id)b
 ORDER BY embedding <=> %(vector)b, id
 LIMIT %(top_k)b
+"""
+
+MARKERS = """
+SELECT scope, subject, forgotten_at FROM forget_marker
+WHERE tenant_id = %(tenant_id)b
+  AND ((scope = 'user' AND subject = ANY(%(users)b)) OR (scope = 'session' AND subject = ANY(%(sessions)b)))
+"""
+
+MOVE_EPOCH = """
+INSERT INTO tenant_epoch (tenant_id, epoch) VALUES (%(tenant_id)b, 1)
+ON CONFLICT (tenant_id) DO UPDATE SET epoch = tenant_epoch.epoch + 1
+"""
+
+SET_MARKER = """
+INSERT INTO forget_marker (tenant_id, scope, subject, forgotten_at)
+VALUES (%(tenant_id)b, %(scope)b, %(subject)b, clock_timestamp())
+ON CONFLICT (tenant_id, scope, subject) DO UPDATE SET forgotten_at = EXCLUDED.forgotten_at
+"""
+
+FORGET_USER = "DELETE FROM memories WHERE tenant_id = %(tenant_id)b AND user_id = %(subject)b"
+
+FORGET_SESSION = """
+DELETE FROM memories WHERE tenant_id = %(tenant_id)b AND source IS NOT NULL AND metadata->>'key' = %(subject)b
 """

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from pgvector import Vector as PgVector
@@ -11,7 +12,7 @@ from pipeline.embedding.vectors import Space, Vector
 from pipeline.errors import StoreUnavailableError
 from pipeline.stores.pgvector import queries
 from pipeline.stores.pgvector.connection import Connection, Connector
-from pipeline.stores.protocol import Change, Held, HeldChunk, Hit, SearchRequest
+from pipeline.stores.protocol import Change, Held, HeldChunk, Hit, Markers, Scope, SearchRequest
 
 
 class PgVectorStore:
@@ -46,6 +47,7 @@ class PgVectorStore:
         """Move the ledger, then write what belongs to the rows that moved; one transaction."""
         with self._connector.connection() as connection:
             self._check_space(connection)
+            _epoch(connection, tenant_id)
             with connection.transaction():
                 moved = _move_ledger(connection, tenant_id, changes)
                 _write(connection, tenant_id, [change for change in changes if change.source in moved])
@@ -55,15 +57,35 @@ class PgVectorStore:
         """Return the closest chunks of one user, closest first; ties by id."""
         return self._connector.read(lambda connection: self._search(connection, request))
 
+    def markers(self, tenant_id: str, users: AbstractSet[str], sessions: AbstractSet[str]) -> Markers:
+        """Return the forget markers of these users and sessions."""
+        parameters = {"tenant_id": tenant_id, "users": sorted(users), "sessions": sorted(sessions)}
+        with self._connector.connection() as connection:
+            rows = connection.execute(queries.MARKERS, parameters, binary=True).fetchall()
+        return Markers({(scope, subject): time for scope, subject, time in rows})
+
+    def forget(self, tenant_id: str, scope: Scope, subject: str) -> int:
+        """Move the epoch, set the marker, then delete what it covers: in this order, in one transaction."""
+        parameters = {"tenant_id": tenant_id, "scope": scope, "subject": subject}
+        delete = queries.FORGET_USER if scope == "user" else queries.FORGET_SESSION
+        with self._connector.connection() as connection, connection.transaction():
+            connection.execute(queries.MOVE_EPOCH, parameters)
+            connection.execute(queries.SET_MARKER, parameters)
+            return connection.execute(delete, parameters).rowcount
+
     def _read(self, connection: Connection, tenant_id: str, sources: list[str]) -> Mapping[str, Held]:
         self._check_space(connection)
         parameters = {"tenant_id": tenant_id, "sources": sources}
+        epoch = _epoch(connection, tenant_id)
         rows = connection.execute(queries.READ_LEDGER, parameters, binary=True).fetchall()
         chunks: defaultdict[str, list[HeldChunk]] = defaultdict(list)
         for source, *columns in connection.execute(queries.READ_CHUNKS, parameters, binary=True):
             chunks[source].append(_held_chunk(*columns))
-        held = {source: Held(revision, at, tuple(chunks[source])) for source, revision, at in rows}
-        return {source: held.get(source, Held(chunks=tuple(chunks[source]))) for source in sources}
+        unknown = {source: Held(chunks=tuple(chunks[source]), epoch=epoch) for source in sources}
+        return unknown | {
+            source: Held(revision, position, tuple(chunks[source]), epoch, created_at)
+            for source, revision, position, created_at in rows
+        }
 
     def _search(self, connection: Connection, request: SearchRequest) -> Sequence[Hit]:
         self._check_space(connection)
@@ -92,6 +114,15 @@ class PgVectorStore:
         self._checked = connection
 
 
+def _epoch(connection: Connection, tenant_id: str) -> int:
+    """Return the tenant's epoch, making its row the first time: writers must have something to hold."""
+    row = connection.execute(queries.READ_EPOCH, {"tenant_id": tenant_id}, binary=True).fetchone()
+    if row is None:
+        connection.execute(queries.CREATE_EPOCH, {"tenant_id": tenant_id})
+        row = connection.execute(queries.READ_EPOCH, {"tenant_id": tenant_id}, binary=True).fetchone()
+    return int(row[0]) if row else 0
+
+
 def _held_chunk(id_: Any, members: list[str], fingerprint: str, lost: dict[str, str]) -> HeldChunk:  # noqa: ANN401  # UUID
     return HeldChunk(str(id_), tuple(members), fingerprint, lost)
 
@@ -108,6 +139,8 @@ def _move_ledger(connection: Connection, tenant_id: str, changes: Sequence[Chang
         "positions": [change.position for change in changes],
         "presents": [change.present for change in changes],
         "saved_ats": [change.saved_at for change in changes],
+        "created_ats": [change.created_at for change in changes],
+        "epochs": [change.expected_epoch for change in changes],
     }
     return frozenset(source for (source,) in connection.execute(queries.MOVE_LEDGER, parameters))
 

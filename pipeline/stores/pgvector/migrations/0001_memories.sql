@@ -36,7 +36,7 @@ CREATE INDEX memories_by_source ON memories (tenant_id, source) WHERE source IS 
 CREATE SEQUENCE ledger_revision;
 
 -- One row an item, kept after the item is gone. `position` is the highest stream position known before the read that
--- the item's chunks reflect. `lease_until` keeps two workers from embedding the same thing; it saves money, while the
+-- the item's chunks reflect; `created_at` is when the item last came into being. `lease_until` keeps two workers from embedding the same thing; it saves money, while the
 -- revision gives safety. No text.
 CREATE TABLE ledger (
     tenant_id   text    NOT NULL COLLATE "C",
@@ -45,9 +45,25 @@ CREATE TABLE ledger (
     position    text    NOT NULL COLLATE "C",
     present     boolean NOT NULL,
     saved_at    timestamptz,
+    created_at  timestamptz,
     indexed_at  timestamptz,
     lease_until timestamptz,
     PRIMARY KEY (tenant_id, source)
+);
+
+-- Forget markers are permanent. The epoch counts them, a row a tenant: whoever writes memories holds it for share, and
+-- whoever sets a marker moves it first, so that nothing in flight can slip past the marker.
+CREATE TABLE forget_marker (
+    tenant_id    text        NOT NULL COLLATE "C",
+    scope        text        NOT NULL CHECK (scope IN ('user', 'session')),
+    subject      text        NOT NULL COLLATE "C",
+    forgotten_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, scope, subject)
+);
+
+CREATE TABLE tenant_epoch (
+    tenant_id text   PRIMARY KEY COLLATE "C",
+    epoch     bigint NOT NULL DEFAULT 0
 );
 
 DO $$
@@ -65,5 +81,6 @@ $$;
 GRANT SELECT ON index_space TO memory_ingest, memory_query;
 GRANT SELECT, INSERT, UPDATE, DELETE ON memories TO memory_ingest;
 GRANT SELECT, INSERT, UPDATE ON ledger TO memory_ingest;
+GRANT SELECT, INSERT, UPDATE ON forget_marker, tenant_epoch TO memory_ingest;
 GRANT USAGE ON SEQUENCE ledger_revision TO memory_ingest;
 GRANT SELECT ON memories TO memory_query;

@@ -1,0 +1,1 @@
+"""What an operator does: looks at what went wrong, sends it again, or lets it go."""

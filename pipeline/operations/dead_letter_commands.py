@@ -1,0 +1,175 @@
+"""The commands ``vector-memory dlq …``: put a service together, run it, and say what it did."""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline import bootstrap
+from pipeline.errors import SettingsError
+from pipeline.operations.box import HIDDEN_SECONDS, Box, opened
+from pipeline.operations.dead_letters import Report, drop, letters_of, redrive
+from pipeline.operations.letters import Letter, Selection, by_cause, table, to_json
+from pipeline.operations.refusals import explained
+from pipeline.operations.replay import Replay, Replayed
+from pipeline.operations.stack import environment_of
+from pipeline.operations.stream_batches import StreamBatch
+from pipeline.operations.stream_reader import StreamReader
+from pipeline.operations.text import counted
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a command says, and its exit status.
+
+    Args:
+        text: its answer, for standard output.
+        notes: what the reader should know besides, for standard error.
+    """
+
+    text: str
+    notes: Sequence[str] = ()
+    status: int = 0
+
+
+def list_letters(stack: str | None, *, as_json: bool) -> Outcome:
+    """Say what is in the dead-letter queue, and leave it there."""
+    with _dead_letters(stack) as box:
+        letters = letters_of(box, bootstrap.addresses())
+        now = time.time()
+        text = to_json(letters, now) if as_json else _listing(letters, now)
+        return Outcome(text, list(_notes(box)))
+
+
+def redrive_letters(stack: str | None, cause: str | None, tenant_id: str | None, *, dry_run: bool) -> Outcome:
+    """Send notices again and say how many."""
+    with _dead_letters(stack) as box:
+        _required("queue_url")
+        report = redrive(
+            box,
+            bootstrap.addresses(),
+            Selection(cause, tenant_id),
+            bootstrap.notice_queue(),
+            time.time(),
+            dry_run=dry_run,
+        )
+        verb = "would be sent again" if dry_run else "sent again"
+        return Outcome(_counts(verb, report), [*_problems(report), *_notes(box)], int(report.failed))
+
+
+def drop_letters(stack: str | None, cause: str | None, tenant_id: str | None, *, dry_run: bool) -> Outcome:
+    """Delete letters and say how many."""
+    with _dead_letters(stack) as box:
+        report = drop(box, bootstrap.addresses(), Selection(cause, tenant_id), dry_run=dry_run)
+        verb = "would be deleted (--yes does it)" if dry_run else "deleted"
+        return Outcome(_counts(verb, report), [*_problems(report), *_notes(box)], int(report.failed))
+
+
+def replay_stream(stack: str | None, *, dry_run: bool) -> Outcome:
+    """Announce the changes that the stream function failed at, and say what is lost."""
+    with _taken(stack, "stream failure queue", "stream_failure_queue_url") as box:
+        if not box.messages:
+            return Outcome("no failed stream batches", list(_notes(box)))
+        _required("queue_url")
+        _required("message_key_secret_arn")
+        reader = StreamReader(bootstrap.stream_client(), time.sleep)
+        replay = Replay(reader, bootstrap.announcer(), bootstrap.notice_queue(), time.time())
+        report = replay.run(box, dry_run=dry_run)
+        return Outcome(
+            _replayed(report, dry_run=dry_run), [*_losses(report), *_notes(box)], int(report.failed)
+        )
+
+
+@contextmanager
+def _taken(stack: str | None, name: str, setting: str) -> Iterator[Box]:
+    """Open the box of a queue."""
+    with explained("AWS", "the settings", "what the command needs"):
+        if stack:
+            client: CloudFormationClient = bootstrap.cloudformation_client()
+            os.environ |= environment_of(client, stack)
+        queue_url = _required(setting)
+        box = Box(bootstrap.sqs_client(), queue_url, name=name, setting=setting.upper())
+    with opened(box):
+        yield box
+
+
+def _dead_letters(stack: str | None) -> AbstractContextManager[Box]:
+    return _taken(stack, "dead-letter queue", "dead_letter_queue_url")
+
+
+def _required(setting: str) -> str:
+    """Return a setting.
+
+    Raises:
+        SettingsError: it is not set; the message says what to do.
+    """
+    value = getattr(bootstrap.settings(), setting)
+    if not value:
+        raise SettingsError(f"{setting.upper()} is not set: set it, or name the deployed stack with --stack")
+    return str(value)
+
+
+def _listing(letters: Sequence[Letter], now: float) -> str:
+    if not letters:
+        return "no dead letters"
+    return f"{table(letters, now)}\n\n{counted(len(letters), 'dead letter')}: {by_cause(letters)}"
+
+
+def _counts(verb: str, report: Report) -> str:
+    causes = f" ({by_cause(report.done)})" if report.done else ""
+    kept = len(report.others) + len(report.foreign) + len(report.unsent)
+    return f"{counted(len(report.done), 'letter')} {verb}{causes}, {kept} left"
+
+
+def _problems(report: Report) -> Iterator[str]:
+    if report.foreign:
+        yield (
+            f"{counted(len(report.foreign), 'letter')} cannot be sent again, being no notice: {by_cause(report.foreign)}. "
+            "Look with `vector-memory dlq list`, delete with `vector-memory dlq drop --cause … --yes`"
+        )
+    if report.unsent:
+        yield (
+            f"the notice queue did not take {counted(len(report.unsent), 'notice')}; the letters stay. "
+            "Check that QUEUE_URL exists and that sqs:SendMessage is allowed"
+        )
+    if report.undeleted:
+        yield f"SQS did not delete {counted(len(report.undeleted), 'letter')}; another run will. Sending twice is harmless"
+
+
+def _notes(box: Box) -> Iterator[str]:
+    if not box.emptied:
+        yield "there may be more than one run takes: run this again"
+    if box.hidden:
+        yield (
+            f"about {counted(box.hidden, 'message')} could not be looked at: another run holds them, or was killed. "
+            f"They are back within {HIDDEN_SECONDS // 60} minutes"
+        )
+
+
+def _replayed(report: Replayed, *, dry_run: bool) -> str:
+    verb = "would be sent" if dry_run else "sent"
+    return (
+        f"{counted(report.records, 'change')} read, {counted(report.notices, 'notice')} {verb}; "
+        f"{counted(len(report.batches), 'batch')} done with, {len(report.lost)} lost, {len(report.failures)} failed"
+    )
+
+
+def _losses(report: Replayed) -> Iterator[str]:
+    for batch in report.lost:
+        yield (
+            f"{_place(batch)} are no longer all in the stream. "
+            "Run `vector-memory audit` to find and mend what the index lacks; the message stays"
+        )
+    for batch, problem in report.failures:
+        yield f"{_place(batch)}: {problem}"
+    for message_id in report.foreign:
+        yield f"message {message_id} tells of no failed stream batch, and stays"
+
+
+def _place(batch: StreamBatch) -> str:
+    return f"changes of table {batch.table} from {batch.first_saved_at} to {batch.last_saved_at}"

@@ -1,0 +1,47 @@
+"""Settings of a deployed stack, for a command that runs outside of it."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import SettingsError
+from pipeline.operations.refusals import explained
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+
+OUTPUTS: Mapping[str, str] = {
+    "NoticeQueueUrl": "QUEUE_URL",
+    "DeadLetterQueueUrl": "DEAD_LETTER_QUEUE_URL",
+    "StreamFailureQueueUrl": "STREAM_FAILURE_QUEUE_URL",
+    "MessageKeyArn": "MESSAGE_KEY_SECRET_ARN",
+}
+PARAMETERS: Mapping[str, str] = {
+    "AttributeNames": "ATTRIBUTE_NAMES",
+    "OnClear": "ON_CLEAR",
+    "OnExpiry": "ON_EXPIRY",
+}
+"""A command must read items and changes as the deployed functions do, or it would forget otherwise than they."""
+
+
+def environment_of(client: "CloudFormationClient", name: str) -> dict[str, str]:
+    """Return the environment variables that the stack's outputs and parameters stand for.
+
+    Raises:
+        SettingsError: there is no such stack, it is not one of ours, or it may not be looked at.
+        RetryableError: CloudFormation does not answer.
+    """
+    with explained(f"the stack {name}", "--stack", "cloudformation:DescribeStacks"):
+        stack = client.describe_stacks(StackName=name)["Stacks"][0]
+    found = environment_from(stack)
+    if "QUEUE_URL" not in found:
+        raise SettingsError(f"the stack {name} has no output NoticeQueueUrl: is it one of template.yaml?")
+    return found
+
+
+def environment_from(stack: Mapping[str, Any]) -> dict[str, str]:
+    """Return the environment variables that a described stack stands for."""
+    outputs = {row["OutputKey"]: row["OutputValue"] for row in stack.get("Outputs", [])}
+    parameters = {row["ParameterKey"]: row["ParameterValue"] for row in stack.get("Parameters", [])}
+    return {ours: outputs[theirs] for theirs, ours in OUTPUTS.items() if theirs in outputs} | {
+        ours: parameters[theirs] for theirs, ours in PARAMETERS.items() if theirs in parameters
+    }

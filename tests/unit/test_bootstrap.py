@@ -1,0 +1,166 @@
+import json
+from typing import Any
+
+import boto3
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from pipeline import bootstrap
+from pipeline.embedding.openai import OpenAIEmbedder
+from pipeline.embedding.vectors import Space
+from pipeline.errors import SecretUnavailableError, SettingsError
+
+
+@pytest.fixture
+def database_secret(aws: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    def put(value: str) -> None:
+        monkeypatch.setenv("DATABASE_SECRET_ARN", aws.secret("database", value))
+
+    return put
+
+
+RDS = {"engine": "postgres", "host": "db.example", "port": 5433, "username": "ingest", "password": "p'w \\d@/", "dbname": "memory"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "postgresql://u:p@db.example/memory",
+        '{"url": "postgresql://u:p@db.example/memory"}',
+        '{"dsn": "postgresql://u:p@db.example/memory", "host": "other"}',
+    ],
+)
+def test_a_connection_string_is_taken_as_it_is(database_secret: Any, secret: str) -> None:
+    database_secret(secret)
+    assert bootstrap.conninfo() == "postgresql://u:p@db.example/memory"
+
+
+def test_the_secret_of_rds_becomes_a_connection_string(database_secret: Any) -> None:
+    database_secret(json.dumps(RDS))
+    assert conninfo_to_dict(bootstrap.conninfo()) == {
+        "host": "db.example",
+        "port": "5433",
+        "user": "ingest",
+        "password": "p'w \\d@/",
+        "dbname": "memory",
+    }
+
+
+def test_the_secret_of_rds_may_leave_out_port_and_database(database_secret: Any) -> None:
+    database_secret(
+        json.dumps({name: RDS[name] for name in ("host", "username", "password")} | {"dbname": None})
+    )
+    assert set(conninfo_to_dict(bootstrap.conninfo())) == {"host", "user", "password"}
+
+
+@pytest.mark.parametrize("secret", ["{}", '{"host": "canary"}', '{"url": 7}'])
+def test_a_secret_that_holds_no_connection_says_what_it_should(database_secret: Any, secret: str) -> None:
+    database_secret(secret)
+    with pytest.raises(SecretUnavailableError, match="database secret must be") as caught:
+        bootstrap.conninfo()
+    assert "canary" not in str(caught.value)
+
+
+def test_the_variable_comes_before_the_secret(database_secret: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    database_secret("postgresql://secret")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://variable")
+    assert bootstrap.conninfo() == "postgresql://variable"
+
+
+@pytest.mark.usefixtures("aws")
+def test_without_either_the_missing_setting_is_named() -> None:
+    with pytest.raises(SettingsError, match="DATABASE_SECRET_ARN"):
+        bootstrap.conninfo()
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_secret_that_is_not_there_is_unavailable_and_not_named() -> None:
+    with pytest.raises(SecretUnavailableError, match="check its ARN"):
+        bootstrap.read_secret("arn:aws:secretsmanager:us-east-1:123456789012:secret:gone")
+
+
+def test_a_binary_secret_is_refused(aws: Any) -> None:
+    arn = aws.secrets.create_secret(Name="binary", SecretBinary=b"\xff")["ARN"]
+    with pytest.raises(SecretUnavailableError):
+        bootstrap.read_secret(arn)
+
+
+def test_a_rotated_secret_is_read_anew(aws: Any) -> None:
+    arn = aws.secret("rotating", "old")
+    assert bootstrap.read_secret(arn) == "old"
+    aws.secrets.put_secret_value(SecretId=arn, SecretString="new")
+    assert bootstrap.read_secret(arn) == "new"
+
+
+def test_a_message_key_too_short_to_be_one_is_refused(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MESSAGE_KEY_SECRET_ARN", aws.secret("short", "x" * 15))
+    with pytest.raises(SecretUnavailableError, match="at least 16"):
+        bootstrap.layouts()
+
+
+def test_a_message_key_of_any_length_names_entries(
+    aws: Any, monkeypatch: pytest.MonkeyPatch, session_item: Any
+) -> None:
+    monkeypatch.setenv("MESSAGE_KEY_SECRET_ARN", aws.secret("long", "鍵" * 100))
+    document = bootstrap.layouts().parse("sessions", session_item(("user", "hi")))
+    assert document
+    assert len(document.entries[0].id) == 32
+
+
+@pytest.mark.parametrize("secret", ["sk-key", " sk-key\n", '{"api_key": "sk-key"}'])
+def test_the_openai_key_may_be_bare_or_json(aws: Any, monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+    monkeypatch.setenv("OPENAI_SECRET_ARN", aws.secret("openai", secret))
+    embedder = bootstrap.embedder()
+    assert isinstance(embedder, OpenAIEmbedder)
+    assert callable(embedder._key)
+    assert embedder._key() == "sk-key"
+    assert embedder.space == Space("text-embedding-3-small", 1536)
+
+
+@pytest.mark.parametrize("secret", ['{"key": "canary"}', '{"api_key": ""}', '{"api_key": 7}', " "])
+def test_a_secret_without_an_openai_key_says_so(
+    aws: Any, monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    monkeypatch.setenv("OPENAI_SECRET_ARN", aws.secret("openai", secret))
+    with pytest.raises(SecretUnavailableError, match="api_key") as caught:
+        bootstrap.embedder().embed(["hello"])
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("aws")
+def test_the_offline_embedder_refuses_another_space(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMBEDDING_PROVIDER", "offline")
+    monkeypatch.setenv("EMBEDDING_DIMENSIONS", "512")
+    with pytest.raises(SettingsError, match="256 dimensions only"):
+        bootstrap.embedder()
+
+
+@pytest.mark.usefixtures("aws")
+def test_usage_is_nothing_before_anything_was_embedded_and_makes_nothing() -> None:
+    assert bootstrap.embedding_usage() == (0, 0)
+    assert bootstrap.embedder.cache_info().currsize == 0
+
+
+@pytest.mark.usefixtures("index")
+def test_usage_is_the_embedders() -> None:
+    bootstrap.embedder().embed(["four"])
+    assert bootstrap.embedding_usage() == (1, 4)
+
+
+@pytest.mark.usefixtures("index")
+def test_everything_is_made_once(aws: Any) -> None:
+    assert bootstrap.reconciler() is bootstrap.reconciler()
+    assert bootstrap.recall() is bootstrap.recall()
+    assert bootstrap.announcer() is bootstrap.announcer()
+    assert aws.queue_url == bootstrap.notice_queue()._queue_url
+
+
+def test_addresses_need_no_secret(aws: Any) -> None:
+    aws.secrets.delete_secret(SecretId=aws.message_key_arn, ForceDeleteWithoutRecovery=True)
+    key = {"tenant_id": {"S": "acme"}, "session_key": {"S": "chat:1"}}
+    assert bootstrap.addresses().address("sessions", key)
+
+
+def test_no_call_to_aws_hangs() -> None:
+    config: Any = boto3.client("sqs", "us-east-1", config=bootstrap.AWS_CONFIG).meta.config
+    assert (config.connect_timeout, config.read_timeout) == (2, 8)

@@ -1,0 +1,234 @@
+import io
+import json
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pipeline import bootstrap
+from pipeline.errors import (
+    EmbeddingRejectedError,
+    EmbeddingUnavailableError,
+    SettingsError,
+    StoreUnavailableError,
+    VectorMemoryError,
+)
+from pipeline.handlers import ingest
+from pipeline.ingest.notices import Notice, encode
+from pipeline.ingest.queue import NoticeQueue
+from pipeline.source.transitions import ForgetFact
+from pipeline.stores.memory import InMemoryStore
+from pipeline.stores.protocol import SearchRequest
+
+Build = Callable[..., Any]
+CONTEXT: Any = SimpleNamespace(function_name="ingest")
+
+
+def batch(*bodies: Notice | str) -> dict[str, Any]:
+    """Return an event as SQS gives it; messages are called m0, m1, …"""
+    texts = [body if isinstance(body, str) else encode(body) for body in bodies]
+    return {
+        "Records": [
+            {"messageId": f"m{number}", "body": text, "eventSource": "aws:sqs", "attributes": {}, "messageAttributes": {}}
+            for number, text in enumerate(texts)
+        ]
+    }  # fmt: skip
+
+
+def failed(answer: dict[str, Any]) -> list[str]:
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+
+def texts(store: InMemoryStore, tenant_id: str = "acme") -> list[str]:
+    return sorted(hit.content for hit in store.search(SearchRequest(tenant_id, tenant_id, [1.0] * 8, 100)))
+
+
+def test_the_items_that_messages_name_become_searchable(
+    aws: Any, index: InMemoryStore, event: Build, session_item: Build
+) -> None:
+    aws.put(session_item(("user", "ships on Friday"), key="slack:42"))
+    aws.put(session_item(("user", "2 Oak Street"), key="slack:43"))
+    assert failed(ingest.handler(event("sqs-notices"), CONTEXT)) == []
+    assert texts(index) == ["user: 2 Oak Street", "user: ships on Friday"]
+    assert aws.requests == []
+
+
+def test_one_line_a_batch_counts_and_names_nothing(
+    aws: Any, index: InMemoryStore, event: Build, session_item: Build, logs: io.StringIO
+) -> None:
+    aws.put(session_item(("user", "ships on Friday"), key="slack:42"))
+    ingest.handler(event("sqs-notices"), CONTEXT)
+    [line] = [json.loads(text) for text in logs.getvalue().splitlines()]
+    counted = {
+        name: line[name] for name in ("messages", "items", "failed", "chunks_embedded", "embedding_requests")
+    }
+    assert counted == {"messages": 2, "items": 2, "failed": 0, "chunks_embedded": 1, "embedding_requests": 1}
+    assert line["tokens_embedded"] == len("user: ships on Friday")
+    assert texts(index)
+
+
+def test_garbage_is_buried_with_its_cause_and_harms_nobody(
+    aws: Any, index: InMemoryStore, notice_of: Build, session_item: Build
+) -> None:
+    aws.put(session_item(("user", "hello")))
+    assert failed(ingest.handler(batch("garbage", notice_of("chat:1", "1")), CONTEXT)) == []
+    [grave] = aws.buried
+    assert grave["MessageBody"] == "garbage"
+    assert grave["MessageAttributes"]["cause"]["StringValue"] == "malformed_notice"
+    assert aws.bodies(aws.dead_letter_queue_url) == ["garbage"]
+    assert texts(index) == ["user: hello"]
+
+
+def test_a_malformed_item_is_buried_under_its_notice(
+    aws: Any, index: InMemoryStore, notice_of: Build, session_item: Build
+) -> None:
+    aws.put({**session_item(), "messages": {"S": "[broken"}})
+    aws.put(session_item(("user", "good"), key="chat:2"))
+    bad = notice_of("chat:1", "1", ForgetFact("1"))
+    assert failed(ingest.handler(batch(bad, notice_of("chat:2", "1")), CONTEXT)) == []
+    [grave] = aws.buried
+    assert json.loads(grave["MessageBody"]) == json.loads(encode(bad))
+    assert grave["MessageAttributes"]["cause"]["StringValue"] == "malformed_item"
+    assert texts(index) == ["user: good"]
+
+
+@pytest.mark.usefixtures("index")
+def test_a_text_the_provider_refuses_is_buried(
+    aws: Any, embedder: Any, notice_of: Build, session_item: Build
+) -> None:
+    aws.put(session_item(("user", "poison")))
+    embedder.refuses, embedder.refused = "poison", EmbeddingRejectedError("refused (400)")
+    assert failed(ingest.handler(batch(notice_of("chat:1", "1")), CONTEXT)) == []
+    assert [grave["MessageAttributes"]["cause"]["StringValue"] for grave in aws.buried] == [
+        "embedding_rejected"
+    ]
+
+
+@pytest.mark.usefixtures("index")
+def test_while_a_dependency_is_down_a_delayed_copy_takes_the_messages_place(
+    aws: Any, embedder: Any, notice_of: Build, session_item: Build
+) -> None:
+    aws.put(session_item(("user", "hello")))
+    embedder.error = EmbeddingUnavailableError("throttled", retry_after_seconds=42.0)
+    first_sent_at = time.time() - 60
+    notice = notice_of("chat:1", "1", ForgetFact("1"), saved_at=1.0, first_sent_at=first_sent_at, attempts=1)
+    assert failed(ingest.handler(batch(notice), CONTEXT)) == []
+    [copy] = aws.sent
+    assert copy["DelaySeconds"] == 42
+    assert json.loads(copy["MessageBody"]) == json.loads(encode(notice)) | {"attempts": 2}
+    assert aws.bodies(aws.queue_url) == []  # not yet
+
+
+@pytest.mark.usefixtures("index")
+def test_a_notice_put_off_for_a_week_is_buried(
+    aws: Any, embedder: Any, notice_of: Build, session_item: Build
+) -> None:
+    aws.put(session_item(("user", "hello")))
+    embedder.error = EmbeddingUnavailableError("down")
+    old = notice_of("chat:1", "1", first_sent_at=time.time() - 8 * 86_400, attempts=500)
+    assert failed(ingest.handler(batch(old), CONTEXT)) == []
+    assert [grave["MessageAttributes"]["cause"]["StringValue"] for grave in aws.buried] == ["expired_notice"]
+
+
+def test_with_the_store_down_every_notice_is_put_off(
+    aws: Any, index: InMemoryStore, monkeypatch: pytest.MonkeyPatch, notice_of: Build
+) -> None:
+    def away(*_: Any) -> Any:
+        raise StoreUnavailableError("Postgres was not reached")
+
+    monkeypatch.setattr(index, "read", away)
+    bodies = [notice_of(f"chat:{number}", "1") for number in range(3)]
+    assert failed(ingest.handler(batch(*bodies), CONTEXT)) == []
+    assert len(aws.sent) == 3
+    assert all(1 <= copy["DelaySeconds"] <= 300 for copy in aws.sent)
+
+
+@pytest.mark.usefixtures("index")
+def test_a_table_that_cannot_be_read_puts_off_and_says_which(
+    aws: Any, notice_of: Build, logs: io.StringIO
+) -> None:
+    aws.dynamodb.delete_table(TableName="sessions")
+    assert failed(ingest.handler(batch(notice_of("chat:1", "1")), CONTEXT)) == []
+    assert len(aws.sent) == 1
+    assert "ResourceNotFoundException for table sessions" in logs.getvalue()
+
+
+def test_a_secret_that_is_away_puts_everything_off(aws: Any, index: InMemoryStore, notice_of: Build) -> None:
+    aws.secrets.delete_secret(SecretId=aws.message_key_arn, ForceDeleteWithoutRecovery=True)
+    assert failed(ingest.handler(batch(notice_of("chat:1", "1")), CONTEXT)) == []
+    assert len(aws.sent) == 1
+    assert texts(index) == []
+
+
+def test_the_unexpected_is_left_to_the_queue_and_harms_no_neighbour(
+    aws: Any, index: InMemoryStore, monkeypatch: pytest.MonkeyPatch, notice_of: Build, session_item: Build
+) -> None:  # fmt: skip
+    aws.put(session_item(("user", "odd")))
+    aws.put(session_item(("user", "good"), key="chat:2"))
+    chunks = type(bootstrap.reconciler().chunker).chunks
+
+    def buggy(self: Any, document: Any, *rest: Any) -> Any:
+        if document.name == "chat:1":
+            raise ZeroDivisionError
+        return chunks(self, document, *rest)
+
+    monkeypatch.setattr(type(bootstrap.reconciler().chunker), "chunks", buggy)
+    answer = ingest.handler(
+        batch(notice_of("chat:1", "1"), notice_of("chat:2", "1"), notice_of("chat:1", "2")), CONTEXT
+    )
+    assert failed(answer) == ["m0", "m2"]
+    assert texts(index) == ["user: good"]
+    assert aws.requests == []
+
+
+def test_messages_about_one_item_are_reconciled_once(
+    aws: Any, index: InMemoryStore, embedder: Any, notice_of: Build, session_item: Build
+) -> None:
+    aws.put(session_item(("user", "hello")))
+    assert (
+        failed(ingest.handler(batch(*[notice_of("chat:1", str(number)) for number in range(1, 9)]), CONTEXT))
+        == []
+    )
+    assert embedder.usage.requests == 1
+    assert texts(index) == ["user: hello"]
+
+
+@pytest.mark.usefixtures("index")
+def test_what_could_be_neither_buried_nor_put_off_stays_in_the_queue(
+    aws: Any, embedder: Any, monkeypatch: pytest.MonkeyPatch, notice_of: Build, session_item: Build
+) -> None:
+    aws.put(session_item(("user", "hello")))
+    embedder.error = EmbeddingUnavailableError("down")
+    gone = f"{aws.queue_url}-gone"
+    client = bootstrap.notice_queue()._client
+    monkeypatch.setattr(bootstrap, "notice_queue", lambda: NoticeQueue(client, gone, gone))
+    answer = ingest.handler(batch("garbage", notice_of("chat:1", "1")), CONTEXT)
+    assert failed(answer) == ["m0", "m1"]
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_setting_that_is_missing_fails_the_batch_and_names_it(
+    monkeypatch: pytest.MonkeyPatch, notice_of: Build
+) -> None:
+    monkeypatch.setenv("MAX_CHUNK_TOKENS", "many")
+    bootstrap.settings.cache_clear()
+    with pytest.raises(VectorMemoryError, match="SettingsError: MAX_CHUNK_TOKENS") as caught:
+        ingest.handler(batch(notice_of("chat:1", "1")), CONTEXT)
+    assert not isinstance(caught.value, SettingsError)
+
+
+def test_a_forgotten_item_stays_forgotten_when_old_notices_come_again(
+    aws: Any, index: InMemoryStore, notice_of: Build, session_item: Build
+) -> None:
+    item = session_item(("user", "a secret"))
+    aws.put(item)
+    saved, deleted = notice_of("chat:1", "1"), notice_of("chat:1", "2", ForgetFact("2"))
+    ingest.handler(batch(saved), CONTEXT)
+    aws.dynamodb.delete_item(
+        TableName="sessions", Key={name: item[name] for name in ("tenant_id", "session_key")}
+    )
+    for body in (deleted, saved, deleted, saved):
+        assert failed(ingest.handler(batch(body), CONTEXT)) == []
+    assert texts(index) == []

@@ -1,0 +1,293 @@
+import base64
+import json
+import math
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from pipeline.embedding.openai import MAX_PAUSE_SECONDS, OpenAIEmbedder
+from pipeline.embedding.vectors import Space
+from pipeline.errors import EmbeddingRejectedError, EmbeddingUnavailableError
+from pipeline.ingest.fate import PutOff, fate
+from pipeline.ingest.notices import Notice
+from pipeline.settings import EmbeddingSettings
+
+Reply = tuple[int, dict[str, str], bytes]
+KEY = "sk-canary-key"
+
+
+class Api:
+    """An embeddings API on this machine. ``replies`` are given in turn, then it answers as it should."""
+
+    def __init__(self) -> None:
+        self.requests: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.replies: list[Reply] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                outer.requests.append({**body, "path": self.path})
+                outer.headers.append({name.lower(): value for name, value in self.headers.items()})
+                status, headers, content = outer.replies.pop(0) if outer.replies else answered(body)
+                self.send_response(status)
+                for name, value in (
+                    {"content-length": str(len(content)), "content-type": "application/json"} | headers
+                ).items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.base_url = f"http://127.0.0.1:{self.server.server_port}/v1"
+
+
+def vector_of(text: str) -> list[float]:
+    return [float(len(text)), 1.0, 0.5]
+
+
+def encoded(vector: list[float]) -> str:
+    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+
+
+def rows(texts: list[str]) -> list[dict[str, Any]]:
+    return [
+        {"object": "embedding", "index": index, "embedding": encoded(vector_of(text))}
+        for index, text in enumerate(texts)
+    ]
+
+
+def reply(data: Any, tokens: int = 7) -> Reply:
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return 200, {}, json.dumps({"object": "list", "data": data, "model": "m", "usage": usage}).encode()
+
+
+def answered(body: dict[str, Any]) -> Reply:
+    return reply(rows(body["input"]))
+
+
+def refused(status: int, code: str | None = None, **headers: str) -> Reply:
+    error = {"message": f"canary {KEY}", "type": "x", "code": code}
+    return (
+        status,
+        {name.replace("_", "-"): value for name, value in headers.items()},
+        json.dumps({"error": error}).encode(),
+    )
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    made = Api()
+    thread = threading.Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def pauses() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def embedder(api: Api, pauses: list[float]) -> OpenAIEmbedder:
+    settings = EmbeddingSettings(model="text-embedding-3-small", dimensions=3, base_url=api.base_url)
+    return OpenAIEmbedder(settings, KEY, pauses.append)
+
+
+def test_vectors_come_in_the_order_of_their_texts(
+    api: Api, embedder: OpenAIEmbedder, pauses: list[float]
+) -> None:
+    vectors = embedder.embed(["a", "bbb", "cc"])
+    assert [list(vector) for vector in vectors] == [[1.0, 1.0, 0.5], [3.0, 1.0, 0.5], [2.0, 1.0, 0.5]]
+    assert embedder.space == Space("text-embedding-3-small", 3)
+    assert (embedder.usage.requests, embedder.usage.tokens) == (1, 7)
+    assert pauses == []
+    [request] = api.requests
+    assert request == {
+        "path": "/v1/embeddings",
+        "model": "text-embedding-3-small",
+        "input": ["a", "bbb", "cc"],
+        "dimensions": 3,
+        "encoding_format": "base64",
+    }
+    assert api.headers[0]["authorization"] == f"Bearer {KEY}"
+
+
+def test_a_shuffled_answer_is_put_in_order(api: Api, embedder: OpenAIEmbedder) -> None:
+    api.replies = [reply(list(reversed(rows(["a", "bbb", "cc"]))))]
+    assert [vector[0] for vector in embedder.embed(["a", "bbb", "cc"])] == [1.0, 3.0, 2.0]
+
+
+def test_lists_of_numbers_do_as_well_as_base64(api: Api, embedder: OpenAIEmbedder) -> None:
+    api.replies = [reply([{"index": 0, "embedding": [1, 0.25, -2.0]}])]
+    assert list(embedder.embed(["a"])[0]) == [1.0, 0.25, -2.0]
+
+
+def test_nothing_to_embed_is_no_request(api: Api, embedder: OpenAIEmbedder) -> None:
+    assert embedder.embed([]) == []
+    assert api.requests == []
+
+
+def test_more_texts_than_a_request_takes_go_in_several(api: Api, embedder: OpenAIEmbedder) -> None:
+    vectors = embedder.embed(["x" * (1 + number % 9) for number in range(2_050)])
+    assert [len(request["input"]) for request in api.requests] == [2_048, 2]
+    assert [vector[0] for vector in vectors] == [1.0 + number % 9 for number in range(2_050)]
+    assert (embedder.usage.requests, embedder.usage.tokens) == (2, 14)
+
+
+WRONG: dict[str, Reply] = {
+    "too few": reply(rows(["a"])),
+    "too many": reply(rows(["a", "b", "c"])),
+    "none": reply([]),
+    "no data": (200, {}, b'{"usage": {}}'),
+    "no object": (200, {}, b"[]"),
+    "data of another shape": reply("vectors"),
+    "rows of another shape": reply(["a", "b"]),
+    "an index twice": reply([rows(["a"])[0], rows(["a"])[0]]),
+    "an index missing": reply([{"index": 0, "embedding": encoded([1.0] * 3)}, {"index": 2, "embedding": encoded([1.0] * 3)}]),
+    "other dimensions": reply([{"index": index, "embedding": encoded([1.0] * 4)} for index in range(2)]),
+    "not a number": reply([{"index": index, "embedding": encoded([1.0, math.nan, 1.0])} for index in range(2)]),
+    "infinite": reply([{"index": index, "embedding": encoded([1.0, math.inf, 1.0])} for index in range(2)]),
+    "zero": reply([{"index": index, "embedding": encoded([0.0] * 3)} for index in range(2)]),
+    "null in a list": reply([{"index": index, "embedding": [1.0, None, 1.0]} for index in range(2)]),
+    "no base64": reply([{"index": index, "embedding": "?!"} for index in range(2)]),
+    "half a float": reply([{"index": index, "embedding": base64.b64encode(b"12345").decode()} for index in range(2)]),
+    "cut": (200, {}, answered({"input": ["a", "b"]})[2][:-20]),
+    "no JSON": (200, {"content-type": "text/html"}, b"<html>canary</html>"),
+    "no UTF-8": (200, {}, b"\xff\xfe\x00"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_answer_is_never_taken_for_vectors(api: Api, embedder: OpenAIEmbedder, wrong: str) -> None:
+    api.replies = [WRONG[wrong]] * 3
+    with pytest.raises(EmbeddingUnavailableError) as caught:
+        embedder.embed(["a", "b"])
+    assert "canary" not in str(caught.value)
+    assert embedder.usage.requests == len(api.requests)
+
+
+def test_an_answer_that_was_cut_is_asked_for_again(
+    api: Api, embedder: OpenAIEmbedder, pauses: list[float]
+) -> None:
+    api.replies = [WRONG["cut"]]
+    assert [vector[0] for vector in embedder.embed(["a", "bb"])] == [1.0, 2.0]
+    assert embedder.usage.requests == 2
+    assert len(pauses) == 1
+
+
+def test_a_server_error_is_tried_again_after_a_pause(
+    api: Api, embedder: OpenAIEmbedder, pauses: list[float]
+) -> None:
+    api.replies = [refused(500), refused(503)]
+    assert [vector[0] for vector in embedder.embed(["a"])] == [1.0]
+    assert (embedder.usage.requests, embedder.usage.tokens) == (3, 7)
+    assert len(pauses) == 2
+    assert all(0 <= pause <= MAX_PAUSE_SECONDS for pause in pauses)
+
+
+def test_after_the_last_try_the_notice_is_to_be_put_off(
+    api: Api, embedder: OpenAIEmbedder, pauses: list[float]
+) -> None:
+    api.replies = [refused(500)] * 9
+    with pytest.raises(EmbeddingUnavailableError, match="answered 500"):
+        embedder.embed(["a"])
+    assert (len(api.requests), embedder.usage.requests, len(pauses)) == (3, 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("headers", "pause"),
+    [({"retry_after": "3"}, 3.0), ({"retry_after_ms": "250"}, 0.25), ({"retry_after_ms": "250", "retry_after": "3"}, 0.25), ({"retry_after": "0"}, 0.0)],
+)  # fmt: skip
+def test_a_throttled_call_waits_as_long_as_it_was_told(
+    api: Api, embedder: OpenAIEmbedder, pauses: list[float], headers: dict[str, str], pause: float
+) -> None:
+    api.replies = [refused(429, "rate_limit_exceeded", **headers)]
+    embedder.embed(["a"])
+    assert pauses == [pause]
+
+
+@pytest.mark.parametrize("value", ["Sun, 22 Nov 2026 10:00:00 GMT", "soon", "nan", "-5"])
+def test_an_odd_wish_is_no_error(api: Api, embedder: OpenAIEmbedder, pauses: list[float], value: str) -> None:
+    api.replies = [refused(429, retry_after=value)]
+    assert len(embedder.embed(["a"])) == 1
+    assert 0 <= pauses[0] <= MAX_PAUSE_SECONDS
+
+
+def test_a_throttled_call_without_a_wish_backs_off(
+    api: Api, embedder: OpenAIEmbedder, pauses: list[float]
+) -> None:
+    api.replies = [refused(429)]
+    assert len(embedder.embed(["a"])) == 1
+    assert len(pauses) == 1
+
+
+def test_a_longer_wish_puts_the_notice_off_by_it(
+    api: Api, embedder: OpenAIEmbedder, pauses: list[float], notice_of: Callable[..., Notice]
+) -> None:
+    api.replies = [refused(429, retry_after="60")] * 3
+    with pytest.raises(EmbeddingUnavailableError) as caught:
+        embedder.embed(["a"])
+    assert (len(api.requests), pauses) == (1, [])
+    decision = fate(
+        caught.value, notice_of(), now=0.0, jitter=0.5, max_delay_seconds=300, max_age_seconds=1e9
+    )
+    assert decision == PutOff(60)
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (refused(429, "insufficient_quota"), "quota"),
+        (refused(401, "invalid_api_key"), "401"),
+        (refused(403), "403"),
+        (refused(404, "model_not_found"), "404"),
+    ],
+)
+def test_what_a_moment_will_not_mend_is_called_once_and_put_off(
+    api: Api, embedder: OpenAIEmbedder, pauses: list[float], reply: Reply, words: str
+) -> None:
+    api.replies = [reply] * 3
+    with pytest.raises(EmbeddingUnavailableError, match=words) as caught:
+        embedder.embed(["a"])
+    assert (len(api.requests), embedder.usage.requests, pauses) == (1, 1, [])
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_text_that_is_refused_is_the_items_fault(api: Api, embedder: OpenAIEmbedder, status: int) -> None:
+    api.replies = [refused(status)] * 3
+    with pytest.raises(EmbeddingRejectedError, match=str(status)) as caught:
+        embedder.embed(["a"])
+    assert len(api.requests) == 1
+    assert "canary" not in str(caught.value)
+
+
+def test_an_api_that_is_away_is_tried_again_and_then_unavailable(
+    api: Api, embedder: OpenAIEmbedder, pauses: list[float]
+) -> None:
+    api.server.server_close()
+    with pytest.raises(EmbeddingUnavailableError, match="APIConnectionError") as caught:
+        embedder.embed(["a"])
+    assert (embedder.usage.requests, len(pauses)) == (3, 2)
+    assert caught.value.__suppress_context__
+
+
+def test_an_answer_without_usage_counts_no_tokens(api: Api, embedder: OpenAIEmbedder) -> None:
+    api.replies = [(200, {}, json.dumps({"data": rows(["a"])}).encode())]
+    embedder.embed(["a"])
+    assert (embedder.usage.requests, embedder.usage.tokens) == (1, 0)

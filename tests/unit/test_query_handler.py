@@ -1,0 +1,194 @@
+import io
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pipeline import bootstrap
+from pipeline.errors import EmbeddingUnavailableError, SettingsError, StoreUnavailableError
+from pipeline.handlers import query
+from pipeline.stores.memory import InMemoryStore
+from pipeline.stores.protocol import Change, Chunk
+
+Build = Callable[..., Any]
+CONTEXT: Any = SimpleNamespace(function_name="query")
+TIME = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def memory(index: InMemoryStore, embedder: Any) -> InMemoryStore:
+    """Two tenants; mika's memories and ken's at acme."""
+    rows = [
+        ("acme", "mika", "aaaa"),
+        ("acme", "mika", "bbbb"),
+        ("acme", "ken", "aaaa"),
+        ("bravo", "mika", "aaaa"),
+    ]
+    for number, (tenant_id, user_id, text) in enumerate(rows):
+        metadata = {"key": f"chat:{number}", "kind": "session", "roles": ["user"]}
+        chunk = Chunk(f"id-{number}", user_id, text, (f"m{number}",), "f", TIME, metadata)
+        [vector] = embedder.embed([text])
+        index.apply(tenant_id, [Change(f"s{number}", 0, "1", present=True, upserts=[(chunk, vector)])])
+    embedder.calls.clear()
+    return index
+
+
+def ask(**event: Any) -> tuple[int, dict[str, Any]]:
+    answer = query.handler(event, CONTEXT)
+    assert answer["headers"]["content-type"].startswith("application/json")
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+def test_the_answer_has_the_chat_apps_shape() -> None:
+    status, body = ask(tenant_id="acme", user_id="mika", body={"query": "aaaa", "top_k": 1})
+    assert status == 200
+    assert body["query"] == "aaaa"
+    [result] = body["results"]
+    assert result == {
+        "key": "chat:0",
+        "content": "aaaa",
+        "similarity": pytest.approx(1.0),
+        "id": "id-0",
+        "kind": "session",
+        "roles": ["user"],
+        "created_at": "2026-11-22T10:00:00+00:00",
+    }
+
+
+def test_the_closest_comes_first() -> None:
+    _, body = ask(tenant_id="acme", user_id="mika", body={"query": "bbbb"})
+    assert [result["content"] for result in body["results"]] == ["bbbb", "aaaa"]
+
+
+@pytest.mark.parametrize(
+    ("tenant_id", "user_id", "keys"),
+    [("acme", "ken", ["chat:2"]), ("bravo", "mika", ["chat:3"]), ("bravo", "ken", []), ("mika", "mika", [])],
+)
+def test_nobody_finds_anothers_memory(tenant_id: str, user_id: str, keys: list[str]) -> None:
+    _, body = ask(tenant_id=tenant_id, user_id=user_id, body={"query": "aaaa"})
+    assert [result["key"] for result in body["results"]] == keys
+
+
+def test_the_user_is_the_tenants_own_when_left_out(memory: InMemoryStore) -> None:
+    chunk = Chunk("id-9", "solo", "aaaa", ("m",), "f", None, {})
+    memory.apply("solo", [Change("s", 0, "1", present=True, upserts=[(chunk, [1.0] * 8)])])
+    _, body = ask(tenant_id="solo", body={"query": "aaaa"})
+    assert [(result["key"], result["kind"], result["roles"]) for result in body["results"]] == [
+        ("id-9", None, [])
+    ]
+
+
+@pytest.mark.parametrize("body", [{"query": "aaaa"}, '{"query": "aaaa"}'])
+def test_the_body_may_be_an_object_or_its_json(body: Any) -> None:
+    assert ask(tenant_id="acme", user_id="mika", body=body)[0] == 200
+
+
+def test_the_request_may_be_flat() -> None:
+    assert ask(tenant_id="acme", user_id="mika", query="aaaa", top_k=1)[0] == 200
+
+
+def test_identity_never_comes_from_the_body() -> None:
+    status, _ = ask(body={"query": "aaaa", "tenant_id": "acme", "user_id": "mika"})
+    assert status == 401
+    _, body = ask(
+        tenant_id="bravo", user_id="ken", body={"query": "aaaa", "tenant_id": "acme", "user_id": "mika"}
+    )
+    assert body["results"] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        ({"requestContext": {"http": {}}}, 403, "forbidden"),
+        ({"requestContext": None}, 403, "forbidden"),
+        ({"path": "/api/v1/memory"}, 404, "not_found"),
+        ({"method": "GET"}, 405, "method_not_allowed"),
+        ({"tenant_id": None}, 401, "unauthorized"),
+        ({"tenant_id": ""}, 401, "unauthorized"),
+        ({"tenant_id": 7}, 401, "unauthorized"),
+        ({"tenant_id": "a\x00"}, 400, "invalid_request"),
+        ({"tenant_id": "a\ud800"}, 400, "invalid_request"),
+        ({"user_id": 7}, 400, "invalid_request"),
+        ({"user_id": "\x00"}, 400, "invalid_request"),
+        ({"body": "not json"}, 400, "invalid_request"),
+        ({"body": "[" * 100_000}, 400, "invalid_request"),
+        ({"body": []}, 400, "invalid_request"),
+        ({"body": None}, 400, "invalid_request"),
+        ({"body": {}}, 400, "invalid_request"),
+        ({"body": {"query": " \n"}}, 400, "invalid_request"),
+        ({"body": {"query": 7}}, 400, "invalid_request"),
+        ({"body": {"query": "x" * 8_001}}, 413, "too_large"),
+        *(({"body": {"query": "x", "top_k": top_k}}, 400, "invalid_request") for top_k in (0, -1, 101, 1.0, "5", True, None)),
+    ],
+)  # fmt: skip
+def test_a_request_that_cannot_be_served_says_why(
+    embedder: Any, change: dict[str, Any], status: int, code: str
+) -> None:
+    event = {"tenant_id": "acme", "user_id": "mika", "body": {"query": "aaaa"}} | change
+    answered, body = ask(**event)
+    assert (answered, body["code"]) == (status, code)
+    assert body["error"]
+    assert embedder.calls == []
+
+
+def test_401_has_the_chat_apps_own_words() -> None:
+    assert ask(body={"query": "aaaa"})[1]["error"] == "Unauthorized"
+
+
+def test_a_lone_surrogate_in_the_question_is_no_failure() -> None:
+    assert ask(tenant_id="acme", user_id="mika", body={"query": "aaaa \ud800"})[0] == 200
+
+
+@pytest.mark.parametrize("top_k", [1, 100])
+def test_the_bounds_of_top_k_are_allowed(top_k: int) -> None:
+    assert ask(tenant_id="acme", user_id="mika", body={"query": "a", "top_k": top_k})[0] == 200
+
+
+def test_with_the_embedding_api_down_the_answer_is_503_not_empty(embedder: Any, logs: io.StringIO) -> None:
+    embedder.error = EmbeddingUnavailableError("the embedding API answered 500")
+    status, body = ask(tenant_id="acme", user_id="mika", body={"query": "aaaa"})
+    assert (status, body["code"]) == (503, "embedding_unavailable")
+    assert "results" not in body
+    assert "EmbeddingUnavailableError" in logs.getvalue()
+
+
+def test_with_the_store_down_the_answer_is_503(
+    memory: InMemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_: Any) -> Any:
+        raise StoreUnavailableError("Postgres was not reached")
+
+    monkeypatch.setattr(memory, "search", away)
+    status, body = ask(tenant_id="acme", user_id="mika", body={"query": "aaaa"})
+    assert (status, body["code"]) == (503, "store_unavailable")
+
+
+def test_a_bug_is_500_without_values(embedder: Any, logs: io.StringIO) -> None:
+    embedder.error = ValueError("canary")
+    status, body = ask(tenant_id="acme", user_id="mika", body={"query": "aaaa"})
+    assert (status, body["code"]) == (500, "internal")
+    assert "canary" not in json.dumps(body) + logs.getvalue()
+    assert "ValueError at" in logs.getvalue()
+
+
+def test_one_line_a_request_and_no_question_in_it(logs: io.StringIO) -> None:
+    ask(tenant_id="acme", user_id="mika", body={"query": "a private question"})
+    [line] = [json.loads(text) for text in logs.getvalue().splitlines()]
+    assert (line["status"], line["hits"]) == (200, 2)
+    assert "private" not in logs.getvalue()
+
+
+def test_a_wrong_setting_is_500_and_only_the_log_names_it(
+    monkeypatch: pytest.MonkeyPatch, logs: io.StringIO
+) -> None:
+    def wrong() -> Any:
+        raise SettingsError("EMBEDDING_PROVIDER must be openai or offline")
+
+    monkeypatch.setattr(bootstrap, "recall", wrong)
+    status, body = ask(tenant_id="acme", user_id="mika", body={"query": "aaaa"})
+    assert status == 500
+    assert "EMBEDDING_PROVIDER" not in json.dumps(body)
+    assert "EMBEDDING_PROVIDER" in logs.getvalue()

@@ -1,0 +1,294 @@
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from pipeline.errors import (
+    ConflictError,
+    EmbeddingRejectedError,
+    EmbeddingUnavailableError,
+    MalformedItemError,
+    SourceUnavailableError,
+    StoreUnavailableError,
+    VectorMemoryError,
+)
+from pipeline.ingest.chunking import Chunker
+from pipeline.ingest.notices import Notice
+from pipeline.ingest.reconcile import PAUSES_SECONDS, Reconciler, Report
+from pipeline.source.layouts import Layouts
+from pipeline.source.transitions import ForgetFact
+from pipeline.stores.memory import InMemoryStore
+from pipeline.stores.protocol import Change, Held, SearchRequest
+
+Build = Callable[..., Any]
+VECTOR = [1.0] * 8
+
+
+class WatchedStore:
+    """A store that counts, and fails or meets another worker where it is told to."""
+
+    def __init__(self, store: InMemoryStore) -> None:
+        self.store = store
+        self.space = store.space
+        self.reads = 0
+        self.applied: list[Change] = []
+        self.error: Exception | None = None
+        self.refuses: str | None = None
+        self.conflicts: list[Sequence[str]] = []
+
+    def read(self, tenant_id: str, sources: Sequence[str]) -> Mapping[str, Held]:
+        self.reads += 1
+        if self.error:
+            raise self.error
+        return self.store.read(tenant_id, sources)
+
+    def apply(self, tenant_id: str, changes: Sequence[Change]) -> frozenset[str]:
+        if self.refuses in {change.source for change in changes}:
+            raise VectorMemoryError("Postgres refused a statement: DataError 22021")
+        lost = frozenset(self.conflicts.pop(0) if self.conflicts else ())
+        applied = [change for change in changes if change.source not in lost]
+        self.applied += applied
+        return self.store.apply(tenant_id, applied) | lost
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+
+class Bench:
+    """A reconciler and all that it works with."""
+
+    def __init__(self, reconciler: Reconciler, store: WatchedStore, item: Build, notice: Build) -> None:
+        self.reconciler = reconciler
+        self.store = store
+        self.table: Any = reconciler.source
+        self.embedder: Any = reconciler.embedder
+        self.item = item
+        self.notice = notice
+
+    def run(self, *notices: Notice) -> Report:
+        return self.reconciler.run({notice.address.key.source: notice for notice in notices})
+
+    def texts(self, tenant_id: str = "acme") -> list[str]:
+        found = self.store.search(SearchRequest(tenant_id, tenant_id, VECTOR, 100))
+        return sorted(hit.content for hit in found)
+
+
+@pytest.fixture
+def reconciler(
+    layouts: Layouts, table: Any, chunker: Chunker, embedder: Any, store: InMemoryStore
+) -> Reconciler:
+    return Reconciler(layouts, table, chunker, embedder, WatchedStore(store), lambda _: None)
+
+
+@pytest.fixture
+def bench(reconciler: Reconciler, session_item: Build, notice_of: Build) -> Bench:
+    assert isinstance(reconciler.store, WatchedStore)
+    return Bench(reconciler, reconciler.store, session_item, notice_of)
+
+
+def failure(report: Report, notice: Notice) -> VectorMemoryError | None:
+    return report.failures.get(notice.address.key.source)
+
+
+def test_what_was_saved_is_found(bench: Bench) -> None:
+    bench.table.put(bench.item(("user", "the crate ships on Friday")))
+    report = bench.run(bench.notice("chat:1", "1", saved_at=1_700_000_000.0))
+    assert bench.texts() == ["user: the crate ships on Friday"]
+    assert (report.items, report.reads, report.chunks_embedded, report.failures) == (1, 1, 1, {})
+    [change] = bench.store.applied
+    assert change.saved_at
+    assert change.saved_at.isoformat() == "2023-11-14T22:13:20+00:00"
+
+
+def test_the_same_again_embeds_nothing(bench: Bench) -> None:
+    bench.table.put(bench.item(("user", "one"), ("assistant", "two")))
+    bench.run(bench.notice("chat:1", "1"))
+    requests = bench.embedder.usage.requests
+    later = bench.run(bench.notice("chat:1", "2"))
+    unplaced = bench.run(bench.notice("chat:1"))
+    assert bench.embedder.usage.requests == requests
+    assert (later.chunks_kept, unplaced.chunks_kept) == (2, 2)
+
+
+def test_a_notice_the_ledger_reflects_is_skipped_unread(bench: Bench) -> None:
+    bench.table.put(bench.item(("user", "one")))
+    bench.run(bench.notice("chat:1", "2"))
+    report = bench.run(bench.notice("chat:1", "1"))
+    assert (report.skipped, report.reads) == (1, 0)
+    assert len(bench.table.reads) == 1
+    assert len(bench.store.applied) == 1
+
+
+def test_every_reconcile_moves_the_ledger_even_with_nothing_to_write(bench: Bench) -> None:
+    absent = bench.notice("chat:1", "1")
+    bench.run(absent)
+    bench.run(bench.notice("chat:1", "2"))
+    held = bench.store.read("acme", [absent.address.key.source])[absent.address.key.source]
+    assert held.position == "2"
+    assert [(change.present, change.upserts) for change in bench.store.applied] == [(False, []), (False, [])]
+    assert (
+        bench.store.applied[0].expected_revision
+        < bench.store.applied[1].expected_revision
+        == held.revision - 1
+    )
+
+
+def test_new_text_of_all_items_is_embedded_in_one_call_each_text_once(bench: Bench) -> None:
+    for tenant_id in ("acme", "bravo"):
+        bench.table.put(bench.item(("user", "the same words"), tenant_id=tenant_id))
+    bench.table.put(bench.item(("user", "other words"), key="chat:2"))
+    report = bench.run(bench.notice(), bench.notice(tenant_id="bravo"), bench.notice("chat:2"))
+    assert [sorted(call) for call in bench.embedder.calls] == [["user: other words", "user: the same words"]]
+    assert report.chunks_embedded == 2
+    assert bench.texts("acme") == ["user: other words", "user: the same words"]
+    assert bench.texts("bravo") == ["user: the same words"]
+
+
+def test_a_conflict_starts_the_item_again_and_leaves_its_neighbour(bench: Bench) -> None:
+    one, two = bench.notice("chat:1", "1"), bench.notice("chat:2", "1")
+    bench.table.put(bench.item(("user", "one")))
+    bench.table.put(bench.item(("user", "two"), key="chat:2"))
+    bench.store.conflicts = [[one.address.key.source]]
+    report = bench.run(one, two)
+    assert (report.conflicts, report.failures) == (1, {})
+    assert bench.table.reads.count(one.address.key.source) == 2
+    assert bench.table.reads.count(two.address.key.source) == 1
+    assert bench.texts() == ["user: one", "user: two"]
+
+
+def test_another_workers_commit_between_read_and_apply_is_seen(bench: Bench) -> None:
+    notice = bench.notice("chat:1", "1")
+    bench.table.put(bench.item(("user", "old")))
+
+    def other_worker() -> None:
+        bench.table.on_read = None
+        bench.table.put(bench.item(("user", "new")))
+        bench.run(bench.notice("chat:1", "2", ForgetFact("2")))
+
+    bench.table.on_read = other_worker
+    report = bench.run(notice)
+    assert report.failures == {}
+    assert report.conflicts + report.skipped == 2  # conflict first, then the ledger already reflects it
+    assert bench.texts() == ["user: new"]
+
+
+def test_a_ledger_that_never_stands_still_is_a_conflict_to_put_off(bench: Bench) -> None:
+    notice = bench.notice("chat:1", "1")
+    bench.table.put(bench.item(("user", "one")))
+    bench.store.conflicts = [[notice.address.key.source]] * (len(PAUSES_SECONDS) + 1)
+    report = bench.run(notice)
+    assert isinstance(failure(report, notice), ConflictError)
+    assert len(bench.table.reads) == len(PAUSES_SECONDS) + 1
+
+
+def test_a_malformed_item_fails_alone_and_obeys_its_facts(bench: Bench) -> None:
+    bad, good = bench.notice("chat:1", "1"), bench.notice("chat:2", "1")
+    bench.table.put(bench.item(("user", "to be forgotten")))
+    bench.run(bad)
+    bench.table.put({**bench.item(), "messages": {"S": "[broken"}})
+    bench.table.put(bench.item(("user", "good"), key="chat:2"))
+    report = bench.run(bench.notice("chat:1", "2", ForgetFact("2")), good)
+    assert isinstance(failure(report, bad), MalformedItemError)
+    assert failure(report, good) is None
+    assert bench.texts() == ["user: good"]
+    assert report.chunks_deleted == 1
+
+
+def test_a_text_the_provider_refuses_fails_its_own_item_only(bench: Bench) -> None:
+    notices = [bench.notice(f"chat:{number}", "1") for number in range(3)]
+    for number, text in enumerate(["first", "poison", "third"]):
+        bench.table.put(bench.item(("user", text), key=f"chat:{number}"))
+    bench.embedder.refuses, bench.embedder.refused = (
+        "poison",
+        EmbeddingRejectedError("the provider refused the input (400)"),
+    )
+    report = bench.run(*notices)
+    assert [type(failure(report, notice)) for notice in notices] == [
+        type(None),
+        EmbeddingRejectedError,
+        type(None),
+    ]
+    assert bench.texts() == ["user: first", "user: third"]
+    assert report.chunks_embedded == 2
+
+
+def test_a_refused_text_does_not_stop_what_needs_no_embedding(bench: Bench) -> None:
+    bench.table.put(bench.item(("user", "to be deleted")))
+    bench.run(bench.notice("chat:1", "1"))
+    del bench.table.items[bench.notice("chat:1").address.key.source]
+    bench.table.put(bench.item(("user", "poison"), key="chat:2"))
+    bench.embedder.refuses, bench.embedder.refused = "poison", EmbeddingRejectedError("refused")
+    report = bench.run(bench.notice("chat:1", "2", ForgetFact("2")), bench.notice("chat:2", "1"))
+    assert list(report.failures) == [bench.notice("chat:2").address.key.source]
+    assert bench.texts() == []
+
+
+def test_a_store_that_is_down_is_asked_once(bench: Bench) -> None:
+    bench.store.error = StoreUnavailableError("away")
+    notices = [bench.notice(tenant_id=tenant_id) for tenant_id in ("acme", "bravo", "carol")]
+    report = bench.run(*notices)
+    assert all(isinstance(failure(report, notice), StoreUnavailableError) for notice in notices)
+    assert (bench.store.reads, bench.table.reads, bench.embedder.usage.requests) == (1, [], 0)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [EmbeddingUnavailableError("down"), RuntimeError("canary: a bug in a client")],
+    ids=["down", "bug"],
+)
+def test_while_nothing_can_be_embedded_forgetting_goes_on(bench: Bench, error: Exception) -> None:
+    bench.table.put(bench.item(("user", "to be deleted")))
+    bench.run(bench.notice("chat:1", "1"))
+    del bench.table.items[bench.notice("chat:1").address.key.source]
+    bench.table.put(bench.item(("user", "new"), key="chat:2"))
+    bench.embedder.error = error
+    needy = bench.notice("chat:2", "1")
+    report = bench.run(bench.notice("chat:1", "2", ForgetFact("2")), needy)
+    assert list(report.failures) == [needy.address.key.source]
+    assert isinstance(failure(report, needy), EmbeddingUnavailableError) == isinstance(
+        error, EmbeddingUnavailableError
+    )
+    assert "canary" not in str(failure(report, needy))
+    assert bench.texts() == []
+
+
+def test_an_item_that_cannot_be_read_fails_alone(bench: Bench) -> None:
+    away, good = bench.notice("chat:1", "1"), bench.notice("chat:2", "1")
+    bench.table.errors[away.address.key.source] = SourceUnavailableError("throttled")
+    bench.table.put(bench.item(("user", "good"), key="chat:2"))
+    report = bench.run(away, good)
+    assert isinstance(failure(report, away), SourceUnavailableError)
+    assert bench.texts() == ["user: good"]
+
+
+def test_a_bug_met_by_one_item_harms_no_other_and_quotes_nothing(bench: Bench) -> None:
+    odd, good = bench.notice("chat:1", "1"), bench.notice("chat:2", "1")
+    bench.table.errors[odd.address.key.source] = ValueError("canary")
+    bench.table.put(bench.item(("user", "good"), key="chat:2"))
+    report = bench.run(odd, good)
+    error = failure(report, odd)
+    assert error
+    assert error.cause == "internal"
+    assert "canary" not in str(error)
+    assert bench.texts() == ["user: good"]
+
+
+def test_an_item_that_the_store_refuses_harms_no_other(bench: Bench) -> None:
+    notices = [bench.notice(f"chat:{number}", "1") for number in range(3)]
+    for number in range(3):
+        bench.table.put(bench.item(("user", f"number {number}"), key=f"chat:{number}"))
+    bench.store.refuses = notices[1].address.key.source
+    report = bench.run(*notices)
+    assert list(report.failures) == [notices[1].address.key.source]
+    assert bench.texts() == ["user: number 0", "user: number 2"]
+
+
+def test_a_failure_that_a_second_try_mends_is_none(bench: Bench) -> None:
+    notice = bench.notice("chat:1", "1")
+    bench.table.put({**bench.item(), "messages": {"S": "[broken"}})
+    bench.store.conflicts = [[notice.address.key.source]]
+    bench.table.on_read = lambda: (
+        bench.table.put(bench.item(("user", "mended"))) if len(bench.table.reads) == 2 else None
+    )
+    assert bench.run(notice).failures == {}
+    assert bench.texts() == ["user: mended"]

@@ -1,0 +1,41 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.embedding.tokens import estimate_tokens
+from pipeline.settings import Settings
+
+MAX_INPUT_TOKENS = 8_192  # of OpenAI's embedding models
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [("", 0), ("a", 1), ("abcd", 1), ("abcde", 2), ("山", 1), ("山川", 2), ("ab山", 2), ("é", 1)],
+)
+def test_four_ascii_characters_or_one_other_are_a_token(text: str, tokens: int) -> None:
+    assert estimate_tokens(text) == tokens
+
+
+@given(st.text(), st.text())
+def test_a_part_is_never_more_than_the_whole(one: str, two: str) -> None:
+    assert max(estimate_tokens(one), estimate_tokens(two)) <= estimate_tokens(one + two)
+    assert estimate_tokens(one + two) <= estimate_tokens(one) + estimate_tokens(two)
+
+
+@given(st.text())
+def test_a_token_is_at_most_four_bytes(text: str) -> None:
+    assert len(text.encode()) <= 4 * estimate_tokens(text)
+
+
+def test_no_chunk_budget_can_outgrow_an_embedding_input() -> None:
+    # No real token is less than a byte, so four bytes a token is the worst that can come of an estimate.
+    largest = max(number for number in range(1, 10_000) if _allowed(number))
+    assert 4 * largest <= MAX_INPUT_TOKENS
+
+
+def _allowed(max_chunk_tokens: int) -> bool:
+    try:
+        Settings.from_environment({"MAX_CHUNK_TOKENS": str(max_chunk_tokens)})
+    except Exception:  # noqa: BLE001  # whatever the refusal
+        return False
+    return True
