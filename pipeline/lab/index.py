@@ -5,6 +5,7 @@ schema of ours before Postgres's own.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ from pipeline.lab.scheduler import Crashed, Scheduler, Verdict
 from pipeline.stores.pgvector.connection import Connection, Connector, connect
 from pipeline.stores.pgvector.migrations import migrate
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import Change, Held, Hit, SearchRequest
+from pipeline.stores.protocol import Change, Held, Hit, Markers, SearchRequest
 
 SPACE = Space("lab", 8)
 _WORKER = "lab_worker"
@@ -29,6 +30,7 @@ CREATE OR REPLACE FUNCTION lab.clock_timestamp() RETURNS timestamptz STABLE LANG
 CREATE OR REPLACE FUNCTION lab.now() RETURNS timestamptz STABLE LANGUAGE sql AS $$ SELECT lab.clock_timestamp() $$;
 """
 _TRUNCATE_EVERY = 100
+_LASTING = frozenset({"schema_version", "index_space"})
 
 
 class Database:
@@ -47,15 +49,17 @@ class Database:
             self._owner.execute(f"CREATE ROLE {_WORKER} LOGIN PASSWORD 'secret' IN ROLE memory_ingest")
         self.conninfo = make_conninfo(conninfo, user=_WORKER, password="secret", options=options)  # noqa: S106  # of a throw-away database
         self._cleared = 0
+        found = self._owner.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+        self._tables = [name for (name,) in found if name not in _LASTING]
 
     def clear(self) -> None:
-        """Empty the index and the ledger."""
+        """Empty every table of the index."""
         self._cleared += 1
         if self._cleared % _TRUNCATE_EVERY == 1:
-            self._owner.execute("TRUNCATE memories, ledger")
-        else:
-            self._owner.execute("DELETE FROM memories")
-            self._owner.execute("DELETE FROM ledger")
+            self._owner.execute(f"TRUNCATE {', '.join(self._tables)}")
+            return
+        for name in self._tables:
+            self._owner.execute(f"DELETE FROM {name}")
 
     def rows(self) -> Sequence[Row]:
         """Return the whole index."""
@@ -169,6 +173,11 @@ class WatchedStore:
             f"store.apply {len(changes)}", lambda: self._store.apply(tenant_id, changes)
         )
         return conflicts
+
+    def markers(self, tenant_id: str, users: AbstractSet[str], sessions: AbstractSet[str]) -> Markers:
+        """Read markers at a point."""
+        markers: Markers = self._at("store.markers", lambda: self._store.markers(tenant_id, users, sessions))
+        return markers
 
     def search(self, request: SearchRequest) -> Sequence[Hit]:
         """Search; no point."""

@@ -2,10 +2,12 @@
 
 Per item, every message ever written has a fate:
 
-- *live*: the item has it now: it must be in the index (if its role is remembered);
+- *live*: the item has it now: it must be in the index;
 - *kept*: lost only by a cap, a clear or an expiry under ``keep``: it must be in the index if it was *witnessed*, that
   is, part of a version that was current at some moment with no notice of the item under way; otherwise it may;
 - *edited*, *removed*: it must not be there, and comes back only if the item has it again.
+
+Messages of roles that are not remembered are as if never written, and must not be there.
 
 Two tolerances, both of the product's grain. A kept message that was embedded together with one that is forgotten
 may go with it, since a vector cannot be cut. A note has no history: what an earlier note said may go once it is written anew.
@@ -136,7 +138,7 @@ class Oracle:
 
     def _required(self, memory: _Memory) -> set[str]:
         kept = [entry for entry, fate in memory.fates.items() if fate is Fate.KEPT and self._stays(memory, entry)]
-        return _remembered([entry for entry, fate in memory.fates.items() if fate is Fate.LIVE] + kept)
+        return _spoken([entry for entry, fate in memory.fates.items() if fate is Fate.LIVE] + kept)
 
     def _stays(self, memory: _Memory, entry: Identity) -> bool:
         """Tell whether a kept entry was witnessed after the last time something embedded with it was forgotten."""
@@ -210,7 +212,8 @@ def _entries(item: Item) -> list[Identity]:
     if "messages" not in item:
         return [("note", line, None) for line in str(item["content"]["S"]).splitlines()]
     messages: list[dict[str, Any]] = json.loads(item["messages"]["S"])
-    return [(message["role"], message["content"], message.get("timestamp")) for message in messages]
+    said = [(message["role"], message["content"], message.get("timestamp")) for message in messages]
+    return [entry for entry in said if entry[0] not in UNREMEMBERED]
 
 
 def _says_nothing(content: str) -> bool:
@@ -233,14 +236,14 @@ def _fell_off(old: Sequence[Identity], new: Sequence[Identity], lost: Sequence[I
     return any(list(new[: len(old) - cut]) == list(old[cut:]) for cut in range(1, len(old)))
 
 
-def _remembered(entries: Iterable[Identity]) -> set[str]:
-    return {token for entry in entries if entry[0] not in UNREMEMBERED for token in _tokens(entry)}
+def _spoken(entries: Iterable[Identity]) -> set[str]:
+    return {token for entry in entries for token in _tokens(entry)}
 
 
 def _judge_item(memory: _Memory, must: set[str], found: Counter[str], judgement: Judgement) -> None:
-    may = must | _remembered(entry for entry, fate in memory.fates.items() if fate is Fate.KEPT)
-    edited = _remembered(entry for entry, fate in memory.fates.items() if fate is Fate.EDITED)
-    removed = _remembered(entry for entry, fate in memory.fates.items() if fate is Fate.REMOVED)
+    may = must | _spoken(entry for entry, fate in memory.fates.items() if fate is Fate.KEPT)
+    edited = _spoken(entry for entry, fate in memory.fates.items() if fate is Fate.EDITED)
+    removed = _spoken(entry for entry, fate in memory.fates.items() if fate is Fate.REMOVED)
     judgement.missing += sorted(must - set(found))
     for token in sorted(set(found) - may):
         kind = judgement.stale if token in edited else judgement.resurrected if token in removed else judgement.extra
