@@ -118,12 +118,18 @@ def store() -> Store:
 
 
 @cache
+def chunker() -> Chunker:
+    """Return what cuts documents into chunks."""
+    chosen = settings().embedding
+    space = Space(chosen.model, chosen.dimensions)
+    return Chunker(settings().excluded_roles, settings().max_chunk_tokens, split_markdown, space)
+
+
+@cache
 def reconciler() -> Reconciler:
     """Return what makes the index match items."""
     client: DynamoDBClient = boto3.client("dynamodb", config=AWS_CONFIG)
-    made = embedder()
-    chunker = Chunker(settings().excluded_roles, settings().max_chunk_tokens, split_markdown, made.space)
-    return Reconciler(layouts(), SourceTable(client), chunker, made, store(), time.sleep)
+    return Reconciler(layouts(), SourceTable(client), chunker(), embedder(), store(), time.sleep)
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import VectorMemoryError
 
 if TYPE_CHECKING:
-    from pipeline.operations.dead_letter_commands import Outcome
+    from pipeline.operations.outcome import Outcome
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  # argparse names it nowhere else
 
@@ -43,6 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     migrate.add_argument("--database-url", help="default: the setting DATABASE_URL or DATABASE_SECRET_ARN")
     migrate.set_defaults(run=_migrate)
     _add_dlq(commands)
+    _add_audit(commands)
+    _add_forget(commands)
     return parser
 
 
@@ -65,6 +67,57 @@ def _add_dlq(commands: "Commands") -> None:
     actions.add_parser(
         "replay-stream", parents=[where, dry], help="announce changes that the stream function failed at"
     )
+
+
+def _add_audit(commands: "Commands") -> None:
+    audit = commands.add_parser(
+        "audit", help="compare the tables with the index, item by item; mend what differs"
+    )
+    audit.add_argument("--stack", metavar="NAME", help="take tables, queues and settings from this stack")
+    audit.add_argument(
+        "--table", action="append", default=[], metavar="NAME", help="a table of the chat app's"
+    )
+    audit.add_argument("--repair", action="store_true", help="send notices that mend what is found")
+    audit.add_argument(
+        "--assume",
+        choices=["list", "expired", "deleted"],
+        default="list",
+        help="of items that are gone, and whose time to live has passed: leave, keep or forget their memory",
+    )
+    audit.add_argument("--json", action="store_true", help="one JSON object")
+    audit.set_defaults(run=_audit)
+
+
+def _add_forget(commands: "Commands") -> None:
+    forget = commands.add_parser("forget", help="forget a user or a session, for good")
+    forget.add_argument("--tenant", required=True)
+    what = forget.add_mutually_exclusive_group(required=True)
+    what.add_argument("--user", help="everything of this user up to now")
+    what.add_argument("--session", help="everything of the session with this key up to now")
+    forget.set_defaults(run=_forget)
+
+
+def _audit(options: argparse.Namespace) -> int:
+    from pipeline.operations.audit_command import run_audit  # noqa: PLC0415  # each command loads only what it needs
+
+    which = (options.stack, options.table)
+    return _say(run_audit(*which, mend=options.repair, assume=options.assume, as_json=options.json))
+
+
+def _forget(options: argparse.Namespace) -> int:
+    from pipeline import bootstrap  # noqa: PLC0415  # each command loads only what it needs
+
+    if options.user:
+        deleted = bootstrap.store().forget(options.tenant, "user", options.user)
+    else:
+        deleted = bootstrap.store().forget(options.tenant, "session", options.session)
+    print(
+        f"forgotten: {deleted} chunks. What was said up to now never becomes memory again, whatever is sent."
+    )
+    print(
+        "The chat app's own items are untouched: delete them there if they must go as well.", file=sys.stderr
+    )
+    return 0
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ A notice is JSON of version 1::
      "key": {"tenant_id": {"S": "acme"}, "session_key": {"S": "slack:42"}},
      "position": "<stream label>/<sequence number, 40 digits>",      "" if the sender knows none
      "facts": [{"position": "...", "entries": ["<keyed hash>", …] or null for all}],
-     "saved_at": 1790000000.0, "created_at": null, "first_sent_at": 1790000000.2, "attempts": 0}
+     "saved_at": 1790000000.0, "created_at": null, "doubts": [], "first_sent_at": 1790000000.2, "attempts": 0}
 """
 
 import json
@@ -31,6 +31,7 @@ class Notice:
     Args:
         saved_at: when the newest change was saved, epoch seconds.
         created_at: when the item came into being, if one of the changes made it, epoch seconds.
+        doubts: ids of chunks that an audit found not to be what they should.
         first_sent_at: when the first of its notices was sent, epoch seconds; kept when it is put off.
         attempts: how often it was put off.
     """
@@ -40,6 +41,7 @@ class Notice:
     facts: tuple[ForgetFact, ...] = ()
     saved_at: float | None = None
     created_at: float | None = None
+    doubts: frozenset[str] = frozenset()
     first_sent_at: float = 0.0
     attempts: int = 0
 
@@ -64,6 +66,7 @@ def _merge(one: Notice, two: Notice) -> Notice:
         facts=tuple(dict.fromkeys((*one.facts, *two.facts))),
         saved_at=_latest(one.saved_at, two.saved_at),
         created_at=_latest(one.created_at, two.created_at),
+        doubts=one.doubts | two.doubts,
         first_sent_at=min(one.first_sent_at, two.first_sent_at),
         attempts=max(one.attempts, two.attempts),
     )
@@ -88,6 +91,7 @@ def encode(notice: Notice) -> str:
         "facts": [_fact(fact) for fact in notice.facts],
         "saved_at": notice.saved_at,
         "created_at": notice.created_at,
+        "doubts": sorted(notice.doubts),
         "first_sent_at": notice.first_sent_at,
         "attempts": notice.attempts,
     }
@@ -115,12 +119,13 @@ def decode(body: str, layouts: Layouts) -> Notice:
         saved_at, created_at = _optional_time(fields["saved_at"]), _optional_time(fields.get("created_at"))
         first_sent_at, attempts = _time(fields["first_sent_at"]), int(fields["attempts"])
         position = _text(fields["position"])
+        doubts = frozenset(map(_text, fields.get("doubts", ())))
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError, RecursionError):
         raise MalformedNoticeError("the message is not a notice") from None
     if address is None:
         raise MalformedNoticeError("the notice names an item that is not memory")
     check_storable(address)
-    return Notice(address, position, facts, saved_at, created_at, first_sent_at, attempts)
+    return Notice(address, position, facts, saved_at, created_at, doubts, first_sent_at, attempts)
 
 
 def _read_fact(fact: Any) -> ForgetFact:  # noqa: ANN401  # whatever JSON came

@@ -12,6 +12,7 @@ anything is embedded.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from typing import Protocol
 
@@ -88,6 +89,7 @@ class _Work:
     held: Held
     present: bool
     plan: Plan
+    expires_at: datetime | None
 
     @property
     def tenant_id(self) -> str:
@@ -106,6 +108,7 @@ class _Work:
             present=self.present,
             saved_at=moment(self.notice.saved_at),
             created_at=moment(self.notice.created_at),
+            expires_at=self.expires_at,
             upserts=[(chunk, vectors[chunk.text]) for chunk in self.plan.missing],
             lost=self.plan.lost,
             deletes=self.plan.deletes,
@@ -230,13 +233,15 @@ class Reconciler:
         notice, held, document = reading.notice, reading.held, reading.document
         try:
             banned = markers.banned(document, held.created_at, notice.created_at) if document else frozenset()
-            plan = make_plan(held, document, notice.position, notice.facts, self.chunker, banned)
+            plan = make_plan(
+                _trusted(held, notice), document, notice.position, notice.facts, self.chunker, banned
+            )
         except Exception as error:  # noqa: BLE001  # a bug met by one item must not stop its neighbours
             report.failures[reading.source] = _ours(error)
             return None
         if reading.source in report.failures:
             plan = replace(plan, position=held.position)  # not reflected: the same notice may come again
-        return _Work(notice, held, reading.present, plan)
+        return _Work(notice, held, reading.present, plan, document.expires_at if document else None)
 
     def _parse(self, notice: Notice, item: Item | None, report: Report) -> Document | None:
         """Parse the item. One that cannot be read is reported, and its facts still apply."""
@@ -280,6 +285,15 @@ class Reconciler:
         report.chunks_kept += sum(plan.kept for plan in done)
         report.chunks_deleted += sum(len(plan.deletes) for plan in done)
         return conflicts
+
+
+def _trusted(held: Held, notice: Notice) -> Held:
+    """Return ``held`` with no fingerprint for chunks the notice doubts: they are made again, or go."""
+    chunks = (
+        replace(chunk, fingerprint="", members=()) if chunk.id in notice.doubts else chunk
+        for chunk in held.chunks
+    )
+    return replace(held, chunks=tuple(chunks))
 
 
 def _settled(

@@ -134,7 +134,16 @@ class Demo:
     def log_totals(self) -> dict[str, int]:
         """Return the sums of the functions' own counts, from their log lines."""
         totals = dict.fromkeys(
-            ("records", "notices", "messages", "tokens_embedded", "embedding_requests", "conflicts"), 0
+            (
+                "records",
+                "notices",
+                "messages",
+                "tokens_embedded",
+                "chunks_embedded",
+                "embedding_requests",
+                "conflicts",
+            ),
+            0,
         )
         for line in self.stack.logs.splitlines():
             if line.startswith('{"level"'):

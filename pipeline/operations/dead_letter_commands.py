@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline import bootstrap
@@ -12,6 +11,7 @@ from pipeline.errors import SettingsError
 from pipeline.operations.box import HIDDEN_SECONDS, Box, opened
 from pipeline.operations.dead_letters import Report, drop, letters_of, redrive
 from pipeline.operations.letters import Letter, Selection, by_cause, table, to_json
+from pipeline.operations.outcome import Outcome
 from pipeline.operations.refusals import explained
 from pipeline.operations.replay import Replay, Replayed
 from pipeline.operations.stack import environment_of
@@ -21,20 +21,6 @@ from pipeline.operations.text import counted
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a command says, and its exit status.
-
-    Args:
-        text: its answer, for standard output.
-        notes: what the reader should know besides, for standard error.
-    """
-
-    text: str
-    notes: Sequence[str] = ()
-    status: int = 0
 
 
 def list_letters(stack: str | None, *, as_json: bool) -> Outcome:

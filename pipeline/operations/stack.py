@@ -15,8 +15,15 @@ OUTPUTS: Mapping[str, str] = {
     "StreamFailureQueueUrl": "STREAM_FAILURE_QUEUE_URL",
     "MessageKeyArn": "MESSAGE_KEY_SECRET_ARN",
 }
+TABLES = ("Sessions", "Memory", "Config")
+
 PARAMETERS: Mapping[str, str] = {
     "AttributeNames": "ATTRIBUTE_NAMES",
+    "EmbeddingProvider": "EMBEDDING_PROVIDER",
+    "EmbeddingModel": "EMBEDDING_MODEL",
+    "EmbeddingDimensions": "EMBEDDING_DIMENSIONS",
+    "MaxChunkTokens": "MAX_CHUNK_TOKENS",
+    "ExcludedRoles": "EXCLUDED_ROLES",
     "OnClear": "ON_CLEAR",
     "OnExpiry": "ON_EXPIRY",
 }
@@ -36,6 +43,17 @@ def environment_of(client: "CloudFormationClient", name: str) -> dict[str, str]:
     if "QUEUE_URL" not in found:
         raise SettingsError(f"the stack {name} has no output NoticeQueueUrl: is it one of template.yaml?")
     return found
+
+
+def tables_of(client: "CloudFormationClient", name: str) -> list[str]:
+    """Return the names of the chat app's tables that the stack created or listens to."""
+    with explained(f"the stack {name}", "--stack", "cloudformation:DescribeStacks"):
+        stack = client.describe_stacks(StackName=name)["Stacks"][0]
+    outputs = {row["OutputKey"]: row["OutputValue"] for row in stack.get("Outputs", [])}
+    parameters = {row["ParameterKey"]: row["ParameterValue"] for row in stack.get("Parameters", [])}
+    streams = [parameters.get(f"{table}StreamArn", "") for table in TABLES]
+    given = [arn.partition(":table/")[2].partition("/stream/")[0] for arn in streams if arn]
+    return given + [outputs[f"{table}TableName"] for table in TABLES if f"{table}TableName" in outputs]
 
 
 def environment_from(stack: Mapping[str, Any]) -> dict[str, str]:

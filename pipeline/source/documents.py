@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 MAX_SOURCE_CHARACTERS = 1_000
+SOURCE_PARTS = 3
 
 Kind = Literal["session", "long_term", "daily", "summary"]
 
@@ -23,6 +24,12 @@ class ItemKey:
     hash_value: str
     range_name: str
     range_value: str
+
+    @staticmethod
+    def values_of(source: str) -> tuple[str, str, str] | None:
+        """Return table, hash value and range value that ``source`` names; ``None`` if it names them by hash."""
+        parts = json.loads(source)
+        return (parts[0], parts[1], parts[2]) if len(parts) == SOURCE_PARTS else None
 
     @property
     def source(self) -> str:
@@ -66,6 +73,7 @@ class Document:
     Args:
         date: for a note that belongs to a day, ``YYYY-MM-DD``.
         created_at: when the chat app says the item came into being.
+        expires_at: when DynamoDB's TTL may take it away.
     """
 
     key: ItemKey
@@ -75,6 +83,7 @@ class Document:
     entries: tuple[Entry, ...] = field(repr=False)
     date: str | None = None
     created_at: datetime | None = None
+    expires_at: datetime | None = None
 
     @property
     def name(self) -> str:

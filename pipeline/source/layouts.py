@@ -120,8 +120,21 @@ class Layouts:
         stamp = item.get(self.names["created_at"], {}).get("S") or address.date
         user_id, created_at = self._user(address, item), read_time(stamp)
         return Document(
-            address.key, address.tenant_id, user_id, address.kind, entries, address.date, created_at
+            address.key,
+            address.tenant_id,
+            user_id,
+            address.kind,
+            entries,
+            address.date,
+            created_at,
+            expires_at=self._expiry(item),
         )
+
+    def _expiry(self, item: Item) -> datetime | None:
+        try:
+            return read_time(int(item[self.names["ttl"]]["N"]))
+        except (KeyError, TypeError, ValueError):
+            return None
 
     def _user(self, address: Address, item: Item) -> str:
         given = item.get(self.names["user_id"], {}).get("S")

@@ -1,5 +1,6 @@
 """Reads one item from DynamoDB, strongly consistent."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -22,6 +23,36 @@ class SourceTable:
     def __init__(self, client: "DynamoDBClient") -> None:
         self._client = client
 
+    def key_names(self, table: str) -> tuple[str, str]:
+        """Return the names of the table's hash and range key.
+
+        Raises:
+            SourceUnavailableError: the table cannot be described, or has no range key.
+        """
+        try:
+            schema = self._client.describe_table(TableName=table)["Table"]["KeySchema"]
+        except (ClientError, BotoCoreError) as error:
+            raise _unavailable(error, table) from None
+        names = {part["KeyType"]: part["AttributeName"] for part in schema}
+        if "RANGE" not in names:
+            raise SourceUnavailableError(f"table {table} has no sort key: it is none of the chat app's")
+        return names["HASH"], names["RANGE"]
+
+    def scan(self, table: str, segment: int, segments: int) -> Iterator[Item]:
+        """Yield the items of one of ``segments`` equal parts of ``table``, eventually consistent.
+
+        Raises:
+            SourceUnavailableError: throttled, refused or not reached.
+        """
+        pages = self._client.get_paginator("scan").paginate(
+            TableName=table, Segment=segment, TotalSegments=segments
+        )
+        try:
+            for page in pages:
+                yield from cast("list[Item]", page["Items"])
+        except (ClientError, BotoCoreError) as error:
+            raise _unavailable(error, table) from None
+
     def get(self, key: ItemKey) -> Item | None:
         """Return the item as it is now, or ``None`` if there is none.
 
@@ -30,9 +61,13 @@ class SourceTable:
         """
         try:
             answer = self._client.get_item(TableName=key.table, Key=key.to_dynamodb(), ConsistentRead=True)
-        except ClientError as error:
-            code = error.response.get("Error", {}).get("Code", "unknown")
-            raise SourceUnavailableError(f"DynamoDB answered {code} for table {key.table}") from None
-        except BotoCoreError as error:
-            raise SourceUnavailableError(f"DynamoDB was not reached: {type(error).__name__}") from None
+        except (ClientError, BotoCoreError) as error:
+            raise _unavailable(error, key.table) from None
         return cast("Item | None", answer.get("Item"))
+
+
+def _unavailable(error: ClientError | BotoCoreError, table: str) -> SourceUnavailableError:
+    if isinstance(error, ClientError):
+        code = error.response.get("Error", {}).get("Code", "unknown")
+        return SourceUnavailableError(f"DynamoDB answered {code} for table {table}")
+    return SourceUnavailableError(f"DynamoDB was not reached: {type(error).__name__}")

@@ -75,6 +75,7 @@ class Change:
         lost: chunk id → its new ``lost``.
         deletes: chunk ids.
         saved_at: when the newest change it reflects was saved, if known.
+        expires_at: when DynamoDB's TTL may take the item away, if it may.
     """
 
     source: str
@@ -84,6 +85,7 @@ class Change:
     expected_epoch: int = 0
     saved_at: datetime | None = None
     created_at: datetime | None = None
+    expires_at: datetime | None = None
     upserts: Sequence[tuple[Chunk, Vector]] = ()
     lost: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     deletes: Sequence[str] = ()

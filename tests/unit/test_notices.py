@@ -31,7 +31,15 @@ JSON_VALUES = st.recursive(
 )
 
 
-@given(NAMES, KEYS, st.tuples(POSITIONS, FACTS, st.none() | TIMES, TIMES, st.integers(0, 1_000)))
+OPTIONAL_TIMES = st.none() | TIMES
+DOUBTS = st.frozensets(st.uuids().map(str), max_size=3)
+
+
+@given(
+    NAMES,
+    KEYS,
+    st.tuples(POSITIONS, FACTS, OPTIONAL_TIMES, OPTIONAL_TIMES, DOUBTS, TIMES, st.integers(0, 1_000)),
+)
 def test_a_notice_survives_the_queue(layouts: Layouts, table: str, key: Any, fields: Any) -> None:
     address = layouts.address(table, key)
     assume(address)  # not a tenant called MEMORY#…
@@ -57,6 +65,7 @@ def test_a_notice_holds_what_its_page_says(notice_of: Build) -> None:
         "facts": [{"position": "p/1", "entries": ["a", "b"]}, {"position": "p/0", "entries": None}],
         "saved_at": 1.5,
         "created_at": None,
+        "doubts": [],
         "first_sent_at": 2.5,
         "attempts": 0,
     }
@@ -205,12 +214,24 @@ def test_items_of_two_tenants_never_become_one(notice_of: Build) -> None:
 
 
 @given(
-    st.lists(st.tuples(POSITIONS, FACTS, st.none() | TIMES, TIMES, st.integers(0, 9)), min_size=1, max_size=3)
+    st.lists(
+        st.tuples(POSITIONS, FACTS, OPTIONAL_TIMES, OPTIONAL_TIMES, DOUBTS, TIMES, st.integers(0, 9)),
+        min_size=1,
+        max_size=3,
+    )
 )
 def test_the_order_of_arrival_makes_no_difference(notice_of: Build, rows: list[Any]) -> None:
     address: Address = notice_of().address
     results = {
-        (merged.position, frozenset(merged.facts), merged.saved_at, merged.first_sent_at, merged.attempts)
+        (
+            merged.position,
+            frozenset(merged.facts),
+            merged.saved_at,
+            merged.created_at,
+            merged.doubts,
+            merged.first_sent_at,
+            merged.attempts,
+        )
         for order in itertools.permutations(rows)
         for merged in coalesce(Notice(address, *row) for row in order).values()
     }

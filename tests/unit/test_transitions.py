@@ -161,3 +161,24 @@ def test_a_recreated_stream_comes_after_the_old_one(first: str, second: str, one
 @given(LABELS, SEQUENCE_NUMBERS)
 def test_an_unknown_position_comes_before_all(label: str, number: int) -> None:
     assert position(label, str(number)) > ""
+
+
+def with_prompt(entries: str) -> Document:
+    """The first entry is the system prompt."""
+    roles = ["system", *["user"] * (len(entries) - 1)]
+    made = (Entry(name, role, name) for name, role in zip(entries, roles, strict=True))
+    return Document(KEY, "acme", "acme", "session", tuple(made))
+
+
+@pytest.mark.parametrize("new", ["S", "Sbc", "Tbc"])
+def test_a_system_prompt_that_stays_or_changes_makes_neither_a_clear_nor_a_cap_an_edit(new: str) -> None:
+    assert (
+        modification(
+            with_prompt("Sabc"),
+            with_prompt(new),
+            on_clear="keep",
+            at=AT,
+            excluded_roles=frozenset({"system"}),
+        )
+        == ()
+    )

@@ -20,8 +20,9 @@ FROM memories WHERE tenant_id = %(tenant_id)b AND source = ANY(%(sources)b)
 MOVE_LEDGER = """
 WITH wanted AS (
     SELECT * FROM unnest(%(sources)b::text[], %(revisions)b::int8[], %(positions)b::text[], %(presents)b::bool[],
-                         %(saved_ats)b::timestamptz[], %(created_ats)b::timestamptz[], %(epochs)b::int8[])
-        AS w (source, revision, position, present, saved_at, created_at, epoch)
+                         %(saved_ats)b::timestamptz[], %(created_ats)b::timestamptz[], %(expires_ats)b::timestamptz[],
+                         %(epochs)b::int8[])
+        AS w (source, revision, position, present, saved_at, created_at, expires_at, epoch)
 ), gate AS (
     SELECT epoch FROM tenant_epoch WHERE tenant_id = %(tenant_id)b FOR SHARE
 ), locked AS (
@@ -32,13 +33,14 @@ WITH wanted AS (
     UPDATE ledger l
     SET revision = nextval('ledger_revision'), position = w.position, present = w.present,
         saved_at = COALESCE(w.saved_at, l.saved_at), created_at = GREATEST(w.created_at, l.created_at),
+        expires_at = CASE WHEN w.present THEN w.expires_at ELSE l.expires_at END,
         indexed_at = now(), lease_until = NULL
     FROM wanted w JOIN locked USING (source)
     WHERE l.tenant_id = %(tenant_id)b AND l.source = w.source AND l.revision = w.revision
     RETURNING l.source
 ), created AS (
-    INSERT INTO ledger (tenant_id, source, position, present, saved_at, created_at, indexed_at)
-    SELECT %(tenant_id)b, source, position, present, saved_at, created_at, now()
+    INSERT INTO ledger (tenant_id, source, position, present, saved_at, created_at, expires_at, indexed_at)
+    SELECT %(tenant_id)b, source, position, present, saved_at, created_at, expires_at, now()
     FROM wanted WHERE revision = 0 AND epoch = (SELECT epoch FROM gate) ORDER BY source
     ON CONFLICT DO NOTHING
     RETURNING source

@@ -140,6 +140,7 @@ def _move_ledger(connection: Connection, tenant_id: str, changes: Sequence[Chang
         "presents": [change.present for change in changes],
         "saved_ats": [change.saved_at for change in changes],
         "created_ats": [change.created_at for change in changes],
+        "expires_ats": [change.expires_at for change in changes],
         "epochs": [change.expected_epoch for change in changes],
     }
     return frozenset(source for (source,) in connection.execute(queries.MOVE_LEDGER, parameters))

@@ -46,6 +46,7 @@ CREATE TABLE ledger (
     present     boolean NOT NULL,
     saved_at    timestamptz,
     created_at  timestamptz,
+    expires_at  timestamptz,
     indexed_at  timestamptz,
     lease_until timestamptz,
     PRIMARY KEY (tenant_id, source)

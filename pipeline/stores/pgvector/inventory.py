@@ -1,0 +1,89 @@
+"""Reads the index as it lies there, across tenants, for the audit. Needs a role that may see every tenant."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pipeline.stores.pgvector.connection import Connection, Connector
+
+PAGE = 1_000
+
+_ROWS = """
+SELECT tenant_id, source, id::text, user_id, content, members, lost <> '{}'
+FROM memories WHERE source = ANY(%(sources)b)
+"""
+
+_PRESENT = """
+SELECT tenant_id, source, expires_at FROM ledger
+WHERE (tenant_id, source) > (%(tenant_id)b, %(source)b) AND indexed_at IS NOT NULL
+  AND EXISTS (SELECT FROM memories m WHERE m.tenant_id = ledger.tenant_id AND m.source = ledger.source AND m.lost = '{}')
+ORDER BY tenant_id, source LIMIT %(page)b
+"""
+
+_STRAY = """
+SELECT DISTINCT tenant_id, source FROM memories m
+WHERE source IS NOT NULL AND lost = '{}'
+  AND NOT EXISTS (SELECT FROM ledger l WHERE l.tenant_id = m.tenant_id AND l.source = m.source)
+"""
+
+_REMOVE = "DELETE FROM memories WHERE tenant_id = %(tenant_id)b AND id = ANY(%(ids)b::uuid[])"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChunk:
+    """One row of an item.
+
+    Args:
+        retained: it is kept although the item no longer has all of it.
+    """
+
+    tenant_id: str
+    source: str
+    id: str
+    user_id: str
+    content: str = field(repr=False)
+    members: tuple[str, ...]
+    retained: bool
+
+
+class Inventory:
+    """The rows of the index.
+
+    Args:
+        connector: connects as a role that may see every tenant.
+    """
+
+    def __init__(self, connector: Connector) -> None:
+        self._connector = connector
+
+    def rows(self, sources: Sequence[str]) -> Sequence[StoredChunk]:
+        """Return the rows of these items, under whatever tenant they lie."""
+
+        def read(connection: Connection) -> Sequence[StoredChunk]:
+            found = connection.execute(_ROWS, {"sources": list(sources)}, binary=True).fetchall()
+            return [
+                StoredChunk(tenant_id, source, id_, user_id, content, tuple(members or ()), retained)
+                for tenant_id, source, id_, user_id, content, members, retained in found
+            ]
+
+        return self._connector.read(read)
+
+    def present(self) -> Iterator[tuple[str, str, datetime | None]]:
+        """Yield tenant, source and expiry of every item with rows that are not merely retained."""
+        last = ("", "")
+        while True:
+            with self._connector.connection() as connection:
+                parameters = {"tenant_id": last[0], "source": last[1], "page": PAGE}
+                page = connection.execute(_PRESENT, parameters, binary=True).fetchall()
+            yield from page
+            if len(page) < PAGE:
+                break
+            last = (page[-1][0], page[-1][1])
+        with self._connector.connection() as connection:
+            strays = connection.execute(_STRAY, binary=True).fetchall()
+        yield from ((tenant_id, source, None) for tenant_id, source in strays)
+
+    def remove(self, tenant_id: str, ids: Sequence[str]) -> None:
+        """Delete rows that lie under a tenant they do not belong to."""
+        with self._connector.connection() as connection:
+            connection.execute(_REMOVE, {"tenant_id": tenant_id, "ids": list(ids)})
