@@ -240,8 +240,9 @@ class _App:
 def drawn(source: random.Random, low: int = 5, high: int = 15) -> History:
     """Return a random history of ``low`` to ``high`` steps."""
     places = _places(source)
-    steps = tuple(_step(source, len(places)) for _ in range(source.randint(low, high)))
-    return History(places, steps, _retention(source), _retention(source))
+    first = tuple(Step("grow", index, source.randint(1, 4), 0, 0.0) for index in range(len(places)))
+    rest = tuple(_step(source, len(places)) for _ in range(source.randint(low, high) - len(first)))
+    return History(places, first + rest, _retention(source), _retention(source))
 
 
 def _places(source: random.Random) -> tuple[Place, ...]:
