@@ -213,7 +213,9 @@ class _App:
         message = {"role": role, "content": self._text(count + index)}
         if self._place.stamped:
             seconds = next(self._numbers)
-            message["timestamp"] = f"2026-11-22T{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}Z"
+            message["timestamp"] = (
+                f"2026-11-22T{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}Z"
+            )
         return message
 
     def _text(self, shape: int) -> str:
@@ -251,7 +253,11 @@ def _places(source: random.Random) -> tuple[Place, ...]:
     wanted: dict[Any, Place] = {}
     while len(wanted) < count:
         tenant, note = source.choice(("acme", "MEMORABLE", "zebra")), source.random() < 0.2  # noqa: PLR2004
-        key = source.choice(("memory:long_term", "memory:daily:2026-11-22")) if note else source.choice(("chat:1", "chat:2"))
+        key = (
+            source.choice(("memory:long_term", "memory:daily:2026-11-22"))
+            if note
+            else source.choice(("chat:1", "chat:2"))
+        )
         user = source.choice((None, None, "mika", "ken"))
         wanted[tenant, key] = Place(tenant, key, note, source.random() < 0.5, user)  # noqa: PLR2004
     return tuple(wanted.values())

@@ -59,11 +59,16 @@ class Database:
             self._owner.execute(f"TRUNCATE {', '.join(self._tables)}")
             return
         for name in self._tables:
-            self._owner.execute(f"DELETE FROM {name}")
+            self._owner.execute(f"DELETE FROM {name}")  # noqa: S608  # names that Postgres gave us
 
     def rows(self) -> Sequence[Row]:
         """Return the whole index."""
-        return [Row(*row) for row in self._owner.execute("SELECT tenant_id, user_id, content FROM memories ORDER BY 1, 2, 3")]
+        return [
+            Row(*row)
+            for row in self._owner.execute(
+                "SELECT tenant_id, user_id, content FROM memories ORDER BY 1, 2, 3"
+            )
+        ]
 
     def close(self) -> None:
         """Disconnect."""
@@ -149,7 +154,9 @@ class WatchedConnector(Connector):
 class WatchedStore:
     """The real store, each call a point."""
 
-    def __init__(self, store: PgVectorStore, connector: WatchedConnector, scheduler: Callable[[], Scheduler]) -> None:
+    def __init__(
+        self, store: PgVectorStore, connector: WatchedConnector, scheduler: Callable[[], Scheduler]
+    ) -> None:
         self._store, self._connector, self._scheduler = store, connector, scheduler
         self.space = store.space
 
@@ -160,7 +167,9 @@ class WatchedStore:
 
     def lease(self, tenant_id: str, revisions: Mapping[str, int], seconds: float) -> Mapping[str, int]:
         """Lease at a point."""
-        leased: Mapping[str, int] = self._at("store.lease", lambda: self._store.lease(tenant_id, revisions, seconds))
+        leased: Mapping[str, int] = self._at(
+            "store.lease", lambda: self._store.lease(tenant_id, revisions, seconds)
+        )
         return leased
 
     def release(self, tenant_id: str, revisions: Mapping[str, int]) -> None:

@@ -128,7 +128,12 @@ class Oracle:
     def judge(self, rows: Sequence[Row]) -> Judgement:
         """Compare the index with what it must be."""
         judgement = Judgement()
-        owners = {token: place for place, memory in self._items.items() for entry in memory.fates for token in _tokens(entry)}
+        owners = {
+            token: place
+            for place, memory in self._items.items()
+            for entry in memory.fates
+            for token in _tokens(entry)
+        }
         found: dict[ItemId, Counter[str]] = {place: Counter() for place in self._items}
         for row in rows:
             self._judge_row(row, owners, found, judgement)
@@ -137,7 +142,9 @@ class Oracle:
         return judgement
 
     def _required(self, memory: _Memory) -> set[str]:
-        kept = [entry for entry, fate in memory.fates.items() if fate is Fate.KEPT and self._stays(memory, entry)]
+        kept = [
+            entry for entry, fate in memory.fates.items() if fate is Fate.KEPT and self._stays(memory, entry)
+        ]
         return _spoken([entry for entry, fate in memory.fates.items() if fate is Fate.LIVE] + kept)
 
     def _stays(self, memory: _Memory, entry: Identity) -> bool:
@@ -148,7 +155,11 @@ class Oracle:
         return memory.witnessed.get(entry, 0) > max(harmed, default=0)
 
     def _judge_row(
-        self, row: Row, owners: Mapping[str, ItemId], found: Mapping[ItemId, Counter[str]], judgement: Judgement
+        self,
+        row: Row,
+        owners: Mapping[str, ItemId],
+        found: Mapping[ItemId, Counter[str]],
+        judgement: Judgement,
     ) -> None:
         tokens = set(TOKEN.findall(row.content))
         places = {owners[token] for token in tokens if token in owners}
@@ -180,7 +191,11 @@ class Oracle:
         if cause == "expire" and self._on_expiry == "keep":
             memory.fates.update(dict.fromkeys(old, Fate.KEPT))
             return
-        self._forget(memory, [entry for entry, fate in memory.fates.items() if fate in {Fate.LIVE, Fate.KEPT}], Fate.REMOVED)
+        self._forget(
+            memory,
+            [entry for entry, fate in memory.fates.items() if fate in {Fate.LIVE, Fate.KEPT}],
+            Fate.REMOVED,
+        )
 
     def _rewritten(self, memory: _Memory, lost: Sequence[Identity]) -> None:
         self._forget(memory, lost, Fate.EDITED)
@@ -246,6 +261,12 @@ def _judge_item(memory: _Memory, must: set[str], found: Counter[str], judgement:
     removed = _spoken(entry for entry, fate in memory.fates.items() if fate is Fate.REMOVED)
     judgement.missing += sorted(must - set(found))
     for token in sorted(set(found) - may):
-        kind = judgement.stale if token in edited else judgement.resurrected if token in removed else judgement.extra
+        kind = (
+            judgement.stale
+            if token in edited
+            else judgement.resurrected
+            if token in removed
+            else judgement.extra
+        )
         kind.append(token)
     judgement.duplicate += sorted(token for token, count in found.items() if count > memory.copies[token])

@@ -55,7 +55,9 @@ class Queue:
     messages: list[Message] = field(default_factory=list)
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
 
-    def send(self, body: str, attributes: Mapping[str, Any] | None = None, delay_seconds: float = 0) -> Message:
+    def send(
+        self, body: str, attributes: Mapping[str, Any] | None = None, delay_seconds: float = 0
+    ) -> Message:
         """Take a message."""
         message = Message(f"msg-{next(self._numbers)}", body, attributes or {}, self.now() + delay_seconds)
         self.messages.append(message)
@@ -98,7 +100,9 @@ class Queue:
             self.dead_letters.send(message.body, message.attributes)
 
 
-def as_event(messages: Iterable[Message], arn: str = "arn:aws:sqs:us-east-1:000000000000:notices") -> dict[str, Any]:
+def as_event(
+    messages: Iterable[Message], arn: str = "arn:aws:sqs:us-east-1:000000000000:notices"
+) -> dict[str, Any]:
     """Return the event that Lambda makes of received messages."""
     return {
         "Records": [

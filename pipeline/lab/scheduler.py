@@ -15,8 +15,8 @@ EPOCH = 1_790_000_000.0
 """When every run begins, epoch seconds."""
 
 
-class Crashed(BaseException):  # noqa: N818  # it is no error that anybody may handle
-    """The worker's process ends here."""
+class Crashed(BaseException):
+    """The worker's process ends here: nothing that anybody may handle."""
 
 
 class Verdict(Enum):

@@ -86,7 +86,9 @@ class Simulation:
         self._dead = Queue(DEAD_LETTER_QUEUE_URL, self._now, max_receives=0)
         self.queue = Queue(QUEUE_URL, self._now, dead_letters=self._dead)
         self.tables = {name: self._table(name) for name in (SESSIONS, MEMORY)}
-        self._mappings = [StreamMapping(table, Limits(backoff_seconds=0.5), self._now) for table in self.tables.values()]
+        self._mappings = [
+            StreamMapping(table, Limits(backoff_seconds=0.5), self._now) for table in self.tables.values()
+        ]
         self._world = World(
             self.scheduler,
             lab_settings(history.on_clear, history.on_expiry),
@@ -113,7 +115,9 @@ class Simulation:
         discarded = [json.dumps(lost) for mapping in self._mappings for lost in mapping.discarded]
         counts = self._world.counts
         judgement = self._oracle.judge(self._database.rows())
-        return Outcome(judgement, dead + discarded, counts, self.scheduler.trace, self.scheduler.effects, stuck)
+        return Outcome(
+            judgement, dead + discarded, counts, self.scheduler.trace, self.scheduler.effects, stuck
+        )
 
     def _until_rest(self) -> bool:
         for _ in range(MAX_STEPS):

@@ -74,7 +74,9 @@ class StreamMapping:
     def ready(self) -> list[Reader]:
         """Return the readers that can deliver a batch now."""
         self._follow()
-        return [reader for reader in self.readers if self._has_work(reader) and reader.ready_at <= self._now()]
+        return [
+            reader for reader in self.readers if self._has_work(reader) and reader.ready_at <= self._now()
+        ]
 
     def next_at(self) -> float | None:
         """Return when the next reader can deliver, if one ever can."""

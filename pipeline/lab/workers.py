@@ -51,7 +51,7 @@ class World:
         heard: told every text that is embedded.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # everything that is shared
         self,
         scheduler: Scheduler,
         settings: Settings,
@@ -96,7 +96,9 @@ class Worker:
 
     def store(self) -> WatchedStore:
         """Return the real store on this worker's connection."""
-        return WatchedStore(PgVectorStore(self._connector, SPACE), self._connector, lambda: self.there.scheduler)
+        return WatchedStore(
+            PgVectorStore(self._connector, SPACE), self._connector, lambda: self.there.scheduler
+        )
 
 
 class WatchedEmbedder:
@@ -118,7 +120,9 @@ class WatchedEmbedder:
         vectors: Sequence[Vector] = self._world.scheduler.effect(
             f"embed {len(texts)}",
             lambda: [_vector(text) for text in texts],
-            lambda: EmbeddingUnavailableError("simulated", retry_after_seconds=self._world.random.choice((None, 7.0))),
+            lambda: EmbeddingUnavailableError(
+                "simulated", retry_after_seconds=self._world.random.choice((None, 7.0))
+            ),
         )
         return vectors
 

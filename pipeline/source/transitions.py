@@ -64,7 +64,9 @@ def modification(
     before = [entry.id for entry in old.entries if entry.role not in excluded_roles]
     after = [entry.id for entry in new.entries if entry.role not in excluded_roles] if new else []
     removed = frozenset(before).difference(after)
-    session = old.kind == "session"  # a note has no history: what it no longer says is forgotten, however it went
+    session = (
+        old.kind == "session"
+    )  # a note has no history: what it no longer says is forgotten, however it went
     if not removed or (session and fell_off_the_front(before, after)):
         return ()
     if session and removed == frozenset(before) and on_clear == "keep":
