@@ -45,7 +45,7 @@ class Database:
         options = "-c search_path=lab,pg_catalog,public -c synchronous_commit=off -c lab.now=0 -c jit=off"
         self._owner = psycopg.connect(conninfo, autocommit=True, options="-c synchronous_commit=off")
         self._owner.execute(_CLOCK)
-        if not self._owner.execute("SELECT FROM pg_roles WHERE rolname = %s", [_WORKER]).fetchone():
+        if not self._owner.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [_WORKER]).fetchone():
             self._owner.execute(f"CREATE ROLE {_WORKER} LOGIN PASSWORD 'secret' IN ROLE memory_ingest")
         self.conninfo = make_conninfo(conninfo, user=_WORKER, password="secret", options=options)  # noqa: S106  # of a throw-away database
         self._cleared = 0
@@ -69,6 +69,11 @@ class Database:
                 "SELECT tenant_id, user_id, content FROM memories ORDER BY 1, 2, 3"
             )
         ]
+
+    def holds(self, text: str) -> bool:
+        """Tell whether a row says just ``text``."""
+        found = self._owner.execute("SELECT 1 FROM memories WHERE content = %s LIMIT 1", [text])
+        return found.fetchone() is not None
 
     def close(self) -> None:
         """Disconnect."""

@@ -56,10 +56,12 @@ class Shape:
     Args:
         workers: ingest invocations at a time.
         max_batch: most stream records and queue messages an invocation gets; each draws its own size.
+        late: streams begin after the last write, and ingest when they have been read.
     """
 
     workers: int = 3
     max_batch: int = 10
+    late: bool = False
 
 
 class Simulation:
@@ -94,7 +96,7 @@ class Simulation:
             lab_settings(history.on_clear, history.on_expiry),
             self.tables,
             QueueClient({QUEUE_URL: self.queue, DEAD_LETTER_QUEUE_URL: self._dead}, self.scheduler),
-            oracle.embedded,
+            self._hear,
             source,
         )
         self._writes = deque(writes(history))
@@ -138,14 +140,18 @@ class Simulation:
         ]
         if self._writes and self._write_at <= now:
             moves.append(self._write)
-        for mapping in self._mappings:
+        for mapping in () if self._shape.late and self._writes else self._mappings:
             moves += [
                 lambda mapping=mapping, reader=reader: self._deliver(mapping, reader)  # type: ignore[misc]  # the same
                 for reader in mapping.ready()
             ]
-        if len(self._holding) < self._shape.workers and self.queue.visible():
+        if self._may_poll() and self.queue.visible():
             moves.append(self._poll)
         return moves
+
+    def _may_poll(self) -> bool:
+        waits = self._shape.late and (self._writes or any(mapping.busy for mapping in self._mappings))
+        return len(self._holding) < self._shape.workers and not waits
 
     def _advance(self) -> bool:
         """Move the clock to the next thing that can happen; tell whether there is one."""
@@ -153,7 +159,7 @@ class Simulation:
         moments += [mapping.next_at() for mapping in self._mappings]
         if self._writes:
             moments.append(self._write_at)
-        if len(self._holding) < self._shape.workers:
+        if self._may_poll():
             moments.append(self.queue.next_at())
         known = [moment for moment in moments if moment is not None]
         if not known:
@@ -238,6 +244,10 @@ class Simulation:
         self.scheduler.note(f"{name} begins with {len(event['Records'])}")
         self._world.counts["invocations"] += 1
         return self.scheduler.start(name, worker, lambda: worker.invoke(handler, event), sheltered=sheltered)
+
+    def _hear(self, text: str) -> None:
+        self._oracle.embedded(text)
+        self._world.counts["embedded_again"] += self._database.holds(text)
 
     def _resume(self, task: Task) -> None:
         self.scheduler.resume(task)

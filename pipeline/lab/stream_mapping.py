@@ -83,6 +83,12 @@ class StreamMapping:
         self._follow()
         return min((reader.ready_at for reader in self.readers if self._has_work(reader)), default=None)
 
+    @property
+    def busy(self) -> bool:
+        """Something is not delivered yet."""
+        self._follow()
+        return not all(reader.finished for reader in self.readers)
+
     def take(self, reader: Reader, size: int | None = None) -> Batch | None:
         """Return the batch to invoke with, after dropping what is too old; ``None`` if nothing is left."""
         if not reader.batches:
