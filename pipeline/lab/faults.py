@@ -18,7 +18,16 @@ from pipeline.local.postgres import Postgres
 from pipeline.local.processes import new_run_folder
 
 WRONGS = (*(field.name for field in fields(Judgement)), "unplanned_dlq", "stuck")
-COUNTS = ("embedding_calls", "embedded_texts", "embedded_again", "reads", "skipped", "conflicts", "invocations", "crashes")
+COUNTS = (
+    "embedding_calls",
+    "embedded_texts",
+    "embedded_again",
+    "reads",
+    "skipped",
+    "conflicts",
+    "invocations",
+    "crashes",
+)
 PROGRESS_EVERY = 100
 
 

@@ -9,17 +9,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.handlers import ingest, stream
+from pipeline.ingest.notices import Notice, encode
 from pipeline.lab.histories import KEY_NAMES, MEMORY, SESSIONS, History, Write, writes
 from pipeline.lab.index import Database
-from pipeline.lab.oracle import ItemId, Judgement, Oracle
+from pipeline.lab.oracle import TOKEN, ItemId, Judgement, Oracle
 from pipeline.lab.queue import Message, Queue, QueueClient, as_event
 from pipeline.lab.scheduler import Crashed, Scheduler, Task
 from pipeline.lab.stream_mapping import Limits, Reader, StreamMapping
 from pipeline.lab.table import Table
 from pipeline.lab.weather import RandomFaults
 from pipeline.lab.workers import DEAD_LETTER_QUEUE_URL, QUEUE_URL, Worker, World, lab_settings
+from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
+from pipeline.source.documents import EntryHasher
+from pipeline.source.layouts import Layouts
 
 MAX_STEPS = 20_000
+_LAYOUTS = Layouts(DEFAULT_ATTRIBUTE_NAMES, EntryHasher(b""))
 SHELTER_AT_RECEIVES = 3
 """A message received so often meets no more faults: bad luck alone must not bury it."""
 
@@ -247,7 +252,10 @@ class Simulation:
 
     def _hear(self, text: str) -> None:
         self._oracle.embedded(text)
-        self._world.counts["embedded_again"] += self._database.holds(text)
+        if TOKEN.search(
+            text
+        ):  # the bullet of a long list item, cut off by itself, is the same for all of them
+            self._world.counts["embedded_again"] += self._database.holds(text)
 
     def _resume(self, task: Task) -> None:
         self.scheduler.resume(task)
@@ -260,7 +268,16 @@ class Simulation:
             self.scheduler.note(f"{task.name} raised {task.fault!r}")
         self._finish.pop(task)(task)
         self._holding.pop(task, None)
+        self._may_audit()
         self._look_for_rest()
+
+    def _may_audit(self) -> None:
+        if self._faults.happens(self._faults.weather.audit):
+            table, tenant, key = self._random.choice(self._places)
+            address = _LAYOUTS.address(table, dict(zip(KEY_NAMES, ({"S": tenant}, {"S": key}), strict=True)))
+            if address is not None:
+                self.scheduler.note(f"audit of {tenant}/{key}")
+                self.queue.send(encode(Notice(address, first_sent_at=self._now())))
 
     def _look_for_rest(self) -> None:
         """Tell the oracle of every item that no notice is under way for."""

@@ -23,7 +23,7 @@ class Weather:
         duplicate: a queue message is delivered twice.
         rewind: a stream is read again from an earlier place.
         split: a write splits its shard.
-        defer: a message is not seen for a while.
+        audit: somebody asks to look at an item again, knowing no stream position, as backfill and audit do.
     """
 
     crash: float = 0.0
@@ -32,11 +32,11 @@ class Weather:
     duplicate: float = 0.0
     rewind: float = 0.0
     split: float = 0.0
-    defer: float = 0.0
+    audit: float = 0.0
 
 
 CALM = Weather()
-STORM = Weather(crash=0.015, fail=0.02, delay=0.03, duplicate=0.1, rewind=0.06, split=0.05, defer=0.1)
+STORM = Weather(crash=0.015, fail=0.02, delay=0.03, duplicate=0.1, rewind=0.06, split=0.05, audit=0.06)
 
 
 class RandomFaults:

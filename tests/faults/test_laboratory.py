@@ -30,7 +30,12 @@ places = st.builds(
     key=st.sampled_from(["chat:1", "chat:2"]),
     stamped=st.booleans(),
     user=st.sampled_from([None, "mika"]),
-) | st.builds(Place, tenant=st.sampled_from(["acme", "zebra"]), key=st.just("memory:long_term"), note=st.just(True))
+) | st.builds(
+    Place,
+    tenant=st.sampled_from(["acme", "zebra"]),
+    key=st.just("memory:long_term"),
+    note=st.sampled_from([True]),
+)
 steps = st.builds(
     Step,
     kind=st.sampled_from(KINDS),
@@ -41,7 +46,9 @@ steps = st.builds(
 )
 histories = st.builds(
     History,
-    places=st.lists(places, min_size=1, max_size=3, unique_by=lambda place: (place.tenant, place.key)).map(tuple),
+    places=st.lists(places, min_size=1, max_size=3, unique_by=lambda place: (place.tenant, place.key)).map(
+        tuple
+    ),
     steps=st.lists(steps, min_size=1, max_size=15).map(tuple),
     on_clear=st.sampled_from(["keep", "forget"]),
     on_expiry=st.sampled_from(["keep", "forget"]),
@@ -90,7 +97,12 @@ def test_the_trace_does_not_hang_on_how_strings_hash(postgres: Postgres) -> None
     digests = {
         subprocess.run(
             [sys.executable, "-c", TRACES],
-            env={**os.environ, "PYTHONHASHSEED": seed, "LABORATORY": conninfo, "PYTHONPATH": os.pathsep.join(sys.path)},
+            env={
+                **os.environ,
+                "PYTHONHASHSEED": seed,
+                "LABORATORY": conninfo,
+                "PYTHONPATH": os.pathsep.join(sys.path),
+            },
             stdout=subprocess.PIPE,
             text=True,
             check=True,
@@ -116,7 +128,9 @@ def test_every_crash_point_ends_as_it_must(lab: Laboratory) -> None:
 
 def test_a_hot_session_that_is_complete_costs_a_handful_of_embeddings(lab: Laboratory) -> None:
     messages = tuple(Step("grow", 0, 1, 0, 0.0) for _ in range(200))
-    outcome = lab.run(History((Place("acme", "chat:1"),), messages), 7, CALM, Shape(workers=10, max_batch=1, late=True))
+    outcome = lab.run(
+        History((Place("acme", "chat:1"),), messages), 7, CALM, Shape(workers=10, max_batch=1, late=True)
+    )
     print(dict(outcome.counts))
     assert not outcome.findings()
     assert outcome.counts["embedding_calls"] <= 5

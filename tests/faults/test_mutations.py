@@ -53,16 +53,16 @@ def no_facts_of_a_removal(patch: pytest.MonkeyPatch) -> None:
 
 
 def facts_apply_without_sequence(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(
-        ForgetFact, "covers", lambda self, entry, _: self.entries is None or entry in self.entries
-    )
+    patch.setattr(ForgetFact, "covers", lambda self, entry, _: self.entries is None or entry in self.entries)
 
 
 def what_is_lost_counts_as_seen_now(patch: pytest.MonkeyPatch) -> None:
     real = plan.make_plan
 
     def make(held: Any, document: Any, position: str, *rest: Any) -> Any:
-        return real(dataclasses.replace(held, position=max(held.position, position)), document, position, *rest)
+        return real(
+            dataclasses.replace(held, position=max(held.position, position)), document, position, *rest
+        )
 
     patch.setattr(reconcile, "make_plan", make)
 
@@ -127,7 +127,9 @@ def all_items_go_to_the_first_tenant(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_put_off_notice_loses_its_facts(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Notice, "put_off", lambda self: dataclasses.replace(self, facts=(), attempts=self.attempts + 1))
+    patch.setattr(
+        Notice, "put_off", lambda self: dataclasses.replace(self, facts=(), attempts=self.attempts + 1)
+    )
 
 
 def coalescing_drops_facts(patch: pytest.MonkeyPatch) -> None:
@@ -141,7 +143,9 @@ def coalescing_drops_facts(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_late_fact_is_skipped(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(reconcile, "reflects", lambda held, position, _: bool(position) and held.position >= position)
+    patch.setattr(
+        reconcile, "reflects", lambda held, position, _: bool(position) and held.position >= position
+    )
 
 
 def what_fell_off_is_not_kept(patch: pytest.MonkeyPatch) -> None:
