@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from itertools import count
+from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
+from support.house import House
 from support.words import SPACE, WordEmbedder
 
 from pipeline.local.postgres import Postgres
 from pipeline.local.processes import new_run_folder
+from pipeline.local.stack import Stack
 from pipeline.stores.pgvector.migrations import migrate
 
 
@@ -56,3 +59,14 @@ def database(postgres: Postgres, _numbers: Iterator[int]) -> Iterator[Callable[.
     yield connect_as
     with psycopg.connect(postgres.conninfo(), autocommit=True) as owner:
         owner.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    with Stack() as running:
+        yield running
+
+
+@pytest.fixture
+def house(stack: Stack) -> House:
+    return House(stack, f"tenant-{uuid4().hex[:8]}")

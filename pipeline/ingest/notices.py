@@ -6,7 +6,7 @@ A notice is JSON of version 1::
      "key": {"tenant_id": {"S": "acme"}, "session_key": {"S": "slack:42"}},
      "position": "<stream label>/<sequence number, 40 digits>",      "" if the sender knows none
      "facts": [{"position": "...", "entries": ["<keyed hash>", …] or null for all}],
-     "saved_at": 1790000000.0, "created_at": null, "doubts": [], "first_sent_at": 1790000000.2, "attempts": 0}
+     "saved_at": 1790000000.0, "created_at": null, "doubts": [], "look": false, "first_sent_at": 1790000000.2, "attempts": 0}
 """
 
 import json
@@ -32,6 +32,7 @@ class Notice:
         saved_at: when the newest change was saved, epoch seconds.
         created_at: when the item came into being, if one of the changes made it, epoch seconds.
         doubts: ids of chunks that an audit found not to be what they should.
+        look: read the item even if the index reflects the position: a sender that knows no position asked too.
         first_sent_at: when the first of its notices was sent, epoch seconds; kept when it is put off.
         attempts: how often it was put off.
     """
@@ -42,6 +43,7 @@ class Notice:
     saved_at: float | None = None
     created_at: float | None = None
     doubts: frozenset[str] = frozenset()
+    look: bool = False
     first_sent_at: float = 0.0
     attempts: int = 0
 
@@ -67,6 +69,7 @@ def _merge(one: Notice, two: Notice) -> Notice:
         saved_at=_latest(one.saved_at, two.saved_at),
         created_at=_latest(one.created_at, two.created_at),
         doubts=one.doubts | two.doubts,
+        look=one.look or two.look or bool(one.position) != bool(two.position),
         first_sent_at=min(one.first_sent_at, two.first_sent_at),
         attempts=max(one.attempts, two.attempts),
     )
@@ -88,19 +91,26 @@ def encode(notice: Notice) -> str:
         "table": notice.address.key.table,
         "key": notice.address.key.to_dynamodb(),
         "position": notice.position,
-        "facts": [_fact(fact) for fact in notice.facts],
+        "facts": [_fact(fact) for fact in _bounded(notice.facts)],
         "saved_at": notice.saved_at,
         "created_at": notice.created_at,
         "doubts": sorted(notice.doubts),
+        "look": notice.look,
         "first_sent_at": notice.first_sent_at,
         "attempts": notice.attempts,
     }
     return json.dumps(body, separators=(",", ":"))
 
 
+def _bounded(facts: tuple[ForgetFact, ...]) -> tuple[ForgetFact, ...]:
+    """Return ``facts``, or one that covers them all if together they would outgrow a message."""
+    if sum(len(fact.entries or ()) for fact in facts) + len(facts) <= MAX_FACT_ENTRIES + 1:
+        return facts
+    return (ForgetFact(max(fact.position for fact in facts)),)
+
+
 def _fact(fact: ForgetFact) -> dict[str, Any]:
-    every = fact.entries is None or len(fact.entries) > MAX_FACT_ENTRIES
-    return {"position": fact.position, "entries": None if every else sorted(fact.entries or ())}
+    return {"position": fact.position, "entries": None if fact.entries is None else sorted(fact.entries)}
 
 
 def decode(body: str, layouts: Layouts) -> Notice:
@@ -119,13 +129,13 @@ def decode(body: str, layouts: Layouts) -> Notice:
         saved_at, created_at = _optional_time(fields["saved_at"]), _optional_time(fields.get("created_at"))
         first_sent_at, attempts = _time(fields["first_sent_at"]), int(fields["attempts"])
         position = _text(fields["position"])
-        doubts = frozenset(map(_text, fields.get("doubts", ())))
+        doubts, look = frozenset(map(_text, fields.get("doubts", ()))), bool(fields.get("look"))
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError, RecursionError):
         raise MalformedNoticeError("the message is not a notice") from None
     if address is None:
         raise MalformedNoticeError("the notice names an item that is not memory")
     check_storable(address)
-    return Notice(address, position, facts, saved_at, created_at, doubts, first_sent_at, attempts)
+    return Notice(address, position, facts, saved_at, created_at, doubts, look, first_sent_at, attempts)
 
 
 def _read_fact(fact: Any) -> ForgetFact:  # noqa: ANN401  # whatever JSON came

@@ -32,10 +32,11 @@ from pipeline.source.documents import Document, ItemKey
 from pipeline.source.layouts import Item, Layouts
 from pipeline.stores.protocol import Change, Held, Markers, Store
 
-PAUSES_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
-"""Before each further try of an item: together longer than most embeddings take. After the last it is put off."""
+PAUSES_SECONDS = (0.05, 0.1, 0.2, 0.4)
+"""Before each further try of an item: together longer than most embeddings take. After the last it is put off, so that
+its neighbours in the batch do not wait for a worker that may be dead."""
 
-LEASE_SECONDS = 30.0
+LEASE_SECONDS = 10.0
 """Longer than embedding takes, short enough that a worker that died is not missed for long."""
 
 
@@ -210,7 +211,7 @@ class Reconciler:
 
     def _read(self, notice: Notice, held: Held, report: Report) -> _Reading | None:
         source = notice.address.key.source
-        if reflects(held, notice.position, notice.facts):
+        if not notice.look and reflects(held, notice.position, notice.facts):
             report.skipped += 1
             return None
         try:

@@ -61,7 +61,10 @@ def spawn(
     environment: Mapping[str, str],
     **options: Any,
 ) -> subprocess.Popen[bytes]:
-    """Start ``command`` in a session of its own; the kernel sends it ``death_signal`` should we die first."""
+    """Start ``command`` in a session of its own; the kernel sends it ``death_signal`` should we die first.
+
+    "We" is the calling thread (prctl(2), PR_SET_PDEATHSIG): call it from one that lives as long as the child should.
+    """
     with log.open("ab") as output:
         return subprocess.Popen(
             [str(part) for part in command],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from pipeline.operations.interruption import put_off
 from pipeline.operations.messages import Message, read_message
 from pipeline.operations.refusals import explained
 
@@ -79,7 +80,8 @@ class Box:
             self.hidden = self._hidden()
             while len(self._held) < self._limit:
                 before = len(self._held)
-                self._receive()
+                with put_off():  # what an unread answer holds could not be given back
+                    self._receive()
                 if len(self._held) == before:
                     self.emptied = True
                     return

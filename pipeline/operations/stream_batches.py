@@ -11,12 +11,15 @@ docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html::
 
 import base64
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pipeline.operations.text import printable
+
+_SEQUENCE_NUMBER = re.compile(r"[0-9]{1,40}")
 
 Record = Mapping[str, Any]
 
@@ -68,13 +71,19 @@ def read_batch(body: str) -> StreamBatch | None:
         found = {
             "stream_arn": str(info["streamArn"]),
             "shard_id": str(info["shardId"]),
-            "start": str(int(info["startSequenceNumber"])),
-            "end": str(int(info["endSequenceNumber"])),
+            "start": _decimal(info["startSequenceNumber"]),
+            "end": _decimal(info["endSequenceNumber"]),
         }
         batch = StreamBatch(**found, size=int(info.get("batchSize", 1)), **_times(info))
     except (KeyError, TypeError, ValueError, RecursionError):
         return None
     return batch if batch.table else None
+
+
+def _decimal(text: object) -> str:
+    if not isinstance(text, str) or not _SEQUENCE_NUMBER.fullmatch(text):
+        raise ValueError
+    return text
 
 
 def _times(info: Mapping[str, Any]) -> dict[str, str]:

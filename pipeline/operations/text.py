@@ -38,5 +38,6 @@ def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Return ``1 letter``, ``2 letters``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    """Return ``1 letter``, ``2 letters``, ``2 batches``."""
+    plural = f"{noun}es" if noun.endswith("ch") else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"

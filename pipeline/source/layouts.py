@@ -182,6 +182,7 @@ def read_time(stamp: object) -> datetime | None:
     try:
         if isinstance(stamp, str) and _RFC_3339.match(stamp):
             time = datetime.fromisoformat(stamp.strip())
+            time.astimezone(UTC)  # on the calendar's edges this fails, and no database could give it back
             return time if time.tzinfo else time.replace(tzinfo=UTC)
         if isinstance(stamp, int | float) and not isinstance(stamp, bool):
             return datetime.fromtimestamp(stamp / 1000 if stamp > _MILLISECONDS_FROM else stamp, UTC)

@@ -243,6 +243,13 @@ def test_a_long_question_stands_by_itself() -> None:
     assert [len(chunk.members) for chunk in chunker().chunks(document(conversation(*turns)))] == [1, 1]
 
 
+def test_a_question_does_not_join_an_answer_that_has_to_be_cut() -> None:
+    turns = (("user", "Why?"), ("assistant", "Because of it. " * 40))
+    chunks = chunker(64).chunks(document(conversation(*turns)))
+    assert len(chunks) > 2
+    assert {len(chunk.members) for chunk in chunks} == {1}
+
+
 def test_a_new_question_begins_a_new_chunk() -> None:
     answer = "a long and patient answer " * 5
     turns = (("user", "one?"), ("assistant", answer), ("user", "two?"), ("assistant", answer))

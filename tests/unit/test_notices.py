@@ -38,7 +38,9 @@ DOUBTS = st.frozensets(st.uuids().map(str), max_size=3)
 @given(
     NAMES,
     KEYS,
-    st.tuples(POSITIONS, FACTS, OPTIONAL_TIMES, OPTIONAL_TIMES, DOUBTS, TIMES, st.integers(0, 1_000)),
+    st.tuples(
+        POSITIONS, FACTS, OPTIONAL_TIMES, OPTIONAL_TIMES, DOUBTS, st.booleans(), TIMES, st.integers(0, 1_000)
+    ),
 )
 def test_a_notice_survives_the_queue(layouts: Layouts, table: str, key: Any, fields: Any) -> None:
     address = layouts.address(table, key)
@@ -66,6 +68,7 @@ def test_a_notice_holds_what_its_page_says(notice_of: Build) -> None:
         "saved_at": 1.5,
         "created_at": None,
         "doubts": [],
+        "look": False,
         "first_sent_at": 2.5,
         "attempts": 0,
     }
@@ -215,7 +218,9 @@ def test_items_of_two_tenants_never_become_one(notice_of: Build) -> None:
 
 @given(
     st.lists(
-        st.tuples(POSITIONS, FACTS, OPTIONAL_TIMES, OPTIONAL_TIMES, DOUBTS, TIMES, st.integers(0, 9)),
+        st.tuples(
+            POSITIONS, FACTS, OPTIONAL_TIMES, OPTIONAL_TIMES, DOUBTS, st.booleans(), TIMES, st.integers(0, 9)
+        ),
         min_size=1,
         max_size=3,
     )
@@ -229,6 +234,7 @@ def test_the_order_of_arrival_makes_no_difference(notice_of: Build, rows: list[A
             merged.saved_at,
             merged.created_at,
             merged.doubts,
+            merged.look,
             merged.first_sent_at,
             merged.attempts,
         )
@@ -236,3 +242,10 @@ def test_the_order_of_arrival_makes_no_difference(notice_of: Build, rows: list[A
         for merged in coalesce(Notice(address, *row) for row in order).values()
     }
     assert len(results) == 1
+
+
+def test_a_look_without_a_position_is_not_lost_beside_a_notice_that_is_reflected(notice_of: Build) -> None:
+    [merged] = coalesce([notice_of("chat:1", "p/1"), notice_of("chat:1")]).values()
+    assert (merged.position, merged.look) == ("p/1", True)
+    [merged] = coalesce([notice_of("chat:1", "p/1"), notice_of("chat:1", "p/2")]).values()
+    assert not merged.look

@@ -1,0 +1,150 @@
+"""Half an hour without a dependency, in virtual time: the real ingest handler over a queue that only counts seconds."""
+
+import heapq
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from support.one_table import CHUNKER, LAYOUTS, OneTable
+from support.words import SPACE, WordEmbedder
+
+from pipeline import bootstrap
+from pipeline.embedding.vectors import Vector
+from pipeline.errors import EmbeddingUnavailableError, RetryableError, StoreUnavailableError
+from pipeline.handlers import ingest
+from pipeline.ingest.notices import encode
+from pipeline.ingest.queue import NoticeQueue
+from pipeline.ingest.reconcile import Reconciler
+from pipeline.settings import Settings
+from pipeline.stores.memory import InMemoryStore
+from pipeline.stores.protocol import Held, SearchRequest
+
+ITEMS = 60
+OUTAGE_SECONDS = 1_800
+START = 1_790_000_000.0
+BATCH = 10
+
+
+@dataclass
+class VirtualQueue:
+    """SQS, as far as sending with a delay goes, and the seconds that pass."""
+
+    now: float = START
+    due: list[tuple[float, int, str]] = field(default_factory=list)
+    delays: list[int] = field(default_factory=list)
+    dead: list[str] = field(default_factory=list)
+    numbers: Any = field(default_factory=count)
+
+    def send_message_batch(self, QueueUrl: str, Entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:  # noqa: ARG002, N803  # boto3's names
+        for entry in Entries:
+            self.delays.append(entry["DelaySeconds"])
+            self.add(entry["MessageBody"], entry["DelaySeconds"])
+        return {}
+
+    def send_message(self, MessageBody: str, **_: Any) -> None:  # noqa: N803  # boto3's name
+        self.dead.append(MessageBody)
+
+    def add(self, body: str, delay: float = 0) -> None:
+        heapq.heappush(self.due, (self.now + delay, next(self.numbers), body))
+
+    def batch(self) -> list[str]:
+        """Return up to ten messages that are due, passing time until there are some."""
+        self.now = max(self.now, self.due[0][0])
+        ready = []
+        while self.due and self.due[0][0] <= self.now and len(ready) < BATCH:
+            ready.append(heapq.heappop(self.due)[2])
+        return ready
+
+
+class FailingEmbedder(WordEmbedder):
+    error: Callable[[], Exception | None]
+    calls = 0
+
+    def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
+        self.calls += 1
+        if error := self.error():
+            raise error
+        return super().embed(texts)
+
+
+class FailingStore(InMemoryStore):
+    error: Callable[[], Exception | None]
+    calls = 0
+
+    def read(self, tenant_id: str, sources: Sequence[str]) -> Mapping[str, Held]:
+        self.calls += 1
+        if error := self.error():
+            raise error
+        return super().read(tenant_id, sources)
+
+
+@pytest.mark.parametrize(
+    ("broken", "error"),
+    [
+        ("embedder", EmbeddingUnavailableError("the embedding API answered 503")),
+        ("embedder", EmbeddingUnavailableError("throttled", retry_after_seconds=120)),
+        ("embedder", EmbeddingUnavailableError("the embedding API refused key or model (401)")),
+        ("store", StoreUnavailableError("Postgres was not reached")),
+    ],
+    ids=["embedding down", "throttled", "key refused", "postgres down"],
+)
+def test_after_half_an_hour_without_a_dependency_everything_is_indexed(
+    monkeypatch: pytest.MonkeyPatch, broken: str, error: RetryableError
+) -> None:
+    queue, table, embedder, store = VirtualQueue(), OneTable(), FailingEmbedder(), FailingStore(SPACE)
+
+    def now() -> RetryableError | None:
+        return error if queue.now < START + OUTAGE_SECONDS else None
+
+    embedder.error = now if broken == "embedder" else lambda: None
+    store.error = now if broken == "store" else lambda: None
+    reconciler = Reconciler(LAYOUTS, table, CHUNKER, embedder, store, lambda _: None)
+    client: Any = queue
+    monkeypatch.setattr(ingest, "time", SimpleNamespace(time=lambda: queue.now, perf_counter=lambda: 0.0))
+    monkeypatch.setattr(bootstrap, "settings", Settings)
+    monkeypatch.setattr(bootstrap, "addresses", lambda: LAYOUTS)
+    monkeypatch.setattr(bootstrap, "embedding_usage", lambda: (0, 0))
+    monkeypatch.setattr(bootstrap, "reconciler", lambda: reconciler)
+    monkeypatch.setattr(bootstrap, "notice_queue", lambda: NoticeQueue(client, "queue", "dead"))
+    for number in range(ITEMS):
+        queue.add(encode(table.put(f"chat:{number}", f"said m{number}x")))
+
+    invocations = probes = 0
+    while queue.due:
+        before = embedder.calls + store.calls if queue.now < START + OUTAGE_SECONDS else None
+        assert _invoke(queue.batch()) == {"batchItemFailures": []}
+        invocations += 1
+        if before is not None and queue.now < START + OUTAGE_SECONDS:
+            probes += 1
+            called = embedder.calls if broken == "embedder" else store.calls
+            assert called == probes  # one probe an invocation
+
+    found = store.search(SearchRequest("acme", "acme", embedder._vector("x"), 2 * ITEMS))
+    assert sorted(hit.content for hit in found) == sorted(f"user: said m{number}x" for number in range(ITEMS))
+    assert queue.dead == []
+    assert invocations <= 20 * ITEMS  # an attempt of a notice every few minutes, no hot loop
+    assert queue.now <= START + OUTAGE_SECONDS + 600
+    assert min(queue.delays) >= (error.retry_after_seconds or 1)
+
+
+def _invoke(bodies: Sequence[str]) -> Any:
+    records = [_record(number, body) for number, body in enumerate(bodies)]
+    context: Any = SimpleNamespace(function_name="ingest", aws_request_id="1")
+    return ingest.handler({"Records": records}, context)
+
+
+def _record(number: int, body: str) -> dict[str, Any]:
+    return {
+        "messageId": str(number),
+        "receiptHandle": "r",
+        "body": body,
+        "attributes": {"ApproximateReceiveCount": "1"},
+        "messageAttributes": {},
+        "md5OfBody": "",
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:notices",
+        "awsRegion": "us-east-1",
+    }
