@@ -178,8 +178,9 @@ class Reconciler:
             for source in self._apply(tenant_id, group, vectors, report)
         }
         self._release([work for work in ready if work.source in lost])
-        report.conflicts += len(busy | lost)
-        return {source: pending[source] for source in busy | lost}
+        again = busy | lost
+        report.conflicts += len(again)
+        return {source: notice for source, notice in pending.items() if source in again}
 
     def _lease(self, works: Sequence[_Work]) -> list[_Work]:
         """Return the works that may go on: those that embed nothing, and those whose item we got the lease of."""

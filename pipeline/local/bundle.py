@@ -11,6 +11,7 @@ PROJECT = "vector-memory"
 IN_THE_RUNTIME = frozenset({"boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "six"})
 """Lambda's Python runtimes carry boto3; so does the local AWS."""
 
+_UNDEPLOYED = frozenset({"local", "lab"})
 _UNWANTED_PARTS = frozenset({"__pycache__", "tests", "test", "include"})
 _UNWANTED_ENDINGS = (".pyi", ".h", ".pxd", ".pyx", ".lib", ".exe")
 
@@ -29,7 +30,7 @@ def build(target: Path, extras: frozenset[str] = frozenset(), without: frozenset
         package = Path(__file__).parents[1]
         for path in sorted(package.rglob("*")):
             inside = path.relative_to(package.parent)
-            if path.suffix in {".py", ".sql"} and inside.parts[1] != "local":
+            if path.suffix in {".py", ".sql"} and inside.parts[1] not in _UNDEPLOYED:
                 bundle.write(path, inside)
     return target
 

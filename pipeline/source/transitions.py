@@ -59,14 +59,17 @@ def modification(
     """
     if isinstance(old, Unreadable):
         return (ForgetFact(at),)
-    if old is None or old.kind != "session" or isinstance(new, Unreadable):
+    if old is None or isinstance(new, Unreadable):
         return ()
     before = [entry.id for entry in old.entries if entry.role not in excluded_roles]
     after = [entry.id for entry in new.entries if entry.role not in excluded_roles] if new else []
     removed = frozenset(before).difference(after)
-    if not removed or fell_off_the_front(before, after):
+    session = (
+        old.kind == "session"
+    )  # a note has no history: what it no longer says is forgotten, however it went
+    if not removed or (session and fell_off_the_front(before, after)):
         return ()
-    if removed == frozenset(before) and on_clear == "keep":
+    if session and removed == frozenset(before) and on_clear == "keep":
         return ()
     return (ForgetFact(at, removed),)
 

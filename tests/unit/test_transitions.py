@@ -83,8 +83,11 @@ def test_clearing_an_empty_session_takes_nothing() -> None:
 
 
 @pytest.mark.parametrize("on_clear", ["keep", "forget"])
-def test_a_rewritten_note_needs_no_fact(on_clear: Retention) -> None:
-    assert taken(note("abc"), note("x"), on_clear) is None
+@pytest.mark.parametrize(("new", "forgotten"), [("x", "abc"), ("bc", "a"), ("", "abc"), ("abcd", None)])
+def test_what_a_note_no_longer_says_is_forgotten(
+    new: str, forgotten: str | None, on_clear: Retention
+) -> None:
+    assert taken(note("abc"), note(new), on_clear) == forgotten
 
 
 def test_after_an_unreadable_image_everything_older_is_forgotten() -> None:

@@ -1,0 +1,1 @@
+"""Experiments on the pipeline: faults with an oracle. Never part of a Lambda bundle."""

@@ -1,0 +1,121 @@
+"""Runs many histories under faults and counts what is wrong. The last line of its output is one JSON object."""
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import fields
+
+from pipeline.lab.crash_points import crash_everywhere
+from pipeline.lab.histories import History, writes
+from pipeline.lab.laboratory import Laboratory, history_of, laboratory
+from pipeline.lab.oracle import Judgement
+from pipeline.lab.shrinking import shrunk
+from pipeline.lab.simulation import Outcome
+from pipeline.local.postgres import Postgres
+from pipeline.local.processes import new_run_folder
+
+WRONGS = (*(field.name for field in fields(Judgement)), "unplanned_dlq", "stuck")
+COUNTS = (
+    "embedding_calls",
+    "embedded_texts",
+    "embedded_again",
+    "reads",
+    "skipped",
+    "conflicts",
+    "invocations",
+    "crashes",
+)
+PROGRESS_EVERY = 100
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run; exit non-zero if anything is wrong."""
+    parser = argparse.ArgumentParser(prog="faults", description=__doc__)
+    parser.add_argument("--histories", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
+    parser.add_argument("--only", help="run just the history of this seed, such as 1.17, and print its trace")
+    parser.add_argument(
+        "--strict", action="store_true", help="without the oracle's tolerance for shared chunks"
+    )
+    parser.add_argument(
+        "--crash-points", action="store_true", help="crash one scenario at each effect and each pair"
+    )
+    options = parser.parse_args(arguments)
+    server = Postgres(new_run_folder() / "postgres").start()
+    try:
+        with laboratory(server.conninfo(), strict=options.strict) as lab:
+            if options.only:
+                return _one(lab, options.only)
+            if options.crash_points:
+                return _crash_points(lab)
+            return _many(lab, options.seed, options.histories)
+    finally:
+        server.stop()
+
+
+def _one(lab: Laboratory, seed: str) -> int:
+    outcome = lab.run(history_of(seed), seed)
+    _say(report(seed, history_of(seed), outcome))
+    return int(bool(outcome.findings()))
+
+
+def _many(lab: Laboratory, seed: int, histories: int) -> int:
+    started, wrong, counts = time.perf_counter(), Counter[str](), Counter[str]()
+    for number in range(histories):
+        one = f"{seed}.{number}"
+        outcome = lab.run(history_of(one), one)
+        found = outcome.findings()
+        if found:
+            _say(report(one, history_of(one), outcome))
+            smaller, seed_of_smaller = shrunk(lab, history_of(one), one)
+            _say(f"shrunk, fails under seed {seed_of_smaller!r}:\n{smaller}")
+        wrong.update({kind: len(what) for kind, what in found.items()})
+        counts.update(outcome.counts)
+        if (number + 1) % PROGRESS_EVERY == 0:
+            _say(f"{number + 1} histories, {time.perf_counter() - started:.0f} s, wrong: {dict(wrong)}")
+    summary = {name: wrong[name] for name in WRONGS} | {"histories": histories, "seed": seed}
+    summary |= {name: counts[name] for name in COUNTS}
+    summary["wall_seconds"] = round(time.perf_counter() - started)
+    sys.stdout.write(json.dumps(summary) + "\n")
+    return int(bool(wrong))
+
+
+def _crash_points(lab: Laboratory) -> int:
+    started = time.perf_counter()
+    crashed = crash_everywhere(lab)
+    for script, found in crashed.findings.items():
+        _say(f"{script}: {found}")
+    summary = {
+        "effects": crashed.effects,
+        "once": crashed.once,
+        "twice": crashed.twice,
+        "wrong": len(crashed.findings),
+    }
+    sys.stdout.write(json.dumps(summary | {"wall_seconds": round(time.perf_counter() - started)}) + "\n")
+    return int(bool(crashed.findings))
+
+
+def report(seed: int | str, history: History, outcome: Outcome) -> str:
+    """Return everything there is to know of a run."""
+    played = [f"  {write.cause} {write.place.tenant}/{write.place.key}" for write in writes(history)]
+    return "\n".join(
+        [
+            f"seed {seed}: {outcome.findings() or 'nothing wrong'}",
+            f"history: on_clear={history.on_clear} on_expiry={history.on_expiry}, {len(played)} writes",
+            *(f"  {place}" for place in history.places),
+            *(f"  {step}" for step in history.steps),
+            "trace:",
+            *outcome.trace,
+        ]
+    )
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

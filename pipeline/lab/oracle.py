@@ -1,0 +1,272 @@
+"""Knows from the history alone what the index must, may and must not hold. Uses nothing of the product.
+
+Per item, every message ever written has a fate:
+
+- *live*: the item has it now: it must be in the index;
+- *kept*: lost only by a cap, a clear or an expiry under ``keep``: it must be in the index if it was *witnessed*, that
+  is, part of a version that was current at some moment with no notice of the item under way; otherwise it may;
+- *edited*, *removed*: it must not be there, and comes back only if the item has it again.
+
+Messages of roles that are not remembered are as if never written, and must not be there.
+
+Two tolerances, both of the product's grain. A kept message that was embedded together with one that is forgotten
+may go with it, since a vector cannot be cut. A note has no history: what an earlier note said may go once it is written anew.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any
+
+from pipeline.lab.table import Cause, Item
+
+TOKEN = re.compile(r"\bm\d+[a-z]\b")
+UNREMEMBERED = frozenset({"system", "tool"})
+
+ItemId = tuple[str, str, str]
+Identity = tuple[str, str, str | None]
+
+
+class Fate(Enum):
+    """See the module."""
+
+    LIVE = auto()
+    KEPT = auto()
+    EDITED = auto()
+    REMOVED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the index."""
+
+    tenant: str
+    user: str
+    content: str
+
+
+@dataclass(slots=True)
+class Judgement:
+    """What is wrong with an index, by kind; each a list of findings."""
+
+    missing: list[str] = field(default_factory=list)
+    extra: list[str] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
+    duplicate: list[str] = field(default_factory=list)
+    wrong_tenant: list[str] = field(default_factory=list)
+    resurrected: list[str] = field(default_factory=list)
+
+    def findings(self) -> dict[str, list[str]]:
+        """Return the kinds that were found."""
+        kinds = {name: getattr(self, name) for name in self.__slots__}
+        return {name: found for name, found in kinds.items() if found}
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What the oracle knows of one item.
+
+    Args:
+        witnessed: entry → when it last was; times are counted, not measured.
+        forgotten: when, and which tokens.
+        copies: token → most copies of it in one version.
+    """
+
+    note: bool
+    user: str = ""
+    entries: list[Identity] | None = None
+    fates: dict[Identity, Fate] = field(default_factory=dict)
+    witnessed: dict[Identity, int] = field(default_factory=dict)
+    forgotten: list[tuple[int, frozenset[str]]] = field(default_factory=list)
+    copies: Counter[str] = field(default_factory=Counter)
+
+
+class Oracle:
+    """Hears of every write, of every moment of rest, and of every text that was embedded.
+
+    Args:
+        on_clear: "keep" or "forget".
+        on_expiry: the same.
+        strict: without the first tolerance.
+    """
+
+    def __init__(self, on_clear: str, on_expiry: str, *, strict: bool = False) -> None:
+        self._on_clear, self._on_expiry, self._strict = on_clear, on_expiry, strict
+        self._items: dict[ItemId, _Memory] = {}
+        self._together: list[frozenset[str]] = []
+        self._time = 0
+
+    def wrote(self, place: ItemId, item: Item | None, cause: Cause) -> None:
+        """Hear of a write; ``item`` is ``None`` for a removal."""
+        self._time += 1
+        memory = self._items.setdefault(place, _Memory(note="memory:" in place[2]))
+        new = None if item is None else _entries(item)
+        if item is not None:
+            memory.user = str(item.get("user_id", item["tenant_id"])["S"])
+        if memory.entries is not None or new is not None:
+            self._move(memory, memory.entries or [], new, cause)
+        memory.entries = new
+        for token, count in Counter(token for entry in new or [] for token in _tokens(entry)).items():
+            memory.copies[token] = max(memory.copies[token], count)
+
+    def embedded(self, text: str) -> None:
+        """Hear of a text that was embedded as one."""
+        tokens = frozenset(TOKEN.findall(text))
+        if len(tokens) > 1:
+            self._together.append(tokens)
+
+    def rests(self, place: ItemId) -> None:
+        """Hear that no notice of the item is under way."""
+        memory = self._items.get(place)
+        if memory and memory.entries:
+            self._time += 1
+            memory.witnessed.update(dict.fromkeys(memory.entries, self._time))
+
+    def judge(self, rows: Sequence[Row]) -> Judgement:
+        """Compare the index with what it must be."""
+        judgement = Judgement()
+        owners = {
+            token: place
+            for place, memory in self._items.items()
+            for entry in memory.fates
+            for token in _tokens(entry)
+        }
+        found: dict[ItemId, Counter[str]] = {place: Counter() for place in self._items}
+        for row in rows:
+            self._judge_row(row, owners, found, judgement)
+        for place, memory in self._items.items():
+            _judge_item(memory, self._required(memory), found[place], judgement)
+        return judgement
+
+    def _required(self, memory: _Memory) -> set[str]:
+        kept = [
+            entry for entry, fate in memory.fates.items() if fate is Fate.KEPT and self._stays(memory, entry)
+        ]
+        return _spoken([entry for entry, fate in memory.fates.items() if fate is Fate.LIVE] + kept)
+
+    def _stays(self, memory: _Memory, entry: Identity) -> bool:
+        """Tell whether a kept entry was witnessed after the last time something embedded with it was forgotten."""
+        tokens = _tokens(entry)
+        mates = frozenset().union(*(together for together in self._together if together & tokens))
+        harmed = (time for time, gone in memory.forgotten if not self._strict and gone & mates)
+        return memory.witnessed.get(entry, 0) > max(harmed, default=0)
+
+    def _judge_row(
+        self,
+        row: Row,
+        owners: Mapping[str, ItemId],
+        found: Mapping[ItemId, Counter[str]],
+        judgement: Judgement,
+    ) -> None:
+        tokens = set(TOKEN.findall(row.content))
+        places = {owners[token] for token in tokens if token in owners}
+        if not tokens and _says_nothing(row.content):
+            return
+        if len(places) != 1 or not tokens <= owners.keys():
+            judgement.extra.append(f"a row of {len(places)} items: {row}")
+        for token in tokens & owners.keys():
+            memory = self._items[owners[token]]
+            found[owners[token]][token] += 1
+            if (row.tenant, row.user) != (owners[token][1], memory.user):
+                judgement.wrong_tenant.append(f"{token} of {owners[token]} under {row.tenant}/{row.user}")
+
+    def _move(self, memory: _Memory, old: list[Identity], new: list[Identity] | None, cause: Cause) -> None:
+        lost = [entry for entry in old if entry not in set(new or ())]
+        if new is None:
+            self._gone(memory, old, cause)
+        elif memory.note:
+            self._rewritten(memory, lost)
+        elif lost:
+            fate = self._fate(old, new, lost)
+            self._lose(memory, lost, fate)
+        for entry in new or ():
+            if memory.fates.get(entry) not in {Fate.LIVE, Fate.KEPT}:
+                memory.witnessed.pop(entry, None)
+            memory.fates[entry] = Fate.LIVE
+
+    def _gone(self, memory: _Memory, old: Sequence[Identity], cause: Cause) -> None:
+        if cause == "expire" and self._on_expiry == "keep":
+            memory.fates.update(dict.fromkeys(old, Fate.KEPT))
+            return
+        self._forget(
+            memory,
+            [entry for entry, fate in memory.fates.items() if fate in {Fate.LIVE, Fate.KEPT}],
+            Fate.REMOVED,
+        )
+
+    def _rewritten(self, memory: _Memory, lost: Sequence[Identity]) -> None:
+        self._forget(memory, lost, Fate.EDITED)
+        for entry, fate in memory.fates.items():
+            if fate is Fate.KEPT:
+                memory.witnessed.pop(entry, None)
+
+    def _fate(self, old: Sequence[Identity], new: Sequence[Identity], lost: Sequence[Identity]) -> Fate:
+        if _fell_off(old, new, lost):
+            return Fate.KEPT
+        if len(set(lost)) == len(set(old)):
+            return Fate.KEPT if self._on_clear == "keep" else Fate.REMOVED
+        return Fate.EDITED if len(new) >= len(old) else Fate.REMOVED
+
+    def _lose(self, memory: _Memory, lost: Sequence[Identity], fate: Fate) -> None:
+        if fate is Fate.KEPT:
+            memory.fates.update(dict.fromkeys(lost, fate))
+        else:
+            self._forget(memory, lost, fate)
+
+    def _forget(self, memory: _Memory, entries: Sequence[Identity], fate: Fate) -> None:
+        memory.fates.update(dict.fromkeys(entries, fate))
+        for entry in entries:
+            memory.witnessed.pop(entry, None)
+        memory.forgotten.append((self._time, frozenset().union(*map(_tokens, entries))))
+
+
+def _entries(item: Item) -> list[Identity]:
+    if "messages" not in item:
+        return [("note", line, None) for line in str(item["content"]["S"]).splitlines()]
+    messages: list[dict[str, Any]] = json.loads(item["messages"]["S"])
+    said = [(message["role"], message["content"], message.get("timestamp")) for message in messages]
+    return [entry for entry in said if entry[0] not in UNREMEMBERED]
+
+
+def _says_nothing(content: str) -> bool:
+    """Tell whether a row has a header at most, as the bullet of a list item that was cut behind it."""
+    return not re.search(r"\w", re.sub(r"^\[.*\]\n", "", content))
+
+
+def _tokens(entry: Identity) -> frozenset[str]:
+    return frozenset(TOKEN.findall(entry[1]))
+
+
+def _fell_off(old: Sequence[Identity], new: Sequence[Identity], lost: Sequence[Identity]) -> bool:
+    """Tell whether only a front is gone, and nothing else could have happened.
+
+    Among repeated messages a removal between two copies may look like that: then it counts as a removal.
+    """
+    survivors = [index for index, entry in enumerate(old) if entry not in lost]
+    if not survivors or any(entry in lost for entry in old[survivors[0] :]):
+        return False
+    return any(list(new[: len(old) - cut]) == list(old[cut:]) for cut in range(1, len(old)))
+
+
+def _spoken(entries: Iterable[Identity]) -> set[str]:
+    return {token for entry in entries for token in _tokens(entry)}
+
+
+def _judge_item(memory: _Memory, must: set[str], found: Counter[str], judgement: Judgement) -> None:
+    may = must | _spoken(entry for entry, fate in memory.fates.items() if fate is Fate.KEPT)
+    edited = _spoken(entry for entry, fate in memory.fates.items() if fate is Fate.EDITED)
+    removed = _spoken(entry for entry, fate in memory.fates.items() if fate is Fate.REMOVED)
+    judgement.missing += sorted(must - set(found))
+    for token in sorted(set(found) - may):
+        kind = (
+            judgement.stale
+            if token in edited
+            else judgement.resurrected
+            if token in removed
+            else judgement.extra
+        )
+        kind.append(token)
+    judgement.duplicate += sorted(token for token, count in found.items() if count > memory.copies[token])

@@ -1,0 +1,89 @@
+"""What goes wrong, and how often."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipeline.lab.scheduler import Task, Verdict
+
+_CRASHES = (Verdict.CRASH_BEFORE, Verdict.CRASH_INSIDE, Verdict.CRASH_AFTER)
+_FAILURES = (Verdict.FAIL_BEFORE, Verdict.FAIL_INSIDE, Verdict.FAIL_AFTER, Verdict.FAIL_IN_PART)
+_DELAYS_SECONDS = (0.01, 0.3, 2.0, 35.0, 400.0)
+"""Among them longer than a lease, and longer than a message stays invisible."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """Probabilities.
+
+    Args:
+        crash: a worker dies at an effect.
+        fail: an effect fails.
+        delay: an effect is held up.
+        duplicate: a queue message is delivered twice.
+        rewind: a stream is read again from an earlier place.
+        split: a write splits its shard.
+        audit: somebody asks to look at an item again, knowing no stream position, as backfill and audit do.
+    """
+
+    crash: float = 0.0
+    fail: float = 0.0
+    delay: float = 0.0
+    duplicate: float = 0.0
+    rewind: float = 0.0
+    split: float = 0.0
+    audit: float = 0.0
+
+
+CALM = Weather()
+STORM = Weather(crash=0.015, fail=0.02, delay=0.03, duplicate=0.1, rewind=0.06, split=0.05, audit=0.06)
+
+
+class RandomFaults:
+    """Draws faults from a weather until it clears."""
+
+    def __init__(self, weather: Weather, source: random.Random) -> None:
+        self.weather = weather
+        self._random = source
+
+    def clear(self) -> None:
+        """Let nothing go wrong any more."""
+        self.weather = CALM
+
+    def happens(self, probability: float) -> bool:
+        """Tell whether something of ``probability`` happens now."""
+        return probability > 0 and self._random.random() < probability
+
+    def number(self, low: int, high: int) -> int:
+        """Return a number from ``low`` to ``high``."""
+        return self._random.randint(low, high)
+
+    def delay(self, task: Task, label: str) -> float:  # noqa: ARG002  # every effect alike
+        """Return how long an effect is held up, mostly not at all."""
+        if task.sheltered or not self.happens(self.weather.delay):
+            return 0.0
+        return self._random.choice(_DELAYS_SECONDS)
+
+    def verdict(self, task: Task, label: str) -> Verdict:  # noqa: ARG002  # every effect alike
+        """Return what happens, mostly nothing."""
+        if task.sheltered:
+            return Verdict.GO
+        if self.happens(self.weather.crash):
+            return self._random.choice(_CRASHES)
+        if self.happens(self.weather.fail):
+            return self._random.choice(_FAILURES)
+        return Verdict.GO
+
+
+class ScriptedFaults(RandomFaults):
+    """Faults at chosen effects only, counted from 1 over the whole run."""
+
+    def __init__(self, script: Mapping[int, Verdict]) -> None:
+        super().__init__(CALM, random.Random(0))  # noqa: S311  # a simulation
+        self._script = dict(script)
+        self.count = 0
+
+    def verdict(self, task: Task, label: str) -> Verdict:  # noqa: ARG002  # by count alone
+        """Return what the script says."""
+        self.count += 1
+        return self._script.get(self.count, Verdict.GO)

@@ -1,0 +1,159 @@
+"""The laboratory repeats itself, and the product survives it."""
+
+import os
+import random
+import subprocess
+import sys
+from collections import Counter
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from psycopg.conninfo import make_conninfo
+
+from pipeline.lab.crash_points import crash_everywhere
+from pipeline.lab.faults import report
+from pipeline.lab.histories import GAPS_SECONDS, KINDS, History, Place, Step
+from pipeline.lab.laboratory import Laboratory, history_of
+from pipeline.lab.simulation import Shape
+from pipeline.lab.weather import CALM, STORM
+from pipeline.local.postgres import Postgres
+
+pytestmark = pytest.mark.integration
+HISTORIES = int(os.environ.get("FAULT_HISTORIES", "300"))
+SEED = int(os.environ.get("FAULT_SEED", random.SystemRandom().randrange(10**6)))
+
+places = st.builds(
+    Place,
+    tenant=st.sampled_from(["acme", "zebra"]),
+    key=st.sampled_from(["chat:1", "chat:2"]),
+    stamped=st.booleans(),
+    user=st.sampled_from([None, "mika"]),
+) | st.builds(
+    Place,
+    tenant=st.sampled_from(["acme", "zebra"]),
+    key=st.just("memory:long_term"),
+    note=st.sampled_from([True]),
+)
+steps = st.builds(
+    Step,
+    kind=st.sampled_from(KINDS),
+    place=st.integers(0, 2),
+    count=st.integers(1, 3),
+    at=st.integers(0, 11),
+    gap_seconds=st.sampled_from(GAPS_SECONDS),
+)
+histories = st.builds(
+    History,
+    places=st.lists(places, min_size=1, max_size=3, unique_by=lambda place: (place.tenant, place.key)).map(
+        tuple
+    ),
+    steps=st.lists(steps, min_size=1, max_size=15).map(tuple),
+    on_clear=st.sampled_from(["keep", "forget"]),
+    on_expiry=st.sampled_from(["keep", "forget"]),
+)
+
+
+def test_many_histories_end_as_they_must(lab: Laboratory) -> None:
+    print(f"FAULT_SEED={SEED} FAULT_HISTORIES={HISTORIES}")
+    counts: Counter[str] = Counter()
+    for number in range(HISTORIES):
+        seed = f"{SEED}.{number}"
+        outcome = lab.run(history_of(seed), seed)
+        assert not outcome.findings(), report(seed, history_of(seed), outcome)
+        counts.update(outcome.counts)
+    print(dict(counts))
+    assert min(counts[name] for name in ("embedding_calls", "reads", "conflicts", "crashes", "skipped")) > 0
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@given(history=histories, seed=st.integers(0, 1000))
+def test_no_history_can_be_found_that_does_not(lab: Laboratory, history: History, seed: int) -> None:
+    outcome = lab.run(history, seed)
+    assert not outcome.findings(), report(seed, history, outcome)
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_the_same_seed_gives_the_same_trace(lab: Laboratory, number: int) -> None:
+    traces = [lab.run(history_of(f"same {number}"), f"same {number}").trace for _ in range(2)]
+    assert traces[0] == traces[1]
+    assert traces[0] != lab.run(history_of(f"same {number}"), "another").trace
+
+
+TRACES = """
+import hashlib, os
+from pipeline.lab.laboratory import history_of, laboratory
+with laboratory(os.environ["LABORATORY"]) as lab:
+    lines = [line for seed in range(8) for line in lab.run(history_of(seed), seed).trace]
+print(hashlib.sha256("\\n".join(lines).encode()).hexdigest())
+"""
+
+
+def test_the_trace_does_not_hang_on_how_strings_hash(postgres: Postgres) -> None:
+    with psycopg.connect(postgres.conninfo(), autocommit=True) as owner:
+        owner.execute("CREATE DATABASE hashing TEMPLATE template0")
+    conninfo = make_conninfo(postgres.conninfo(), dbname="hashing")
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", TRACES],
+            env={
+                **os.environ,
+                "PYTHONHASHSEED": seed,
+                "LABORATORY": conninfo,
+                "PYTHONPATH": os.pathsep.join(sys.path),
+            },
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(digests) == 1
+
+
+def test_in_calm_weather_nothing_the_index_holds_is_embedded_again(lab: Laboratory) -> None:
+    for number in range(60):
+        outcome = lab.run(history_of(f"calm {number}"), number, CALM, Shape(workers=3))
+        assert not outcome.findings()
+        assert outcome.counts["embedded_again"] == 0, report(number, history_of(f"calm {number}"), outcome)
+
+
+def test_every_crash_point_ends_as_it_must(lab: Laboratory) -> None:
+    crashed = crash_everywhere(lab, pairs=bool(os.environ.get("FAULT_PAIRS")))
+    print(f"{crashed.effects} effects, {crashed.once} crashes alone, {crashed.twice} pairs")
+    assert crashed.once == 3 * crashed.effects > 60
+    assert crashed.findings == {}
+
+
+def test_a_hot_session_that_is_complete_costs_a_handful_of_embeddings(lab: Laboratory) -> None:
+    messages = tuple(Step("grow", 0, 1, 0, 0.0) for _ in range(200))
+    outcome = lab.run(
+        History((Place("acme", "chat:1"),), messages), 7, CALM, Shape(workers=10, max_batch=1, late=True)
+    )
+    print(dict(outcome.counts))
+    assert not outcome.findings()
+    assert outcome.counts["embedding_calls"] <= 5
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_known_troublemakers(lab: Laboratory, seed: int) -> None:
+    for name, history in TROUBLEMAKERS.items():
+        outcome = lab.run(history, f"{name} {seed}", STORM)
+        assert not outcome.findings(), report(seed, history, outcome)
+
+
+TROUBLEMAKERS = {
+    "a note edited, and expired before anybody looked": History(
+        (Place("zebra", "memory:daily:2026-11-22", note=True),),
+        (Step("grow", 0, 3), Step("edit", 0, 1, 1, 3600.0), Step("expire", 0)),
+    ),
+    "an edit between two copies of a message": History(
+        (Place("acme", "chat:1"),),
+        (Step("grow", 0, 3), Step("repeat", 0, 1, 0, 3600.0), Step("edit", 0, 1, 1, 3600.0)),
+    ),
+    "an edit undone with a copy at the end": History(
+        (Place("acme", "chat:1", stamped=True),),
+        (Step("grow", 0, 2), Step("repeat", 0, 1, 0, 3600.0), Step("undo", 0, 1, 3), Step("grow", 0, 1)),
+    ),
+}

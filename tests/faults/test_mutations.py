@@ -1,0 +1,252 @@
+"""The laboratory is itself tested: each way to break the product must be caught by it."""
+
+import dataclasses
+import json
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from pipeline.handlers import ingest, stream
+from pipeline.ingest import announce, chunking, notices, plan, reconcile
+from pipeline.ingest.notices import Notice
+from pipeline.ingest.queue import NoticeQueue
+from pipeline.ingest.reconcile import Reconciler
+from pipeline.lab.laboratory import Laboratory, history_of
+from pipeline.lab.weather import CALM
+from pipeline.source import transitions
+from pipeline.source.documents import ItemKey
+from pipeline.source.table import SourceTable
+from pipeline.source.transitions import ForgetFact
+from pipeline.stores.pgvector import queries
+
+pytestmark = pytest.mark.integration
+MOST_HISTORIES = 600
+Mutation = Callable[[pytest.MonkeyPatch], None]
+
+
+def no_revision_check(patch: pytest.MonkeyPatch) -> None:
+    mutated = queries.MOVE_LEDGER.replace("l.revision = w.revision", "true").replace(
+        "WHERE revision = 0", "WHERE NOT EXISTS (SELECT FROM ledger o WHERE o.source = wanted.source)"
+    )
+    assert mutated.count("true") == 2
+    patch.setattr(queries, "MOVE_LEDGER", mutated)
+
+
+def an_empty_plan_skips_the_commit(patch: pytest.MonkeyPatch) -> None:
+    real = Reconciler._apply
+
+    def apply(self: Any, tenant_id: str, works: Sequence[Any], *rest: Any) -> Any:
+        busy = [work for work in works if work.plan.missing or work.plan.lost or work.plan.deletes]
+        return real(self, tenant_id, busy, *rest) if busy else frozenset()
+
+    patch.setattr(Reconciler, "_apply", apply)
+
+
+def no_facts_of_a_rewrite(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(announce, "modification", lambda *_, **__: ())
+
+
+def no_facts_of_a_removal(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(announce, "deletion", lambda **_: ())
+
+
+def facts_apply_without_sequence(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ForgetFact, "covers", lambda self, entry, _: self.entries is None or entry in self.entries)
+
+
+def what_is_lost_counts_as_seen_now(patch: pytest.MonkeyPatch) -> None:
+    real = plan.make_plan
+
+    def make(held: Any, document: Any, position: str, *rest: Any) -> Any:
+        return real(
+            dataclasses.replace(held, position=max(held.position, position)), document, position, *rest
+        )
+
+    patch.setattr(reconcile, "make_plan", make)
+
+
+def the_stream_reports_no_failures(patch: pytest.MonkeyPatch) -> None:
+    real = announce.announce
+
+    def announce_and_forget(*arguments: Any) -> frozenset[str]:
+        real(*arguments)
+        return frozenset()
+
+    patch.setattr(stream, "announce", announce_and_forget)
+
+
+def a_failed_notice_is_acknowledged(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ingest, "_settle", lambda *_: True)
+
+
+def chunk_ids_are_random(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(chunking, "_chunk_id", lambda *_: str(uuid.uuid4()))
+
+
+def a_delete_is_ignored_once_the_item_exists_again(patch: pytest.MonkeyPatch) -> None:
+    real = plan.make_plan
+
+    def make(held: Any, document: Any, position: str, facts: Any, *rest: Any) -> Any:
+        kept = [fact for fact in facts if document is None or fact.entries is not None]
+        return real(held, document, position, kept, *rest)
+
+    patch.setattr(reconcile, "make_plan", make)
+
+
+def the_ledger_is_read_after_the_item(patch: pytest.MonkeyPatch) -> None:
+    real = Reconciler._prepare
+
+    def prepare(self: Reconciler, tenant_id: str, given: Sequence[Notice], report: Any) -> Any:
+        items = {notice.address.key: self.source.get(notice.address.key) for notice in given}
+        return real(dataclasses.replace(self, source=items), tenant_id, given, report)  # type: ignore[arg-type]
+
+    patch.setattr(Reconciler, "_prepare", prepare)
+
+
+def the_item_is_read_inconsistently(patch: pytest.MonkeyPatch) -> None:
+    def get(self: Any, key: ItemKey) -> Any:
+        return self._client.get_item(TableName=key.table, Key=key.to_dynamodb()).get("Item")
+
+    patch.setattr(SourceTable, "get", get)
+
+
+def the_tenant_is_dropped_from_an_items_name(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ItemKey, "source", property(lambda self: json.dumps([self.table, self.range_value])))
+
+
+def all_items_go_to_the_first_tenant(patch: pytest.MonkeyPatch) -> None:
+    def first(values: Any) -> dict[str, list[Any]]:
+        found = list(values)
+        tenant = getattr(found[0], "tenant_id", None) or found[0].address.tenant_id if found else ""
+        return {tenant: found} if found else {}
+
+    patch.setattr(reconcile, "_by_tenant", first)
+    patch.setattr(reconcile, "_grouped", first)
+
+
+def a_put_off_notice_loses_its_facts(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        Notice, "put_off", lambda self: dataclasses.replace(self, facts=(), attempts=self.attempts + 1)
+    )
+
+
+def coalescing_drops_facts(patch: pytest.MonkeyPatch) -> None:
+    real = notices._merge
+
+    def merge(one: Notice, two: Notice) -> Notice:
+        newest = max(one, two, key=lambda notice: notice.position)
+        return dataclasses.replace(real(one, two), facts=newest.facts)
+
+    patch.setattr(notices, "_merge", merge)
+
+
+def a_late_fact_is_skipped(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        reconcile, "reflects", lambda held, position, _: bool(position) and held.position >= position
+    )
+
+
+def what_fell_off_is_not_kept(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(plan, "_lost", lambda *_: {})
+
+
+def a_cap_counts_as_a_removal(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(transitions, "fell_off_the_front", lambda *_: False)
+
+
+def an_edit_counts_as_a_cap(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(transitions, "fell_off_the_front", lambda *_: True)
+
+
+def an_expiry_counts_as_a_delete(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(announce, "deletion", lambda *, at, **_: (ForgetFact(at),))
+
+
+def kept_messages_are_indexed_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(plan, "_members", lambda _: frozenset())
+
+
+def a_note_keeps_what_it_no_longer_says(patch: pytest.MonkeyPatch) -> None:
+    real = transitions.modification
+
+    def modification(old: Any, new: Any, **options: Any) -> Any:
+        return () if getattr(old, "kind", "session") != "session" else real(old, new, **options)
+
+    patch.setattr(announce, "modification", modification)
+
+
+def numbers_are_compared_without_padding(patch: pytest.MonkeyPatch) -> None:
+    from pipeline.source import changes  # noqa: PLC0415  # patched here only
+
+    patch.setattr(changes, "position", lambda label, number: f"{label}/{number}")
+
+
+def a_put_off_notice_is_not_sent(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(NoticeQueue, "put_off", lambda *_: None)
+
+
+def deletes_are_not_written(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(queries, "DELETE", queries.DELETE + " AND false")
+
+
+def excluded_roles_are_indexed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(chunking.Chunker, "eligible", lambda _, document: document.entries)
+
+
+MUTATIONS: Mapping[str, Mutation] = {
+    mutation.__name__: mutation
+    for mutation in (
+        no_revision_check,
+        an_empty_plan_skips_the_commit,
+        no_facts_of_a_rewrite,
+        no_facts_of_a_removal,
+        facts_apply_without_sequence,
+        what_is_lost_counts_as_seen_now,
+        the_stream_reports_no_failures,
+        a_failed_notice_is_acknowledged,
+        chunk_ids_are_random,
+        a_delete_is_ignored_once_the_item_exists_again,
+        the_ledger_is_read_after_the_item,
+        the_item_is_read_inconsistently,
+        the_tenant_is_dropped_from_an_items_name,
+        all_items_go_to_the_first_tenant,
+        a_put_off_notice_loses_its_facts,
+        a_put_off_notice_is_not_sent,
+        coalescing_drops_facts,
+        a_late_fact_is_skipped,
+        what_fell_off_is_not_kept,
+        a_cap_counts_as_a_removal,
+        an_edit_counts_as_a_cap,
+        an_expiry_counts_as_a_delete,
+        kept_messages_are_indexed_again,
+        a_note_keeps_what_it_no_longer_says,
+        numbers_are_compared_without_padding,
+        deletes_are_not_written,
+        excluded_roles_are_indexed,
+    )
+}
+
+
+def caught(lab: Laboratory, number: int) -> list[str]:
+    """Run one history in a storm and in calm weather; in the latter nothing may be embedded that the index holds."""
+    history, seed = history_of(f"mutation {number}"), f"mutation {number}"
+    found = sorted(lab.run(history, seed).findings())
+    calm = lab.run(history, seed, CALM)
+    return found + ["embedded_again"] * bool(calm.counts["embedded_again"])
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_broken_product_is_caught(lab: Laboratory, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    MUTATIONS[name](monkeypatch)
+    for number in range(MOST_HISTORIES):
+        found = caught(lab, number)
+        if found:
+            print(f"{name}: caught by history {number + 1}: {found}")
+            return
+    pytest.fail(f"{name} was not caught by {MOST_HISTORIES} histories")
+
+
+def test_an_unbroken_product_is_not(lab: Laboratory) -> None:
+    assert [found for number in range(100) if (found := caught(lab, number))] == []
