@@ -11,7 +11,7 @@ from pipeline.lab.queue import Message, Queue, QueueClient, as_event
 from pipeline.lab.scheduler import Scheduler, Verdict
 from pipeline.lab.weather import ScriptedFaults
 
-SOURCE = random.Random(1)  # noqa: S311  # a simulation
+SOURCE = random.Random(1)  # a simulation
 
 
 class Clock:
