@@ -8,7 +8,7 @@ from pipeline.lab.histories import History, drawn
 from pipeline.lab.index import Database
 from pipeline.lab.oracle import Oracle
 from pipeline.lab.simulation import Outcome, Shape, Simulation
-from pipeline.lab.weather import STORM, RandomFaults, Weather
+from pipeline.lab.weather import SEASON, RandomFaults, Weather
 from pipeline.lab.workers import Worker, installed
 
 
@@ -28,18 +28,18 @@ class Laboratory:
         self,
         history: History,
         seed: int | str,
-        weather: Weather = STORM,
+        weather: Weather | None = None,
         shape: Shape | None = None,
         faults: RandomFaults | None = None,
     ) -> Outcome:
-        """Run ``history``; the same arguments give the same outcome and trace."""
+        """Run ``history``; the same arguments give the same outcome and trace. The weather may be left to the seed."""
         source = random.Random(f"run {seed}")  # noqa: S311  # a simulation
         self.database.clear()
         simulation = Simulation(
             history,
             self.database,
             self._lend,
-            faults or RandomFaults(weather, source),
+            faults or RandomFaults(weather or source.choice(SEASON), source),
             source,
             shape or Shape(workers=source.choice((2, 3)), max_batch=source.choice((1, 3, 10))),
             Oracle(history.on_clear, history.on_expiry, strict=self._strict),

@@ -173,6 +173,7 @@ class Simulation:
         return True
 
     def _write(self) -> None:
+        self._may_audit()
         write = self._writes.popleft()
         self._write_at = self._next_write_at()
         self._put(write)

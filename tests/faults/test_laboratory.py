@@ -17,7 +17,7 @@ from pipeline.lab.faults import report
 from pipeline.lab.histories import GAPS_SECONDS, KINDS, History, Place, Step
 from pipeline.lab.laboratory import Laboratory, history_of
 from pipeline.lab.simulation import Shape
-from pipeline.lab.weather import CALM, STORM
+from pipeline.lab.weather import CALM
 from pipeline.local.postgres import Postgres
 
 pytestmark = pytest.mark.integration
@@ -139,7 +139,7 @@ def test_a_hot_session_that_is_complete_costs_a_handful_of_embeddings(lab: Labor
 @pytest.mark.parametrize("seed", range(10))
 def test_known_troublemakers(lab: Laboratory, seed: int) -> None:
     for name, history in TROUBLEMAKERS.items():
-        outcome = lab.run(history, f"{name} {seed}", STORM)
+        outcome = lab.run(history, f"{name} {seed}")
         assert not outcome.findings(), report(seed, history, outcome)
 
 
