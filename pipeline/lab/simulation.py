@@ -194,8 +194,8 @@ class Simulation:
         self.scheduler.note(f"app {write.cause} {write.place.tenant}/{write.place.key} {_short(write.item)}")
 
     def _faults_may_clear(self) -> None:
-        """After the last write the weather clears one time in two; else it clears by the shelter of each message."""
-        if self._random.random() < 0.5:  # noqa: PLR2004
+        """After the last write the weather clears one time in four; else it clears by the shelter of each message."""
+        if self._random.random() < 0.25:  # noqa: PLR2004
             self._faults.clear()
 
     def _deliver(self, mapping: StreamMapping, reader: Reader) -> None:
@@ -211,7 +211,7 @@ class Simulation:
     def _delivered(self, mapping: StreamMapping, reader: Reader, task: Task) -> None:
         mapping.settle(reader, task.answer, failed=task.fault is not None)
         if self._faults.happens(self._faults.weather.rewind):
-            mapping.rewind(reader, self._random.randint(1, 6))
+            mapping.rewind(reader, self._random.randint(1, 12))
             self.scheduler.note(f"{task.name} is rewound")
 
     def _poll(self) -> None:

@@ -36,8 +36,8 @@ class Weather:
 
 
 CALM = Weather()
-STORM = Weather(crash=0.015, fail=0.02, delay=0.03, duplicate=0.1, rewind=0.06, split=0.05, audit=0.06)
-FOG = Weather(fail=0.005, delay=0.25, duplicate=0.1, rewind=0.03, split=0.05, audit=0.25)
+STORM = Weather(crash=0.015, fail=0.02, delay=0.03, duplicate=0.1, rewind=0.08, split=0.05, audit=0.06)
+FOG = Weather(fail=0.005, delay=0.25, duplicate=0.1, rewind=0.2, split=0.05, audit=0.25)
 """Little breaks, but everybody is slow: what was read is old when it is used."""
 SEASON = (STORM, STORM, FOG)
 

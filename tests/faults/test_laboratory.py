@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.conninfo import make_conninfo
+from support.histories import TROUBLEMAKERS
 
 from pipeline.lab.crash_points import crash_everywhere
 from pipeline.lab.faults import report
@@ -141,19 +142,3 @@ def test_known_troublemakers(lab: Laboratory, seed: int) -> None:
     for name, history in TROUBLEMAKERS.items():
         outcome = lab.run(history, f"{name} {seed}")
         assert not outcome.findings(), report(seed, history, outcome)
-
-
-TROUBLEMAKERS = {
-    "a note edited, and expired before anybody looked": History(
-        (Place("zebra", "memory:daily:2026-11-22", note=True),),
-        (Step("grow", 0, 3), Step("edit", 0, 1, 1, 3600.0), Step("expire", 0)),
-    ),
-    "an edit between two copies of a message": History(
-        (Place("acme", "chat:1"),),
-        (Step("grow", 0, 3), Step("repeat", 0, 1, 0, 3600.0), Step("edit", 0, 1, 1, 3600.0)),
-    ),
-    "an edit undone with a copy at the end": History(
-        (Place("acme", "chat:1", stamped=True),),
-        (Step("grow", 0, 2), Step("repeat", 0, 1, 0, 3600.0), Step("undo", 0, 1, 3), Step("grow", 0, 1)),
-    ),
-}

@@ -1,0 +1,27 @@
+"""Histories that broke the product once, or break it when it is broken on purpose."""
+
+from pipeline.lab.histories import History, Place, Step
+
+TROUBLEMAKERS = {
+    "a note edited, and expired before anybody looked": History(
+        (Place("zebra", "memory:daily:2026-11-22", note=True),),
+        (Step("grow", 0, 3), Step("edit", 0, 1, 1, 3600.0), Step("expire", 0)),
+    ),
+    "an edit between two copies of a message": History(
+        (Place("acme", "chat:1"),),
+        (Step("grow", 0, 3), Step("repeat", 0, 1, 0, 3600.0), Step("edit", 0, 1, 1, 3600.0)),
+    ),
+    "an edit undone with a copy at the end": History(
+        (Place("acme", "chat:1", stamped=True),),
+        (Step("grow", 0, 2), Step("repeat", 0, 1, 0, 3600.0), Step("undo", 0, 1, 3), Step("grow", 0, 1)),
+    ),
+    "a removal undone, and what came back capped": History(
+        (Place("acme", "chat:1", stamped=True),),
+        (
+            Step("grow", 0, 3),
+            Step("undo", 0, 1, 1),
+            Step("cap", 0, 2, 0, 3600.0),
+            *[Step("grow", 0, 1, 0, 5.0)] * 4,
+        ),
+    ),
+}
