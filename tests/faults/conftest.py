@@ -10,9 +10,10 @@ from pipeline.lab.laboratory import Laboratory, laboratory
 from pipeline.local.postgres import Postgres
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # it patches the wiring: nothing of it may outlast the module
 def _laboratory(postgres: Postgres) -> Iterator[Laboratory]:
     with psycopg.connect(postgres.conninfo(), autocommit=True) as owner:
+        owner.execute("DROP DATABASE IF EXISTS laboratory WITH (FORCE)")
         owner.execute("CREATE DATABASE laboratory TEMPLATE template0")
     with laboratory(make_conninfo(postgres.conninfo(), dbname="laboratory")) as made:
         yield made
