@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.embedding.vectors import Embedder
-from pipeline.stores.protocol import Hit, SearchRequest, Store
+from pipeline.lexical.terms import terms
+from pipeline.search.ranking import Ranked, rank
+from pipeline.stores.protocol import Filters, SearchRequest, Store
+
+CANDIDATES = 50
+"""Fewest of each kind that are ranked against each other."""
+EVERYTHING = Filters()
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,23 +26,30 @@ class Recall:
     embedder: Embedder
     store: Store
 
-    def search(self, tenant_id: str, user_id: str, query: str, top_k: int) -> Sequence[Hit]:
-        """Return the ``top_k`` memories closest to ``query``, closest first.
+    def search(
+        self, tenant_id: str, user_id: str, query: str, top_k: int, filters: Filters = EVERYTHING
+    ) -> Sequence[Ranked]:
+        """Return the ``top_k`` memories that fit ``query`` best, by meaning and by words, best first.
 
         Raises:
             EmbeddingUnavailableError: the query could not be embedded.
             StoreUnavailableError: the store is away.
         """
         [vector] = self.embedder.embed([query])
-        return self.store.search(SearchRequest(tenant_id, user_id, vector, top_k))
+        candidates = max(CANDIDATES, top_k)
+        request = SearchRequest(tenant_id, user_id, vector, candidates, terms(query), filters)
+        return rank(self.store.search(request))[:top_k]
 
 
-def as_result(hit: Hit) -> dict[str, Any]:
-    """Return ``hit`` in the shape the chat app knows (key, content, similarity), with more fields after it."""
+def as_result(ranked: Ranked) -> dict[str, Any]:
+    """Return a hit in the shape the chat app knows (key, content, similarity), with more fields after it."""
+    hit = ranked.hit
     return {
         "key": hit.metadata.get("key", hit.id),
         "content": hit.content,
         "similarity": hit.similarity,
+        "score": ranked.score,
+        "why": {"vector": ranked.vector, "lexical": ranked.lexical},
         "id": hit.id,
         "kind": hit.metadata.get("kind"),
         "roles": hit.metadata.get("roles", []),

@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from pipeline.embedding.vectors import Space, Vector
+from pipeline.lexical.terms import counts
 from pipeline.stores.protocol import (
     Change,
     Chunk,
+    Filters,
     Held,
     HeldChunk,
     Hit,
@@ -101,19 +104,18 @@ class InMemoryStore:
         return len(gone)
 
     def search(self, request: SearchRequest) -> Sequence[Hit]:
-        """Return the closest chunks of one user, closest first; ties by id."""
+        """Return the closest chunks of one user and those that share words, closest first; ties by id."""
         found = [
-            Hit(
-                row.chunk.id,
-                row.chunk.text,
-                cosine(row.vector, request.vector),
-                _time(row.chunk),
-                row.chunk.metadata,
-            )
+            _hit(row, request)
             for (tenant_id, _), row in self._rows.items()
-            if tenant_id == request.tenant_id and row.chunk.user_id == request.user_id
+            if tenant_id == request.tenant_id
+            and row.chunk.user_id == request.user_id
+            and fits(request.filters, row.chunk.metadata, _time(row.chunk))
         ]
-        return sorted(found, key=lambda hit: (-hit.similarity, hit.id))[: request.top_k]
+        closest = sorted(found, key=lambda hit: (-hit.similarity, hit.id))
+        wordy = sorted((hit for hit in found if hit.lexical > 0), key=lambda hit: (-hit.lexical, hit.id))
+        chosen = {hit.id for hit in (*closest[: request.top_k], *wordy[: request.top_k])}
+        return [hit for hit in closest if hit.id in chosen]
 
     def _held(self, tenant_id: str, source: str) -> Held:
         revision, position = self._ledger.get((tenant_id, source), (0, ""))
@@ -147,6 +149,30 @@ class InMemoryStore:
             if (tenant_id, id_) in self._rows:
                 self._rows[tenant_id, id_].lost = dict(lost)
         return True
+
+
+def fits(filters: Filters, metadata: Mapping[str, Any], time: datetime) -> bool:
+    """Tell whether a chunk is of the kind asked for."""
+    key = metadata.get("key")
+    return (
+        (not filters.kinds or metadata.get("kind") in filters.kinds)
+        and (not filters.roles or bool(filters.roles & set(metadata.get("roles", ()))))
+        and (not filters.keys or key in filters.keys)
+        and key not in filters.excluded_keys
+        and (filters.since is None or time >= filters.since)
+        and (filters.until is None or time < filters.until)
+    )
+
+
+def _hit(row: _Row, request: SearchRequest) -> Hit:
+    return Hit(
+        row.chunk.id,
+        row.chunk.text,
+        cosine(row.vector, request.vector),
+        _time(row.chunk),
+        row.chunk.metadata,
+        float(len(set(request.terms) & counts(row.chunk.text).keys())),
+    )
 
 
 def cosine(one: Vector, two: Vector) -> float:

@@ -146,13 +146,42 @@ class Markers:
 
 
 @dataclass(frozen=True, slots=True)
+class Filters:
+    """What a hit must be like. An empty set asks for nothing.
+
+    Args:
+        kinds: of these kinds of document.
+        roles: holding something said by one of these roles.
+        keys: from the items of these names (session keys).
+        excluded_keys: from none of the items of these names.
+        since: said at this moment or later.
+        until: said before this moment.
+    """
+
+    kinds: frozenset[str] = frozenset()
+    roles: frozenset[str] = frozenset()
+    keys: frozenset[str] = frozenset()
+    excluded_keys: frozenset[str] = frozenset()
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """A question to one user's memory."""
+    """A question to one user's memory.
+
+    Args:
+        vector: of the question, in the store's space.
+        terms: of the question, as :func:`pipeline.lexical.terms.terms` makes them; none asks for vectors only.
+        top_k: how many candidates of each kind.
+    """
 
     tenant_id: str
     user_id: str
     vector: Vector = field(repr=False)
     top_k: int = 5
+    terms: tuple[str, ...] = field(default=(), repr=False)
+    filters: Filters = Filters()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +190,7 @@ class Hit:
 
     Args:
         similarity: cosine, from -1 to 1; higher is closer.
+        lexical: how well its words fit the question's, 0 if none does; comparable within one answer only.
     """
 
     id: str
@@ -168,6 +198,7 @@ class Hit:
     similarity: float
     created_at: datetime
     metadata: Mapping[str, Any] = field(repr=False)
+    lexical: float = 0.0
 
 
 class Store(Protocol):
@@ -221,5 +252,9 @@ class Store(Protocol):
         ...
 
     def search(self, request: SearchRequest) -> Sequence[Hit]:
-        """Return the closest chunks of one user, closest first; ties by id."""
+        """Return candidates among one user's chunks, in one round trip: the closest, and those that share words.
+
+        The union of both lists, each at most ``top_k`` long, every hit with both of its scores; closest first, ties
+        by id.
+        """
         ...

@@ -9,10 +9,11 @@ import pytest
 from support.words import SPACE
 
 from pipeline.embedding.vectors import Vector, float32
+from pipeline.lexical.terms import terms
 from pipeline.stores.memory import InMemoryStore
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import Change, Chunk, Held, HeldChunk, SearchRequest, Store, StoredText
+from pipeline.stores.protocol import Change, Chunk, Filters, Held, HeldChunk, SearchRequest, Store, StoredText
 
 TIME = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 ITEM = '["sessions", "acme", "chat:1"]'
@@ -235,3 +236,54 @@ def test_a_chunks_text_and_spans_can_be_read_back(store: Store) -> None:
 def test_lost_members_of_a_chunk_written_in_the_same_change_are_kept(store: Store) -> None:
     put(store, (chunk(1), axis(0)), lost={uid(1): {"m1": "p0"}})
     assert store.read("acme", [ITEM])[ITEM].chunks[0].lost == {"m1": "p0"}
+
+
+def ask(
+    store: Store, vector: Vector, words: str, top_k: int = 1, filters: Filters | None = None
+) -> list[str]:
+    request = SearchRequest("acme", "mika", vector, top_k, terms(words), filters or Filters())
+    return [hit.id for hit in store.search(request)]
+
+
+def test_words_find_what_the_vector_does_not(store: Store) -> None:
+    put(store, (chunk(1, "all quiet"), axis(0)), (chunk(2, "ORA-00942 田中さん"), axis(1)))
+
+    assert ask(store, axis(0), "quiet") == [uid(1)]
+    assert ask(store, axis(0), "田中") == [uid(1), uid(2)]
+    assert ask(store, axis(0), "ora-00942") == [uid(1), uid(2)]
+    assert ask(store, axis(0), "!!! ''") == [uid(1)]
+
+
+def test_a_hit_has_both_scores_whichever_list_found_it(store: Store) -> None:
+    put(store, (chunk(1, "tea"), axis(0)), (chunk(2, "tea coffee"), axis(1)))
+
+    request = SearchRequest("acme", "mika", axis(0), 1, terms("tea coffee"))
+    first, second = store.search(request)
+    assert (first.id, second.id) == (uid(1), uid(2))
+    assert 0 < first.lexical < second.lexical
+    assert second.similarity == pytest.approx(0.0)
+
+
+FILTERS = {
+    "kinds": Filters(kinds=frozenset({"daily"})),
+    "roles": Filters(roles=frozenset({"assistant"})),
+    "keys": Filters(keys=frozenset({"chat:2"})),
+    "excluded keys": Filters(excluded_keys=frozenset({"chat:1"})),
+    "since": Filters(since=TIME + timedelta(hours=1)),
+}
+
+
+@pytest.mark.parametrize("filters", FILTERS.values(), ids=list(FILTERS))
+def test_filters_apply_before_the_lists_are_cut(store: Store, filters: Filters) -> None:
+    metadata = {"key": "chat:2", "kind": "daily", "roles": ["assistant", "user"]}
+    wanted = replace(chunk(2, "tea"), metadata=metadata, created_at=TIME + timedelta(hours=1))
+    put(store, (chunk(1, "tea"), axis(0)), (wanted, axis(1)))
+
+    assert ask(store, axis(0), "tea", filters=filters) == [uid(2)]
+
+
+def test_until_leaves_its_own_moment_out(store: Store) -> None:
+    put(store, (chunk(1, "tea"), axis(0)))
+
+    assert ask(store, axis(0), "tea", filters=Filters(until=TIME)) == []
+    assert ask(store, axis(0), "tea", filters=Filters(until=TIME + timedelta(seconds=1))) == [uid(1)]

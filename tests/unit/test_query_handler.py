@@ -51,6 +51,8 @@ def test_the_answer_has_the_chat_apps_shape() -> None:
         "key": "chat:0",
         "content": "aaaa",
         "similarity": pytest.approx(1.0),
+        "score": pytest.approx(1.0),
+        "why": {"vector": 1.0, "lexical": 1.0},
         "id": "id-0",
         "kind": "session",
         "roles": ["user"],

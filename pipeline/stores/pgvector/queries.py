@@ -1,4 +1,28 @@
-"""The SQL, whole and with parameters only. Pure."""
+"""The SQL, whole and with parameters only; and words as Postgres' text search writes them. Pure."""
+
+from collections.abc import Iterable, Mapping
+
+MAX_OCCURRENCES = 8
+"""Of one term in one chunk; more would not move its rank."""
+
+
+def tsvector(counts: Mapping[str, int]) -> str:
+    """Return terms and how often they occur as a tsvector, whose positions are only counted."""
+    return " ".join(f"{_quoted(term)}:{_positions(count)}" for term, count in counts.items())
+
+
+def tsquery(terms: Iterable[str]) -> str:
+    """Return a tsquery that any of ``terms`` meets; empty if there are none."""
+    return "|".join(map(_quoted, dict.fromkeys(terms)))
+
+
+def _quoted(term: str) -> str:
+    return "'" + term.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def _positions(count: int) -> str:
+    return ",".join(map(str, range(1, min(count, MAX_OCCURRENCES) + 1)))
+
 
 SPACE = "SELECT model, dimensions FROM index_space"
 
@@ -79,17 +103,17 @@ WHERE l.tenant_id = %(tenant_id)b AND l.source = w.source AND l.revision = w.rev
 
 UPSERT = """
 INSERT INTO memories (tenant_id, id, user_id, content, embedding, created_at, metadata, source, members, fingerprint,
-                      spans)
+                      spans, words)
 SELECT %(tenant_id)b, id, user_id, content, embedding, COALESCE(created_at, now()), metadata, source,
-       string_to_array(members, ','), fingerprint, string_to_array(spans, ',')::int4[]
+       string_to_array(members, ','), fingerprint, string_to_array(spans, ',')::int4[], words::tsvector
 FROM unnest(%(ids)b::uuid[], %(user_ids)b::text[], %(contents)b::text[], %(embeddings)b::vector[],
             %(created_ats)b::timestamptz[], %(metadatas)b::jsonb[], %(sources)b::text[], %(members)b::text[],
-            %(fingerprints)b::text[], %(spans)b::text[])
-    AS c (id, user_id, content, embedding, created_at, metadata, source, members, fingerprint, spans)
+            %(fingerprints)b::text[], %(spans)b::text[], %(words)b::text[])
+    AS c (id, user_id, content, embedding, created_at, metadata, source, members, fingerprint, spans, words)
 ON CONFLICT (tenant_id, id) DO UPDATE
 SET user_id = EXCLUDED.user_id, content = EXCLUDED.content, embedding = EXCLUDED.embedding,
     created_at = EXCLUDED.created_at, metadata = EXCLUDED.metadata, source = EXCLUDED.source,
-    members = EXCLUDED.members, fingerprint = EXCLUDED.fingerprint, spans = EXCLUDED.spans, lost = '{}'
+    members = EXCLUDED.members, fingerprint = EXCLUDED.fingerprint, spans = EXCLUDED.spans, words = EXCLUDED.words, lost = '{}'
 """
 
 TEXTS = """
@@ -105,12 +129,24 @@ WHERE m.tenant_id = %(tenant_id)b AND m.id = w.id
 
 DELETE = "DELETE FROM memories WHERE tenant_id = %(tenant_id)b AND id = ANY(%(ids)b::uuid[])"
 
+# One statement, so that both lists are taken from one snapshot.
 SEARCH = """
-SELECT id, content, 1 - (embedding <=> %(vector)b) AS similarity, created_at, metadata
-FROM memories
-WHERE tenant_id = %(tenant_id)b AND user_id = %(user_id)b
-ORDER BY embedding <=> %(vector)b, id
-LIMIT %(top_k)b
+WITH mine AS MATERIALIZED (
+    SELECT id, content, embedding <=> %(vector)b AS distance, ts_rank(words, query) AS lexical, created_at, metadata
+    FROM memories, (SELECT NULLIF(%(terms)b::text, '')::tsquery AS query) AS asked
+    WHERE tenant_id = %(tenant_id)b AND user_id = %(user_id)b
+      AND (%(kinds)b::text[] = '{}' OR metadata->>'kind' = ANY(%(kinds)b::text[]))
+      AND (%(roles)b::text[] = '{}' OR metadata->'roles' ?| %(roles)b::text[])
+      AND (%(keys)b::text[] = '{}' OR metadata->>'key' = ANY(%(keys)b::text[]))
+      AND COALESCE(metadata->>'key' <> ALL(%(excluded_keys)b::text[]), true)
+      AND created_at >= COALESCE(%(since)b::timestamptz, '-infinity') AND created_at < COALESCE(%(until)b::timestamptz, 'infinity')
+), chosen AS (
+    (SELECT id FROM mine ORDER BY distance, id LIMIT %(top_k)b)
+    UNION
+    (SELECT id FROM mine WHERE lexical > 0 ORDER BY lexical DESC, id LIMIT %(top_k)b)
+)
+SELECT id, content, 1 - distance, created_at, metadata, COALESCE(lexical, 0)
+FROM mine JOIN chosen USING (id) ORDER BY distance, id
 """
 
 MARKERS = """

@@ -10,9 +10,20 @@ from psycopg.types.json import Jsonb
 
 from pipeline.embedding.vectors import Space, Vector
 from pipeline.errors import StoreUnavailableError
+from pipeline.lexical.terms import counts
 from pipeline.stores.pgvector import queries
 from pipeline.stores.pgvector.connection import Connection, Connector
-from pipeline.stores.protocol import Change, Held, HeldChunk, Hit, Markers, Scope, SearchRequest, StoredText
+from pipeline.stores.protocol import (
+    Change,
+    Filters,
+    Held,
+    HeldChunk,
+    Hit,
+    Markers,
+    Scope,
+    SearchRequest,
+    StoredText,
+)
 
 
 class PgVectorStore:
@@ -102,11 +113,13 @@ class PgVectorStore:
             "user_id": request.user_id,
             "vector": _pg_vector(request.vector),
             "top_k": request.top_k,
+            "terms": queries.tsquery(request.terms),
+            **_filters(request.filters),
         }
         rows = connection.execute(queries.SEARCH, parameters, binary=True)
         return [
-            Hit(str(id_), content, float(similarity), at, metadata)
-            for id_, content, similarity, at, metadata in rows
+            Hit(str(id_), content, float(similarity), at, metadata, float(lexical))
+            for id_, content, similarity, at, metadata, lexical in rows
         ]
 
     def _check_space(self, connection: Connection) -> None:
@@ -186,6 +199,18 @@ def _rows(tenant_id: str, changes: Sequence[Change]) -> dict[str, Any]:
         "members": [",".join(chunk.members) for _, chunk, _ in upserts],
         "spans": [",".join(map(str, chunk.spans)) for _, chunk, _ in upserts],
         "fingerprints": [chunk.fingerprint for _, chunk, _ in upserts],
+        "words": [queries.tsvector(counts(chunk.text)) for _, chunk, _ in upserts],
+    }
+
+
+def _filters(filters: Filters) -> dict[str, Any]:
+    return {
+        "kinds": sorted(filters.kinds),
+        "roles": sorted(filters.roles),
+        "keys": sorted(filters.keys),
+        "excluded_keys": sorted(filters.excluded_keys),
+        "since": filters.since,
+        "until": filters.until,
     }
 
 

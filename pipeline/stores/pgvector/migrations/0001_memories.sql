@@ -24,6 +24,7 @@ CREATE TABLE memories (
     spans       integer[],
     fingerprint text        COLLATE "C",
     lost        jsonb       NOT NULL DEFAULT '{}',
+    words       tsvector    NOT NULL DEFAULT '',
     PRIMARY KEY (tenant_id, id)
 );
 

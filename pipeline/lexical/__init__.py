@@ -1,0 +1,1 @@
+"""Words: one tokenizer for documents and queries, shared by every store. Pure."""
