@@ -56,10 +56,10 @@ class Chunker:
         that no later one changes it.
         """
         entries = [entry for entry in self.eligible(document) if entry.id not in without]
+        groups = [group for unit in _units(entries) for group in self._groups(document, unit)]
         made = (
-            self._chunk(document, group, part, text)
-            for unit in _units(entries)
-            for group in self._groups(document, unit)
+            self._chunk(document, group, _Place(place, part), text)
+            for place, group in enumerate(groups)
             for part, text in enumerate(self._texts(document, group))
         )
         chunks: dict[str, Chunk] = {}
@@ -94,16 +94,16 @@ class Chunker:
     def _pieces(self, body: str, room: int) -> list[str]:
         return [piece for piece in self.split(body, room) if piece.strip()]
 
-    def _chunk(self, document: Document, group: Sequence[Entry], part: int, text: str) -> Chunk:
+    def _chunk(self, document: Document, group: Sequence[Entry], place: "_Place", text: str) -> Chunk:
         members = tuple(entry.id for entry in group)
-        metadata = _metadata(document, group, part)
+        metadata = _metadata(document, group, place)
         return Chunk(
-            id=_chunk_id(document, members, part),
+            id=_chunk_id(document, members, place.part),
             user_id=document.user_id,
             text=text,
             members=members,
             fingerprint=_fingerprint(document.user_id, text, metadata, self.space),
-            created_at=group[0].time,
+            created_at=group[0].time or (document.created_at if document.date else None),
             metadata=metadata,
             spans=tuple(len(_line(entry)) for entry in group) if len(group) > 1 else (),
         )
@@ -158,14 +158,23 @@ _NAMESPACE = uuid.UUID("6f0d1a52-3c0e-4d1b-9a55-7d1f6f0f7a11")
 _NOTE_ROLES = frozenset({"long_term", "daily", "summary"})
 
 
-def _metadata(document: Document, group: Sequence[Entry], part: int) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a chunk stood in its document when it was written: which group, and which part of it."""
+
+    group: int
+    part: int
+
+
+def _metadata(document: Document, group: Sequence[Entry], place: _Place) -> dict[str, Any]:
     time = group[0].time
     return {
         "key": document.name,
         "kind": document.kind,
         "roles": sorted({entry.role for entry in group}),
         "date": document.date or (time.date().isoformat() if time else None),
-        "part": part,
+        "part": place.part,
+        "place": place.group,
     }
 
 
@@ -189,5 +198,7 @@ def _id_of(tenant_id: str, source: str, members: Sequence[str], part: int) -> st
 
 
 def _fingerprint(user_id: str, text: str, metadata: dict[str, Any], space: Space) -> str:
-    whole = json.dumps([user_id, text, metadata, space.model, space.dimensions], sort_keys=True).encode()
+    """Return what tells that a chunk has to be embedded anew: not because something was put in front of it."""
+    lasting = {name: value for name, value in metadata.items() if name != "place"}
+    whole = json.dumps([user_id, text, lasting, space.model, space.dimensions], sort_keys=True).encode()
     return hashlib.blake2b(whole, digest_size=16).hexdigest()

@@ -6,17 +6,42 @@ from typing import Any
 
 from pipeline.embedding.vectors import Embedder
 from pipeline.lexical.terms import terms
+from pipeline.search.context import Context, assemble
+from pipeline.search.fence import new_nonce
+from pipeline.search.passages import body, in_order
 from pipeline.search.ranking import Ranked, rank
-from pipeline.stores.protocol import Filters, SearchRequest, Store
+from pipeline.search.related import RelatedSession, best_of_each, entry
+from pipeline.stores.protocol import Filters, Hit, Passage, SearchRequest, Store
 
 CANDIDATES = 50
 """Fewest of each kind that are ranked against each other."""
 EVERYTHING = Filters()
+NOTE_PASSAGES = 500
+"""Most chunks of notes that are read back; a note of 400 KB has about as many."""
+AT_HAND = 20
+"""Newest passages of a session that its agent is taken to see already."""
+QUERY_PASSAGES = 3
+"""Newest passages of a session that stand in for a question."""
+MAX_QUERY_CHARACTERS = 4_000
+"""Of messages that stand in for a question; an embedding takes no more than 8,192 tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """A user's notes as the index holds them.
+
+    Args:
+        long_term: of all days.
+        daily: of the newest day that has any.
+    """
+
+    long_term: str
+    daily: str
 
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """Searches one user's memory.
+    """Searches one user's memory. Every method raises EmbeddingUnavailableError or StoreUnavailableError.
 
     Args:
         embedder: embeds the query, in the store's space.
@@ -39,6 +64,98 @@ class Recall:
         candidates = max(CANDIDATES, top_k)
         request = SearchRequest(tenant_id, user_id, vector, candidates, terms(query), filters)
         return rank(self.store.search(request))[:top_k]
+
+    def context(  # noqa: PLR0913, PLR0917  # the request's own fields
+        self,
+        tenant_id: str,
+        user_id: str,
+        query: str | None,
+        session_key: str | None,
+        max_tokens: int,
+        top_k: int,
+    ) -> Context:
+        """Return the long-term memory and the ``top_k`` best passages, within ``max_tokens``.
+
+        What the agent has in its session is left out. Without a query the session's last messages stand in; without
+        those, the newest passages come.
+        """
+        at_hand = self._at_hand(tenant_id, user_id, session_key)
+        asked = query or "\n".join(body(passage.content) for passage in at_hand[-QUERY_PASSAGES:])
+        long_term = self._note(tenant_id, user_id, "long_term")
+        known = {passage.id for passage in at_hand}
+        found = (
+            self.search(tenant_id, user_id, asked[-MAX_QUERY_CHARACTERS:], top_k + len(known), _NOT_LONG_TERM)
+            if asked.strip()
+            else self._newest(tenant_id, user_id, top_k + len(known))
+        )
+        fresh = [one for one in found if one.hit.id not in known][:top_k]
+        return assemble(long_term, fresh, max_tokens, new_nonce())
+
+    def related(
+        self,
+        tenant_id: str,
+        user_id: str,
+        session_key: str | None,
+        messages: Sequence[str] | None,
+        top_k: int,
+    ) -> Sequence[RelatedSession]:
+        """Return past conversations that bear on the session, or on ``messages``; the session itself left out."""
+        own = frozenset({session_key} if session_key else ())
+        said = messages or [
+            body(passage.content) for passage in self._at_hand(tenant_id, user_id, session_key)
+        ]
+        asked = "\n".join(said)[-MAX_QUERY_CHARACTERS:]
+        if not asked.strip():
+            return ()
+        filters = Filters(kinds=frozenset({"session"}), excluded_keys=own)
+        best = best_of_each(self.search(tenant_id, user_id, asked, CANDIDATES, filters), top_k)
+        return [entry(one, self._opening(tenant_id, user_id, one.hit)) for one in best]
+
+    def notes(self, tenant_id: str, user_id: str) -> Notes:
+        """Return the long-term memory and the newest daily note, as far as they are indexed."""
+        return Notes(
+            long_term=self._note(tenant_id, user_id, "long_term"),
+            daily=self._note(tenant_id, user_id, "daily"),
+        )
+
+    def _note(self, tenant_id: str, user_id: str, kind: str) -> str:
+        """Return the text of a user's note of this kind: the newest one, where there are several."""
+        filters = Filters(kinds=frozenset({kind}))
+        passages = self.store.passages(tenant_id, user_id, filters, NOTE_PASSAGES)
+        newest = max((_day(passage) for passage in passages), default="")
+        chosen = [passage for passage in passages if _day(passage) == newest]
+        return "\n".join(body(passage.content) for passage in in_order(chosen))
+
+    def _at_hand(self, tenant_id: str, user_id: str, session_key: str | None) -> list[Passage]:
+        """Return what the agent sees of its session, oldest first: what is retained of older ones it does not see."""
+        if not session_key:
+            return []
+        filters = Filters(keys=frozenset({session_key}), kinds=frozenset({"session"}))
+        passages = self.store.passages(tenant_id, user_id, filters, AT_HAND)
+        return in_order([passage for passage in passages if not passage.retained])
+
+    def _newest(self, tenant_id: str, user_id: str, limit: int) -> list[Ranked]:
+        passages = self.store.passages(tenant_id, user_id, _NOT_LONG_TERM, limit)
+        return [_unranked(passage) for passage in passages]
+
+    def _opening(self, tenant_id: str, user_id: str, hit: Hit) -> str:
+        key = str(hit.metadata.get("key"))
+        filters = Filters(keys=frozenset({key}), kinds=frozenset({"session"}))
+        first = self.store.passages(tenant_id, user_id, filters, 1, oldest_first=True)
+        return first[0].content if first else hit.content
+
+
+_NOT_LONG_TERM = Filters(kinds=frozenset({"session", "daily", "summary"}))
+"""Long-term memory is told whole, so its chunks need not be found."""
+
+
+def _day(passage: Passage) -> str:
+    return str(passage.metadata.get("date") or "")
+
+
+def _unranked(passage: Passage) -> Ranked:
+    hit = Hit(passage.id, passage.content, 0.0, passage.created_at, passage.metadata)
+    return Ranked(hit, 0.0, 0.0, 0.0)
 
 
 def as_result(ranked: Ranked) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from pipeline.stores.protocol import (
     HeldChunk,
     Hit,
     Markers,
+    Passage,
     Scope,
     SearchRequest,
     StoredText,
@@ -116,6 +117,20 @@ class InMemoryStore:
         wordy = sorted((hit for hit in found if hit.lexical > 0), key=lambda hit: (-hit.lexical, hit.id))
         chosen = {hit.id for hit in (*closest[: request.top_k], *wordy[: request.top_k])}
         return [hit for hit in closest if hit.id in chosen]
+
+    def passages(
+        self, tenant_id: str, user_id: str, filters: Filters, limit: int, *, oldest_first: bool = False
+    ) -> Sequence[Passage]:
+        """Return one user's chunks, newest or oldest first; ties by id."""
+        found = [
+            Passage(row.chunk.id, row.chunk.text, _time(row.chunk), row.chunk.metadata, bool(row.lost))
+            for (owner, _), row in self._rows.items()
+            if owner == tenant_id
+            and row.chunk.user_id == user_id
+            and fits(filters, row.chunk.metadata, _time(row.chunk))
+        ]
+        by_id = sorted(found, key=lambda passage: passage.id)
+        return sorted(by_id, key=lambda passage: passage.created_at, reverse=not oldest_first)[:limit]
 
     def _held(self, tenant_id: str, source: str) -> Held:
         revision, position = self._ledger.get((tenant_id, source), (0, ""))

@@ -22,7 +22,8 @@ class Chunk:
         id: UUID, deterministic: the same entries of the same item give the same id.
         members: ids of the entries whose text it holds.
         fingerprint: changes whenever text, user, metadata or space do.
-        metadata: ``key, kind, roles, date`` for readers; JSON.
+        metadata: ``key, kind, roles, date`` for readers, and ``place, part``: which group of the document it was when it
+            was written, and which part of it; JSON.
         spans: characters of each member's line at the end of the text, if there are several members.
     """
 
@@ -201,6 +202,21 @@ class Hit:
     lexical: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A chunk read back without a question.
+
+    Args:
+        retained: some of what it says is no longer in its item (cleared, capped, expired): only memory has it.
+    """
+
+    id: str
+    content: str = field(repr=False)
+    created_at: datetime
+    metadata: Mapping[str, Any] = field(repr=False)
+    retained: bool = False
+
+
 class Store(Protocol):
     """Chunks, vectors and the ledger. Every method raises StoreUnavailableError when the store is away."""
 
@@ -257,4 +273,10 @@ class Store(Protocol):
         The union of both lists, each at most ``top_k`` long, every hit with both of its scores; closest first, ties
         by id.
         """
+        ...
+
+    def passages(
+        self, tenant_id: str, user_id: str, filters: Filters, limit: int, *, oldest_first: bool = False
+    ) -> Sequence[Passage]:
+        """Return at most ``limit`` of one user's chunks, newest first (or oldest first); of one moment, by id."""
         ...

@@ -149,6 +149,19 @@ SELECT id, content, 1 - distance, created_at, metadata, COALESCE(lexical, 0)
 FROM mine JOIN chosen USING (id) ORDER BY distance, id
 """
 
+_PASSAGES = """
+SELECT id, content, created_at, metadata, lost <> '{{}}' FROM memories
+WHERE tenant_id = %(tenant_id)b AND user_id = %(user_id)b
+  AND (%(kinds)b::text[] = '{{}}' OR metadata->>'kind' = ANY(%(kinds)b::text[]))
+  AND (%(roles)b::text[] = '{{}}' OR metadata->'roles' ?| %(roles)b::text[])
+  AND (%(keys)b::text[] = '{{}}' OR metadata->>'key' = ANY(%(keys)b::text[]))
+  AND COALESCE(metadata->>'key' <> ALL(%(excluded_keys)b::text[]), true)
+  AND created_at >= COALESCE(%(since)b::timestamptz, '-infinity') AND created_at < COALESCE(%(until)b::timestamptz, 'infinity')
+ORDER BY created_at {order}, id LIMIT %(limit)b
+"""
+NEWEST_PASSAGES = _PASSAGES.format(order="DESC")
+OLDEST_PASSAGES = _PASSAGES.format(order="ASC")
+
 MARKERS = """
 SELECT scope, subject, forgotten_at FROM forget_marker
 WHERE tenant_id = %(tenant_id)b

@@ -20,6 +20,7 @@ from pipeline.stores.protocol import (
     HeldChunk,
     Hit,
     Markers,
+    Passage,
     Scope,
     SearchRequest,
     StoredText,
@@ -67,6 +68,17 @@ class PgVectorStore:
     def search(self, request: SearchRequest) -> Sequence[Hit]:
         """Return the closest chunks of one user, closest first; ties by id."""
         return self._connector.read(lambda connection: self._search(connection, request))
+
+    def passages(
+        self, tenant_id: str, user_id: str, filters: Filters, limit: int, *, oldest_first: bool = False
+    ) -> Sequence[Passage]:
+        """Return one user's chunks, newest or oldest first; ties by id."""
+        query = queries.OLDEST_PASSAGES if oldest_first else queries.NEWEST_PASSAGES
+        scope = {"tenant_id": tenant_id, "user_id": user_id, "limit": limit, **_filters(filters)}
+        rows = self._connector.read(
+            lambda connection: connection.execute(query, scope, binary=True).fetchall()
+        )
+        return [Passage(str(id_), *columns) for id_, *columns in rows]
 
     def texts(self, tenant_id: str, ids: Sequence[str]) -> Mapping[str, StoredText]:
         """Return what is stored of these chunks."""

@@ -1,0 +1,52 @@
+"""What a passage says, and of what it is. Pure.
+
+A chunk's text is a header in square brackets on a line of its own, if it has one, and then what was said.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pipeline.stores.protocol import Passage
+
+_HEADER = re.compile(r"\[[^\[\]\n]*\]\n")
+_KANA = re.compile(r"[\u3041-\u30ff]")
+_LETTER = re.compile(r"[^\W\d_]")
+JAPANESE_SHARE = 0.1
+"""Of kana among the letters; a Japanese text has three to six times that, whatever English names it holds."""
+
+
+def body(content: str) -> str:
+    """Return ``content`` without its header."""
+    header = _HEADER.match(content)
+    return content[header.end() :] if header else content
+
+
+def is_japanese(texts: Iterable[str]) -> bool:
+    """Tell whether ``texts`` together read as Japanese."""
+    joined = "".join(texts)
+    letters = len(_LETTER.findall(joined))
+    return len(_KANA.findall(joined)) > JAPANESE_SHARE * letters
+
+
+def day(metadata: Mapping[str, Any], created_at: datetime) -> str:
+    """Return the day a chunk belongs to, ``YYYY-MM-DD``."""
+    return str(metadata.get("date") or created_at.date().isoformat())
+
+
+def in_order(passages: Sequence[Passage]) -> list[Passage]:
+    """Return the passages of one item in the order in which it says them."""
+    return sorted(passages, key=_position)
+
+
+def _position(passage: Passage) -> tuple[datetime, int, int, str]:
+    metadata = passage.metadata
+    dated = metadata.get("kind") == "session"
+    start = passage.created_at if dated else datetime.min.replace(tzinfo=passage.created_at.tzinfo)
+    return start, _number(metadata, "place"), _number(metadata, "part"), passage.id
+
+
+def _number(metadata: Mapping[str, Any], name: str) -> int:
+    value = metadata.get(name)
+    return value if isinstance(value, int) else 0
