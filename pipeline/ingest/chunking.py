@@ -12,6 +12,7 @@ text (date, speakers) is made only of what later saves cannot change.
 
 import hashlib
 import json
+import re
 import uuid
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from pipeline.stores.protocol import Chunk, HeldChunk, StoredText
 
 GROWTH = 1.4
 """Most that may be embedded for a chunk while it grows, in its final tokens. The promise is 1.5."""
+
+_BULLET = re.compile(r"\s*(?:[-*+]|\d+[.)])\s*")
 
 Splitter = Callable[[str, int], Sequence[str]]
 """Cuts a text into pieces of at most so many tokens, on meaning; the pieces joined are the text."""
@@ -92,7 +95,9 @@ class Chunker:
         return [header + piece for piece in pieces]
 
     def _pieces(self, body: str, room: int) -> list[str]:
-        return [piece for piece in self.split(body, room) if piece.strip()]
+        """Return the pieces that say something: a long list item may be cut behind its bullet."""
+        pieces = [piece for piece in self.split(body, room) if piece.strip()]
+        return pieces[1:] if len(pieces) > 1 and _BULLET.fullmatch(pieces[0]) else pieces
 
     def _chunk(self, document: Document, group: Sequence[Entry], place: "_Place", text: str) -> Chunk:
         members = tuple(entry.id for entry in group)

@@ -200,6 +200,16 @@ def test_the_real_splitter_loses_nothing(text: str) -> None:
     assert squeezed(bodies) == squeezed(f"user: {text}")
 
 
+@pytest.mark.parametrize("bullet", ["- ", "* ", "12. "])
+def test_a_bullet_cut_off_from_its_item_is_no_chunk(bullet: str) -> None:
+    def behind_the_bullet(text: str, _: int) -> list[str]:
+        return [text[: len(bullet)], text[len(bullet) :]]
+
+    item = Entry("a", "long_term", bullet + "word " * 200)
+    chunks = chunker(64, behind_the_bullet).chunks(document([item], "long_term"))
+    assert [chunk.text.partition("\n")[2].strip() for chunk in chunks] == [("word " * 200).strip()]
+
+
 # The header "[2026-11-22]\n" is estimated at 4 tokens and is never more than its 13 characters; a mark that is kept
 # with its letter is never more than its 4 bytes.
 MARGIN = (13 - 4) + 4
