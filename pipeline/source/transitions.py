@@ -57,7 +57,10 @@ def modification(
     Args:
         excluded_roles: never indexed, so they neither survive a clear nor hold up a cap: a system prompt usually stays.
     """
-    if isinstance(old, Unreadable):
+    made_anew = old is None and isinstance(new, Document) and new.kind != "session"
+    if (
+        isinstance(old, Unreadable) or made_anew
+    ):  # an expired note may still be held, and this one replaces it
         return (ForgetFact(at),)
     if old is None or isinstance(new, Unreadable):
         return ()

@@ -90,6 +90,10 @@ def test_what_a_note_no_longer_says_is_forgotten(
     assert taken(note("abc"), note(new), on_clear) == forgotten
 
 
+def test_a_note_that_comes_into_being_forgets_what_an_expired_one_said() -> None:
+    assert taken(None, note("a")) == "all"
+
+
 def test_after_an_unreadable_image_everything_older_is_forgotten() -> None:
     assert taken(Unreadable(), session("ab")) == "all"
     assert taken(Unreadable(), Unreadable()) == "all"
