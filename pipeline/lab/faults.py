@@ -38,15 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
     parser.add_argument("--only", help="run just the history of this seed, such as 1.17, and print its trace")
     parser.add_argument(
-        "--strict", action="store_true", help="without the oracle's tolerance for shared chunks"
-    )
-    parser.add_argument(
         "--crash-points", action="store_true", help="crash one scenario at each effect and each pair"
     )
     options = parser.parse_args(arguments)
     server = Postgres(new_run_folder() / "postgres").start()
     try:
-        with laboratory(server.conninfo(), strict=options.strict) as lab:
+        with laboratory(server.conninfo()) as lab:
             if options.only:
                 return _one(lab, options.only)
             if options.crash_points:

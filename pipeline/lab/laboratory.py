@@ -17,11 +17,10 @@ class Laboratory:
 
     Args:
         database: of its own; it is emptied before every run.
-        strict: see :class:`pipeline.lab.oracle.Oracle`.
     """
 
-    def __init__(self, database: Database, *, strict: bool = False) -> None:
-        self.database, self._strict = database, strict
+    def __init__(self, database: Database) -> None:
+        self.database = database
         self._workers: dict[str, Worker] = {}
 
     def run(
@@ -42,7 +41,7 @@ class Laboratory:
             faults or RandomFaults(weather or source.choice(SEASON), source),
             source,
             shape or Shape(workers=source.choice((2, 3)), max_batch=source.choice((1, 3, 10))),
-            Oracle(history.on_clear, history.on_expiry, strict=self._strict),
+            Oracle(history.on_clear, history.on_expiry),
         )
         return simulation.run()
 
@@ -59,9 +58,9 @@ class Laboratory:
 
 
 @contextmanager
-def laboratory(conninfo: str, *, strict: bool = False) -> Iterator[Laboratory]:
+def laboratory(conninfo: str) -> Iterator[Laboratory]:
     """Open a laboratory in the database at ``conninfo``, which must be nobody else's."""
-    made = Laboratory(Database(conninfo), strict=strict)
+    made = Laboratory(Database(conninfo))
     try:
         with installed():
             yield made

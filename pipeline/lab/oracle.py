@@ -7,10 +7,8 @@ Per item, every message ever written has a fate:
   is, part of a version that was current at some moment with no notice of the item under way; otherwise it may;
 - *edited*, *removed*: it must not be there, and comes back only if the item has it again.
 
-Messages of roles that are not remembered are as if never written, and must not be there.
-
-Two tolerances, both of the product's grain. A kept message that was embedded together with one that is forgotten
-may go with it, since a vector cannot be cut. A note has no history: what an earlier note said may go once it is written anew.
+Messages of roles that are not remembered are as if never written, and must not be there. A note has no history: writing
+it anew, also after it expired, forgets all it no longer says.
 """
 
 import json
@@ -37,6 +35,9 @@ class Fate(Enum):
     KEPT = auto()
     EDITED = auto()
     REMOVED = auto()
+
+
+_HELD = frozenset({Fate.LIVE, Fate.KEPT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,7 @@ class _Memory:
     """What the oracle knows of one item.
 
     Args:
-        witnessed: entry → when it last was; times are counted, not measured.
-        forgotten: when, and which tokens.
+        witnessed: kept entries among them must be there.
         copies: token → most copies of it in one version.
     """
 
@@ -79,29 +79,24 @@ class _Memory:
     user: str = ""
     entries: list[Identity] | None = None
     fates: dict[Identity, Fate] = field(default_factory=dict)
-    witnessed: dict[Identity, int] = field(default_factory=dict)
-    forgotten: list[tuple[int, frozenset[str]]] = field(default_factory=list)
+    witnessed: set[Identity] = field(default_factory=set)
     copies: Counter[str] = field(default_factory=Counter)
 
 
 class Oracle:
-    """Hears of every write, of every moment of rest, and of every text that was embedded.
+    """Hears of every write and of every moment of rest.
 
     Args:
         on_clear: "keep" or "forget".
         on_expiry: the same.
-        strict: without the first tolerance.
     """
 
-    def __init__(self, on_clear: str, on_expiry: str, *, strict: bool = False) -> None:
-        self._on_clear, self._on_expiry, self._strict = on_clear, on_expiry, strict
+    def __init__(self, on_clear: str, on_expiry: str) -> None:
+        self._on_clear, self._on_expiry = on_clear, on_expiry
         self._items: dict[ItemId, _Memory] = {}
-        self._together: list[frozenset[str]] = []
-        self._time = 0
 
     def wrote(self, place: ItemId, item: Item | None, cause: Cause) -> None:
         """Hear of a write; ``item`` is ``None`` for a removal."""
-        self._time += 1
         memory = self._items.setdefault(place, _Memory(note="memory:" in place[2]))
         new = None if item is None else _entries(item)
         if item is not None:
@@ -112,18 +107,11 @@ class Oracle:
         for token, count in Counter(token for entry in new or [] for token in _tokens(entry)).items():
             memory.copies[token] = max(memory.copies[token], count)
 
-    def embedded(self, text: str) -> None:
-        """Hear of a text that was embedded as one."""
-        tokens = frozenset(TOKEN.findall(text))
-        if len(tokens) > 1:
-            self._together.append(tokens)
-
     def rests(self, place: ItemId) -> None:
         """Hear that no notice of the item is under way."""
         memory = self._items.get(place)
         if memory and memory.entries:
-            self._time += 1
-            memory.witnessed.update(dict.fromkeys(memory.entries, self._time))
+            memory.witnessed.update(memory.entries)
 
     def judge(self, rows: Sequence[Row]) -> Judgement:
         """Compare the index with what it must be."""
@@ -138,21 +126,8 @@ class Oracle:
         for row in rows:
             self._judge_row(row, owners, found, judgement)
         for place, memory in self._items.items():
-            _judge_item(memory, self._required(memory), found[place], judgement)
+            _judge_item(memory, _required(memory), found[place], judgement)
         return judgement
-
-    def _required(self, memory: _Memory) -> set[str]:
-        kept = [
-            entry for entry, fate in memory.fates.items() if fate is Fate.KEPT and self._stays(memory, entry)
-        ]
-        return _spoken([entry for entry, fate in memory.fates.items() if fate is Fate.LIVE] + kept)
-
-    def _stays(self, memory: _Memory, entry: Identity) -> bool:
-        """Tell whether a kept entry was witnessed after the last time something embedded with it was forgotten."""
-        tokens = _tokens(entry)
-        mates = frozenset().union(*(together for together in self._together if together & tokens))
-        harmed = (time for time, gone in memory.forgotten if not self._strict and gone & mates)
-        return memory.witnessed.get(entry, 0) > max(harmed, default=0)
 
     def _judge_row(
         self,
@@ -163,8 +138,6 @@ class Oracle:
     ) -> None:
         tokens = set(TOKEN.findall(row.content))
         places = {owners[token] for token in tokens if token in owners}
-        if not tokens and _says_nothing(row.content):
-            return
         if len(places) != 1 or not tokens <= owners.keys():
             judgement.extra.append(f"a row of {len(places)} items: {row}")
         for token in tokens & owners.keys():
@@ -178,30 +151,21 @@ class Oracle:
         if new is None:
             self._gone(memory, old, cause)
         elif memory.note:
-            self._rewritten(memory, lost)
+            anew = memory.entries is None
+            _forget(memory, [entry for entry in memory.fates if anew or entry not in set(new)], Fate.EDITED)
         elif lost:
             fate = self._fate(old, new, lost)
             self._lose(memory, lost, fate)
         for entry in new or ():
-            if memory.fates.get(entry) not in {Fate.LIVE, Fate.KEPT}:
-                memory.witnessed.pop(entry, None)
+            if memory.fates.get(entry) not in _HELD:
+                memory.witnessed.discard(entry)
             memory.fates[entry] = Fate.LIVE
 
     def _gone(self, memory: _Memory, old: Sequence[Identity], cause: Cause) -> None:
         if cause == "expire" and self._on_expiry == "keep":
             memory.fates.update(dict.fromkeys(old, Fate.KEPT))
             return
-        self._forget(
-            memory,
-            [entry for entry, fate in memory.fates.items() if fate in {Fate.LIVE, Fate.KEPT}],
-            Fate.REMOVED,
-        )
-
-    def _rewritten(self, memory: _Memory, lost: Sequence[Identity]) -> None:
-        self._forget(memory, lost, Fate.EDITED)
-        for entry, fate in memory.fates.items():
-            if fate is Fate.KEPT:
-                memory.witnessed.pop(entry, None)
+        _forget(memory, [entry for entry, fate in memory.fates.items() if fate in _HELD], Fate.REMOVED)
 
     def _fate(self, old: Sequence[Identity], new: Sequence[Identity], lost: Sequence[Identity]) -> Fate:
         if _fell_off(old, new, lost):
@@ -214,13 +178,20 @@ class Oracle:
         if fate is Fate.KEPT:
             memory.fates.update(dict.fromkeys(lost, fate))
         else:
-            self._forget(memory, lost, fate)
+            _forget(memory, lost, fate)
 
-    def _forget(self, memory: _Memory, entries: Sequence[Identity], fate: Fate) -> None:
-        memory.fates.update(dict.fromkeys(entries, fate))
-        for entry in entries:
-            memory.witnessed.pop(entry, None)
-        memory.forgotten.append((self._time, frozenset().union(*map(_tokens, entries))))
+
+def _forget(memory: _Memory, entries: Sequence[Identity], fate: Fate) -> None:
+    memory.fates.update(dict.fromkeys(entries, fate))
+    memory.witnessed.difference_update(entries)
+
+
+def _required(memory: _Memory) -> set[str]:
+    return _spoken(
+        entry
+        for entry, fate in memory.fates.items()
+        if fate is Fate.LIVE or (fate is Fate.KEPT and entry in memory.witnessed)
+    )
 
 
 def _entries(item: Item) -> list[Identity]:
@@ -229,11 +200,6 @@ def _entries(item: Item) -> list[Identity]:
     messages: list[dict[str, Any]] = json.loads(item["messages"]["S"])
     said = [(message["role"], message["content"], message.get("timestamp")) for message in messages]
     return [entry for entry in said if entry[0] not in UNREMEMBERED]
-
-
-def _says_nothing(content: str) -> bool:
-    """Tell whether a row has a header at most, as the bullet of a list item that was cut behind it."""
-    return not re.search(r"\w", re.sub(r"^\[.*\]\n", "", content))
 
 
 def _tokens(entry: Identity) -> frozenset[str]:

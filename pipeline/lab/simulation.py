@@ -12,7 +12,7 @@ from pipeline.handlers import ingest, stream
 from pipeline.ingest.notices import Notice, encode
 from pipeline.lab.histories import KEY_NAMES, MEMORY, SESSIONS, History, Write, writes
 from pipeline.lab.index import Database
-from pipeline.lab.oracle import TOKEN, ItemId, Judgement, Oracle
+from pipeline.lab.oracle import ItemId, Judgement, Oracle
 from pipeline.lab.queue import Message, Queue, QueueClient, as_event
 from pipeline.lab.scheduler import Crashed, Scheduler, Task
 from pipeline.lab.stream_mapping import Limits, Reader, StreamMapping
@@ -252,11 +252,7 @@ class Simulation:
         return self.scheduler.start(name, worker, lambda: worker.invoke(handler, event), sheltered=sheltered)
 
     def _hear(self, text: str) -> None:
-        self._oracle.embedded(text)
-        if TOKEN.search(
-            text
-        ):  # the bullet of a long list item, cut off by itself, is the same for all of them
-            self._world.counts["embedded_again"] += self._database.holds(text)
+        self._world.counts["embedded_again"] += self._database.holds(text)
 
     def _resume(self, task: Task) -> None:
         self.scheduler.resume(task)

@@ -6,7 +6,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from pipeline.lab.laboratory import Laboratory, laboratory
+from pipeline.lab.index import Database
+from pipeline.lab.laboratory import Laboratory
+from pipeline.lab.workers import installed
 from pipeline.local.postgres import Postgres
 
 
@@ -15,10 +17,12 @@ def _laboratory(postgres: Postgres) -> Iterator[Laboratory]:
     with psycopg.connect(postgres.conninfo(), autocommit=True) as owner:
         owner.execute("DROP DATABASE IF EXISTS laboratory WITH (FORCE)")
         owner.execute("CREATE DATABASE laboratory TEMPLATE template0")
-    with laboratory(make_conninfo(postgres.conninfo(), dbname="laboratory")) as made:
-        yield made
+    made = Laboratory(Database(make_conninfo(postgres.conninfo(), dbname="laboratory")))
+    yield made
+    made.close()
 
 
 @pytest.fixture
-def lab(_laboratory: Laboratory) -> Laboratory:
-    return _laboratory
+def lab(_laboratory: Laboratory) -> Iterator[Laboratory]:
+    with installed():  # for this test only: others wire the functions their own way
+        yield _laboratory
