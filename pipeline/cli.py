@@ -91,9 +91,8 @@ def _add_audit(commands: "Commands") -> None:
 def _add_forget(commands: "Commands") -> None:
     forget = commands.add_parser("forget", help="forget a user or a session, for good")
     forget.add_argument("--tenant", required=True)
-    what = forget.add_mutually_exclusive_group(required=True)
-    what.add_argument("--user", help="everything of this user up to now")
-    what.add_argument("--session", help="everything of the session with this key up to now")
+    forget.add_argument("--user", help="everything of this user up to now; with --session, only that session")
+    forget.add_argument("--session", help="everything of the session with this key up to now")
     forget.set_defaults(run=_forget)
 
 
@@ -106,13 +105,11 @@ def _audit(options: argparse.Namespace) -> int:
 
 def _forget(options: argparse.Namespace) -> int:
     from pipeline import bootstrap  # noqa: PLC0415  # each command loads only what it needs
+    from pipeline.operations.forget_command import forget  # noqa: PLC0415  # the same
 
-    if options.user:
-        deleted = bootstrap.store().forget(options.tenant, "user", options.user)
-    else:
-        deleted = bootstrap.store().forget(options.tenant, "session", options.session)
+    done = forget(bootstrap.store(), options.tenant, options.user, options.session)
     print(
-        f"forgotten: {deleted} chunks. What was said up to now never becomes memory again, whatever is sent."
+        f"forgotten: {done.deleted} chunks. What was said up to now never becomes memory again, whatever is sent."
     )
     print(
         "The chat app's own items are untouched: delete them there if they must go as well.", file=sys.stderr

@@ -22,6 +22,7 @@ DEFAULT_ATTRIBUTE_NAMES: Mapping[str, str] = {
     "messages": "messages",
     "content": "content",
     "created_at": "created_at",
+    "updated_at": "updated_at",
     "ttl": "ttl",
 }
 

@@ -12,7 +12,6 @@ anything is embedded.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from functools import partial
 from typing import Protocol
 
@@ -90,7 +89,8 @@ class _Work:
     held: Held
     present: bool
     plan: Plan
-    expires_at: datetime | None
+    document: Document | None = None
+    reflected: bool = True
 
     @property
     def tenant_id(self) -> str:
@@ -109,7 +109,11 @@ class _Work:
             present=self.present,
             saved_at=moment(self.notice.saved_at),
             created_at=moment(self.notice.created_at),
-            expires_at=self.expires_at,
+            expires_at=self.document.expires_at if self.document else None,
+            name=self.document.name if self.document else None,
+            user_id=self.document.user_id if self.document else None,
+            updated_at=self.document.updated_at if self.document else None,
+            reflected=self.reflected,
             upserts=[(chunk, vectors[chunk.text]) for chunk in self.plan.missing],
             lost=self.plan.lost,
             deletes=self.plan.deletes,
@@ -242,9 +246,10 @@ class Reconciler:
         except Exception as error:  # noqa: BLE001  # a bug met by one item must not stop its neighbours
             report.failures[reading.source] = _ours(error)
             return None
-        if reading.source in report.failures:
-            plan = replace(plan, position=held.position)  # not reflected: the same notice may come again
-        return _Work(notice, held, reading.present, plan, document.expires_at if document else None)
+        reflected = reading.source not in report.failures
+        if not reflected:
+            plan = replace(plan, position=held.position)  # the same notice may come again
+        return _Work(notice, held, reading.present, plan, document, reflected)
 
     def _with_remainders(self, notice: Notice, held: Held, plan: Plan) -> Plan:
         """Return ``plan`` with what is left of chunks that lose some of their entries and keep others."""
@@ -324,7 +329,7 @@ def _settled(
         return work
     if not isinstance(failures.get(work.source), EmbeddingRejectedError):
         return None
-    return replace(work, plan=replace(work.plan, missing=(), position=work.held.position))
+    return replace(work, plan=replace(work.plan, missing=(), position=work.held.position), reflected=False)
 
 
 def _ours(error: Exception) -> VectorMemoryError:

@@ -74,6 +74,7 @@ class Document:
         date: for a note that belongs to a day, ``YYYY-MM-DD``.
         created_at: when the chat app says the item came into being.
         expires_at: when DynamoDB's TTL may take it away.
+        updated_at: when the chat app says it wrote the item as it is.
     """
 
     key: ItemKey
@@ -84,6 +85,7 @@ class Document:
     date: str | None = None
     created_at: datetime | None = None
     expires_at: datetime | None = None
+    updated_at: datetime | None = None
 
     @property
     def name(self) -> str:

@@ -128,6 +128,7 @@ class Layouts:
             address.date,
             created_at,
             expires_at=self._expiry(item),
+            updated_at=read_time(item.get(self.names["updated_at"], {}).get("S")),
         )
 
     def _expiry(self, item: Item) -> datetime | None:

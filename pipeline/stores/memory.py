@@ -5,11 +5,12 @@ import time
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pipeline.embedding.vectors import Space, Vector
 from pipeline.lexical.terms import counts
+from pipeline.stores.forgetting import ForgetRequest, Forgotten, Scope, session_of
 from pipeline.stores.protocol import (
     Change,
     Chunk,
@@ -19,10 +20,12 @@ from pipeline.stores.protocol import (
     Hit,
     Markers,
     Passage,
-    Scope,
     SearchRequest,
     StoredText,
 )
+
+SKEW = timedelta(minutes=1)
+"""How far the clocks of those who ask and those who index may be apart."""
 
 
 @dataclass(slots=True)
@@ -31,6 +34,16 @@ class _Row:
     chunk: Chunk
     vector: Vector
     lost: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Fresh:
+    """How fresh an item is, as the ledger knows it."""
+
+    name: str | None = None
+    user_id: str | None = None
+    until: datetime | None = None
+    indexed_at: datetime | None = None
 
 
 class InMemoryStore:
@@ -49,6 +62,8 @@ class InMemoryStore:
         self._created: dict[tuple[str, str], datetime] = {}
         self._epochs: dict[str, int] = {}
         self._markers: dict[str, dict[tuple[Scope, str], datetime]] = {}
+        self._forgotten: dict[tuple[str, str], Forgotten] = {}
+        self._fresh: dict[tuple[str, str], _Fresh] = {}
 
     def read(self, tenant_id: str, sources: Sequence[str]) -> Mapping[str, Held]:
         """Return what is held of each item."""
@@ -86,23 +101,42 @@ class InMemoryStore:
 
     def markers(self, tenant_id: str, users: AbstractSet[str], sessions: AbstractSet[str]) -> Markers:
         """Return the forget markers of these users and sessions."""
-        asked = {("user", user) for user in users} | {("session", session) for session in sessions}
+        own = {("user_session", session_of(user, session)) for user in users for session in sessions}
+        asked = {("user", user) for user in users} | {("session", session) for session in sessions} | own
         held = self._markers.get(tenant_id, {})
         return Markers({subject: time for subject, time in held.items() if subject in asked})
 
-    def forget(self, tenant_id: str, scope: Scope, subject: str) -> int:
-        """Set a marker, then delete what it covers."""
-        self._markers.setdefault(tenant_id, {})[scope, subject] = datetime.now(UTC)
-        gone = [
-            key
-            for key, row in self._rows.items()
-            if key[0] == tenant_id
-            and subject == (row.chunk.user_id if scope == "user" else row.chunk.metadata["key"])
-        ]
-        for key in gone:
-            del self._rows[key]
+    def forget(self, request: ForgetRequest) -> Forgotten:
+        """Set a marker, then delete what it covers; a request comes once."""
+        tenant_id = request.tenant_id
+        if known := self.forgotten(tenant_id, request.id):
+            return known
+        markers = self._markers.setdefault(tenant_id, {})
+        subject = (request.scope, request.subject)
+        markers[subject] = max(request.asked_at, markers.get(subject, request.asked_at))
+        gone = [key for key, row in self._rows.items() if key[0] == tenant_id and _covers(request, row.chunk)]
+        sources = sorted({self._rows.pop(key).source for key in gone})
         self._epochs[tenant_id] = self._epochs.get(tenant_id, 0) + 1
-        return len(gone)
+        again = tuple(source for source in sources if self._indexed_since(request, source))
+        done = Forgotten(request, len(gone), datetime.now(UTC), again)
+        self._forgotten[tenant_id, request.id] = done
+        return done
+
+    def forgotten(self, tenant_id: str, request_id: str) -> Forgotten | None:
+        """Return what became of a request."""
+        return self._forgotten.get((tenant_id, request_id))
+
+    def indexed_until(self, tenant_id: str, user_id: str, session_key: str | None) -> datetime | None:
+        """Return how fresh a user's session, or all of the user's memory, is."""
+        times = (
+            fresh.until
+            for (owner, _), fresh in self._fresh.items()
+            if owner == tenant_id and fresh.user_id == user_id and session_key in {None, fresh.name}
+        )
+        return max((time for time in times if time), default=None)
+
+    def check(self) -> None:
+        """Return: it is always there."""
 
     def search(self, request: SearchRequest) -> Sequence[Hit]:
         """Return the closest chunks of one user and those that share words, closest first; ties by id."""
@@ -156,6 +190,7 @@ class InMemoryStore:
         self._revision += 1
         self._leases.pop((tenant_id, change.source), None)
         self._ledger[tenant_id, change.source] = (self._revision, change.position)
+        self._note_freshness(self._fresh.setdefault((tenant_id, change.source), _Fresh()), change)
         for id_ in change.deletes:
             self._rows.pop((tenant_id, id_), None)
         for chunk, vector in change.upserts:
@@ -164,6 +199,21 @@ class InMemoryStore:
             if (tenant_id, id_) in self._rows:
                 self._rows[tenant_id, id_].lost = dict(lost)
         return True
+
+    def _note_freshness(self, fresh: _Fresh, change: Change) -> None:
+        fresh.indexed_at = datetime.now(UTC)
+        fresh.name, fresh.user_id = change.name or fresh.name, change.user_id or fresh.user_id
+        if change.reflected:
+            fresh.until = (change.updated_at if change.present else None) or change.saved_at or fresh.until
+
+    def _indexed_since(self, request: ForgetRequest, source: str) -> bool:
+        fresh = self._fresh.get((request.tenant_id, source))
+        return bool(fresh and fresh.indexed_at and fresh.indexed_at >= request.asked_at - SKEW)
+
+
+def _covers(request: ForgetRequest, chunk: Chunk) -> bool:
+    of_user = request.user_id in {None, chunk.user_id}
+    return of_user and request.session_key in {None, chunk.metadata.get("key")}
 
 
 def fits(filters: Filters, metadata: Mapping[str, Any], time: datetime) -> bool:

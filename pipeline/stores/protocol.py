@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from pipeline.embedding.vectors import Space, Vector
 from pipeline.source.documents import Document
+from pipeline.stores.forgetting import ForgetRequest, Forgotten, Scope, session_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +104,10 @@ class Change:
     upserts: Sequence[tuple[Chunk, Vector]] = ()
     lost: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     deletes: Sequence[str] = ()
-
-
-Scope = Literal["user", "session"]
-"""What a forget marker covers: all of a user's memory, or the session of that key."""
+    name: str | None = None
+    user_id: str | None = None
+    updated_at: datetime | None = None
+    reflected: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class Markers:
     """Forget markers: permanent, and stronger than whatever the source item still says.
 
     Args:
-        times: (scope, user id or session key) → the moment up to which everything is forgotten.
+        times: (scope, subject as :class:`ForgetRequest` names it) → the moment up to which everything is forgotten.
     """
 
     times: Mapping[tuple[Scope, str], datetime] = field(default_factory=dict)
@@ -142,7 +143,11 @@ class Markers:
         )
 
     def _until(self, document: Document) -> datetime | None:
-        asked: tuple[tuple[Scope, str], ...] = (("user", document.user_id), ("session", document.name))
+        asked: tuple[tuple[Scope, str], ...] = (
+            ("user", document.user_id),
+            ("session", document.name),
+            ("user_session", session_of(document.user_id, document.name)),
+        )
         return max((self.times[subject] for subject in asked if subject in self.times), default=None)
 
 
@@ -256,15 +261,31 @@ class Store(Protocol):
         ...
 
     def markers(self, tenant_id: str, users: AbstractSet[str], sessions: AbstractSet[str]) -> Markers:
-        """Return the forget markers of these users and sessions."""
+        """Return the forget markers of these users and sessions, and of these users' sessions."""
         ...
 
-    def forget(self, tenant_id: str, scope: Scope, subject: str) -> int:
-        """Set a permanent marker at this moment, then delete what it covers; whatever ingest is under way conflicts.
+    def forget(self, request: ForgetRequest) -> Forgotten:
+        """Set a permanent marker at the moment of asking, then delete what it covers, whatever was said when.
 
-        Returns:
-            how many chunks were deleted.
+        Whatever ingest is under way conflicts. A marker never moves back, and a request that was carried out before
+        changes nothing: the answer is the first one's.
         """
+        ...
+
+    def forgotten(self, tenant_id: str, request_id: str) -> Forgotten | None:
+        """Return what became of a request; ``None`` if it was not carried out (yet)."""
+        ...
+
+    def indexed_until(self, tenant_id: str, user_id: str, session_key: str | None) -> datetime | None:
+        """Return the time up to which a user's session, or the newest of all the user's items, is indexed.
+
+        It is the chat app's own ``updated_at`` of the newest version that the index reflects; where the item has
+        none, or is gone, the time that DynamoDB gave the change. ``None``: nothing of it was ever indexed.
+        """
+        ...
+
+    def check(self) -> None:
+        """Return if the store can be asked; see the class for what is raised if not."""
         ...
 
     def search(self, request: SearchRequest) -> Sequence[Hit]:

@@ -11,6 +11,7 @@ from support.words import SPACE
 
 from pipeline.embedding.vectors import Vector, float32
 from pipeline.lexical.terms import terms
+from pipeline.stores.forgetting import ForgetRequest, Forgotten
 from pipeline.stores.memory import InMemoryStore
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.store import PgVectorStore
@@ -48,8 +49,13 @@ def put(
     store: Store, *chunks: tuple[Chunk, Vector], source: str = ITEM, tenant: str = "acme", **fields: object
 ) -> None:
     held = store.read(tenant, [source])[source]
-    known = {"expected_revision": held.revision, "expected_epoch": held.epoch, "position": "p1"}
-    change = Change(source, present=True, upserts=chunks, **{**known, **fields})  # type: ignore[arg-type]
+    known = {
+        "expected_revision": held.revision,
+        "expected_epoch": held.epoch,
+        "position": "p1",
+        "present": True,
+    }
+    change = Change(source, upserts=chunks, **{**known, **fields})  # type: ignore[arg-type]
     assert store.apply(tenant, [change]) == frozenset()
 
 
@@ -183,7 +189,7 @@ def test_a_lease_of_a_moved_revision_is_not_given(store: Store) -> None:
 def test_forgetting_a_user_deletes_all_of_that_user_and_of_nobody_else(store: Store) -> None:
     put(store, (chunk(1, user_id="mika"), axis(0)), (chunk(2, user_id="ken"), axis(0)))
     put(store, (chunk(3, user_id="mika"), axis(0)), tenant="zenith")
-    assert store.forget("acme", "user", "mika") == 1
+    assert forget(store, user_id="mika").deleted == 1
     assert found(store, axis(0)) == []
     assert found(store, axis(0), user="ken") == [uid(2)]
     assert found(store, axis(0), tenant="zenith") == [uid(3)]
@@ -193,22 +199,94 @@ def test_forgetting_a_session_deletes_that_session_only(store: Store) -> None:
     other = replace(chunk(2), metadata={"key": "chat:2", "kind": "session"})
     put(store, (chunk(1), axis(0)))
     put(store, (other, axis(0)), source=OTHER)
-    assert store.forget("acme", "session", "chat:1") == 1
+    assert forget(store, session_key="chat:1").deleted == 1
     assert found(store, axis(0)) == [uid(2)]
 
 
-def test_a_marker_is_kept_with_its_time(store: Store) -> None:
-    before = datetime.now(UTC) - timedelta(minutes=1)
-    store.forget("acme", "user", "mika")
+def forget(store: Store, request_id: str = "r1", asked_at: datetime = TIME, **whom: str) -> Forgotten:
+    return store.forget(ForgetRequest(request_id, "acme", asked_at, **whom))
+
+
+def test_forgetting_one_users_session_leaves_anothers_of_that_name_alone(store: Store) -> None:
+    put(store, (chunk(1, user_id="mika"), axis(0)), (chunk(2, user_id="ken"), axis(0)))
+    assert forget(store, user_id="mika", session_key="chat:1").deleted == 1
+    assert found(store, axis(0), user="ken") == [uid(2)]
+    assert list(store.markers("acme", {"mika"}, {"chat:1"}).times.values()) == [TIME]
+    assert store.markers("acme", {"ken"}, {"chat:1"}).times == {}
+    assert store.markers("acme", {"mika"}, {"chat:2"}).times == {}
+
+
+def test_a_marker_says_the_moment_of_asking(store: Store) -> None:
+    forget(store, user_id="mika")
     markers = store.markers("acme", {"mika", "ken"}, {"chat:1"})
-    assert list(markers.times) == [("user", "mika")]
-    assert before < markers.times["user", "mika"] < before + timedelta(minutes=2)
+    assert markers.times == {("user", "mika"): TIME}
     assert store.markers("zenith", {"mika"}, set()).times == {}
+
+
+def test_a_marker_never_moves_back_and_a_later_wish_moves_it_on(store: Store) -> None:
+    later = TIME + timedelta(days=1)
+    for number, at in enumerate([TIME, later, TIME]):
+        forget(store, f"r{number}", at, session_key="chat:1")
+    assert store.markers("acme", set(), {"chat:1"}).times == {("session", "chat:1"): later}
+
+
+def test_a_wish_delivered_twice_is_carried_out_once(store: Store) -> None:
+    put(store, (chunk(1), axis(0)))
+    first = forget(store, user_id="mika")
+    put(store, (chunk(2), axis(0)), source=OTHER)
+    assert forget(store, user_id="mika") == first
+    assert found(store, axis(0)) == [uid(2)]
+
+
+def test_what_became_of_a_wish_can_be_asked_within_its_tenant(store: Store) -> None:
+    assert store.forgotten("acme", "r1") is None
+    done = forget(store, user_id="mika", session_key="chat:1")
+    assert store.forgotten("acme", "r1") == done
+    assert (done.request.user_id, done.request.session_key, done.request.asked_at) == ("mika", "chat:1", TIME)
+    assert store.forgotten("zenith", "r1") is None
+
+
+def test_a_wish_names_the_items_that_were_indexed_after_it(store: Store) -> None:
+    put(store, (chunk(1), axis(0)))
+    put(store, (chunk(2, user_id="ken"), axis(0)), source=OTHER)
+    assert forget(store, "old", TIME, user_id="mika").again == (ITEM,)
+    assert forget(store, "new", datetime.now(UTC) + timedelta(hours=1), user_id="ken").again == ()
+
+
+def test_freshness_is_what_the_app_says_of_the_version_indexed(store: Store) -> None:
+    assert store.indexed_until("acme", "mika", "chat:1") is None
+    put(store, name="chat:1", user_id="mika", updated_at=TIME, saved_at=TIME + timedelta(hours=1))
+    assert store.indexed_until("acme", "mika", "chat:1") == TIME
+    put(store, name="chat:1", user_id="mika", updated_at=TIME + timedelta(1), reflected=False)
+    assert store.indexed_until("acme", "mika", "chat:1") == TIME
+    put(store, name="chat:1", user_id="mika", saved_at=TIME + timedelta(2))
+    assert store.indexed_until("acme", "mika", "chat:1") == TIME + timedelta(2)
+
+
+def test_freshness_of_an_item_that_is_gone_is_when_it_went(store: Store) -> None:
+    put(store, name="chat:1", user_id="mika", updated_at=TIME)
+    put(store, present=False, saved_at=TIME + timedelta(1))
+    assert store.indexed_until("acme", "mika", "chat:1") == TIME + timedelta(1)
+
+
+def test_freshness_is_asked_by_session_or_of_all_of_one_users_memory(store: Store) -> None:
+    long = "chat:" + "x" * 1_000
+    put(store, name="chat:1", user_id="mika", updated_at=TIME)
+    put(store, source=OTHER, name=long, user_id="mika", updated_at=TIME + timedelta(1))
+    assert store.indexed_until("acme", "mika", "chat:1") == TIME
+    assert store.indexed_until("acme", "mika", long) == TIME + timedelta(1)
+    assert store.indexed_until("acme", "mika", None) == TIME + timedelta(1)
+    assert store.indexed_until("acme", "ken", None) is None
+    assert store.indexed_until("zenith", "mika", None) is None
+
+
+def test_a_store_that_can_be_asked_says_so(store: Store) -> None:
+    store.check()
 
 
 def test_what_was_read_before_a_marker_conflicts_even_for_an_item_never_seen(store: Store) -> None:
     before = store.read("acme", [ITEM])[ITEM]
-    store.forget("acme", "user", "mika")
+    forget(store, user_id="mika")
     change = Change(
         ITEM, before.revision, "p1", present=True, expected_epoch=before.epoch, upserts=[(chunk(1), axis(0))]
     )

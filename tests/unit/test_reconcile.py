@@ -314,3 +314,25 @@ def test_what_is_kept_of_an_exchange_outlives_what_is_forgotten_of_it(bench: Ben
     late = ForgetFact("2", frozenset({document.entries[0].id}))
     bench.run(bench.notice("chat:1", "5", late))
     assert bench.texts() == ["user: later"]
+
+
+def test_the_ledger_knows_which_version_the_index_reflects(bench: Bench) -> None:
+    def until() -> str | None:
+        time = bench.store.indexed_until("acme", "mika", "chat:1")
+        return time and time.isoformat()
+
+    first = bench.item(("user", "one"), user_id="mika", updated_at="2026-11-22T10:00:00.5Z")
+    bench.table.put(first)
+    bench.run(bench.notice("chat:1", "1", saved_at=1_700_000_000.0))
+    assert until() == "2026-11-22T10:00:00.500000+00:00"
+    bench.table.put({**first, "messages": {"S": "{"}, "updated_at": {"S": "2026-11-22T11:00:00Z"}})
+    bench.run(bench.notice("chat:1", "2", saved_at=1_800_000_000.0))
+    assert until() == "2026-11-22T10:00:00.500000+00:00"
+
+
+def test_a_text_that_is_refused_does_not_count_as_indexed(bench: Bench) -> None:
+    bench.embedder.refuses, bench.embedder.refused = "bad", EmbeddingRejectedError("too long")
+    bench.table.put(bench.item(("user", "bad"), updated_at="2026-11-22T10:00:00Z"))
+    bench.run(bench.notice("chat:1", "1"))
+    assert bench.store.applied
+    assert bench.store.indexed_until("acme", "acme", "chat:1") is None

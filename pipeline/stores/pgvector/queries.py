@@ -45,8 +45,10 @@ MOVE_LEDGER = """
 WITH wanted AS (
     SELECT * FROM unnest(%(sources)b::text[], %(revisions)b::int8[], %(positions)b::text[], %(presents)b::bool[],
                          %(saved_ats)b::timestamptz[], %(created_ats)b::timestamptz[], %(expires_ats)b::timestamptz[],
-                         %(epochs)b::int8[])
-        AS w (source, revision, position, present, saved_at, created_at, expires_at, epoch)
+                         %(epochs)b::int8[], %(names)b::text[], %(user_ids)b::text[], %(updated_ats)b::timestamptz[],
+                         %(reflecteds)b::bool[])
+        AS w (source, revision, position, present, saved_at, created_at, expires_at, epoch, name, user_id, updated_at,
+              reflected)
 ), gate AS (
     SELECT epoch FROM tenant_epoch WHERE tenant_id = %(tenant_id)b FOR SHARE
 ), locked AS (
@@ -56,15 +58,20 @@ WITH wanted AS (
 ), moved AS (
     UPDATE ledger l
     SET revision = nextval('ledger_revision'), position = w.position, present = w.present,
-        saved_at = COALESCE(w.saved_at, l.saved_at), created_at = GREATEST(w.created_at, l.created_at),
+        saved_at = CASE WHEN w.reflected THEN COALESCE(w.saved_at, l.saved_at) ELSE l.saved_at END,
+        created_at = GREATEST(w.created_at, l.created_at),
+        name = COALESCE(w.name, l.name), user_id = COALESCE(w.user_id, l.user_id),
+        updated_at = CASE WHEN w.reflected THEN w.updated_at ELSE l.updated_at END,
         expires_at = CASE WHEN w.present THEN w.expires_at ELSE l.expires_at END,
         indexed_at = now(), lease_until = NULL
     FROM wanted w JOIN locked USING (source)
     WHERE l.tenant_id = %(tenant_id)b AND l.source = w.source AND l.revision = w.revision
     RETURNING l.source
 ), created AS (
-    INSERT INTO ledger (tenant_id, source, position, present, saved_at, created_at, expires_at, indexed_at)
-    SELECT %(tenant_id)b, source, position, present, saved_at, created_at, expires_at, now()
+    INSERT INTO ledger (tenant_id, source, position, present, saved_at, created_at, expires_at, indexed_at, name,
+                        user_id, updated_at)
+    SELECT %(tenant_id)b, source, position, present, CASE WHEN reflected THEN saved_at END, created_at, expires_at,
+           now(), name, user_id, CASE WHEN reflected THEN updated_at END
     FROM wanted WHERE revision = 0 AND epoch = (SELECT epoch FROM gate) ORDER BY source
     ON CONFLICT DO NOTHING
     RETURNING source
@@ -165,7 +172,8 @@ OLDEST_PASSAGES = _PASSAGES.format(order="ASC")
 MARKERS = """
 SELECT scope, subject, forgotten_at FROM forget_marker
 WHERE tenant_id = %(tenant_id)b
-  AND ((scope = 'user' AND subject = ANY(%(users)b)) OR (scope = 'session' AND subject = ANY(%(sessions)b)))
+  AND ((scope = 'user' AND subject = ANY(%(users)b)) OR (scope = 'session' AND subject = ANY(%(sessions)b))
+       OR (scope = 'user_session' AND subject = ANY(%(own)b)))
 """
 
 MOVE_EPOCH = """
@@ -174,13 +182,38 @@ ON CONFLICT (tenant_id) DO UPDATE SET epoch = tenant_epoch.epoch + 1
 """
 
 SET_MARKER = """
-INSERT INTO forget_marker (tenant_id, scope, subject, forgotten_at)
-VALUES (%(tenant_id)b, %(scope)b, %(subject)b, clock_timestamp())
-ON CONFLICT (tenant_id, scope, subject) DO UPDATE SET forgotten_at = EXCLUDED.forgotten_at
+INSERT INTO forget_marker AS m (tenant_id, scope, subject, forgotten_at)
+VALUES (%(tenant_id)b, %(scope)b, %(subject)b, %(asked_at)b)
+ON CONFLICT (tenant_id, scope, subject) DO UPDATE SET forgotten_at = GREATEST(m.forgotten_at, EXCLUDED.forgotten_at)
 """
 
-FORGET_USER = "DELETE FROM memories WHERE tenant_id = %(tenant_id)b AND user_id = %(subject)b"
+FORGOTTEN = """
+SELECT id, tenant_id, asked_at, user_id, session_key, deleted, done_at, again FROM forget_request
+WHERE tenant_id = %(tenant_id)b AND id = %(id)b
+"""
 
-FORGET_SESSION = """
-DELETE FROM memories WHERE tenant_id = %(tenant_id)b AND source IS NOT NULL AND metadata->>'key' = %(subject)b
+# Rows of the chat app itself belong to a user, and to no session. A minute is how far the clocks of those who ask and
+# those who index may be apart.
+FORGET = """
+WITH gone AS (
+    DELETE FROM memories
+    WHERE tenant_id = %(tenant_id)b
+      AND (%(user_id)b::text IS NULL OR user_id = %(user_id)b::text)
+      AND (%(session_key)b::text IS NULL OR (source IS NOT NULL AND metadata->>'key' = %(session_key)b::text))
+    RETURNING source
+), recent AS (
+    SELECT source FROM ledger
+    WHERE tenant_id = %(tenant_id)b AND indexed_at >= %(asked_at)b - interval '1 minute'
+      AND source IN (SELECT source FROM gone)
+)
+INSERT INTO forget_request (tenant_id, id, user_id, session_key, asked_at, deleted, again)
+SELECT %(tenant_id)b, %(id)b, %(user_id)b, %(session_key)b, %(asked_at)b, (SELECT count(*) FROM gone),
+       ARRAY(SELECT source FROM recent ORDER BY source)
+"""
+
+# What an item that is gone says of itself no longer counts.
+INDEXED_UNTIL = """
+SELECT max(CASE WHEN present THEN COALESCE(updated_at, saved_at) ELSE saved_at END) FROM ledger
+WHERE tenant_id = %(tenant_id)b AND user_id = %(user_id)b
+  AND (%(name)b::text IS NULL OR name = %(name)b::text)
 """

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from datetime import datetime
 from typing import Any
 
 from pgvector import Vector as PgVector
@@ -11,6 +12,7 @@ from psycopg.types.json import Jsonb
 from pipeline.embedding.vectors import Space, Vector
 from pipeline.errors import StoreUnavailableError
 from pipeline.lexical.terms import counts
+from pipeline.stores.forgetting import ForgetRequest, Forgotten, bounded, session_of
 from pipeline.stores.pgvector import queries
 from pipeline.stores.pgvector.connection import Connection, Connector
 from pipeline.stores.protocol import (
@@ -21,7 +23,6 @@ from pipeline.stores.protocol import (
     Hit,
     Markers,
     Passage,
-    Scope,
     SearchRequest,
     StoredText,
 )
@@ -90,19 +91,61 @@ class PgVectorStore:
 
     def markers(self, tenant_id: str, users: AbstractSet[str], sessions: AbstractSet[str]) -> Markers:
         """Return the forget markers of these users and sessions."""
-        parameters = {"tenant_id": tenant_id, "users": sorted(users), "sessions": sorted(sessions)}
+        own = sorted(session_of(user, session) for user in users for session in sessions)
+        parameters = {
+            "tenant_id": tenant_id,
+            "users": sorted(users),
+            "sessions": sorted(sessions),
+            "own": own,
+        }
         with self._connector.connection() as connection:
             rows = connection.execute(queries.MARKERS, parameters, binary=True).fetchall()
         return Markers({(scope, subject): time for scope, subject, time in rows})
 
-    def forget(self, tenant_id: str, scope: Scope, subject: str) -> int:
-        """Move the epoch, set the marker, then delete what it covers: in this order, in one transaction."""
-        parameters = {"tenant_id": tenant_id, "scope": scope, "subject": subject}
-        delete = queries.FORGET_USER if scope == "user" else queries.FORGET_SESSION
+    def forget(self, request: ForgetRequest) -> Forgotten:
+        """Move the epoch, set the marker, then delete what it covers: in this order, in one transaction.
+
+        Two at once of one tenant wait for each other at the epoch.
+        """
+        parameters = {
+            "tenant_id": request.tenant_id,
+            "id": request.id,
+            "scope": request.scope,
+            "subject": request.subject,
+            "user_id": request.user_id,
+            "session_key": request.session_key,
+            "asked_at": request.asked_at,
+        }
         with self._connector.connection() as connection, connection.transaction():
             connection.execute(queries.MOVE_EPOCH, parameters)
+            if known := _forgotten(connection, request.tenant_id, request.id):
+                return known
             connection.execute(queries.SET_MARKER, parameters)
-            return connection.execute(delete, parameters).rowcount
+            connection.execute(queries.FORGET, parameters)
+            done = _forgotten(connection, request.tenant_id, request.id)
+        if done is None:
+            raise StoreUnavailableError("a request to forget was written and cannot be read back")
+        return done
+
+    def forgotten(self, tenant_id: str, request_id: str) -> Forgotten | None:
+        """Return what became of a request."""
+        return self._connector.read(lambda connection: _forgotten(connection, tenant_id, request_id))
+
+    def indexed_until(self, tenant_id: str, user_id: str, session_key: str | None) -> datetime | None:
+        """Return how fresh a user's session, or all of the user's memory, is."""
+        name = None if session_key is None else bounded(session_key)
+        parameters = {"tenant_id": tenant_id, "user_id": user_id, "name": name}
+
+        def read(connection: Connection) -> datetime | None:
+            row = connection.execute(queries.INDEXED_UNTIL, parameters, binary=True).fetchone()
+            return row[0] if row else None
+
+        return self._connector.read(read)
+
+    def check(self) -> None:
+        """Ask the database one thing."""
+        self._connector.read(lambda connection: connection.execute(queries.SPACE))
+        self._connector.read(self._check_space)
 
     def _read(self, connection: Connection, tenant_id: str, sources: list[str]) -> Mapping[str, Held]:
         self._check_space(connection)
@@ -156,6 +199,15 @@ def _epoch(connection: Connection, tenant_id: str) -> int:
     return int(row[0]) if row else 0
 
 
+def _forgotten(connection: Connection, tenant_id: str, request_id: str) -> Forgotten | None:
+    parameters = {"tenant_id": tenant_id, "id": request_id}
+    row = connection.execute(queries.FORGOTTEN, parameters, binary=True).fetchone()
+    if row is None:
+        return None
+    *request, deleted, done_at, again = row
+    return Forgotten(ForgetRequest(*request), deleted, done_at, tuple(again))
+
+
 def _held_chunk(
     id_: Any,  # noqa: ANN401  # UUID
     members: list[str],
@@ -181,6 +233,10 @@ def _move_ledger(connection: Connection, tenant_id: str, changes: Sequence[Chang
         "created_ats": [change.created_at for change in changes],
         "expires_ats": [change.expires_at for change in changes],
         "epochs": [change.expected_epoch for change in changes],
+        "names": [None if change.name is None else bounded(change.name) for change in changes],
+        "user_ids": [change.user_id for change in changes],
+        "updated_ats": [change.updated_at for change in changes],
+        "reflecteds": [change.reflected for change in changes],
     }
     return frozenset(source for (source,) in connection.execute(queries.MOVE_LEDGER, parameters))
 

@@ -1,0 +1,71 @@
+"""Wishes to forget, and what became of them. Pure."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+MAX_NAME_BYTES = 600
+
+Scope = Literal["user", "session", "user_session"]
+"""What a forget marker covers: all of a user's memory, the session of that key, or that of one user only."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetRequest:
+    """A wish to forget what was said up to the moment of asking. At least one of user and session is named.
+
+    Args:
+        id: names the wish; the same one asked twice is one.
+        asked_at: the moment up to which everything is forgotten, however late the wish arrives.
+        user_id: whose memory; ``None`` is whoever's session it is.
+        session_key: only this session.
+    """
+
+    id: str
+    tenant_id: str
+    asked_at: datetime
+    user_id: str | None = None
+    session_key: str | None = None
+
+    @property
+    def scope(self) -> Scope:
+        """What its marker covers."""
+        if self.session_key is None:
+            return "user"
+        return "session" if self.user_id is None else "user_session"
+
+    @property
+    def subject(self) -> str:
+        """Who or what its marker names, within the scope."""
+        if self.user_id is not None and self.session_key is not None:
+            return session_of(self.user_id, self.session_key)
+        return self.user_id if self.user_id is not None else self.session_key or ""
+
+
+def session_of(user_id: str, session_key: str) -> str:
+    """Return the subject of a marker that covers one user's session; injective."""
+    return bounded(json.dumps([user_id, session_key]))
+
+
+def bounded(name: str) -> str:
+    """Return ``name``, or its hash where it would outgrow a database's index together with a tenant and a user."""
+    if len(name.encode("utf-8", "surrogatepass")) <= MAX_NAME_BYTES:
+        return name
+    return f"blake2b:{hashlib.blake2b(name.encode('utf-8', 'surrogatepass'), digest_size=32).hexdigest()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """A wish that was carried out.
+
+    Args:
+        deleted: how many chunks went.
+        again: sources that lost chunks and were indexed after the asking: what was said since must be indexed anew.
+    """
+
+    request: ForgetRequest
+    deleted: int
+    done_at: datetime
+    again: tuple[str, ...] = ()
