@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_dlq(commands)
     _add_audit(commands)
     _add_forget(commands)
+    _add_backfill(commands)
     return parser
 
 
@@ -94,6 +95,20 @@ def _add_forget(commands: "Commands") -> None:
     forget.add_argument("--user", help="everything of this user up to now; with --session, only that session")
     forget.add_argument("--session", help="everything of the session with this key up to now")
     forget.set_defaults(run=_forget)
+
+
+def _add_backfill(commands: "Commands") -> None:
+    from pipeline.operations.backfill_options import add_arguments  # noqa: PLC0415  # its options live with it
+
+    backfill = commands.add_parser("backfill", help="make memory of what was saved before")
+    add_arguments(backfill)
+    backfill.set_defaults(run=_backfill)
+
+
+def _backfill(options: argparse.Namespace) -> int:
+    from pipeline.operations.backfill_command import run_backfill  # noqa: PLC0415  # each command loads only what it needs
+
+    return _say(run_backfill(options))
 
 
 def _audit(options: argparse.Namespace) -> int:

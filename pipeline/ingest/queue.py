@@ -44,6 +44,27 @@ class NoticeQueue:
             failed |= self._send_batch(batch, delay_seconds)
         return frozenset(failed)
 
+    def depth(self) -> int:
+        """Return about how many notices there are: waiting, in flight and put off.
+
+        Raises:
+            QueueUnavailableError: SQS does not say.
+        """
+        try:
+            counts = self._client.get_queue_attributes(
+                QueueUrl=self._queue_url,
+                AttributeNames=[
+                    "ApproximateNumberOfMessages",
+                    "ApproximateNumberOfMessagesNotVisible",
+                    "ApproximateNumberOfMessagesDelayed",
+                ],
+            )["Attributes"]
+        except (ClientError, BotoCoreError) as fault:
+            raise QueueUnavailableError(
+                f"the notice queue does not say how full it is: {type(fault).__name__}"
+            ) from None
+        return sum(map(int, counts.values()))
+
     def put_off(self, notice: Notice, delay_seconds: int) -> None:
         """Send a copy of ``notice`` that is delivered after ``delay_seconds``.
 

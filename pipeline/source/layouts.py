@@ -254,6 +254,12 @@ def _note_address(key: ItemKey) -> Address | None:
     return Address(key, key.hash_value, key.hash_value, *_kind_and_date(named))
 
 
+def note_of(name: str) -> tuple[Kind, str | None] | None:
+    """Return kind and date of the note that a ``memory:…`` sort key names, if it names one."""
+    named = _NOTE_NAMES.match(name)
+    return None if named is None else _kind_and_date(named)
+
+
 def _partition(key: ItemKey) -> Address | None:
     named = _PARTITION_NAMES.match(key.range_value)
     user = key.hash_value.removeprefix(LEGACY_PREFIX)

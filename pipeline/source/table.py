@@ -32,7 +32,7 @@ class SourceTable:
         try:
             schema = self._client.describe_table(TableName=table)["Table"]["KeySchema"]
         except (ClientError, BotoCoreError) as error:
-            raise _unavailable(error, table) from None
+            raise unavailable(error, table) from None
         names = {part["KeyType"]: part["AttributeName"] for part in schema}
         if "RANGE" not in names:
             raise SourceUnavailableError(f"table {table} has no sort key: it is none of the chat app's")
@@ -51,7 +51,7 @@ class SourceTable:
             for page in pages:
                 yield from cast("list[Item]", page["Items"])
         except (ClientError, BotoCoreError) as error:
-            raise _unavailable(error, table) from None
+            raise unavailable(error, table) from None
 
     def get(self, key: ItemKey) -> Item | None:
         """Return the item as it is now, or ``None`` if there is none.
@@ -62,11 +62,12 @@ class SourceTable:
         try:
             answer = self._client.get_item(TableName=key.table, Key=key.to_dynamodb(), ConsistentRead=True)
         except (ClientError, BotoCoreError) as error:
-            raise _unavailable(error, key.table) from None
+            raise unavailable(error, key.table) from None
         return cast("Item | None", answer.get("Item"))
 
 
-def _unavailable(error: ClientError | BotoCoreError, table: str) -> SourceUnavailableError:
+def unavailable(error: ClientError | BotoCoreError, table: str) -> SourceUnavailableError:
+    """Return our error for what DynamoDB answered, or did not."""
     if isinstance(error, ClientError):
         code = error.response.get("Error", {}).get("Code", "unknown")
         return SourceUnavailableError(f"DynamoDB answered {code} for table {table}")

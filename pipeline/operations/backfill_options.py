@@ -1,0 +1,48 @@
+"""The options of ``vector-memory backfill``; nothing heavy is imported here."""
+
+import argparse
+from pathlib import Path
+
+from pipeline.operations.limits import Limits
+
+CHECKPOINT = "vector-memory-backfill.json"
+
+
+def add_arguments(backfill: argparse.ArgumentParser) -> None:
+    """Say which options there are."""
+    defaults = Limits()
+    add = backfill.add_argument
+    add("--stack", metavar="NAME", help="take tables, queues and settings from this stack")
+    add(
+        "--table", action="append", default=[], metavar="NAME", help="a table of the chat app's, as it is now"
+    )
+    add(
+        "--export",
+        action="append",
+        default=[],
+        metavar="WHERE",
+        help="a DynamoDB export instead, s3://… or a folder: gives the keys",
+    )
+    add("--dry-run", action="store_true", help="only count: items, tokens, dollars")
+    add("--checkpoint", type=Path, default=Path(CHECKPOINT), metavar="FILE", help="default: %(default)s")
+    add("--segments", type=int, default=defaults.workers, help="parts read at once (default: %(default)s)")
+    add(
+        "--read-units",
+        type=float,
+        default=defaults.read_units,
+        help="most read units a second, ingest's own included (default: %(default)s; 0: no limit)",
+    )
+    add(
+        "--tokens-per-minute",
+        type=float,
+        default=600_000,
+        help="most tokens a minute to be embedded (default: %(default)s; 0: no limit)",
+    )
+    add(
+        "--max-waiting",
+        type=int,
+        default=defaults.waiting,
+        help="wait while the queue holds this many notices, so that live changes are not held up (default: %(default)s)",
+    )
+    add("--legacy-model", metavar="MODEL", help="import the chat app's own vectors, which this model made")
+    add("--json", action="store_true", help="one JSON object")

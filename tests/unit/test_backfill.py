@@ -1,0 +1,422 @@
+import gzip
+import json
+import struct
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from pipeline.embedding.vectors import Space
+from pipeline.errors import QueueUnavailableError, SettingsError, SourceUnavailableError
+from pipeline.ingest.chunking import Chunker
+from pipeline.ingest.notices import Notice
+from pipeline.ingest.reconcile import Reconciler
+from pipeline.operations.backfill import Backfill, Import
+from pipeline.operations.checkpoint import Checkpoint, Totals, load, save
+from pipeline.operations.limits import Limits
+from pipeline.operations.pacing import Pacer
+from pipeline.operations.parallel import side_by_side
+from pipeline.operations.progress import Pace, duration, money
+from pipeline.operations.weighing import IndexScales, TextScales
+from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
+from pipeline.source.documents import EntryHasher, ItemKey
+from pipeline.source.exports import Export, LocalFolder
+from pipeline.source.layouts import Item, Layouts
+from pipeline.source.pages import Page, TableScan
+from pipeline.stores.memory import InMemoryStore
+
+SPACE = Space("counting", 8)
+LAYOUTS = Layouts(DEFAULT_ATTRIBUTE_NAMES, EntryHasher(b"a key of tests only"))
+CHUNKER = Chunker(frozenset({"system", "tool"}), 256, lambda text, _: [text], SPACE)
+
+
+def session(number: int, text: str | None = None, **more: Any) -> Item:
+    messages = json.dumps([{"role": "user", "content": text or f"shelf {number}"}])
+    fields: dict[str, Any] = {"tenant_id": {"S": "acme"}, "session_key": {"S": f"chat:{number}"}}
+    return {**fields, "messages": {"S": messages}, **more}
+
+
+def legacy(user: str, name: str, values: Sequence[float], text: str = "likes tea") -> Item:
+    return {
+        "tenant_id": {"S": f"MEMORY#{user}"},
+        "session_key": {"S": name},
+        "content": {"S": text},
+        "embedding": {"B": struct.pack(f"<{len(values)}f", *values)},
+        "timestamp": {"N": "1790000000"},
+    }
+
+
+class Shelf:
+    """A table and its scan: two parts, pages of three."""
+
+    live = True
+    name = "sessions"
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        self.items = list(items)
+        self.breaks_at: int | None = None
+
+    def parts(self) -> Sequence[str]:
+        return ["0", "1"]
+
+    def size(self) -> int:
+        return len(self.items)
+
+    def pages(self, part: str, after: object) -> Iterator[Page]:
+        mine = self.items[int(part) :: 2]
+        start = int(str(after or 0))
+        for at in range(start, max(len(mine), 1), 3):
+            if self.breaks_at is not None and at >= self.breaks_at:
+                raise SourceUnavailableError("DynamoDB answered ThrottlingException for table sessions")
+            yield Page("sessions", part, mine[at : at + 3], at + 3 if at + 3 < len(mine) else None, 1.0)
+
+    def get(self, key: ItemKey) -> Item | None:
+        return next((i for i in self.items if i["session_key"]["S"] == key.range_value), None)
+
+
+class Ear:
+    """A queue that refuses when it is told to."""
+
+    def __init__(self) -> None:
+        self.taken: list[Notice] = []
+        self.refusals = 0
+        self.depths: list[int] = []
+
+    def send(self, notices: Sequence[Notice]) -> frozenset[str]:
+        if self.refusals:
+            self.refusals -= 1
+            return frozenset(notice.address.key.source for notice in notices)
+        self.taken += notices
+        return frozenset()
+
+    def depth(self) -> int:
+        return self.depths.pop(0) if self.depths else 0
+
+
+class Filling:
+    """A backfill over a shelf, into a store in memory."""
+
+    def __init__(self, embedder: Any) -> None:
+        self.store = InMemoryStore(SPACE)
+        self.embedder = embedder
+        self.queue = Ear()
+        self.noted: list[Checkpoint] = []
+        self.slept: list[float] = []
+
+    def run(self, shelf: Any, since: Checkpoint | None = None, **changes: Any) -> Checkpoint:
+        parts: dict[str, Any] = {
+            "scales": IndexScales(LAYOUTS, CHUNKER, self.store),
+            "queue": self.queue,
+            "legacy": None,
+            "limits": Limits(workers=2, read_units=None, tokens=None),
+            **changes,
+        }
+        filling = Backfill(
+            LAYOUTS,
+            note=self.noted.append,
+            clock=lambda: 5.0,
+            monotonic=lambda: 0.0,
+            sleep=self.slept.append,
+            **parts,
+        )
+        return filling.run(shelf, since or Checkpoint(shelf.name))
+
+    def ingest(self, shelf: Shelf) -> None:
+        worker = Reconciler(LAYOUTS, shelf, CHUNKER, self.embedder, self.store, lambda _: None)
+        worker.run({notice.address.key.source: notice for notice in self.queue.taken})
+        self.queue.taken = []
+
+
+@pytest.fixture
+def filling(embedder: Any) -> Filling:
+    return Filling(embedder)
+
+
+def test_everything_is_announced_once_as_a_look(filling: Filling) -> None:
+    done = filling.run(Shelf([session(number) for number in range(10)]))
+    assert sorted(n.address.key.range_value for n in filling.queue.taken) == [f"chat:{n}" for n in range(10)]
+    assert all(notice.look and notice.first_sent_at == 5.0 for notice in filling.queue.taken)
+    assert (done.totals.items, done.totals.announced, done.cursors) == (10, 10, {"0": None, "1": None})
+
+
+def test_what_the_index_matches_is_not_announced_again(filling: Filling) -> None:
+    shelf = Shelf([session(number) for number in range(10)])
+    filling.run(shelf)
+    filling.ingest(shelf)
+    shelf.items[3] = session(3, "something else")
+    done = filling.run(shelf)
+    assert [notice.address.key.range_value for notice in filling.queue.taken] == ["chat:3"]
+    assert 0 < done.totals.tokens < 10
+
+
+def test_after_a_break_it_goes_on_and_repeats_nothing_that_was_taken(filling: Filling) -> None:
+    shelf = Shelf([session(number) for number in range(20)])
+    shelf.breaks_at = 6
+    with pytest.raises(SourceUnavailableError):
+        filling.run(shelf)
+    shelf.breaks_at = None
+    done = filling.run(shelf, filling.noted[-1])
+    assert sorted(n.address.key.range_value for n in filling.queue.taken) == sorted(
+        f"chat:{n}" for n in range(20)
+    )
+    assert done.totals.items == 20
+
+
+def test_a_page_that_the_queue_does_not_take_is_not_in_the_checkpoint(filling: Filling) -> None:
+    filling.queue.refusals = 1_000
+    with pytest.raises(QueueUnavailableError):
+        filling.run(Shelf([session(1)]))
+    assert filling.noted == []
+
+
+def test_refused_notices_are_sent_again(filling: Filling) -> None:
+    filling.queue.refusals = 2
+    filling.run(Shelf([session(1)]))
+    assert len(filling.queue.taken) == 1
+
+
+def test_it_waits_while_the_queue_is_long(filling: Filling) -> None:
+    filling.queue.depths = [5_000, 1_000, 999]
+    filling.run(Shelf([session(1)]))
+    assert len(filling.slept) == 2
+
+
+def test_a_dry_run_counts_and_sends_nothing(filling: Filling) -> None:
+    done = filling.run(Shelf([session(n) for n in range(4)]), queue=None)
+    assert (done.totals.announced, filling.queue.taken) == (4, [])
+    assert done.totals.tokens > 0
+
+
+def test_malformed_items_are_counted_and_left_out(filling: Filling) -> None:
+    done = filling.run(Shelf([session(1), session(2, messages={"S": "not JSON"})]))
+    assert (done.totals.malformed, done.totals.announced) == (1, 1)
+
+
+def test_what_an_export_held_does_not_decide_what_is_announced(filling: Filling) -> None:
+    shelf = Shelf([session(1), session(2, messages={"S": "not JSON"})])
+    filling.run(shelf, scales=TextScales(LAYOUTS, CHUNKER))
+    assert len(filling.queue.taken) == 2
+
+
+def test_items_that_are_no_memory_are_passed_over(filling: Filling) -> None:
+    other: Item = {"pk": {"S": "SYNC#1"}, "sk": {"S": "x"}}
+    done = filling.run(Shelf([other, session(1)]))
+    assert (done.totals.items, done.totals.memory) == (2, 1)
+
+
+def test_a_legacy_vector_of_the_same_space_is_imported_as_it_is(filling: Filling) -> None:
+    item = legacy("mika", "memory:long_term", [1.0, 0, 0, 0, 0, 0, 0, 0])
+    done = filling.run(Shelf([item]), legacy=Import(filling.store, "counting"))
+    again = filling.run(Shelf([item]), legacy=Import(filling.store, "counting"))
+    held = filling.store.read("mika", [_source(item)])[_source(item)]
+    assert (done.totals.imported, again.totals.imported, len(held.chunks)) == (1, 1, 1)
+    assert (filling.embedder.texts, filling.queue.taken) == ([], [])
+
+
+def _source(item: Item) -> str:
+    names = "tenant_id", item["tenant_id"]["S"], "session_key", item["session_key"]["S"]
+    return ItemKey("sessions", *names).source
+
+
+@pytest.mark.parametrize(
+    ("model", "values"),
+    [
+        ("another", [1.0] * 8),
+        ("counting", [1.0] * 7),
+        ("counting", [0.0] * 8),
+        ("counting", [float("nan")] * 8),
+    ],
+)
+def test_legacy_vectors_of_another_space_or_broken_ones_stay_out(
+    filling: Filling, model: str, values: Sequence[float]
+) -> None:
+    item = legacy("mika", "memory:long_term", values)
+    done = filling.run(Shelf([item]), legacy=Import(filling.store, model))
+    assert (done.totals.imported, done.totals.left_out) == (0, 1)
+
+
+def test_a_legacy_vector_whose_owner_was_forgotten_stays_out(filling: Filling) -> None:
+    filling.store.forget("mika", "user", "mika")
+    item = legacy("mika", "memory:long_term", [1.0] * 8)
+    item = {**item, "timestamp": {"N": "1600000000"}}
+    done = filling.run(Shelf([item]), legacy=Import(filling.store, "counting"))
+    assert (done.totals.imported, done.totals.left_out) == (0, 1)
+
+
+def test_a_legacy_vector_of_a_note_that_lives_on_stays_out(filling: Filling) -> None:
+    note: Item = {
+        "tenant_id": {"S": "mika"},
+        "session_key": {"S": "memory:long_term"},
+        "content": {"S": "- tea"},
+    }
+    filling.run(Shelf([note]))
+    filling.ingest(Shelf([note]))
+    done = filling.run(
+        Shelf([legacy("mika", "memory:long_term", [1.0] * 8)]), legacy=Import(filling.store, "counting")
+    )
+    assert (done.totals.imported, done.totals.left_out) == (0, 1)
+
+
+def test_a_checkpoint_survives_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "there.json"
+    held = (
+        Checkpoint("job")
+        .after("0", {"k": {"S": "v"}}, Totals(items=3, tokens=9))
+        .after("1", None, Totals(items=1))
+    )
+    save(path, held)
+    assert load(path, "job") == held
+    assert [file.name for file in tmp_path.iterdir()] == ["there.json"]
+
+
+def test_a_checkpoint_of_another_job_is_refused(tmp_path: Path) -> None:
+    save(tmp_path / "c", Checkpoint("one"))
+    with pytest.raises(SettingsError, match="another backfill"):
+        load(tmp_path / "c", "two")
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "c").write_text("[]")
+    with pytest.raises(SettingsError, match="no checkpoint"):
+        load(tmp_path / "c", "two")
+
+
+def test_a_pacer_lets_one_spending_overdraw_and_the_next_one_wait() -> None:
+    now, slept = [0.0], []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    pacer = Pacer(10.0, lambda: now[0], sleep)
+    for units in (50, 20, 10):
+        pacer.spend(units)
+    assert slept == [5.0, 2.0]
+
+
+def test_side_by_side_keeps_the_order_within_a_part_and_holds_only_a_little() -> None:
+    given = {"a": 0, "b": 0}
+
+    def read(part: str) -> Iterator[tuple[str, int]]:
+        for number in range(500):
+            given[part] += 1
+            yield part, number
+
+    found = side_by_side(read, ["a", "b"], 2)
+    first = [next(found) for _ in range(10)]
+    assert sum(given.values()) <= 10 + 2 * 2 + 2
+    rest = [*first, *found]
+    assert [number for part, number in rest if part == "a"] == list(range(500))
+
+
+def test_side_by_side_raises_what_a_worker_raised_and_ends_the_others() -> None:
+    before = threading.active_count()
+
+    def read(part: str) -> Iterator[int]:
+        if part == "bad":
+            raise SourceUnavailableError("away")
+        while True:
+            yield 1
+
+    with pytest.raises(SourceUnavailableError):
+        list(side_by_side(read, ["bad", "good"], 2))
+    deadline = threading.Event()
+    for _ in range(100):
+        if threading.active_count() <= before:
+            break
+        deadline.wait(0.05)
+    assert threading.active_count() <= before
+
+
+def export(folder: Path, rows: Sequence[dict[str, Any]], **summary: Any) -> LocalFolder:
+    arn = "arn:aws:dynamodb:us-east-1:1:table/sessions"
+    (folder / "data").mkdir()
+    (folder / "manifest-summary.json").write_text(
+        json.dumps({"tableArn": arn, "itemCount": len(rows), **summary})
+    )
+    (folder / "manifest-files.json").write_text(
+        json.dumps({"itemCount": len(rows), "dataFileS3Key": "AWSDynamoDB/1-a/data/one.json.gz"}) + "\n"
+    )
+    with gzip.open(folder / "data" / "one.json.gz", "wt") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+    return LocalFolder(folder)
+
+
+def test_an_export_gives_its_items_in_pages_and_goes_on_after_any_of_them(tmp_path: Path) -> None:
+    found = Export(export(tmp_path, [{"Item": session(number)} for number in range(250)]))
+    (part,) = found.parts()
+    pages = list(found.pages(part, None))
+    assert [len(page.items) for page in pages] == [100, 100, 50]
+    assert [page.cursor for page in pages] == [100, 200, None]
+    rest = list(found.pages(part, 200))
+    assert next(item["session_key"]["S"] for page in rest for item in page.items) == "chat:200"
+    assert (found.table, found.size()) == ("sessions", 250)
+
+
+def test_an_incremental_export_gives_keys_also_of_what_was_deleted(tmp_path: Path) -> None:
+    keys = {"tenant_id": {"S": "acme"}, "session_key": {"S": "chat:1"}}
+    found = Export(export(tmp_path, [{"Keys": keys}]))
+    (page,) = found.pages("data/one.json.gz", None)
+    assert page.items == [keys]
+
+
+def test_an_export_in_another_format_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="DynamoDB JSON"):
+        Export(export(tmp_path, [], outputFormat="ION"))
+
+
+def test_a_folder_that_is_no_export_says_what_to_name(tmp_path: Path) -> None:
+    with pytest.raises(SourceUnavailableError, match="manifest-summary"):
+        Export(LocalFolder(tmp_path))
+
+
+@pytest.fixture
+def dynamodb(aws: Any) -> Any:  # noqa: ARG001  # an order, no value
+    return boto3.client("dynamodb", region_name="us-east-1")
+
+
+def test_a_scan_goes_on_after_its_cursor(dynamodb: Any) -> None:
+    dynamodb.create_table(
+        TableName="t",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": n, "AttributeType": "S"} for n in ("tenant_id", "session_key")
+        ],
+        KeySchema=[
+            {"AttributeName": "tenant_id", "KeyType": "HASH"},
+            {"AttributeName": "session_key", "KeyType": "RANGE"},
+        ],
+    )
+    for number in range(230):
+        dynamodb.put_item(TableName="t", Item=session(number))
+    scan = TableScan(dynamodb, "t", 1)
+    pages = list(scan.pages("t/0", None))
+    assert [len(page.items) for page in pages] == [100, 100, 30]
+    assert pages[-1].cursor is None
+    assert sum(page.read_units for page in pages) > 0
+    rest = [item for page in scan.pages("t/0", pages[0].cursor) for item in page.items]
+    assert rest == [item for page in pages[1:] for item in page.items]
+    assert scan.size() == 230
+
+
+def test_the_pace_counts_only_this_run_and_says_what_is_left() -> None:
+    now = [0.0]
+    clock: Callable[[], float] = lambda: now[0]  # noqa: E731
+    pace = Pace(1_000, 100, 0.02, clock)
+    now[0] = 10.0
+    assert (
+        pace.text(Totals(items=300, tokens=1_000_000))
+        == "20 items/s, 1,000,000 tokens, $0.0200, 0:00:35 left"
+    )
+
+
+def test_money_and_durations_read_well() -> None:
+    assert (money(None), money(0.0), money(12.345), duration(3_725)) == (
+        "price unknown",
+        "$0.00",
+        "$12.35",
+        "1:02:05",
+    )
