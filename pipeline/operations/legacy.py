@@ -59,6 +59,8 @@ class Legacy:
             expected_epoch=epoch,
             position="",
             present=True,
+            name=self.address.key.range_value,
+            user_id=self.address.tenant_id,
             upserts=[(self._chunk(), self.vector)],
         )
 
@@ -69,6 +71,7 @@ class Legacy:
             "kind": address.kind,
             "roles": [address.kind],
             "date": address.date,
+            "place": 0,
             "part": 0,
             "legacy": True,
         }

@@ -16,6 +16,7 @@ from pipeline.ingest.notices import Notice
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.operations.backfill import Backfill, Import
 from pipeline.operations.checkpoint import Checkpoint, Totals, load, save
+from pipeline.operations.forget_command import forget
 from pipeline.operations.limits import Limits
 from pipeline.operations.pacing import Pacer
 from pipeline.operations.parallel import side_by_side
@@ -239,7 +240,7 @@ def test_legacy_vectors_of_another_space_or_broken_ones_stay_out(
 
 
 def test_a_legacy_vector_whose_owner_was_forgotten_stays_out(filling: Filling) -> None:
-    filling.store.forget("mika", "user", "mika")
+    forget(filling.store, "mika", "mika", None)
     item = legacy("mika", "memory:long_term", [1.0] * 8)
     item = {**item, "timestamp": {"N": "1600000000"}}
     done = filling.run(Shelf([item]), legacy=Import(filling.store, "counting"))
