@@ -142,13 +142,14 @@ def test_the_query_role_reads_and_cannot_write(database: Database) -> None:
         query.apply("acme", [Change(ITEM, 1, "p", present=True)])
 
 
-def test_no_error_quotes_a_value(database: Database) -> None:
+def test_no_error_quotes_a_value(database: Database, caplog: pytest.LogCaptureFixture) -> None:
     store = store_at(database("memory_ingest"))
     wrong = Chunk("not-a-uuid secret text", "mika", "secret text", ("m",), "f", None, {})
     with pytest.raises(VectorMemoryError) as caught:
         store.apply("acme", [Change(ITEM, 0, "p", present=True, upserts=[(wrong, VECTOR)])])
     assert "secret text" not in str(caught.value)
     assert caught.value.__suppress_context__
+    assert caplog.text == ""
 
 
 def test_of_two_writers_of_one_item_one_wins(database: Database) -> None:

@@ -29,6 +29,8 @@ class CuttingProxy:
             while True:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(("127.0.0.1", self._target))
+                for side in (client, server):  # or small packets would wait for an acknowledgement
+                    side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 for one, two, asks in ((client, server, True), (server, client, False)):
                     threading.Thread(target=self._forward, args=(one, two, asks), daemon=True).start()
 

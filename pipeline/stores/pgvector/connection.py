@@ -3,8 +3,9 @@
 psycopg's messages can carry values of rows, so none of them is passed on: only the SQLSTATE and a sentence of ours.
 """
 
+import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
 import psycopg
@@ -15,7 +16,11 @@ from psycopg.types import TypeInfo
 from pipeline.errors import StoreUnavailableError, VectorMemoryError
 from pipeline.settings import LOOPBACK_HOSTS
 
+logging.getLogger("psycopg").setLevel(logging.CRITICAL)  # its warnings pass on what the server said of a row
+
 CONNECT_TIMEOUT_SECONDS = 5
+SET_TENANT = "SELECT set_config('app.tenant_id', %b, true)"
+"""What row-level security compares tenants with; without it there are no rows."""
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Result = TypeVar("Result")
@@ -57,16 +62,36 @@ class Connector:
             self.close()
             raise translated(error) from None
 
+    @contextmanager
+    def tenant(self, tenant_id: str) -> Iterator[Connection]:
+        """Give the connection inside a transaction that sees and writes the rows of one tenant only.
+
+        Statements travel together until a result is asked for. The setting ends with the transaction, so that
+        neither a pooler nor the next user of the connection inherits it.
+        """
+        with self.connection() as connection, connection.pipeline(), connection.transaction():
+            connection.execute(SET_TENANT, [tenant_id])
+            yield connection
+
     def read(self, work: Callable[[Connection], Result]) -> Result:
         """Run ``work``, which only reads; once more if a kept connection turns out to be dead."""
+        return self._twice(self.connection, work)
+
+    def read_as(self, tenant_id: str, work: Callable[[Connection], Result]) -> Result:
+        """Run ``work``, which only reads, as :meth:`tenant`; once more if a kept connection turns out to be dead."""
+        return self._twice(lambda: self.tenant(tenant_id), work)
+
+    def _twice(
+        self, opened: Callable[[], AbstractContextManager[Connection]], work: Callable[[Connection], Result]
+    ) -> Result:
         kept = self._connection is not None
         try:
-            with self.connection() as connection:
+            with opened() as connection:
                 return work(connection)
         except StoreUnavailableError:
             if not kept:
                 raise
-        with self.connection() as connection:
+        with opened() as connection:
             return work(connection)
 
     def close(self) -> None:

@@ -32,6 +32,7 @@ SELECT source, revision, position, created_at FROM ledger WHERE tenant_id = %(te
 
 READ_EPOCH = "SELECT epoch FROM tenant_epoch WHERE tenant_id = %(tenant_id)b"
 
+# Makes the tenant's row the first time: writers must have something to hold.
 CREATE_EPOCH = "INSERT INTO tenant_epoch (tenant_id) VALUES (%(tenant_id)b) ON CONFLICT DO NOTHING"
 
 READ_CHUNKS = """

@@ -43,32 +43,35 @@ class PgVectorStore:
 
     def read(self, tenant_id: str, sources: Sequence[str]) -> Mapping[str, Held]:
         """Return what is held of each item."""
-        return self._connector.read(lambda connection: self._read(connection, tenant_id, list(sources)))
+        self._check_space()
+        return self._connector.read_as(
+            tenant_id, lambda connection: _read(connection, tenant_id, list(sources))
+        )
 
     def lease(self, tenant_id: str, revisions: Mapping[str, int], seconds: float) -> Mapping[str, int]:
         """Take the leases that are free."""
         parameters = {**_ledger_rows(tenant_id, revisions), "seconds": float(seconds)}
-        with self._connector.connection() as connection:
+        with self._connector.tenant(tenant_id) as connection:
             return dict(connection.execute(queries.LEASE, parameters, binary=True).fetchall())
 
     def release(self, tenant_id: str, revisions: Mapping[str, int]) -> None:
         """Give leases back."""
-        with self._connector.connection() as connection:
+        with self._connector.tenant(tenant_id) as connection:
             connection.execute(queries.RELEASE, _ledger_rows(tenant_id, revisions))
 
     def apply(self, tenant_id: str, changes: Sequence[Change]) -> frozenset[str]:
         """Move the ledger, then write what belongs to the rows that moved; one transaction."""
-        with self._connector.connection() as connection:
-            self._check_space(connection)
-            _epoch(connection, tenant_id)
-            with connection.transaction():
-                moved = _move_ledger(connection, tenant_id, changes)
-                _write(connection, tenant_id, [change for change in changes if change.source in moved])
+        self._check_space()
+        with self._connector.tenant(tenant_id) as connection:
+            connection.execute(queries.CREATE_EPOCH, {"tenant_id": tenant_id})
+            moved = _move_ledger(connection, tenant_id, changes)
+            _write(connection, tenant_id, [change for change in changes if change.source in moved])
         return frozenset(change.source for change in changes) - moved
 
     def search(self, request: SearchRequest) -> Sequence[Hit]:
         """Return the closest chunks of one user, closest first; ties by id."""
-        return self._connector.read(lambda connection: self._search(connection, request))
+        self._check_space()
+        return self._connector.read_as(request.tenant_id, lambda connection: _search(connection, request))
 
     def passages(
         self, tenant_id: str, user_id: str, filters: Filters, limit: int, *, oldest_first: bool = False
@@ -76,14 +79,14 @@ class PgVectorStore:
         """Return one user's chunks, newest or oldest first; ties by id."""
         query = queries.OLDEST_PASSAGES if oldest_first else queries.NEWEST_PASSAGES
         scope = {"tenant_id": tenant_id, "user_id": user_id, "limit": limit, **_filters(filters)}
-        rows = self._connector.read(
-            lambda connection: connection.execute(query, scope, binary=True).fetchall()
+        rows = self._connector.read_as(
+            tenant_id, lambda connection: connection.execute(query, scope, binary=True).fetchall()
         )
         return [Passage(str(id_), *columns) for id_, *columns in rows]
 
     def texts(self, tenant_id: str, ids: Sequence[str]) -> Mapping[str, StoredText]:
         """Return what is stored of these chunks."""
-        with self._connector.connection() as connection:
+        with self._connector.tenant(tenant_id) as connection:
             rows = connection.execute(
                 queries.TEXTS, {"tenant_id": tenant_id, "ids": list(ids)}, binary=True
             ).fetchall()
@@ -98,7 +101,7 @@ class PgVectorStore:
             "sessions": sorted(sessions),
             "own": own,
         }
-        with self._connector.connection() as connection:
+        with self._connector.tenant(tenant_id) as connection:
             rows = connection.execute(queries.MARKERS, parameters, binary=True).fetchall()
         return Markers({(scope, subject): time for scope, subject, time in rows})
 
@@ -116,7 +119,7 @@ class PgVectorStore:
             "session_key": request.session_key,
             "asked_at": request.asked_at,
         }
-        with self._connector.connection() as connection, connection.transaction():
+        with self._connector.tenant(request.tenant_id) as connection:
             connection.execute(queries.MOVE_EPOCH, parameters)
             if known := _forgotten(connection, request.tenant_id, request.id):
                 return known
@@ -129,7 +132,9 @@ class PgVectorStore:
 
     def forgotten(self, tenant_id: str, request_id: str) -> Forgotten | None:
         """Return what became of a request."""
-        return self._connector.read(lambda connection: _forgotten(connection, tenant_id, request_id))
+        return self._connector.read_as(
+            tenant_id, lambda connection: _forgotten(connection, tenant_id, request_id)
+        )
 
     def indexed_until(self, tenant_id: str, user_id: str, session_key: str | None) -> datetime | None:
         """Return how fresh a user's session, or all of the user's memory, is."""
@@ -140,45 +145,18 @@ class PgVectorStore:
             row = connection.execute(queries.INDEXED_UNTIL, parameters, binary=True).fetchone()
             return row[0] if row else None
 
-        return self._connector.read(read)
+        return self._connector.read_as(tenant_id, read)
 
     def check(self) -> None:
         """Ask the database one thing."""
         self._connector.read(lambda connection: connection.execute(queries.SPACE))
-        self._connector.read(self._check_space)
+        self._connector.read(self._compare_space)
 
-    def _read(self, connection: Connection, tenant_id: str, sources: list[str]) -> Mapping[str, Held]:
-        self._check_space(connection)
-        parameters = {"tenant_id": tenant_id, "sources": sources}
-        epoch = _epoch(connection, tenant_id)
-        rows = connection.execute(queries.READ_LEDGER, parameters, binary=True).fetchall()
-        chunks: defaultdict[str, list[HeldChunk]] = defaultdict(list)
-        for source, *columns in connection.execute(queries.READ_CHUNKS, parameters, binary=True):
-            chunks[source].append(_held_chunk(*columns))
-        unknown = {source: Held(chunks=tuple(chunks[source]), epoch=epoch) for source in sources}
-        return unknown | {
-            source: Held(revision, position, tuple(chunks[source]), epoch, created_at)
-            for source, revision, position, created_at in rows
-        }
-
-    def _search(self, connection: Connection, request: SearchRequest) -> Sequence[Hit]:
-        self._check_space(connection)
-        parameters = {
-            "tenant_id": request.tenant_id,
-            "user_id": request.user_id,
-            "vector": _pg_vector(request.vector),
-            "top_k": request.top_k,
-            "terms": queries.tsquery(request.terms),
-            **_filters(request.filters),
-        }
-        rows = connection.execute(queries.SEARCH, parameters, binary=True)
-        return [
-            Hit(str(id_), content, float(similarity), at, metadata, float(lexical))
-            for id_, content, similarity, at, metadata, lexical in rows
-        ]
-
-    def _check_space(self, connection: Connection) -> None:
+    def _check_space(self) -> None:
         """Refuse to mix spaces: once a connection."""
+        self._connector.read(self._compare_space)
+
+    def _compare_space(self, connection: Connection) -> None:
         if self._checked is connection:
             return
         row = connection.execute(queries.SPACE).fetchone()
@@ -190,13 +168,38 @@ class PgVectorStore:
         self._checked = connection
 
 
-def _epoch(connection: Connection, tenant_id: str) -> int:
-    """Return the tenant's epoch, making its row the first time: writers must have something to hold."""
-    row = connection.execute(queries.READ_EPOCH, {"tenant_id": tenant_id}, binary=True).fetchone()
-    if row is None:
-        connection.execute(queries.CREATE_EPOCH, {"tenant_id": tenant_id})
-        row = connection.execute(queries.READ_EPOCH, {"tenant_id": tenant_id}, binary=True).fetchone()
-    return int(row[0]) if row else 0
+def _read(connection: Connection, tenant_id: str, sources: list[str]) -> Mapping[str, Held]:
+    parameters = {"tenant_id": tenant_id, "sources": sources}
+    connection.execute(queries.CREATE_EPOCH, parameters)
+    epochs, ledger, held = (
+        connection.execute(statement, parameters, binary=True)
+        for statement in (queries.READ_EPOCH, queries.READ_LEDGER, queries.READ_CHUNKS)
+    )
+    [(epoch,)] = epochs.fetchall()
+    chunks: defaultdict[str, list[HeldChunk]] = defaultdict(list)
+    for source, *columns in held:
+        chunks[source].append(_held_chunk(*columns))
+    unknown = {source: Held(chunks=tuple(chunks[source]), epoch=epoch) for source in sources}
+    return unknown | {
+        source: Held(revision, position, tuple(chunks[source]), epoch, created_at)
+        for source, revision, position, created_at in ledger
+    }
+
+
+def _search(connection: Connection, request: SearchRequest) -> Sequence[Hit]:
+    parameters = {
+        "tenant_id": request.tenant_id,
+        "user_id": request.user_id,
+        "vector": _pg_vector(request.vector),
+        "top_k": request.top_k,
+        "terms": queries.tsquery(request.terms),
+        **_filters(request.filters),
+    }
+    rows = connection.execute(queries.SEARCH, parameters, binary=True)
+    return [
+        Hit(str(id_), content, float(similarity), at, metadata, float(lexical))
+        for id_, content, similarity, at, metadata, lexical in rows
+    ]
 
 
 def _forgotten(connection: Connection, tenant_id: str, request_id: str) -> Forgotten | None:

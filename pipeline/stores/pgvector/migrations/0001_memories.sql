@@ -73,7 +73,7 @@ DO $$
 DECLARE
     wanted text;
 BEGIN
-    FOREACH wanted IN ARRAY ARRAY['memory_ingest', 'memory_query'] LOOP
+    FOREACH wanted IN ARRAY ARRAY['memory_ingest', 'memory_query', 'memory_app', 'memory_operations'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN NOBYPASSRLS', wanted);
         END IF;
@@ -81,9 +81,32 @@ BEGIN
 END
 $$;
 
-GRANT SELECT ON index_space TO memory_ingest, memory_query;
+GRANT SELECT ON index_space TO memory_ingest, memory_query, memory_operations;
 GRANT SELECT, INSERT, UPDATE, DELETE ON memories TO memory_ingest;
 GRANT SELECT, INSERT, UPDATE ON ledger TO memory_ingest;
 GRANT SELECT, INSERT, UPDATE ON forget_marker, tenant_epoch TO memory_ingest;
 GRANT USAGE ON SEQUENCE ledger_revision TO memory_ingest;
 GRANT SELECT ON memories TO memory_query;
+GRANT SELECT, INSERT, UPDATE, DELETE ON memories TO memory_app;
+GRANT SELECT, DELETE ON memories TO memory_operations;
+GRANT SELECT ON ledger TO memory_operations;
+
+-- Every table with a tenant_id goes through this. Whoever does not say which tenant sees none, the owner included; the
+-- setting reads '' rather than NULL after a transaction that had it set. Operations see all tenants.
+CREATE FUNCTION protect_tenants(protected regclass) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', protected);
+    EXECUTE format($policy$CREATE POLICY tenant ON %s
+        USING (tenant_id = NULLIF(current_setting('app.tenant_id', true), ''))$policy$, protected);
+    EXECUTE format('CREATE POLICY operations ON %s TO memory_operations USING (true)', protected);
+END
+$$;
+REVOKE EXECUTE ON FUNCTION protect_tenants FROM PUBLIC;
+
+SELECT protect_tenants('memories'), protect_tenants('ledger'), protect_tenants('forget_marker'),
+       protect_tenants('tenant_epoch');
+
+-- The chat app's own SQL reads its tenant's memories and writes only rows of its own.
+CREATE POLICY app_inserts ON memories AS RESTRICTIVE FOR INSERT TO memory_app WITH CHECK (source IS NULL);
+CREATE POLICY app_updates ON memories AS RESTRICTIVE FOR UPDATE TO memory_app USING (source IS NULL);
+CREATE POLICY app_deletes ON memories AS RESTRICTIVE FOR DELETE TO memory_app USING (source IS NULL);

@@ -27,3 +27,4 @@ CREATE TABLE forget_request (
 GRANT SELECT, INSERT ON forget_request TO memory_ingest;
 GRANT SELECT ON forget_request TO memory_query;
 GRANT SELECT (tenant_id, user_id, name, present, updated_at, saved_at) ON ledger TO memory_query;
+SELECT protect_tenants('forget_request');
