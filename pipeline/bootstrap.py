@@ -138,6 +138,25 @@ def recall() -> Recall:
     return Recall(embedder(), store())
 
 
+def warm() -> None:
+    """Import and wire what a question needs; connects to nothing and reads no secret.
+
+    Raises:
+        SettingsError: a setting is wrong, which so shows when a version is published.
+    """
+    from aws_lambda_powertools.utilities import parameters  # noqa: F401, PLC0415  # only to have been imported
+
+    if settings().embedding.provider == "openai":
+        import openai  # noqa: F401, PLC0415  # a second of imports
+    recall()
+
+
+def forget_collaborators() -> None:
+    """Make everything anew when next used: a connection or client of a snapshot belongs to another machine."""
+    for made in (recall, store, embedder):
+        made.cache_clear()
+
+
 def conninfo() -> str:
     """Return the connection string: DATABASE_URL, or what the secret holds.
 

@@ -21,9 +21,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from pipeline import bootstrap
 from pipeline.errors import EmbeddingRejectedError, InvalidRequestError, RetryableError, describe
+from pipeline.handlers import snapshot
 from pipeline.search.recall import as_result
 
 logger = Logger(service="query")
+snapshot.prepare()
 
 SEARCH_PATH = "/api/v1/memory/search"
 MAX_QUERY_CHARACTERS = 8_000

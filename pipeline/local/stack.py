@@ -4,6 +4,7 @@ import json
 import secrets
 import shutil
 import time
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -14,16 +15,17 @@ from psycopg import sql
 from pipeline.embedding.offline import DIMENSIONS, MODEL
 from pipeline.embedding.vectors import Space
 from pipeline.local.aws import LocalAws
-from pipeline.local.bundle import build
 from pipeline.local.postgres import Postgres
 from pipeline.local.processes import new_run_folder
+from pipeline.packaging.collect import collect, installed, zipped
+from pipeline.packaging.contents import BUNDLES
 from pipeline.stores.pgvector.migrations import migrate
 
 STACK_NAME = "vector-memory"
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 ROLES = {"local_ingest": "memory_ingest", "local_query": "memory_query"}
 DEPLOY_TIMEOUT_SECONDS = 120
-_OFFLINE_BUNDLE = (frozenset({"offline"}), frozenset({"openai", "hf-xet"}))  # hf-xet only speeds downloads up
+_FETCHES_FASTER = frozenset({"hf-xet"})  # 4 MB that only speed downloads up
 
 PARAMETERS: Mapping[str, str] = {
     "Runtime": "python3.11",  # a word to the local AWS: it runs functions on its own interpreter
@@ -110,12 +112,17 @@ class Stack:
         return str(self.client("secretsmanager").create_secret(Name=name, SecretString=value)["ARN"])
 
     def _code(self) -> dict[str, str]:
+        """Upload one bundle under every name: here all functions embed offline, and size matters little."""
+        full = next(bundle for bundle in BUNDLES if bundle.name == "full")
         offline = self._parameters["EmbeddingProvider"] == "offline"
-        bundle = build(self._folder / "bundle.zip", *(_OFFLINE_BUNDLE if offline else ()))
+        needs = full.needs - {"openai"} | {"wordllama"} if offline else full.needs
+        files = collect(needs, installed(), without=_FETCHES_FASTER)
+        archive = zipped(files, self._folder / "bundle.zip", zipfile.ZIP_STORED)
         s3 = self.client("s3")
         s3.create_bucket(Bucket="code")
-        s3.upload_file(str(bundle), "code", "bundle.zip")
-        return {"CodeBucket": "code", "CodeKey": "bundle.zip"}
+        for bundle in BUNDLES:
+            s3.upload_file(str(archive), "code", f"local/{bundle.name}.zip")
+        return {"CodeBucket": "code", "CodePrefix": "local"}
 
     def _deploy(self) -> None:
         cloudformation = self.client("cloudformation")

@@ -1,0 +1,65 @@
+"""What each bundle carries. A new function or dependency is one line here, or the isolation check fails."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+IN_THE_RUNTIME = frozenset({"boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "six"})
+"""Lambda's Python runtimes carry boto3; so do the local ones."""
+
+NEVER_IMPORTED = frozenset({"opensearch-protobufs", "grpcio", "protobuf", "httpx2-jsfetch"})
+"""opensearch-py's gRPC transport, 24 MB that its HTTP transport does not import; and a browser's transport."""
+
+MAX_ZIPPED_BYTES = 50 * 1024 * 1024
+MAX_UNZIPPED_BYTES = 250 * 1024 * 1024
+"""Lambda's limits."""
+
+UNDEPLOYED = frozenset({"local", "lab", "packaging"})
+"""Rooms of the package that no function uses."""
+
+_CORE = frozenset({"aws-lambda-powertools[tracer]", "pgvector", "psycopg[binary]", "tenacity"})
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """One zip.
+
+    Args:
+        name: of the file, and of the object in S3: ``<name>.zip``.
+        handlers: modules of ``pipeline.handlers`` that are run from it.
+        needs: requirements as pyproject.toml names them, all of them pinned by lambda.lock.
+        lacks: packages that modules in it name but its functions never reach, each with the reason.
+    """
+
+    name: str
+    handlers: tuple[str, ...]
+    needs: frozenset[str]
+    lacks: Mapping[str, str]
+
+
+_STREAM_LACKS = {
+    "openai": "the stream function embeds nothing",
+    "opensearchpy": "the stream function reaches no store",
+    "semantic_text_splitter": "the stream function cuts nothing",
+}
+
+BUNDLES: tuple[Bundle, ...] = (
+    Bundle("stream", ("stream",), _CORE, _STREAM_LACKS),
+    Bundle(
+        "query",
+        ("query",),
+        _CORE | {"openai", "opensearch-py"},
+        {"semantic_text_splitter": "the query function cuts nothing"},
+    ),
+    Bundle(
+        "full",
+        ("ingest",),  # and every function to come that embeds what it writes
+        _CORE | {"openai", "opensearch-py", "semantic-text-splitter"},
+        {},
+    ),
+)
+
+OUTSIDE: Mapping[str, str] = {
+    "wordllama": "the offline embedder is for trials, on the local AWS",
+    "snapshot_restore_py": "Lambda's runtime has it",
+}
+"""What every bundle lacks."""
