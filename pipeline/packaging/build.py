@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.packaging.collect import collect, installed, zipped
+from pipeline.packaging.collect import Files, collect, installed, zipped
 from pipeline.packaging.contents import BUNDLES, MAX_UNZIPPED_BYTES, MAX_ZIPPED_BYTES, Bundle
 from pipeline.packaging.isolation import check, runtime, unpacked
 from pipeline.packaging.wheels import Target, fetch
@@ -113,7 +113,7 @@ def _compile(python: str, tree: Path) -> None:
 
 
 def _zip(bundle: Bundle, tree: Path, folder: Path) -> Built:
-    files = {path.relative_to(tree): path for path in tree.rglob("*") if path.is_file()}
+    files: Files = {path.relative_to(tree): path for path in tree.rglob("*") if path.is_file()}
     path = zipped(files, folder / f"{bundle.name}.zip")
     size = sum(file.stat().st_size for file in files.values())
     return Built(bundle.name, path, path.stat().st_size, size)

@@ -58,7 +58,7 @@ Check = Callable[..., list[str]]
 def checked(tmp_path: Path, beside: Path) -> Check:
     """Check a bundle made of what is installed here, after changing its folder."""
 
-    def run(bundle: Bundle, change: Callable[[Path], object] = lambda folder: None) -> list[str]:
+    def run(bundle: Bundle, change: Callable[[Path], object] = Path.exists) -> list[str]:
         folder = unpacked(collect(bundle.needs, installed()), tmp_path / "bundle")
         change(folder)
         return check(bundle, folder, beside, [sys.executable])

@@ -1,0 +1,183 @@
+"""template.yaml keeps its promises, and each rule that says so can fail."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from support.sam import Template, mutated, source, spelt, transformed
+from support.template_rules import RULES, Rule, of_type
+
+Change = Callable[[dict[str, Any]], object]
+"""Changes the template's resources in place."""
+
+
+def statements(resources: dict[str, Any], function: str) -> list[Any]:
+    found: list[Any] = resources[function]["Properties"]["Policies"][0]["Statement"]
+    return found
+
+
+def allow(function: str, action: str, target: Any) -> Change:
+    statement = {"Effect": "Allow", "Action": [action], "Resource": target}
+    return lambda resources: statements(resources, function).append(statement)
+
+
+def put(name: str, **properties: Any) -> Change:
+    return lambda resources: resources[name]["Properties"].update(properties)
+
+
+def drop(name: str, *properties: str) -> Change:
+    return lambda resources: [resources[name]["Properties"].pop(one) for one in properties]
+
+
+def arn(name: str) -> Mapping[str, Any]:
+    return {"Fn::GetAtt": [name, "Arn"]}
+
+
+MUTATIONS: Mapping[str, list[tuple[str, Change]]] = {
+    "permissions": [
+        ("a new action", allow("StreamFunction", "sqs:DeleteMessage", arn("NoticeQueue"))),
+        ("a new resource", allow("IngestFunction", "sqs:SendMessage", arn("StreamFailureQueue"))),
+        ("an action gone", lambda r: statements(r, "IngestFunction").pop()),
+        ("a managed policy", lambda r: r["QueryFunction"]["Properties"]["Policies"].append("AmazonSQSFullAccess")),
+        ("a SAM policy", lambda r: r["QueryFunction"]["Properties"]["Policies"].append({"SQSPollerPolicy": {"QueueName": "q"}})),
+        ("an event that brings permissions", put("QueryFunction", Events={"Queue": {"Type": "SQS", "Properties": {"Queue": arn("NoticeQueue")}}})),
+    ],
+    "query_reads_only": [
+        ("it writes an item", allow("QueryFunction", "dynamodb:PutItem", arn("SessionsTable"))),
+        ("it reads the queue", allow("QueryFunction", "sqs:ReceiveMessage", arn("NoticeQueue"))),
+        ("it buries", allow("QueryFunction", "sqs:SendMessage", arn("DeadLetterQueue"))),
+        ("it changes a secret", allow("QueryFunction", "secretsmanager:PutSecretValue", arn("MessageKey"))),
+    ],
+    "no_stars": [
+        ("an action", allow("IngestFunction", "sqs:*", arn("NoticeQueue"))),
+        ("a resource", allow("IngestFunction", "dynamodb:GetItem", "*")),
+        ("the end of an ARN", allow("StreamFunction", "sqs:SendMessage", {"Fn::Sub": "arn:aws:sqs:${AWS::Region}:${AWS::AccountId}:*"})),
+        ("everything but", lambda r: statements(r, "StreamFunction").append({"Effect": "Allow", "NotAction": ["iam:*"], "Resource": "arn:aws:s3:::b"})),
+    ],
+    "only_lambda_takes_roles": [
+        (
+            "another account",
+            put(
+                "QueryFunction",
+                AssumeRolePolicyDocument={"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["sts:AssumeRole"], "Principal": {"AWS": "*"}}]},
+            ),
+        ),
+    ],
+    "visibility_covers_six_runs": [
+        ("a longer run", put("IngestFunction", Timeout=61)),
+        ("a shorter wait", put("NoticeQueue", VisibilityTimeout=359)),
+        ("the default", drop("NoticeQueue", "VisibilityTimeout")),
+    ],
+    "five_receives_before_a_dead_letter": [
+        ("four", lambda r: r["NoticeQueue"]["Properties"]["RedrivePolicy"].update(maxReceiveCount=4)),
+        ("no dead-letter queue", drop("NoticeQueue", "RedrivePolicy")),
+    ],
+    "dead_letters_outlive_the_queue": [
+        ("as long", put("DeadLetterQueue", MessageRetentionPeriod=1036800)),
+        ("the default", drop("DeadLetterQueue", "MessageRetentionPeriod")),
+        ("a longer queue", put("NoticeQueue", MessageRetentionPeriod=1209600)),
+    ],
+    "everything_is_encrypted": [
+        ("a queue", drop("NoticeQueue", "SqsManagedSseEnabled")),
+        ("a dead-letter queue", put("DeadLetterQueue", SqsManagedSseEnabled=False)),
+        ("a table", drop("SessionsTable", "SSESpecification")),
+        ("a topic", lambda r: r.update(Topic={"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "t"}})),
+    ],
+    "logs_end": [
+        ("kept for ever", drop("QueryLogs", "RetentionInDays")),
+        ("the function's own", drop("IngestFunction", "LoggingConfig")),
+        ("no group", lambda r: r.pop("StreamLogs")),
+    ],
+    "streams_give_up_in_time": [
+        ("for ever", put("SessionsMapping", MaximumRetryAttempts=-1)),
+        ("the default", drop("MemoryMapping", "MaximumRetryAttempts")),
+        ("never too old", put("ConfigMapping", MaximumRecordAgeInSeconds=-1)),
+        ("older than the stream", put("ConfigMapping", MaximumRecordAgeInSeconds=86400)),
+        ("no bisect", drop("SessionsMapping", "BisectBatchOnFunctionError")),
+        ("all or nothing", drop("SessionsMapping", "FunctionResponseTypes")),
+        ("no destination", drop("MemoryMapping", "DestinationConfig")),
+        ("what is there is skipped", put("MemoryMapping", StartingPosition="LATEST")),
+    ],
+    "a_poisoned_message_harms_no_neighbour": [
+        ("all or nothing", drop("NoticeMapping", "FunctionResponseTypes")),
+        ("as many as there are", drop("NoticeMapping", "ScalingConfig")),
+    ],
+    "tables_stream_both_images": [
+        ("new images", put("SessionsTable", StreamSpecification={"StreamViewType": "NEW_IMAGE"})),
+        ("no stream", drop("ConfigTable", "StreamSpecification")),
+    ],
+    "functions_carry_their_bundle": [
+        ("the wrong one", put("QueryFunction", CodeUri={"Bucket": "b", "Key": {"Fn::Sub": "${CodePrefix}/stream.zip"}})),
+        ("another handler", put("StreamFunction", Handler="pipeline.handlers.other.handler")),
+    ],
+    "functions_run_as_built": [
+        ("another runtime", put("IngestFunction", Runtime="python3.12")),
+        ("another architecture", put("IngestFunction", Architectures=["x86_64"])),
+    ],
+    "functions_can_reach_the_database": [
+        ("outside", put("QueryFunction", VpcConfig={"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]})),
+    ],
+    "the_query_function_is_snapshotted": [
+        ("no snapshot", drop("QueryFunction", "SnapStart")),
+    ],
+    "no_door_is_open_to_everybody": [
+        ("a URL", put("QueryFunction", FunctionUrlConfig={"AuthType": "NONE"})),
+    ],
+}  # fmt: skip
+CASES = [(rule, what, change) for rule in RULES for what, change in MUTATIONS.get(rule.__name__, [])]
+TEMPLATE_MUTATIONS: list[tuple[str, Callable[[Template], object]]] = [
+    (
+        "the_query_function_is_snapshotted",
+        lambda t: t["Outputs"].update(QueryFunctionName={"Value": {"Ref": "QueryFunction"}}),
+    ),
+    ("functions_run_as_built", lambda t: t["Parameters"]["Architecture"].update(Default="x86_64")),
+    ("functions_can_reach_the_database", lambda t: t["Globals"]["Function"].pop("VpcConfig")),
+]
+
+
+@pytest.fixture(scope="module")
+def template() -> Template:
+    return source()
+
+
+@pytest.fixture(scope="module")
+def real(template: Template) -> Template:
+    [made] = transformed([template])
+    assert "refused" not in made, made
+    return made
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_template_keeps_the_rule(real: Template, rule: Rule) -> None:
+    assert rule(real) == []
+
+
+def test_every_rule_fails_on_a_mutated_template(template: Template) -> None:
+    cases = [
+        (rule, what, mutated(template, lambda t, c=change: c(t["Resources"]))) for rule, what, change in CASES
+    ]
+    named = {rule.__name__: rule for rule in RULES}
+    cases += [(named[name], "the whole", mutated(template, change)) for name, change in TEMPLATE_MUTATIONS]
+    made = transformed([changed for _, _, changed in cases])
+    missed = [
+        f"{rule.__name__}: {what}: {result.get('refused', 'not noticed')}"
+        for (rule, what, _), result in zip(cases, made, strict=True)
+        if "refused" in result or not rule(result)
+    ]
+    print(f"\nmutated templates caught: {len(cases) - len(missed)} of {len(cases)}")
+    assert missed == []
+    assert {rule for rule, _, _ in cases} == set(RULES), "give each rule a mutation that breaks it"
+
+
+def test_new_code_is_a_new_version_for_snapstart(template: Template) -> None:
+    versions = []
+    for prefix in ("one", "two", "one"):
+        [made] = transformed([template], CodePrefix=prefix, Runtime="python3.13")
+        versions.append([name for name, _ in of_type(made, "AWS::Lambda::Version")])
+    assert versions[0] == versions[2] != versions[1]
+    assert all(len(names) == 1 for names in versions)
+
+
+def test_functions_spell_as_people_write_them() -> None:
+    assert spelt({"Fn::If": ["A", {"Ref": "B"}, {"Fn::GetAtt": ["C", "Arn"]}]}) == "If(A, B, C.Arn)"
+    assert spelt({"Fn::Sub": "x-${Y}"}) == "x-${Y}"
