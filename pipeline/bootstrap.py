@@ -24,7 +24,9 @@ from pipeline.source.layouts import Layouts
 from pipeline.source.table import SourceTable
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.store import PgVectorStore
+from pipeline.stores.pgvector.usage import PgUsageLedger
 from pipeline.stores.protocol import Store
+from pipeline.stores.usage import Meter, UsageLedger
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -114,7 +116,20 @@ def embedding_usage() -> tuple[int, int]:
 def store() -> Store:
     """Return the configured store."""
     chosen = settings().embedding
-    return PgVectorStore(Connector(conninfo), Space(chosen.model, chosen.dimensions))
+    return PgVectorStore(connector(), Space(chosen.model, chosen.dimensions))
+
+
+@cache
+def connector() -> Connector:
+    """Return what hands out this process's connection."""
+    return Connector(conninfo)
+
+
+@cache
+def usage_ledger() -> UsageLedger:
+    """Return what counts the tokens asked of the embedder."""
+    chosen = settings().embedding
+    return PgUsageLedger(connector(), chosen.model, chosen.dollars_per_million_tokens, chosen.daily_token_cap)
 
 
 @cache
@@ -129,7 +144,8 @@ def chunker() -> Chunker:
 def reconciler() -> Reconciler:
     """Return what makes the index match items."""
     client: DynamoDBClient = boto3.client("dynamodb", config=AWS_CONFIG)
-    return Reconciler(layouts(), SourceTable(client), chunker(), embedder(), store(), time.sleep)
+    parts = layouts(), SourceTable(client), chunker(), embedder(), store(), time.sleep
+    return Reconciler(*parts, Meter(usage_ledger()))
 
 
 @cache

@@ -16,6 +16,7 @@
         ├── EmbeddingUnavailableError  the embedding API (throttled, down, key refused, quota spent)
         ├── QueueUnavailableError      SQS
         ├── SecretUnavailableError     Secrets Manager
+        ├── CapReachedError            the tenant's embedding for today; tomorrow there is more
         └── ConflictError              another worker moved the ledger first
 
 Messages name the item or the setting and what was wrong with it, and never carry text, vectors or keys.
@@ -118,6 +119,12 @@ class SecretUnavailableError(RetryableError):
     """A secret could not be read, or does not hold what it should."""
 
     cause = "secret_unavailable"
+
+
+class CapReachedError(RetryableError):
+    """The tenant has used up what may be embedded for it today; its notices wait, however long."""
+
+    cause = "cap_reached"
 
 
 class ConflictError(RetryableError):

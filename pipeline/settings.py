@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from pipeline.errors import SettingsError
+from pipeline.prices import EMBEDDING_DOLLARS_PER_MILLION_TOKENS
 
 Retention = Literal["keep", "forget"]
 Provider = Literal["openai", "offline"]
@@ -38,6 +39,8 @@ class EmbeddingSettings:
         base_url: API root, https or loopback only.
         timeout_seconds: per request.
         max_attempts: tries inside one invocation; after that the notice is put off.
+        dollars_per_million_tokens: the model's price; ``None`` if nobody knows it.
+        daily_token_cap: what a tenant may have embedded a day, where it has no cap of its own; ``None`` is no cap.
     """
 
     provider: Provider = "openai"
@@ -46,6 +49,8 @@ class EmbeddingSettings:
     base_url: str = "https://api.openai.com/v1"
     timeout_seconds: float = 20.0
     max_attempts: int = 3
+    dollars_per_million_tokens: float | None = EMBEDDING_DOLLARS_PER_MILLION_TOKENS["text-embedding-3-small"]
+    daily_token_cap: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +139,16 @@ class _Reader:
             raise SettingsError(f"{name} must be a whole number from {low} to {high}")
         return value
 
+    def price(self, name: str, model: str) -> float | None:
+        raw = self.optional(name)
+        try:
+            value = EMBEDDING_DOLLARS_PER_MILLION_TOKENS.get(model) if raw is None else float(raw)
+        except ValueError:
+            value = -1.0
+        if value is not None and not 0 <= value <= 1_000:  # noqa: PLR2004  # said in the message
+            raise SettingsError(f"{name} must be a number from 0 to 1000")
+        return value
+
     def names(self, name: str, default: tuple[str, ...]) -> frozenset[str]:
         raw = self.environment.get(name)
         words = default if raw is None else raw.split(",")
@@ -152,9 +167,12 @@ def _embedding(read: _Reader) -> EmbeddingSettings:
     if provider not in get_args(Provider):
         raise SettingsError("EMBEDDING_PROVIDER must be openai or offline")
     offline = provider == "offline"
+    model = read.optional("EMBEDDING_MODEL") or ("wordllama-256" if offline else defaults.model)
     return EmbeddingSettings(
         provider="offline" if offline else "openai",
-        model=read.optional("EMBEDDING_MODEL") or ("wordllama-256" if offline else defaults.model),
+        model=model,
+        dollars_per_million_tokens=read.price("EMBEDDING_DOLLARS_PER_MILLION_TOKENS", model),
+        daily_token_cap=read.integer("DAILY_TOKEN_CAP", 0, low=0, high=10**12) or None,
         dimensions=read.integer(
             "EMBEDDING_DIMENSIONS", 256 if offline else defaults.dimensions, low=8, high=2000
         ),

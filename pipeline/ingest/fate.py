@@ -7,7 +7,7 @@ Anything else is a bug or a crash: the queue delivers again and counts.
 
 from dataclasses import dataclass
 
-from pipeline.errors import ExpiredNoticeError, PermanentError, RetryableError, SettingsError
+from pipeline.errors import CapReachedError, ExpiredNoticeError, PermanentError, RetryableError, SettingsError
 from pipeline.ingest.notices import Notice
 
 FIRST_DELAY_SECONDS = 1.0
@@ -46,7 +46,8 @@ def fate(  # noqa: PLR0913  # a decision over plain values
         return Bury(error)
     if not isinstance(error, RetryableError | SettingsError):
         return None
-    if notice.first_sent_at and now - notice.first_sent_at > max_age_seconds:
+    waits = isinstance(error, CapReachedError)  # not for ever: each day has its own cap
+    if not waits and notice.first_sent_at and now - notice.first_sent_at > max_age_seconds:
         return Bury(ExpiredNoticeError(f"put off for too long; last cause: {error.cause}"))
     backoff = min(max_delay_seconds, FIRST_DELAY_SECONDS * 2.0 ** min(notice.attempts, 20))
     wished = getattr(error, "retry_after_seconds", None) or 0.0

@@ -12,11 +12,14 @@ anything is embedded.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
 
+from pipeline.embedding.tokens import estimate_tokens
 from pipeline.embedding.vectors import Embedder, Vector
 from pipeline.errors import (
+    CapReachedError,
     ConflictError,
     EmbeddingRejectedError,
     MalformedItemError,
@@ -30,6 +33,7 @@ from pipeline.ingest.plan import Plan, make_plan, reflects
 from pipeline.source.documents import Document, ItemKey
 from pipeline.source.layouts import Item, Layouts
 from pipeline.stores.protocol import Change, Held, Markers, Store
+from pipeline.stores.usage import Meter, Uncounted, seconds_left
 
 PAUSES_SECONDS = (0.05, 0.1, 0.2, 0.4)
 """Before each further try of an item: together longer than most embeddings take. After the last it is put off, so that
@@ -131,6 +135,8 @@ class Reconciler:
         embedder: embeds what is missing.
         store: holds the index.
         sleep: waits, in seconds.
+        meter: counts what is asked of the embedder, and knows caps.
+        now: the time.
     """
 
     layouts: Layouts
@@ -139,6 +145,8 @@ class Reconciler:
     embedder: Embedder
     store: Store
     sleep: Callable[[float], None]
+    meter: Meter = field(default_factory=lambda: Meter(Uncounted()))
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def run(self, notices: Mapping[str, Notice]) -> Report:
         """Reconcile every item that ``notices`` (source → notice) name."""
@@ -278,11 +286,11 @@ class Reconciler:
             return None
 
     def _embed(self, works: Sequence[_Work], report: Report) -> dict[str, Vector]:
-        texts = list(dict.fromkeys(chunk.text for work in works for chunk in work.plan.missing))
+        tenants = {chunk.text: work.tenant_id for work in works for chunk in work.plan.missing}
         try:
-            vectors = dict(zip(texts, self.embedder.embed(texts), strict=True)) if texts else {}
+            vectors = self._vectors(tenants, works, report) if tenants else {}
         except EmbeddingRejectedError as error:
-            needy = [work for work in works if work.plan.missing]
+            needy = [work for work in works if work.plan.missing and work.source not in report.failures]
             if len(needy) == 1:
                 report.failures[needy[0].source] = error  # what it forgets is still applied
                 return {}
@@ -293,6 +301,24 @@ class Reconciler:
             return {}
         report.chunks_embedded += len(vectors)
         return vectors
+
+    def _vectors(
+        self, tenants: Mapping[str, str], works: Sequence[_Work], report: Report
+    ) -> dict[str, Vector]:
+        """Embed texts (text → tenant) and count them, but for tenants whose cap is reached; those works fail."""
+        now, estimates = self.now(), _estimates(tenants)
+        capped = self.meter.reserve(estimates, now.date())
+        fault = CapReachedError("the tenant's daily cap is reached", retry_after_seconds=seconds_left(now))
+        report.failures.update(
+            {work.source: fault for work in works if work.plan.missing and work.tenant_id in capped}
+        )
+        texts = [text for text, tenant_id in tenants.items() if tenant_id not in capped]
+        before = self.embedder.usage.tokens
+        try:
+            return dict(zip(texts, self.embedder.embed(texts), strict=True)) if texts else {}
+        finally:
+            asked = {tenant_id: tokens for tenant_id, tokens in estimates.items() if tenant_id not in capped}
+            self.meter.settle(asked, self.embedder.usage.tokens - before, now.date())
 
     def _apply(
         self, tenant_id: str, works: Sequence[_Work], vectors: Mapping[str, Vector], report: Report
@@ -324,12 +350,33 @@ def _trusted(held: Held, notice: Notice) -> Held:
 def _settled(
     work: _Work, failures: Mapping[str, VectorMemoryError], vectors: Mapping[str, Vector]
 ) -> _Work | None:
-    """Return what can be applied of ``work``: all; what it forgets, if its text is refused for good; or nothing yet."""
+    """Return what can be applied of ``work``: all; what it forgets, if its text must wait or is refused; or nothing yet."""
     if all(chunk.text in vectors for chunk in work.plan.missing):
         return work
-    if not isinstance(failures.get(work.source), EmbeddingRejectedError):
-        return None
-    return replace(work, plan=replace(work.plan, missing=(), position=work.held.position), reflected=False)
+    match failures.get(work.source):
+        case EmbeddingRejectedError():
+            deletes = tuple(work.plan.deletes)
+        case CapReachedError():
+            if not (deletes := _forgotten(work)):
+                return None
+        case _:
+            return None
+    plan = replace(work.plan, missing=(), deletes=deletes, position=work.held.position)
+    return replace(work, plan=plan, reflected=False)
+
+
+def _forgotten(work: _Work) -> tuple[str, ...]:
+    """Return the deletes that take something out of memory, not those whose text new chunks are to hold."""
+    present = frozenset(entry.id for entry in work.document.entries) if work.document else frozenset()
+    members = {chunk.id: chunk.members for chunk in work.held.chunks}
+    return tuple(id_ for id_ in work.plan.deletes if not present.issuperset(members.get(id_, ())))
+
+
+def _estimates(tenants: Mapping[str, str]) -> dict[str, int]:
+    estimates: defaultdict[str, int] = defaultdict(int)
+    for text, tenant_id in tenants.items():
+        estimates[tenant_id] += estimate_tokens(text)
+    return dict(estimates)
 
 
 def _ours(error: Exception) -> VectorMemoryError:

@@ -25,6 +25,7 @@ from pipeline.lab.scheduler import Scheduler
 from pipeline.lab.table import Item, Table
 from pipeline.settings import EmbeddingSettings, Retention, Settings
 from pipeline.stores.pgvector.store import PgVectorStore
+from pipeline.stores.usage import Uncounted
 
 QUEUE_URL, DEAD_LETTER_QUEUE_URL = "https://sqs/notices", "https://sqs/dead-letters"
 _SECRET = "a key of the laboratory's own"  # noqa: S105  # hides nothing
@@ -206,6 +207,7 @@ def installed() -> Iterator[None]:
         "settings": lambda: _worker().there.settings,
         "embedder": _PerWorker("embedder", lambda: WatchedEmbedder(_worker().there)),
         "store": _PerWorker("store", lambda: _worker().store()),
+        "usage_ledger": Uncounted,
         "read_secret": lambda _: _SECRET,
         "boto3": SimpleNamespace(client=lambda name, **_: _client(name)),
         "time": _Time,

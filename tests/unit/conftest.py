@@ -24,6 +24,7 @@ from pipeline.source.documents import Document, EntryHasher, ItemKey
 from pipeline.source.layouts import Item, Layouts
 from pipeline.source.transitions import ForgetFact
 from pipeline.stores.memory import InMemoryStore
+from pipeline.stores.usage import Uncounted
 
 # No clock decides whether a test passes, hypothesis' own ones included.
 hypothesis.settings.register_profile(
@@ -269,6 +270,7 @@ def index(
 ) -> InMemoryStore:
     """The functions' store, in memory, with the counting embedder before it."""
     monkeypatch.setattr(bootstrap, "store", cache(lambda: store))
+    monkeypatch.setattr(bootstrap, "usage_ledger", cache(Uncounted))
     monkeypatch.setattr(bootstrap, "embedder", cache(lambda: embedder))
     return store
 
