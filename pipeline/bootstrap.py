@@ -151,7 +151,7 @@ def reconciler() -> Reconciler:
 @cache
 def recall() -> Recall:
     """Return what answers questions."""
-    return Recall(embedder(), store())
+    return Recall(embedder(), store(), Meter(usage_ledger()))
 
 
 def warm() -> None:

@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_audit(commands)
     _add_forget(commands)
     _add_backfill(commands)
+    _add_usage(commands)
     return parser
 
 
@@ -103,6 +104,20 @@ def _add_backfill(commands: "Commands") -> None:
     backfill = commands.add_parser("backfill", help="make memory of what was saved before")
     add_arguments(backfill)
     backfill.set_defaults(run=_backfill)
+
+
+def _add_usage(commands: "Commands") -> None:
+    from pipeline.operations.usage_options import add_arguments  # noqa: PLC0415  # its options live with it
+
+    usage = commands.add_parser("usage", help="tokens and dollars, a tenant and day; caps")
+    add_arguments(usage)
+    usage.set_defaults(run=_usage)
+
+
+def _usage(options: argparse.Namespace) -> int:
+    from pipeline.operations.usage_command import run_usage  # noqa: PLC0415  # each command loads only what it needs
+
+    return _say(run_usage(options))
 
 
 def _backfill(options: argparse.Namespace) -> int:

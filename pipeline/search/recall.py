@@ -1,7 +1,8 @@
 """The service behind the query function."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.embedding.vectors import Embedder
@@ -12,6 +13,7 @@ from pipeline.search.passages import body, in_order
 from pipeline.search.ranking import Ranked, rank
 from pipeline.search.related import RelatedSession, best_of_each, entry
 from pipeline.stores.protocol import Filters, Hit, Passage, SearchRequest, Store
+from pipeline.stores.usage import Meter, Uncounted
 
 CANDIDATES = 50
 """Fewest of each kind that are ranked against each other."""
@@ -46,10 +48,12 @@ class Recall:
     Args:
         embedder: embeds the query, in the store's space.
         store: holds the memory.
+        meter: counts what is asked of the embedder.
     """
 
     embedder: Embedder
     store: Store
+    meter: Meter = field(default_factory=lambda: Meter(Uncounted()))
 
     def search(
         self, tenant_id: str, user_id: str, query: str, top_k: int, filters: Filters = EVERYTHING
@@ -60,7 +64,9 @@ class Recall:
             EmbeddingUnavailableError: the query could not be embedded.
             StoreUnavailableError: the store is away.
         """
+        before = self.embedder.usage.tokens
         [vector] = self.embedder.embed([query])
+        self.meter.add({tenant_id: self.embedder.usage.tokens - before}, datetime.now(UTC).date())
         candidates = max(CANDIDATES, top_k)
         request = SearchRequest(tenant_id, user_id, vector, candidates, terms(query), filters)
         return rank(self.store.search(request))[:top_k]

@@ -75,9 +75,13 @@ class Meter:
 
         While the ledger is away the correction is kept, and made with the next one.
         """
-        for tenant_id, spent in apportioned(tokens, estimates).items():
-            key = (tenant_id, day)
-            self.owed[key] = self.owed.get(key, 0) + spent - estimates[tenant_id]
+        shares = apportioned(tokens, estimates)
+        self.add({tenant_id: shares[tenant_id] - tokens for tenant_id, tokens in estimates.items()}, day)
+
+    def add(self, tokens: Mapping[str, int], day: date) -> None:
+        """Count tokens (tenant → tokens) that were asked for without a reservation, whatever the cap."""
+        for tenant_id, more in tokens.items():
+            self.owed[tenant_id, day] = self.owed.get((tenant_id, day), 0) + more
         try:
             for tenant_id, when in sorted(self.owed):
                 self.ledger.correct(tenant_id, self.owed[tenant_id, when], when)

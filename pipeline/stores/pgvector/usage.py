@@ -1,15 +1,12 @@
 """The usage ledger in Postgres; each call is one short transaction of one tenant."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from pipeline.stores.pgvector.connection import Connection, Connector
+from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.usage import DayOfUse
-
-_SET_TENANT = "SELECT set_config('app.tenant_id', %b, true)"
 
 _RESERVE = """
 INSERT INTO usage AS u (tenant_id, day, model, tokens, dollars)
@@ -61,21 +58,15 @@ class PgUsageLedger:
 
     def reserve(self, tenant_id: str, tokens: int, day: date) -> bool:
         """Count ``tokens`` unless the cap was reached."""
-        with self._tenant(tenant_id) as connection:
+        with self.connector.tenant(tenant_id) as connection:
             parameters = {**self._row(tenant_id, tokens, day), "cap": self.daily_cap}
             return connection.execute(_RESERVE, parameters).fetchone() is not None
 
     def correct(self, tenant_id: str, tokens: int, day: date) -> None:
         """Add ``tokens``."""
         if tokens:
-            with self._tenant(tenant_id) as connection:
+            with self.connector.tenant(tenant_id) as connection:
                 connection.execute(_CORRECT, self._row(tenant_id, tokens, day))
-
-    @contextmanager
-    def _tenant(self, tenant_id: str) -> Iterator[Connection]:
-        with self.connector.connection() as connection, connection.transaction():
-            connection.execute(_SET_TENANT, [tenant_id])
-            yield connection
 
     def _row(self, tenant_id: str, tokens: int, day: date) -> dict[str, Any]:
         price = str(self.dollars_per_million_tokens or 0)
