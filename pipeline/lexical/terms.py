@@ -46,7 +46,20 @@ _NAME = re.compile(
 )
 _ENGLISH = re.compile(r"[a-z]+")
 _NUMBER = re.compile(r"\d+")
-_MONTHS = "january february march april may june july august september october november december".split()
+_MONTHS = (
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+)
 
 
 def terms(text: str) -> tuple[str, ...]:
