@@ -62,8 +62,8 @@ class LocalAws:
             stop(self._process, signal.SIGTERM, timeout_seconds=5)
             self._process = None
 
-    def client(self, service: str) -> Any:
-        """Return a boto3 client that talks to it."""
+    def client(self, service: str, config: Config | None = None) -> Any:
+        """Return a boto3 client that talks to it, patient unless ``config`` says otherwise."""
         make: Any = boto3.client  # the stubs want the service's name as a literal
         return make(
             service,
@@ -71,7 +71,7 @@ class LocalAws:
             region_name=REGION,
             aws_access_key_id="test",
             aws_secret_access_key="test",  # noqa: S106  # any value does
-            config=Config(max_pool_connections=32, retries={"mode": "standard", "max_attempts": 4}),
+            config=config or Config(max_pool_connections=32, retries={"mode": "standard", "max_attempts": 4}),
         )
 
     def _healthy(self) -> bool:

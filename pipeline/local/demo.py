@@ -1,4 +1,4 @@
-"""The demo: saves conversations as the chat app would, watches them become memory, asks them questions."""
+"""The demo: saves conversations as the chat app would, watches them become memory, asks them questions, and serves a chat page."""
 
 import json
 import statistics
@@ -17,6 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from pipeline.local.inspection import Differences, Row, Said, compare, said, squeezed
+from pipeline.local.page.people import Person
+from pipeline.local.page.server import PageServer
 from pipeline.local.samples import Question, Save, growth, items_of, shipped_items, shipped_questions
 from pipeline.local.stack import Stack
 
@@ -191,13 +193,14 @@ def run(*, check: bool, path: Path | None) -> int:
         console.print(f"Up in {time.monotonic() - started:.1f} s at {stack.aws.endpoint_url}.")
         summary = _story(demo, items)
         _show(console, summary)
-        problems = _questions(demo, shipped_questions()) if path is None else []
+        questions = shipped_questions() if path is None else []
+        problems = _questions(demo, questions) if questions else []
         for problem in problems:
             console.print(f"[yellow]not in the top {TOP_K}:[/] {problem}")
         if check:
             sys.stdout.write(json.dumps(summary) + "\n")
         else:
-            _answer_questions(demo, items)
+            _serve_page(demo, items, questions)
     return 0 if summary["missing"] == summary["extra"] == summary["tokens_embedded_again"] == 0 else 1
 
 
@@ -276,25 +279,13 @@ def _questions(demo: Demo, questions: Sequence[Question]) -> list[str]:
     return problems
 
 
-def _answer_questions(demo: Demo, items: Sequence[Save]) -> None:
-    """Take questions from the terminal until it ends."""
-    owners = sorted({(one.tenant_id, one.user_id) for one in said(dict(item.item) for item in items)})
-    demo.console.print(
-        "\nAsk anything; an empty line or Ctrl-D ends. `/as tenant user` speaks as somebody else:"
-    )
-    demo.console.print(", ".join(f"{tenant}/{user}" for tenant, user in owners[:20]))
-    tenant_id, user_id = owners[0]
-    while True:
-        try:
-            line = input(f"{tenant_id}/{user_id}> ").strip()
-        except (EOFError, KeyboardInterrupt):
-            return
-        if not line:
-            return
-        if line.startswith("/as "):
-            tenant_id, _, user_id = line.removeprefix("/as ").strip().partition(" ")
-            user_id = user_id or tenant_id
-            continue
-        for hit in demo.search(tenant_id, user_id, line, 5):
-            demo.console.print(f"[bold]{hit['similarity']:.2f}[/] {hit['key']}", markup=True, highlight=False)
-            demo.console.print(hit["content"], markup=False, highlight=False)
+def _serve_page(demo: Demo, items: Sequence[Save], questions: Sequence[Question]) -> None:
+    """Serve the chat page until Ctrl-C."""
+    owners = sorted({Person(one.tenant_id, one.user_id) for one in said(dict(item.item) for item in items)})
+    starters = {
+        owner: [one.text for one in questions if Person(one.tenant_id, one.user_id) == owner]
+        for owner in owners
+    }
+    with PageServer.at_home(demo.stack, starters) as page:
+        demo.console.print(f"\nChat, and watch it become memory: [bold]{page.url}[/]  (Ctrl-C ends)")
+        page.wait()

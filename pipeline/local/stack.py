@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import psycopg
+from botocore.config import Config
 from psycopg import sql
 
 from pipeline.embedding.offline import DIMENSIONS, MODEL
@@ -72,14 +73,19 @@ class Stack:
         self.postgres.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, config: Config | None = None) -> Any:
         """Return a boto3 client of the local AWS."""
-        return self.aws.client(service)
+        return self.aws.client(service, config)
+
+    @property
+    def log(self) -> Path:
+        """Where the local AWS and the functions write."""
+        return self._folder / "aws.log"
 
     @property
     def logs(self) -> str:
         """What the local AWS and the functions wrote so far."""
-        return (self._folder / "aws.log").read_text(errors="replace")
+        return self.log.read_text(errors="replace")
 
     def _start(self) -> None:
         self.aws.start()

@@ -1,0 +1,173 @@
+"""What the page can do, for one person at a time."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.local.page.chats import Chat, FullError, Message, digest, has_turn, new_key, spoken, without
+from pipeline.local.page.hits import Hit, one_each, passes, shown, tells
+from pipeline.local.page.journeys import Journey, Kind
+from pipeline.local.page.memory import Memory, MemoryAwayError
+from pipeline.local.page.people import Person
+from pipeline.local.page.replies import recalled, reply
+from pipeline.local.page.tables import Tables
+from pipeline.local.page.watch import Watch
+
+MAX_MESSAGE_BYTES = 200_000
+RELATED = 5
+RECENT = 3
+STARTERS = 3
+CANDIDATES = 100
+SHOWN_RESULTS = 30
+
+Asked = Mapping[str, Any]
+Answer = dict[str, Any]
+
+
+class AskedWronglyError(Exception):
+    """The page asked for what cannot be; ``code`` is one that it has words for."""
+
+    def __init__(self, status: int, code: str) -> None:
+        super().__init__(code)
+        self.status, self.code = status, code
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """Every action takes whose pass it is and what the page asked, and returns what the page is told.
+
+    Each raises AskedWronglyError, or MemoryAwayError where memory does not answer.
+
+    Args:
+        starters: person → a few things to begin with, for somebody who does not know what to type.
+    """
+
+    tables: Tables
+    memory: Memory
+    watch: Watch
+    starters: Mapping[Person, Sequence[str]] = field(default_factory=dict)
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+
+    def chats(self, person: Person, _: Asked) -> Answer:
+        """List the person's conversations, newest first."""
+        listed = [_listed(chat) for chat in self.tables.chats(person)]
+        return {"chats": listed, "starters": self.starters.get(person, [])[:STARTERS]}
+
+    def chat(self, person: Person, asked: Asked) -> Answer:
+        """Show one conversation."""
+        return {"chat": _shown(self._chat(person, asked))}
+
+    def note(self, person: Person, asked: Asked) -> Answer:
+        """Show one note."""
+        content = self.tables.note(person, _text(asked, "key"))
+        if content is None:
+            raise AskedWronglyError(404, "no_note")
+        return {"note": {"key": asked["key"], "content": content}}
+
+    def turn(self, person: Person, asked: Asked) -> Answer:
+        """Save what was typed and what is answered, in one put; a turn that is sent twice is saved once."""
+        text, turn = _text(asked, "text"), _text(asked, "turn")
+        if len(text.encode("utf-8", "replace")) > MAX_MESSAGE_BYTES:
+            raise AskedWronglyError(413, "too_long")
+        key = str(asked.get("key") or new_key(person, self.clock(), turn[:4]))
+        found = self._recalled(person, text, key)
+        said = (
+            spoken("user", text, self.clock(), turn=turn),
+            spoken("assistant", reply(found, str(asked.get("language"))), self.clock(), responder="demo"),
+        )
+        saved = self._change(person, "save", key, text, lambda chat: _with_turn(chat or Chat(key, ()), said))
+        return {"chat": saved and _shown(saved), "recalled": [shown(hit) for hit in found or ()]}
+
+    def forget(self, person: Person, asked: Asked) -> Answer:
+        """Take out one message, or the whole conversation, and follow it out of memory."""
+        name = asked.get("message")
+        chat = self._chat(person, asked)
+        doomed = [one for one in chat.messages if name is None or digest(one) == name]
+        if not doomed:
+            raise AskedWronglyError(404, "no_message")
+        text = max((str(one.get("content", "")) for one in doomed), key=len)
+        left = self._change(person, "forget", chat.key, text, lambda now: _without(now, name))
+        return {"chat": left and _shown(left)}
+
+    def related(self, person: Person, asked: Asked) -> Answer:
+        """Find past conversations that bear on what is being typed, or on how the open one ended."""
+        key = asked.get("key")
+        text = str(asked.get("text") or "").strip() or self._lately(person, key)
+        hits = self._hits(person, text) if text else ()
+        return {"related": [shown(hit) for hit in one_each(hits, key, RELATED)]}
+
+    def search(self, person: Person, asked: Asked) -> Answer:
+        """Search all of the person's memory, with filters."""
+        fitting = [hit for hit in self._hits(person, _text(asked, "query")) if passes(hit, asked)]
+        return {"results": [shown(hit) for hit in fitting[:SHOWN_RESULTS]]}
+
+    def _chat(self, person: Person, asked: Asked) -> Chat:
+        chat = self.tables.chat(person, _text(asked, "key"))
+        if chat is None:
+            raise AskedWronglyError(404, "no_chat")
+        return chat
+
+    def _lately(self, person: Person, key: object) -> str:
+        chat = self.tables.chat(person, key) if isinstance(key, str) and key else None
+        said = [str(one.get("content")) for one in chat.messages if one.get("role") == "user"] if chat else []
+        return "\n".join(said[-RECENT:]).strip()
+
+    def _recalled(self, person: Person, text: str, key: str) -> Sequence[Hit] | None:
+        try:
+            return recalled(self._hits(person, text), key)
+        except MemoryAwayError:
+            return None
+
+    def _hits(self, person: Person, text: str) -> Iterable[Hit]:
+        return filter(tells, self.memory.search(person, text, CANDIDATES))
+
+    def _change(
+        self, person: Person, kind: Kind, key: str, text: str, change: Callable[[Chat | None], Chat | None]
+    ) -> Chat | None:
+        journey = Journey(uuid.uuid4().hex, kind, key, text, time.time())
+        try:
+            return self.watch.begin(
+                person, journey, lambda: self.tables.change(person, key, self.clock(), change)
+            )
+        except PermissionError:
+            raise AskedWronglyError(404, "no_chat") from None
+        except FullError:
+            raise AskedWronglyError(413, "full") from None
+
+
+def _with_turn(chat: Chat, said: Sequence[Message]) -> Chat:
+    known = has_turn(chat, said[0]["turn"])
+    return chat if known else replace(chat, messages=(*chat.messages, *said))
+
+
+def _without(chat: Chat | None, name: str | None) -> Chat | None:
+    """Return the chat without the message of that name; nothing is left without a name."""
+    if chat is None or name is None:
+        return None
+    index = next((number for number, one in enumerate(chat.messages) if digest(one) == name), None)
+    if index is None:
+        return chat
+    left = without(chat.messages, index)
+    return None if left is None else replace(chat, messages=left)
+
+
+def _text(asked: Asked, name: str) -> str:
+    value = asked.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise AskedWronglyError(400, "incomplete")
+    return value
+
+
+def _listed(chat: Chat) -> Answer:
+    return {"key": chat.key, "title": chat.title, "updated_at": chat.updated_at}
+
+
+def _shown(chat: Chat) -> Answer:
+    names = ("role", "content", "timestamp", "name", "forgotten", "responder")
+    messages = [
+        {name: one[name] for name in names if name in one} | {"id": digest(one)} for one in chat.messages
+    ]
+    return {"key": chat.key, "title": chat.title, "messages": messages}

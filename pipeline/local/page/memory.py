@@ -1,0 +1,63 @@
+"""Asks the query function. Tenant and user are the ones of the pass, whatever a body says."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from pipeline.local.page.people import Person
+
+MAX_QUERY_CHARACTERS = 8_000
+NOT_FOUND = 404
+OK = 200
+
+
+class MemoryAwayError(Exception):
+    """Memory gave no answer; the message says what to do and quotes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The query function, invoked directly.
+
+    Args:
+        client: of Lambda, with short timeouts.
+        function: its name.
+    """
+
+    client: Any
+    function: str
+
+    def search(
+        self, person: Person, query: str, top_k: int, filters: Mapping[str, Any] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the hits for ``query``, best first.
+
+        Raises:
+            MemoryAwayError: no answer.
+        """
+        body = {"query": query[:MAX_QUERY_CHARACTERS], "top_k": top_k, **(filters or {})}
+        status, answer = self._ask(person, "POST", "search", body)
+        if status != OK:
+            raise MemoryAwayError(str(answer.get("error", "memory did not answer")))
+        results: list[dict[str, Any]] = answer["results"]
+        return results
+
+    def _ask(
+        self, person: Person, method: str, path: str, body: Mapping[str, Any]
+    ) -> tuple[int, dict[str, Any]]:
+        event = {
+            "method": method,
+            "path": f"/api/v1/memory/{path}",
+            "tenant_id": person.tenant_id,
+            "user_id": person.user_id,
+            "body": body,
+        }
+        try:
+            answer = self.client.invoke(FunctionName=self.function, Payload=json.dumps(event))
+            payload = json.loads(answer["Payload"].read())
+            return payload["statusCode"], json.loads(payload["body"])
+        except (BotoCoreError, ClientError, KeyError, ValueError) as error:
+            raise MemoryAwayError("memory did not answer; try again in a moment") from error

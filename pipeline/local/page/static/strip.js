@@ -1,0 +1,50 @@
+// The live strip: how far the last change has come on its way into memory, or out of it.
+
+import { announce, byId, el } from "./dom.js";
+import { say } from "./words.js";
+
+const STAGES = ["saved", "notice", "embedded", "searchable"];
+let shown = null;
+
+/** Show a journey as the server tells it; one that is done is announced once. */
+export function showJourney(journey) {
+  const finished = "searchable" in journey.reached && !(shown?.id === journey.id && "searchable" in shown.reached);
+  shown = journey;
+  draw();
+  if (finished) announce(say(`done.${journey.kind}`, { ms: journey.reached.searchable }));
+}
+
+export function hideJourney() {
+  shown = null;
+  byId("strip").hidden = true;
+}
+
+/** Hide a save's journey unless it is of the conversation that shows now. */
+export function hideOthers(key) {
+  if (shown?.kind === "save" && shown.key !== key) hideJourney();
+}
+
+/** Draw it anew, in the language spoken now. */
+export function draw() {
+  if (!shown) return;
+  const strip = byId("strip");
+  strip.hidden = false;
+  strip.className = `strip ${shown.kind}`;
+  strip.dataset.journey = shown.id;
+  strip.dataset.done = String("searchable" in shown.reached);
+  byId("strip-title").textContent = say(`strip.${shown.kind}`);
+  byId("stages").replaceChildren(...STAGES.map(drawStage));
+}
+
+function drawStage(stage) {
+  const { reached, kind } = shown;
+  const next = STAGES.find((one) => !(one in reached));
+  const state = stage in reached ? "reached" : stage === next ? "waiting" : "";
+  return el(
+    "li",
+    { className: state, data: { stage } },
+    el("span", { className: "dot", aria: { hidden: "true" } }),
+    say(`stage.${kind}.${stage}`),
+    stage in reached ? el("span", { className: "time" }, say("milliseconds", { ms: reached[stage] })) : null,
+  );
+}

@@ -1,0 +1,31 @@
+"""Starts Chromium, or says what is missing."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Give a running Chromium. Without one the test is not run, and says so; in CI it fails."""
+    program = shutil.which("chromium")
+    if program is None:
+        missing = "NOT RUN: no Chromium here. Install it: apt-get install chromium fonts-noto-cjk"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        yield browser
+        browser.close()
