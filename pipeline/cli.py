@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_forget(commands)
     _add_backfill(commands)
     _add_usage(commands)
+    _add_status(commands)
     return parser
 
 
@@ -104,6 +105,20 @@ def _add_backfill(commands: "Commands") -> None:
     backfill = commands.add_parser("backfill", help="make memory of what was saved before")
     add_arguments(backfill)
     backfill.set_defaults(run=_backfill)
+
+
+def _add_status(commands: "Commands") -> None:
+    from pipeline.operations.status_options import add_arguments  # noqa: PLC0415  # its options live with it
+
+    status = commands.add_parser("status", help="how it goes, and what to do next")
+    add_arguments(status)
+    status.set_defaults(run=_status)
+
+
+def _status(options: argparse.Namespace) -> int:
+    from pipeline.operations.status_command import run_status  # noqa: PLC0415  # each command loads only what it needs
+
+    return _say(run_status(options))
 
 
 def _add_usage(commands: "Commands") -> None:

@@ -4,7 +4,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from aws_lambda_powertools import Logger, Tracer
@@ -14,7 +14,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pipeline import bootstrap
 from pipeline.errors import PermanentError, RetryableError, SettingsError, VectorMemoryError, describe
 from pipeline.handlers.guard import without_values
+from pipeline.handlers.metrics import emit
 from pipeline.ingest.fate import Bury, PutOff, fate
+from pipeline.ingest.measures import Spent, correlation_ids, ingest_measures
 from pipeline.ingest.notices import Notice, coalesce, decode, encode
 from pipeline.ingest.reconcile import Report
 
@@ -39,7 +41,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN4
     report = _reconcile(merged)
     kept = {source for source, error in report.failures.items() if not _settle(merged[source], error)}
     failed |= {message for message, notice in notices.items() if notice.address.key.source in kept}
-    _log(report, len(bodies), len(failed), before, started)
+    _log(report, merged, len(bodies), len(failed), before, started)
 
     def outcome(record: Any) -> None:  # noqa: ANN401  # Powertools hands its own type
         if record.message_id in failed:
@@ -100,10 +102,21 @@ def _done(send: Any) -> bool:  # noqa: ANN401  # a thunk
     return True
 
 
-def _log(report: Report, messages: int, failed: int, before: tuple[int, int], started: float) -> None:
-    """Write the invocation's one line: counts and causes, no text."""
+def _log(  # noqa: PLR0913, PLR0917  # all that one line says
+    report: Report,
+    notices: Mapping[str, Notice],
+    messages: int,
+    failed: int,
+    before: tuple[int, int],
+    started: float,
+) -> None:
+    """Write the invocation's one line, counts and causes and no text, and its metrics."""
     requests, tokens = (now - then for now, then in zip(bootstrap.embedding_usage(), before, strict=True))
-    counts = {name: value for name, value in asdict(report).items() if name != "failures"}
+    price = bootstrap.settings().embedding.dollars_per_million_tokens or 0.0
+    spent = Spent(requests, tokens, price * tokens / 1_000_000)
+    # Not asdict: it copies deep, and not every error can be copied.
+    counts: dict[str, Any] = {each.name: getattr(report, each.name) for each in fields(report)}
+    del counts["failures"], counts["indexed"]
     logger.info(
         "ingested",
         **counts,
@@ -113,5 +126,7 @@ def _log(report: Report, messages: int, failed: int, before: tuple[int, int], st
         reasons=sorted({describe(error) for error in report.failures.values()}),
         embedding_requests=requests,
         tokens_embedded=tokens,
+        correlation_ids=correlation_ids(notices),
         milliseconds=round((time.perf_counter() - started) * 1000, 1),
     )
+    emit("ingest", ingest_measures(report, notices, spent, time.time()))

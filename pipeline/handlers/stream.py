@@ -11,7 +11,8 @@ from pipeline import bootstrap
 from pipeline.errors import describe
 from pipeline.handlers.guard import without_values
 from pipeline.ingest.announce import announce
-from pipeline.ingest.notices import Notice
+from pipeline.ingest.measures import correlation_ids
+from pipeline.ingest.notices import Notice, coalesce
 from pipeline.source.changes import read_change
 
 logger = Logger(service="stream")
@@ -30,11 +31,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN4
     records = {record["dynamodb"]["SequenceNumber"]: record for record in event["Records"]}
     notices, failed = _notices(records)
     failed |= announce(notices, bootstrap.notice_queue())
+    merged = coalesce(notices.values())
     logger.info(
         "announced",
         records=len(records),
-        notices=len({n.address.key for n in notices.values()}),
+        notices=len(merged),
         failed=len(failed),
+        correlation_ids=correlation_ids(merged),
     )
 
     def report(record: Any) -> None:  # noqa: ANN401  # Powertools hands its own type

@@ -57,9 +57,11 @@ class Report:
 
     Args:
         failures: source → what went wrong.
+        indexed: sources that the index reflects now, and did not before.
     """
 
     failures: dict[str, VectorMemoryError] = field(default_factory=dict)
+    indexed: set[str] = field(default_factory=set)
     items: int = 0
     reads: int = 0
     skipped: int = 0
@@ -332,9 +334,10 @@ class Reconciler:
                 report.failures[works[0].source] = _ours(error)
                 return frozenset()
             return frozenset().union(*(self._apply(tenant_id, [work], vectors, report) for work in works))
-        done = [work.plan for work in works if work.source not in conflicts]
-        report.chunks_kept += sum(plan.kept for plan in done)
-        report.chunks_deleted += sum(len(plan.deletes) for plan in done)
+        done = [work for work in works if work.source not in conflicts]
+        report.indexed |= {work.source for work in done if work.reflected}
+        report.chunks_kept += sum(work.plan.kept for work in done)
+        report.chunks_deleted += sum(len(work.plan.deletes) for work in done)
         return conflicts
 
 

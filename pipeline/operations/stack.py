@@ -56,6 +56,14 @@ def tables_of(client: "CloudFormationClient", name: str) -> list[str]:
     return given + [outputs[f"{table}TableName"] for table in TABLES if f"{table}TableName" in outputs]
 
 
+def described(client: "CloudFormationClient", name: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the stack's outputs and parameters."""
+    with explained(f"the stack {name}", "--stack", "cloudformation:DescribeStacks"):
+        stack = client.describe_stacks(StackName=name)["Stacks"][0]
+    outputs = {row["OutputKey"]: row["OutputValue"] for row in stack.get("Outputs", [])}
+    return outputs, {row["ParameterKey"]: row["ParameterValue"] for row in stack.get("Parameters", [])}
+
+
 def environment_from(stack: Mapping[str, Any]) -> dict[str, str]:
     """Return the environment variables that a described stack stands for."""
     outputs = {row["OutputKey"]: row["OutputValue"] for row in stack.get("Outputs", [])}

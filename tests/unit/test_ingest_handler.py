@@ -232,3 +232,23 @@ def test_a_forgotten_item_stays_forgotten_when_old_notices_come_again(
     for body in (deleted, saved, deleted, saved):
         assert failed(ingest.handler(batch(body), CONTEXT)) == []
     assert texts(index) == []
+
+
+class _OfAnotherMakeError(EmbeddingUnavailableError):
+    """Cannot be copied, as errors that want more than a message cannot."""
+
+    def __init__(self, message: str, *, again: bool) -> None:
+        super().__init__(message)
+        self.again = again
+
+
+@pytest.mark.usefixtures("index")
+def test_an_error_that_cannot_be_copied_is_counted_and_put_off_once(
+    request: pytest.FixtureRequest, embedder: Any, notice_of: Build, session_item: Build
+) -> None:
+    aws, logs = map(request.getfixturevalue, ("aws", "logs"))
+    aws.put(session_item(("user", "hello")))
+    embedder.error = _OfAnotherMakeError("the embedding API answered 503", again=True)
+    assert failed(ingest.handler(batch(notice_of("chat:1", "1")), CONTEXT)) == []
+    assert len(aws.sent) == 1
+    assert json.loads(logs.getvalue())["causes"] == {"embedding_unavailable": 1}

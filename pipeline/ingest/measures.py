@@ -1,0 +1,81 @@
+"""What ingest measures, from what it reports. Pure."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.errors import PermanentError
+from pipeline.ingest.notices import Notice
+from pipeline.ingest.reconcile import Report
+
+MAX_VALUES = 100
+"""CloudWatch takes so many values of one metric in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Values of one metric; its unit as CloudWatch calls it. ``cause`` is a dimension of its own."""
+
+    name: str
+    unit: str
+    values: Sequence[float]
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What one invocation asked of the embedder."""
+
+    requests: int
+    tokens: int
+    dollars: float
+
+
+def ingest_measures(report: Report, notices: Mapping[str, Notice], spent: Spent, now: float) -> list[Measure]:
+    """Return the measures of one invocation.
+
+    Args:
+        notices: source → notice, those that were reconciled.
+        now: epoch seconds.
+    """
+    lags = [
+        max(0.0, now - saved_at) * 1000
+        for source in sorted(report.indexed)
+        if source in notices and (saved_at := notices[source].saved_at) is not None
+    ]
+    chunks = report.chunks_embedded + report.chunks_kept
+    counts = {
+        "Items": report.items,
+        "ChunksEmbedded": report.chunks_embedded,
+        "ChunksKept": report.chunks_kept,
+        "TokensEmbedded": spent.tokens,
+        "EmbeddingRequests": spent.requests,
+        "Conflicts": report.conflicts,
+    }
+    measures = [Measure(name, "Count", [value]) for name, value in counts.items()]
+    measures.append(Measure("Dollars", "None", [spent.dollars]))
+    if lags:
+        measures.append(Measure("IngestLag", "Milliseconds", lags[:MAX_VALUES]))
+    if chunks:
+        measures.append(Measure("ReuseRatio", "Percent", [100 * report.chunks_kept / chunks]))
+    if report.items:
+        measures.append(Measure("FailureRatio", "Percent", [100 * len(report.failures) / report.items]))
+    return measures + _by_cause(report)
+
+
+def _by_cause(report: Report) -> list[Measure]:
+    retries = Counter(e.cause for e in report.failures.values() if not isinstance(e, PermanentError))
+    buried = Counter(e.cause for e in report.failures.values() if isinstance(e, PermanentError))
+    return [
+        *(Measure("Retries", "Count", [count], cause) for cause, count in sorted(retries.items())),
+        *(Measure("Buried", "Count", [count], cause) for cause, count in sorted(buried.items())),
+    ]
+
+
+def correlation_ids(notices: Mapping[str, Notice]) -> list[str]:
+    """Return the stream sequence numbers that the notices stand for: each names the last save that a notice tells of.
+
+    The stream function logs the same ones; what was not announced by a stream has none.
+    """
+    positions = {notice.position for notice in notices.values() if notice.position}
+    return sorted(position.rpartition("/")[2].lstrip("0") or "0" for position in positions)[:MAX_VALUES]

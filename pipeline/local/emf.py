@@ -1,0 +1,36 @@
+"""What CloudWatch Logs does on AWS and the local AWS does not: makes metrics of embedded-metric-format lines."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+
+def data_of(lines: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (namespace, datum as PutMetricData takes it) for each metric in ``lines``."""
+    for line in lines:
+        if '"_aws"' in line:
+            fields = json.loads(line[line.index("{") :])
+            for directive in fields["_aws"]["CloudWatchMetrics"]:
+                yield from ((directive["Namespace"], datum) for datum in _data(fields, directive))
+
+
+def _data(fields: dict[str, Any], directive: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for dimensions in directive["Dimensions"]:
+        for metric in directive["Metrics"]:
+            values = fields[metric["Name"]]
+            yield {
+                "MetricName": metric["Name"],
+                "Unit": metric["Unit"],
+                "Values": values if isinstance(values, list) else [values],
+                "Timestamp": fields["_aws"]["Timestamp"] / 1000,
+                "Dimensions": [{"Name": name, "Value": fields[name]} for name in dimensions],
+            }
+
+
+def publish(lines: Iterable[str], cloudwatch: Any) -> int:
+    """Put all metrics of ``lines``; return how many."""
+    count = 0
+    for namespace, datum in data_of(lines):
+        cloudwatch.put_metric_data(Namespace=namespace, MetricData=[datum])
+        count += 1
+    return count

@@ -1,0 +1,156 @@
+"""What an operator should know now, and do next. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.operations.text import aligned, counted
+
+Level = str
+"""``ok``, ``watch`` or ``act``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """From where on something is worth an operator's attention; those of the template's alarms."""
+
+    lag_milliseconds: float = 60_000.0
+    iterator_age_milliseconds: float = 300_000.0
+    failure_percent: float = 10.0
+    dollars_a_day: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What was seen, over the last ``minutes``.
+
+    Args:
+        waiting: notices in the queue, ready or in flight.
+        put_off: notices that wait for a dependency.
+        retries: cause → times put off.
+        buried: cause → letters.
+        lag_p95: milliseconds from save to searchable; ``None`` if nothing became searchable.
+        latency_p95: strategy → milliseconds of a question.
+        unseen: what could not be asked.
+    """
+
+    minutes: int
+    waiting: int = 0
+    put_off: int = 0
+    dead_letters: int = 0
+    stream_failures: int = 0
+    items: int = 0
+    lag_p95: float | None = None
+    iterator_age: float | None = None
+    chunks_embedded: int = 0
+    chunks_kept: int = 0
+    tokens: int = 0
+    conflicts: int = 0
+    dollars_today: float = 0.0
+    failure_percent: float | None = None
+    function_errors: Mapping[str, int] = field(default_factory=dict)
+    retries: Mapping[str, int] = field(default_factory=dict)
+    buried: Mapping[str, int] = field(default_factory=dict)
+    latency_p95: Mapping[str, float] = field(default_factory=dict)
+    unseen: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One thing to know, and what to do about it."""
+
+    level: Level
+    what: str
+    do: str
+
+
+_CAUSES: Mapping[str, str] = {
+    "embedding_unavailable": "the log's `reasons` say whether the key is refused, the quota is spent, or the provider is down; "
+    "mend that. Nothing is lost meanwhile: notices wait up to 7 days",
+    "store_unavailable": "see that Postgres runs and takes connections; the log's `reasons` name the SQLSTATE. Nothing is lost",
+    "source_unavailable": "see the chat app's tables for throttling; a running backfill may need a lower --read-units",
+    "secret_unavailable": "see that the secrets exist, and that the ingest role may read them",
+    "queue_unavailable": "see the health of SQS, and the ingest role's sqs:SendMessage",
+    "cap_reached": "`vector-memory usage` says whose; raise it with --tenant T --cap TOKENS, or let it wait for tomorrow",
+    "settings": "a setting is wrong: the log's `reasons` name it; deploy again",
+    "conflict": "several workers were at one item: normal in bursts; if it goes on, see who sends notices in a loop",
+}
+
+
+def advice(seen: Situation, limits: Thresholds = Thresholds()) -> list[Advice]:  # frozen
+    """Return what is out of the ordinary, the most urgent first; nothing if all is well."""
+    found = [*_letters(seen), *_retries(seen), *_rates(seen, limits)]
+    return sorted(found, key=lambda one: one.level != "act")
+
+
+def _letters(seen: Situation) -> Iterator[Advice]:
+    if seen.dead_letters:
+        causes = ", ".join(f"{count} {cause}" for cause, count in sorted(seen.buried.items()))
+        what = f"{counted(seen.dead_letters, 'dead letter')}" + (f" (lately: {causes})" if causes else "")
+        yield Advice(
+            "act", what, "vector-memory dlq list; mend the cause; vector-memory dlq redrive --cause C"
+        )
+    if seen.stream_failures:
+        what = f"{counted(seen.stream_failures, 'stream batch')} that Lambda gave up on"
+        yield Advice(
+            "act",
+            what,
+            "within 24 hours: vector-memory dlq replay-stream; later: vector-memory audit --repair",
+        )
+
+
+def _retries(seen: Situation) -> Iterator[Advice]:
+    for cause, count in sorted(seen.retries.items(), key=lambda row: -row[1]):
+        over = not seen.put_off
+        what = f"{counted(count, 'notice')} put off: {cause}" + (", over by now" if over else "")
+        yield Advice(
+            "watch" if over or cause in {"conflict", "cap_reached"} else "act",
+            what,
+            _CAUSES.get(cause, "see the log"),
+        )
+
+
+def _rates(seen: Situation, limits: Thresholds) -> Iterator[Advice]:
+    for name, count in sorted(seen.function_errors.items()):
+        yield Advice(
+            "act",
+            f"{counted(count, 'crash')} of the {name} function",
+            "read its log; then vector-memory dlq list",
+        )
+    if seen.lag_p95 is not None and seen.lag_p95 > limits.lag_milliseconds:
+        do = "if the queue is long, a larger Scale; if a backfill runs, a lower --max-waiting"
+        yield Advice("watch", f"saves become searchable only after {seen.lag_p95 / 1000:.0f} s (p95)", do)
+    if (seen.iterator_age or 0) > limits.iterator_age_milliseconds:
+        do = "read the stream function's log: a shard may be stuck; it gives a batch up after 20 tries"
+        yield Advice("act", f"the stream is {(seen.iterator_age or 0) / 1000:.0f} s behind", do)
+    if (seen.failure_percent or 0) > limits.failure_percent and not seen.retries:
+        yield Advice(
+            "watch", f"{seen.failure_percent:.0f}% of the items failed", "read the ingest function's log"
+        )
+    if seen.dollars_today > limits.dollars_a_day:
+        do = "vector-memory usage --days 1 says whose; set a cap, or look for a sender in a loop"
+        yield Advice("act", f"${seen.dollars_today:.2f} spent on embeddings today", do)
+    for what in seen.unseen:
+        yield Advice("watch", f"not seen: {what}", "allow it to whoever runs this, or set what is missing")
+
+
+def as_text(seen: Situation, advised: Sequence[Advice]) -> str:
+    """Return it for a terminal."""
+    chunks = seen.chunks_embedded + seen.chunks_kept
+    reuse = f"{100 * seen.chunks_kept / chunks:.0f}%" if chunks else "-"
+    rows = [
+        ("notices waiting / put off", f"{seen.waiting} / {seen.put_off}"),
+        ("dead letters / stream batches given up", f"{seen.dead_letters} / {seen.stream_failures}"),
+        ("items looked at", f"{seen.items}"),
+        ("save to searchable, p95", "-" if seen.lag_p95 is None else f"{seen.lag_p95:,.0f} ms"),
+        ("stream behind by, at most", "-" if seen.iterator_age is None else f"{seen.iterator_age:,.0f} ms"),
+        ("chunks embedded / reused", f"{seen.chunks_embedded} / {reuse}"),
+        ("tokens embedded", f"{seen.tokens:,}"),
+        ("spent today", f"${seen.dollars_today:.4f}"),
+        ("conflicts", f"{seen.conflicts}"),
+        *((f"question, p95, {name}", f"{value:,.0f} ms") for name, value in sorted(seen.latency_p95.items())),
+        *((f"put off: {cause}", f"{count}") for cause, count in sorted(seen.retries.items())),
+        *((f"buried: {cause}", f"{count}") for cause, count in sorted(seen.buried.items())),
+    ]
+    lines = [aligned((f"last {seen.minutes} minutes", ""), rows), ""]
+    lines += [f"{one.level.upper():<6}{one.what}\n      -> {one.do}" for one in advised]
+    return "\n".join(lines if advised else [*lines, "OK    nothing needs doing"])

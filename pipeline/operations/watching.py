@@ -1,0 +1,145 @@
+"""Sees the situation: asks SQS, CloudWatch and the usage ledger."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from pipeline.errors import StoreUnavailableError
+from pipeline.operations.situation import Situation
+from pipeline.stores.pgvector.usage import UsageBook
+
+SUMS = ("Items", "ChunksEmbedded", "ChunksKept", "TokensEmbedded", "Conflicts")
+_DEPTHS = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+)
+
+
+@dataclass(slots=True)
+class Watch:
+    """Asks about one stack.
+
+    Args:
+        sqs: a boto3 client; so is ``cloudwatch``.
+        queues: ``notices``, ``dead`` and ``stream`` → URL.
+        namespace: of the stack's metrics.
+        functions: our name of a function → its own.
+        book: the usage ledger, if it can be read.
+    """
+
+    sqs: Any
+    cloudwatch: Any
+    queues: Mapping[str, str]
+    namespace: str
+    functions: Mapping[str, str]
+    book: UsageBook | None
+    unseen: list[str] = field(default_factory=list)
+
+    def look(self, minutes: int, now: datetime) -> Situation:
+        """Return what there is to see; what could not be asked is said, not guessed."""
+        self.unseen = []
+        period = (now - timedelta(minutes=minutes), now + timedelta(minutes=1))
+        waiting, flying, put_off = self._depths("notices")
+        sums = {name: int(self._value(period, self._ours(name), "Sum") or 0) for name in SUMS}
+        return Situation(
+            minutes,
+            waiting=waiting + flying,
+            put_off=put_off,
+            dead_letters=sum(self._depths("dead")),
+            stream_failures=sum(self._depths("stream")),
+            items=sums["Items"],
+            lag_p95=self._value(period, self._ours("IngestLag"), "p95"),
+            iterator_age=self._value(period, self._lambda("IteratorAge", "stream"), "Maximum"),
+            chunks_embedded=sums["ChunksEmbedded"],
+            chunks_kept=sums["ChunksKept"],
+            tokens=sums["TokensEmbedded"],
+            conflicts=sums["Conflicts"],
+            dollars_today=self._dollars(now),
+            failure_percent=self._value(period, self._ours("FailureRatio"), "Average"),
+            function_errors=self._errors(period),
+            retries=self._by(period, "Retries", "cause", "Sum"),
+            buried=self._by(period, "Buried", "cause", "Sum"),
+            latency_p95=self._by(period, "QueryLatency", "strategy", "p95"),
+            unseen=tuple(dict.fromkeys(self.unseen)),
+        )
+
+    def _depths(self, queue: str) -> tuple[int, int, int]:
+        if queue not in self.queues:
+            return 0, 0, 0
+        with self._asking(f"the {queue} queue (sqs:GetQueueAttributes)"):
+            answer = self.sqs.get_queue_attributes(QueueUrl=self.queues[queue], AttributeNames=list(_DEPTHS))
+            counts = [int(answer["Attributes"].get(name, 0)) for name in _DEPTHS]
+            return counts[0], counts[1], counts[2]
+        return 0, 0, 0
+
+    def _ours(self, name: str, **dimensions: str) -> dict[str, Any]:
+        service = "query" if name == "QueryLatency" else "ingest"
+        return self._metric(self.namespace, name, {"service": service, **dimensions})
+
+    def _lambda(self, name: str, function: str) -> dict[str, Any]:
+        return self._metric("AWS/Lambda", name, {"FunctionName": self.functions.get(function, "")})
+
+    @staticmethod
+    def _metric(namespace: str, name: str, dimensions: Mapping[str, str]) -> dict[str, Any]:
+        rows = [{"Name": key, "Value": value} for key, value in dimensions.items()]
+        return {"Namespace": namespace, "MetricName": name, "Dimensions": rows}
+
+    def _value(self, period: tuple[datetime, datetime], metric: dict[str, Any], stat: str) -> float | None:
+        """Return the statistic over the whole period; ``None`` if there is no value."""
+        seconds = int(-(-(period[1] - period[0]).total_seconds() // 60) * 60)
+        with self._asking("metrics (cloudwatch:GetMetricStatistics)"):
+            statistics = {"ExtendedStatistics": [stat]} if stat.startswith("p") else {"Statistics": [stat]}
+            answer = self.cloudwatch.get_metric_statistics(
+                **metric, StartTime=period[0], EndTime=period[1], Period=seconds, **statistics
+            )
+            points = [point.get("ExtendedStatistics", point).get(stat) for point in answer["Datapoints"]]
+            return _together([float(point) for point in points if point is not None], stat)
+        return None
+
+    def _by(self, period: tuple[datetime, datetime], name: str, dimension: str, stat: str) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for value in self._values_of(name, dimension):
+            seen = self._value(period, self._ours(name, **{dimension: value}), stat)
+            if seen:
+                found[value] = round(seen) if stat == "Sum" else seen
+        return found
+
+    def _values_of(self, name: str, dimension: str) -> Sequence[str]:
+        with self._asking("metrics (cloudwatch:ListMetrics)"):
+            answer = self.cloudwatch.list_metrics(Namespace=self.namespace, MetricName=name)
+            rows = (row for metric in answer["Metrics"] for row in metric["Dimensions"])
+            return sorted({row["Value"] for row in rows if row["Name"] == dimension})
+        return ()
+
+    def _errors(self, period: tuple[datetime, datetime]) -> dict[str, int]:
+        counts = {name: self._value(period, self._lambda("Errors", name), "Sum") for name in self.functions}
+        return {name: int(count) for name, count in counts.items() if count}
+
+    def _dollars(self, now: datetime) -> float:
+        if self.book is None:
+            self.unseen.append("what was spent (set DATABASE_URL)")
+            return 0.0
+        try:
+            return sum(row.dollars for row in self.book.report(now.astimezone(UTC).date()))
+        except StoreUnavailableError as error:
+            self.unseen.append(f"what was spent: {error}")
+            return 0.0
+
+    @contextmanager
+    def _asking(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (ClientError, BotoCoreError) as error:
+            self.unseen.append(f"{what}: {type(error).__name__}")
+
+
+def _together(points: Sequence[float], stat: str) -> float | None:
+    """Join the points of a period that fell into two: sums add up, of anything else the worst counts."""
+    if not points:
+        return None
+    return sum(points) if stat == "Sum" else max(points)

@@ -1,0 +1,141 @@
+"""A scripted incident on the deployed template: the embedding API goes away, a poison item comes, all recovers."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from support.embeddings_api import DIMENSIONS, EmbeddingsApi
+from support.house import House, until
+
+from pipeline.lab.backfill import Operator
+from pipeline.local.emf import publish
+from pipeline.local.stack import STACK_NAME, Stack
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[EmbeddingsApi]:
+    running = EmbeddingsApi()
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def house(api: EmbeddingsApi) -> Iterator[House]:
+    parameters = {
+        "EmbeddingProvider": "openai",
+        "EmbeddingModel": "text-embedding-3-small",
+        "EmbeddingDimensions": str(DIMENSIONS),
+        "OpenAiBaseUrl": api.base_url,
+        "OpenAiSecretArn": "openai-key",
+        "MaxRetryDelaySeconds": "2",
+    }
+    with Stack(parameters) as running:
+        running.client("secretsmanager").create_secret(Name="openai-key", SecretString="sk-of-tests")
+        yield House(running, "acme")
+
+
+class Desk:
+    """What an operator has: the commands, and the metrics so far."""
+
+    def __init__(self, house: House, folder: Path) -> None:
+        self.house, self.operator, self.read = house, Operator(house.stack, folder), 0
+
+    def status(self) -> dict[str, Any]:
+        lines = self.house.stack.logs.splitlines()
+        publish(lines[self.read :], self.house.stack.client("cloudwatch"))
+        self.read = len(lines)
+        found: dict[str, Any] = json.loads(self.operator.run("status", "--stack", STACK_NAME, "--json"))
+        return found
+
+    def usage(self) -> int:
+        rows = json.loads(self.operator.run("usage", "--json"))
+        return sum(row["tokens"] for row in rows)
+
+
+def chunks(house: House) -> int:
+    with psycopg.connect(house.stack.postgres.conninfo()) as connection:
+        row = connection.execute("SELECT count(DISTINCT source) FROM memories").fetchone()
+    return int(row[0]) if row else 0
+
+
+def save(house: House, name: str, count: int) -> None:
+    for number in range(count):
+        house.save(f"{name}:{number}", [{"role": "user", "content": f"{name} {number}: a plan for tea"}])
+
+
+def quiet(house: House) -> bool:
+    return house.demo.queue_depth() == 0
+
+
+def advised(status: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(one["level"], one["what"]) for one in status["advice"]]
+
+
+def test_status_and_metrics_tell_the_story_and_the_ledger_equals_the_providers_count(
+    house: House, api: EmbeddingsApi, tmp_path: Path
+) -> None:
+    desk = Desk(house, tmp_path)
+
+    save(house, "calm", 5)
+    until(lambda: chunks(house) == 5 and quiet(house), "the first saves are searchable")
+    calm = desk.status()
+    assert calm["advice"] == []
+    assert calm["items"] == 5
+    assert calm["lag_p95"] > 0
+
+    api.down = True
+    save(house, "outage", 5)
+    house.save("poison", "this is no JSON")
+    until(
+        lambda: all(
+            f'"{cause}":' in house.stack.logs for cause in ("embedding_unavailable", "malformed_item")
+        ),
+        "trouble shows",
+    )
+    trouble = desk.status()
+    assert trouble["retries"]["embedding_unavailable"] >= 1
+    assert trouble["buried"] == {"malformed_item": 1}
+    assert trouble["waiting"] + trouble["put_off"] >= 1
+    assert chunks(house) == 5
+    # The poison and the outage are both named, whichever of the notices is in flight just now.
+    whats = " ".join(what for _, what in advised(trouble))
+    assert "dead letter" in whats
+    assert "embedding_unavailable" in whats
+
+    api.down = False
+    until(lambda: chunks(house) == 10 and quiet(house), "everything that waited is searchable")
+    after = desk.status()
+    assert ("act", "1 dead letter (lately: 1 malformed_item)") in advised(after)
+    assert all(
+        level == "watch" and "over by now" in what for level, what in advised(after) if "put off" in what
+    )
+    assert after["put_off"] == 0
+    assert after["tokens"] > calm["tokens"]
+
+    desk.operator.run("dlq", "drop", "--stack", STACK_NAME, "--cause", "malformed_item", "--yes")
+    assert [level for level, _ in advised(desk.status()) if level == "act"] == []
+
+    assert desk.usage() == api.tokens > 0
+    house.contents("what about tea?")
+    assert desk.usage() == api.tokens
+
+
+def test_alarms_and_dashboard_are_deployed_with_their_thresholds(house: House) -> None:
+    cloudwatch = house.stack.client("cloudwatch")
+    alarms = {alarm["MetricName"]: alarm for alarm in cloudwatch.describe_alarms()["MetricAlarms"]}
+    assert alarms.keys() >= {
+        "ApproximateNumberOfMessagesVisible",
+        "IngestLag",
+        "IteratorAge",
+        "Errors",
+        "Dollars",
+    }
+    assert alarms["IngestLag"]["Threshold"] == 60_000.0
+    assert alarms["IngestLag"]["ExtendedStatistic"] == "p95"
+    body = json.loads(cloudwatch.get_dashboard(DashboardName=STACK_NAME)["DashboardBody"])
+    assert len(body["widgets"]) == 6

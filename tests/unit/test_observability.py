@@ -1,0 +1,181 @@
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from pipeline.errors import (
+    MalformedItemError,
+    RetryableError,
+    StoreUnavailableError,
+    VectorMemoryError,
+)
+from pipeline.handlers import ingest, stream
+from pipeline.handlers.metrics import emit
+from pipeline.ingest.measures import Measure, Spent, correlation_ids, ingest_measures
+from pipeline.ingest.reconcile import Report
+from pipeline.local.emf import data_of, publish
+from pipeline.operations.situation import Situation, Thresholds, advice, as_text
+from pipeline.operations.watching import Watch
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+NOTHING = Spent(0, 0, 0.0)
+
+
+def named(measures: list[Measure]) -> dict[Any, Any]:
+    return {(m.name, m.cause) if m.cause else m.name: list(m.values) for m in measures}
+
+
+def test_the_lag_is_that_of_what_became_searchable(notice_of: Any) -> None:
+    notices = {f"{n}": replace(notice_of(f"chat:{n}"), saved_at=100.0 + n) for n in range(3)}
+    report = Report(items=3, indexed={"0", "2"}, chunks_embedded=1, chunks_kept=3, conflicts=2)
+    found = named(ingest_measures(report, notices, Spent(1, 500, 0.01), 104.0))
+    assert found["IngestLag"] == [4000.0, 2000.0]
+    assert (found["ReuseRatio"], found["Conflicts"], found["TokensEmbedded"]) == ([75.0], [2], [500])
+    assert (found["Dollars"], found["FailureRatio"]) == ([0.01], [0.0])
+
+
+def test_retries_and_burials_are_counted_by_cause() -> None:
+    failures: dict[str, VectorMemoryError] = {
+        "a": StoreUnavailableError("x"),
+        "b": StoreUnavailableError("x"),
+        "c": MalformedItemError("y"),
+        "d": VectorMemoryError("bug"),
+    }
+    found = named(ingest_measures(Report(items=8, failures=failures), {}, NOTHING, 1.0))
+    assert found["Retries", "store_unavailable"] == [2]
+    assert found["Retries", "internal"] == [1]
+    assert found["Buried", "malformed_item"] == [1]
+    assert found["FailureRatio"] == [50.0]
+    assert "IngestLag" not in found
+
+
+def test_the_format_is_what_cloudwatch_reads(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "VectorMemory/mine")
+    emit(
+        "ingest",
+        [Measure("IngestLag", "Milliseconds", [1.0, 2.0]), Measure("Retries", "Count", [3], "conflict")],
+    )
+    lines = capsys.readouterr().out.splitlines()
+    found = list(data_of(lines))
+    assert [namespace for namespace, _ in found] == ["VectorMemory/mine"] * 2
+    lag, retries = (datum for _, datum in found)
+    assert (lag["MetricName"], lag["Unit"], lag["Values"]) == ("IngestLag", "Milliseconds", [1.0, 2.0])
+    assert lag["Dimensions"] == [{"Name": "service", "Value": "ingest"}]
+    assert {row["Name"]: row["Value"] for row in retries["Dimensions"]} == {
+        "service": "ingest",
+        "cause": "conflict",
+    }
+
+
+def test_the_save_has_the_same_name_in_both_logs(request: pytest.FixtureRequest, logs: Any) -> None:
+    aws, event, _ = map(request.getfixturevalue, ("aws", "event", "index"))
+    context: Any = SimpleNamespace(function_name="x")
+    stream.handler(event("dynamodb-stream"), context)
+    messages = aws.sqs.receive_message(QueueUrl=aws.queue_url, MaxNumberOfMessages=10)["Messages"]
+    records = [
+        record | {"messageId": str(n), "body": m["Body"]}
+        for n, m in enumerate(messages)
+        for record in event("sqs-notices")["Records"][:1]
+    ]
+    ingest.handler({"Records": records}, context)
+    announced, ingested = (json.loads(line) for line in logs.getvalue().splitlines())
+    assert announced["correlation_ids"] == ingested["correlation_ids"]
+    assert len(announced["correlation_ids"]) == 4
+    assert all(number.isdigit() for number in announced["correlation_ids"])
+
+
+def test_what_no_stream_announced_has_no_correlation_id(notice_of: Any) -> None:
+    with_one = replace(notice_of("chat:1"), position="2026/" + "42".zfill(40))
+    assert correlation_ids({"a": with_one, "b": replace(with_one, position="")}) == ["42"]
+
+
+CALM = Situation(15)
+
+
+def levels(seen: Situation) -> dict[str, str]:
+    return {one.what: one.level for one in advice(seen)}
+
+
+def test_when_all_is_well_nothing_is_advised() -> None:
+    assert (
+        advice(
+            replace(CALM, items=9, lag_p95=100.0, iterator_age=5.0, dollars_today=1.0, failure_percent=1.0)
+        )
+        == []
+    )
+    assert as_text(CALM, []).endswith("nothing needs doing")
+
+
+@pytest.mark.parametrize(
+    ("seen", "level", "words"),
+    [
+        (replace(CALM, dead_letters=2, buried={"malformed_item": 2}), "act", "dlq list"),
+        (replace(CALM, stream_failures=1), "act", "replay-stream"),
+        (replace(CALM, put_off=3, retries={"embedding_unavailable": 3}), "act", "key"),
+        (replace(CALM, put_off=0, retries={"embedding_unavailable": 3}), "watch", "key"),
+        (replace(CALM, put_off=3, retries={"cap_reached": 3}), "watch", "usage"),
+        (replace(CALM, lag_p95=90_000.0), "watch", "Scale"),
+        (replace(CALM, iterator_age=400_000.0), "act", "shard"),
+        (replace(CALM, dollars_today=11.0), "act", "usage"),
+        (replace(CALM, failure_percent=50.0), "watch", "log"),
+        (replace(CALM, function_errors={"ingest": 1}), "act", "log"),
+        (replace(CALM, unseen=("metrics",)), "watch", "allow"),
+    ],
+)
+def test_each_trouble_has_its_advice(seen: Situation, level: str, words: str) -> None:
+    [one] = advice(seen)
+    assert one.level == level
+    assert words in one.do
+    assert one.what in as_text(seen, [one])
+
+
+def test_what_must_be_acted_on_comes_first_and_thresholds_are_the_stacks_own() -> None:
+    seen = replace(CALM, lag_p95=90_000.0, dead_letters=1)
+    assert [one.level for one in advice(seen)] == ["act", "watch"]
+    assert [one.level for one in advice(seen, Thresholds(lag_milliseconds=100_000))] == ["act"]
+
+
+def test_every_retryable_cause_has_an_advice_of_its_own() -> None:
+    for kind in RetryableError.__subclasses__():
+        found = advice(replace(CALM, put_off=1, retries={kind.cause: 1}))
+        assert [one.do for one in found] != ["see the log"], kind
+
+
+class Away:
+    """Every call of it is refused."""
+
+    def __getattr__(self, _: str) -> Any:
+        def refuse(**_: Any) -> Any:
+            raise EndpointConnectionError(endpoint_url="http://nowhere")
+
+        return refuse
+
+
+def test_what_cannot_be_asked_is_said_and_not_guessed() -> None:
+    watch = Watch(Away(), Away(), {"notices": "q"}, "VectorMemory/x", {"ingest": "f"}, None)
+    seen = watch.look(15, NOW)
+    assert (seen.lag_p95, seen.waiting) == (None, 0)
+    assert len(seen.unseen) == 4
+    assert any("DATABASE_URL" in what for what in seen.unseen)
+
+
+@pytest.mark.usefixtures("aws")
+def test_published_lines_come_back_as_the_situation(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "VectorMemory/mine")
+    cloudwatch = boto3.client("cloudwatch", region_name="us-east-1")
+    emit(
+        "ingest", [Measure("Items", "Count", [4]), Measure("Retries", "Count", [3], "embedding_unavailable")]
+    )
+    publish(capsys.readouterr().out.splitlines(), cloudwatch)
+    watch = Watch(Away(), cloudwatch, {}, "VectorMemory/mine", {}, None)
+    seen = watch.look(15, datetime.now(UTC))
+    assert (seen.items, seen.retries) == (4, {"embedding_unavailable": 3})
