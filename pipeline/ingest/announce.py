@@ -37,7 +37,12 @@ class Announcer:
         if images_shown and old is None and new is None:
             return None
         return Notice(
-            address, change.position, self._facts(change, old, new), change.saved_at, first_sent_at=now
+            address,
+            change.position,
+            self._facts(change, old, new),
+            change.saved_at,
+            created_at=change.saved_at if change.created else None,
+            first_sent_at=now,
         )
 
     def _facts(self, change: Change, old: Image, new: Image) -> tuple[ForgetFact, ...]:

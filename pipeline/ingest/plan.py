@@ -15,6 +15,7 @@ A note has no history: what its item no longer says is deleted.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from pipeline.ingest.chunking import Chunker
 from pipeline.source.documents import Document
@@ -43,13 +44,18 @@ class Plan:
     cuts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
-def reflects(held: Held, position: str, facts: Sequence[ForgetFact]) -> bool:
+def reflects(
+    held: Held, position: str, facts: Sequence[ForgetFact], created_at: datetime | None = None
+) -> bool:
     """Tell, without reading the item, that a notice has nothing to add.
 
     The index reflects a read made after its own position was known, hence every change up to there; the only
-    thing a fact could still do is purge what was retained.
+    things a late notice could still do are to purge what was retained, and to say that the item came into being after
+    a forget marker.
     """
     if not position or held.position < position:
+        return False
+    if held.epoch and created_at and (held.created_at is None or held.created_at < created_at):
         return False
     return not any(
         fact.covers(entry, seen)

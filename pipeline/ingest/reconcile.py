@@ -225,7 +225,7 @@ class Reconciler:
 
     def _read(self, notice: Notice, held: Held, report: Report) -> _Reading | None:
         source = notice.address.key.source
-        if not notice.look and reflects(held, notice.position, notice.facts):
+        if not notice.look and reflects(held, notice.position, notice.facts, moment(notice.created_at)):
             report.skipped += 1
             return None
         try:

@@ -19,7 +19,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pipeline.errors import MalformedItemError
@@ -42,6 +42,7 @@ _BLOCK_START = re.compile(r"([-*+]|\d+[.)])\s")
 _HEADING = re.compile(r"#{1,6}\s+(.*)")
 _FENCE = re.compile(r"\s*(`{3,}(?!.*`)|~{3,})(.*)")
 _MAX_NAME_CHARACTERS = 80
+_FIRST_OF_ALL_ZONES = timedelta(hours=14)
 _MILLISECONDS_FROM = 1e11  # a number of seconds this large is the year 5138: it is milliseconds
 
 
@@ -117,16 +118,15 @@ class Layouts:
         return self._document(address, item, tuple(blocks))
 
     def _document(self, address: Address, item: Item, entries: tuple[Entry, ...]) -> Document:
-        stamp = item.get(self.names["created_at"], {}).get("S") or address.date
-        user_id, created_at = self._user(address, item), read_time(stamp)
+        said = read_time(item.get(self.names["created_at"], {}).get("S"))
         return Document(
             address.key,
             address.tenant_id,
-            user_id,
+            self._user(address, item),
             address.kind,
             entries,
             address.date,
-            created_at,
+            said or _earliest(address.date),
             expires_at=self._expiry(item),
             updated_at=read_time(item.get(self.names["updated_at"], {}).get("S")),
         )
@@ -190,6 +190,15 @@ def read_time(stamp: object) -> datetime | None:
     except (ValueError, OverflowError, OSError):
         pass
     return None
+
+
+def _earliest(date: str | None) -> datetime | None:
+    """Return when a day begins where it begins first: a note of that day may have been there from then on."""
+    midnight = read_time(date)
+    try:
+        return midnight - _FIRST_OF_ALL_ZONES if midnight else None
+    except OverflowError:  # the calendar's first day
+        return None
 
 
 def _section(heading: str | None, date: str | None) -> str | None:

@@ -7,7 +7,7 @@ read the row, decide, and apply under the revision they read; if it moved meanwh
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from pipeline.embedding.vectors import Space, Vector
@@ -134,10 +134,9 @@ class Markers:
         until = self._until(document)
         if until is None:
             return frozenset()
-        known = [time for time in (document.created_at, first_created_at) if time is not None]
-        newer = any(time > until for time in known) or (
-            created_at is not None and created_at > until.timestamp()
-        )
+        noticed = None if created_at is None else datetime.fromtimestamp(created_at, UTC)
+        known = (document.created_at, first_created_at, noticed)
+        newer = any(time > until for time in known if time is not None)
         return frozenset(
             entry.id for entry in document.entries if (entry.time <= until if entry.time else not newer)
         )

@@ -32,6 +32,13 @@ def test_an_insert_asks_for_a_look(announcer: Announcer, changes: list[Change]) 
     assert (notice.saved_at, notice.first_sent_at, notice.attempts) == (1795341600.0, NOW, 0)
 
 
+def test_only_what_makes_an_item_says_when_it_came_into_being(
+    announcer: Announcer, changes: list[Change]
+) -> None:
+    notices = [announcer.notice(change, NOW) for change in changes[:3]]
+    assert [notice and notice.created_at for notice in notices] == [changes[0].saved_at, None, None]
+
+
 def test_an_edit_names_what_was_taken_by_hash_alone(
     announcer: Announcer, layouts: Layouts, changes: list[Change]
 ) -> None:

@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+from support.one_table import LAYOUTS
+
 from pipeline.source.documents import Document, Entry, ItemKey
 from pipeline.stores.protocol import Markers
 
@@ -52,3 +55,14 @@ def test_what_does_not_say_when_is_kept_in_an_item_that_came_later() -> None:
     assert banned(document(None, created_at=T + SECOND), USER) == set()
     assert banned(document(None), USER, first=T + SECOND) == set()
     assert banned(document(None), USER, notice=T.timestamp() + 1) == set()
+
+
+@pytest.mark.parametrize(
+    ("date", "newer"), [("2026-11-24", True), ("2026-11-23", False), ("0001-01-01", False)]
+)
+def test_a_note_of_a_day_came_later_only_if_the_day_had_begun_nowhere(date: str, *, newer: bool) -> None:
+    name = f"memory:daily:{date}"
+    item = {"tenant_id": {"S": "acme"}, "session_key": {"S": name}, "content": {"S": "- a secret"}}
+    note = LAYOUTS.parse("memory", item)
+    assert note
+    assert bool(banned(note, Markers({("session", name): T}))) is not newer

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.ingest.chunking import Chunker
+from pipeline.ingest.notices import moment
 from pipeline.ingest.plan import Plan, make_plan, reflects
 from pipeline.source.documents import Document, Entry, ItemKey
 from pipeline.source.transitions import ForgetFact
@@ -201,6 +202,17 @@ def test_the_ledger_tells_whether_a_notice_has_news(
 ) -> None:
     held = run((session("AaBb"), "1"), (session("Bb"), "2"))
     assert reflects(held, position, facts) is expected
+
+
+@pytest.mark.parametrize(
+    ("epoch", "known", "told", "expected"),
+    [(1, None, 5, False), (1, 4, 5, False), (1, 5, 5, True), (1, 5, None, True), (0, None, 5, True)],
+)
+def test_a_late_notice_of_a_creation_is_read_where_a_marker_may_hang_on_it(
+    *, epoch: int, known: int | None, told: int | None, expected: bool
+) -> None:
+    held = Held(1, "2", epoch=epoch, created_at=moment(known))
+    assert reflects(held, "1", (), moment(told)) is expected
 
 
 def test_an_unknown_item_reflects_nothing() -> None:
