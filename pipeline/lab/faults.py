@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 from pipeline.lab.crash_points import crash_everywhere
-from pipeline.lab.histories import History, writes
+from pipeline.lab.histories import History
 from pipeline.lab.laboratory import Laboratory, history_of, laboratory
 from pipeline.lab.oracle import Judgement
 from pipeline.lab.shrinking import shrunk
@@ -97,11 +97,10 @@ def _crash_points(lab: Laboratory) -> int:
 
 def report(seed: int | str, history: History, outcome: Outcome) -> str:
     """Return everything there is to know of a run."""
-    played = [f"  {write.cause} {write.place.tenant}/{write.place.key}" for write in writes(history)]
     return "\n".join(
         [
             f"seed {seed}: {outcome.findings() or 'nothing wrong'}",
-            f"history: on_clear={history.on_clear} on_expiry={history.on_expiry}, {len(played)} writes",
+            f"history: on_clear={history.on_clear} on_expiry={history.on_expiry}",
             *(f"  {place}" for place in history.places),
             *(f"  {step}" for step in history.steps),
             "trace:",

@@ -1,23 +1,17 @@
-"""Histories: what a chat app does to a few items, as plain values that can be drawn, printed and shrunk.
+"""Histories: what is done to a few items, as plain values that can be drawn, printed and shrunk.
 
-A history's steps say *what kind* of thing happens where; :func:`writes` plays them out into whole-item writes. Every
-message has a token of its own (``m17x``; a long one more of them, so that every piece has one), except for deliberate
-repetitions, so that whether it is in the index is a search for a substring.
+A history's steps say *what kind* of thing happens where; :mod:`pipeline.lab.playing` plays them out.
 """
 
-import itertools
-import json
 import random
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pipeline.lab.table import Cause, Item
+from pipeline.lab.table import Item
 from pipeline.settings import Retention
 
 SESSIONS, MEMORY = "sessions", "memory"
 KEY_NAMES = ("tenant_id", "session_key")
-Message = dict[str, str]
 
 Kind = Literal[
     "grow",
@@ -34,24 +28,30 @@ Kind = Literal[
     "flash",
     "repeat",
     "touch",
+    "spoil",
+    "forget_session",
+    "forget_user",
 ]
-KINDS: tuple[Kind, ...] = (
-    "grow",
-    "edit",
-    "remove",
-    "cap",
-    "slide",
-    "clear",
-    "replace",
-    "delete",
-    "recreate",
-    "expire",
-    "undo",
-    "flash",
-    "repeat",
-    "touch",
-)
-_WEIGHTS = (30, 8, 8, 7, 5, 5, 4, 5, 4, 5, 5, 2, 5, 2)
+_WEIGHTS: dict[Kind, int] = {
+    "grow": 30,
+    "edit": 8,
+    "remove": 8,
+    "cap": 7,
+    "slide": 5,
+    "clear": 5,
+    "replace": 4,
+    "delete": 5,
+    "recreate": 4,
+    "expire": 5,
+    "undo": 5,
+    "flash": 2,
+    "repeat": 5,
+    "touch": 2,
+}
+_RARE: tuple[dict[Kind, int], ...] = ({"spoil": 8}, {"forget_session": 8, "forget_user": 4})
+"""What some histories have and most have not: after it there is less left that could go wrong."""
+
+KINDS: tuple[Kind, ...] = (*_WEIGHTS, *(kind for rare in _RARE for kind in rare))
 GAPS_SECONDS = (0.0, 0.0, 0.5, 5.0, 3600.0)
 """Pauses before a step; in the last one everything settles, unless the weather is very bad."""
 
@@ -63,7 +63,7 @@ class Place:
     Args:
         tenant: several items may share one; several tenants may share a key.
         note: a note rather than a session.
-        stamped: its messages carry timestamps.
+        stamped: its messages carry timestamps: of the moment they are written, some of an earlier one.
         user: its ``user_id``, if it says one.
     """
 
@@ -92,7 +92,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing the chat app does.
+    """One thing the chat app does, or an operator.
 
     Args:
         place: which item, by index.
@@ -110,7 +110,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What one run is about."""
+    """What one run is about.
+
+    Args:
+        places: items; a step's place is an index among them, modulo how many there are.
+    """
 
     places: tuple[Place, ...]
     steps: tuple[Step, ...]
@@ -118,132 +122,15 @@ class History:
     on_expiry: Retention = "keep"
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
-    """One write to one item; without an item, its removal."""
-
-    place: Place
-    item: Item | None
-    cause: Cause
-    gap_seconds: float
-
-
-def writes(history: History) -> Iterator[Write]:
-    """Play ``history`` out."""
-    numbers = itertools.count(1)
-    apps = [_App(place, numbers) for place in history.places]
-    for step in history.steps:
-        gap = step.gap_seconds
-        for write in apps[step.place % len(apps)].play(step):
-            yield Write(write.place, write.item, write.cause, gap)
-            gap = 0.0
-
-
-class _App:
-    """Plays steps on one item."""
-
-    def __init__(self, place: Place, numbers: Iterator[int]) -> None:
-        self._place, self._numbers = place, numbers
-        self._messages: list[Message] | None = None
-        self._versions: list[list[Message]] = []
-
-    def play(self, step: Step) -> Iterator[Write]:
-        deed: Callable[[Step, list[Message]], Iterator[Write]] = getattr(self, f"_{step.kind}")
-        if self._messages is not None or step.kind in {"grow", "replace", "flash", "undo"}:
-            yield from deed(step, list(self._messages or []))
-
-    def _grow(self, step: Step, now: list[Message]) -> Iterator[Write]:
-        yield self._put([*now, *self._new(step, len(now))])
-
-    def _edit(self, step: Step, now: list[Message]) -> Iterator[Write]:
-        if now:
-            at = step.at % len(now)
-            text = self._text(step.count)
-            yield self._put([*now[:at], {**now[at], "content": text}, *now[at + 1 :]])
-
-    def _remove(self, step: Step, now: list[Message]) -> Iterator[Write]:
-        at = step.at % max(1, len(now))
-        yield self._put([*now[:at], *now[at + step.count :]])
-
-    def _cap(self, step: Step, now: list[Message]) -> Iterator[Write]:
-        yield self._put(now[min(step.count, max(0, len(now) - 1)) :])
-
-    def _slide(self, step: Step, now: list[Message]) -> Iterator[Write]:
-        yield self._put([*now[min(step.count, max(0, len(now) - 1)) :], *self._new(step, len(now))])
-
-    def _clear(self, _: Step, __: list[Message]) -> Iterator[Write]:
-        yield self._put([])
-
-    def _replace(self, step: Step, _: list[Message]) -> Iterator[Write]:
-        yield self._put(self._new(step, 0))
-
-    def _delete(self, _: Step, __: list[Message]) -> Iterator[Write]:
-        yield self._gone("delete")
-
-    def _recreate(self, step: Step, now: list[Message]) -> Iterator[Write]:
-        yield self._gone("delete")
-        yield self._put(now if step.at % 2 else self._new(step, 0))
-
-    def _expire(self, _: Step, __: list[Message]) -> Iterator[Write]:
-        yield self._gone("expire")
-
-    def _undo(self, step: Step, now: list[Message]) -> Iterator[Write]:
-        if step.at % 2 and now:
-            yield from self._edit(step, now)
-            yield self._put(now)
-        elif self._versions:
-            yield self._put(self._versions[-1 - step.at % min(3, len(self._versions))])
-
-    def _flash(self, step: Step, now: list[Message]) -> Iterator[Write]:
-        yield self._put([*now, *self._new(step, len(now))])
-        yield self._gone("delete")
-
-    def _repeat(self, step: Step, now: list[Message]) -> Iterator[Write]:
-        if now:
-            yield self._put([*now, now[step.at % len(now)]])
-
-    def _touch(self, _: Step, now: list[Message]) -> Iterator[Write]:
-        yield self._put(now)
-
-    def _new(self, step: Step, start: int) -> list[Message]:
-        return [self._message(start + index + step.at, step.count) for index in range(step.count)]
-
-    def _message(self, index: int, count: int) -> Message:
-        role = ("user", "assistant", "user", "assistant", "tool", "user", "system")[index % 7]
-        message = {"role": role, "content": self._text(count + index)}
-        if self._place.stamped:
-            seconds = next(self._numbers)
-            message["timestamp"] = (
-                f"2026-11-22T{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}Z"
-            )
-        return message
-
-    def _text(self, shape: int) -> str:
-        number = next(self._numbers)
-        if shape % 9 == 8:  # noqa: PLR2004  # now and then one that is longer than a chunk
-            return " ".join(f"m{number}{letter} and so on it went." for letter in "xabcdefghijklmnopq")
-        return f"m{number}x said" + " something" * (shape % 4 * 5)
-
-    def _put(self, messages: list[Message]) -> Write:
-        self._messages = messages
-        self._versions.append(messages)
-        return Write(self._place, self._place.item(self._attributes(messages)), "put", 0.0)
-
-    def _gone(self, cause: Cause) -> Write:
-        self._messages = None
-        return Write(self._place, None, cause, 0.0)
-
-    def _attributes(self, messages: Sequence[Message]) -> dict[str, str]:
-        if self._place.note:
-            return {"content": "\n".join(f"- {message['content']}" for message in messages)}
-        return {"messages": json.dumps(messages)}
-
-
 def drawn(source: random.Random, low: int = 5, high: int = 15) -> History:
     """Return a random history of ``low`` to ``high`` steps."""
     places = _places(source)
     first = tuple(Step("grow", index, source.randint(1, 4), 0, 0.0) for index in range(len(places)))
-    rest = tuple(_step(source, len(places)) for _ in range(source.randint(low, high) - len(first)))
+    weights = dict(_WEIGHTS)
+    for rare in _RARE:
+        if source.random() < 0.25:  # noqa: PLR2004
+            weights |= rare
+    rest = tuple(_step(source, len(places), weights) for _ in range(source.randint(low, high) - len(first)))
     return History(places, first + rest, _retention(source), _retention(source))
 
 
@@ -254,7 +141,7 @@ def _places(source: random.Random) -> tuple[Place, ...]:
     while len(wanted) < count:
         tenant, note = source.choice(("acme", "MEMORABLE", "zebra")), source.random() < 0.2  # noqa: PLR2004
         key = (
-            source.choice(("memory:long_term", "memory:daily:2026-11-22"))
+            source.choice(("memory:long_term", "memory:daily:2026-09-21"))
             if note
             else source.choice(("chat:1", "chat:2"))
         )
@@ -263,8 +150,8 @@ def _places(source: random.Random) -> tuple[Place, ...]:
     return tuple(wanted.values())
 
 
-def _step(source: random.Random, places: int) -> Step:
-    kind = source.choices(KINDS, _WEIGHTS)[0]
+def _step(source: random.Random, places: int, weights: dict[Kind, int]) -> Step:
+    kind = source.choices(list(weights), list(weights.values()))[0]
     gap = source.choices(GAPS_SECONDS, (40, 20, 15, 10, 15))[0]
     return Step(kind, source.randrange(places), source.choice((1, 1, 2, 2, 3)), source.randrange(12), gap)
 

@@ -18,7 +18,7 @@ from pipeline.lab.scheduler import Crashed, Scheduler, Verdict
 from pipeline.stores.pgvector.connection import Connection, Connector, connect
 from pipeline.stores.pgvector.migrations import migrate
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import Change, Held, Hit, Markers, SearchRequest
+from pipeline.stores.protocol import Change, Held, Hit, Markers, Scope, SearchRequest
 
 SPACE = Space("lab", 8)
 _WORKER = "lab_worker"
@@ -122,12 +122,12 @@ class _Watched:
         if not self._inside:
             self._scheduler().pause()
         self._fuse.burn()
-        self._tell(self._scheduler().now)
+        self._tell(self._scheduler().wall_clock)
         return self._connection.execute(query, *arguments, **options)
 
     @contextmanager
     def transaction(self) -> Iterator[Any]:
-        self._tell(self._scheduler().now)  # a rollback would take it back
+        self._tell(self._scheduler().wall_clock)  # a rollback would take it back
         self._inside += 1
         try:
             with self._connection.transaction() as transaction:
@@ -192,6 +192,11 @@ class WatchedStore:
         """Read markers at a point."""
         markers: Markers = self._at("store.markers", lambda: self._store.markers(tenant_id, users, sessions))
         return markers
+
+    def forget(self, tenant_id: str, scope: Scope, subject: str) -> int:
+        """Forget at a point."""
+        deleted: int = self._at("store.forget", lambda: self._store.forget(tenant_id, scope, subject))
+        return deleted
 
     def search(self, request: SearchRequest) -> Sequence[Hit]:
         """Search; no point."""

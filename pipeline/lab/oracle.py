@@ -5,8 +5,11 @@ Per item, every message ever written has a fate:
 - *live*: the item has it now: it must be in the index;
 - *kept*: lost only by a cap, a clear or an expiry under ``keep``: it must be in the index if it was *witnessed*, that
   is, part of a version that was current at some moment with no notice of the item under way; otherwise it may;
-- *edited*, *removed*: it must not be there, and comes back only if the item has it again.
+- *edited*, *removed*: it must not be there, and comes back only if the item has it again;
+- *forgotten*: an operator ordered it at a time T, and the message says it is from T or before, or does not say and the
+  item came into being by then. It must not be there, whoever writes it again, until an item made later has it.
 
+An item that cannot be read is as if emptied under ``keep``; whoever writes it anew forgets all it no longer says.
 Messages of roles that are not remembered are as if never written, and must not be there. A note has no history: writing
 it anew, also after it expired, forgets all it no longer says.
 """
@@ -16,6 +19,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum, auto
 from typing import Any
 
@@ -35,6 +39,7 @@ class Fate(Enum):
     KEPT = auto()
     EDITED = auto()
     REMOVED = auto()
+    FORGOTTEN = auto()
 
 
 _HELD = frozenset({Fate.LIVE, Fate.KEPT})
@@ -73,10 +78,14 @@ class _Memory:
     Args:
         witnessed: kept entries among them must be there.
         copies: token → most copies of it in one version.
+        created: when the item last came into being, microseconds.
+        unreadable: nobody can tell what it says.
     """
 
     note: bool
     user: str = ""
+    created: int = 0
+    unreadable: bool = False
     entries: list[Identity] | None = None
     fates: dict[Identity, Fate] = field(default_factory=dict)
     witnessed: set[Identity] = field(default_factory=set)
@@ -94,18 +103,46 @@ class Oracle:
     def __init__(self, on_clear: str, on_expiry: str) -> None:
         self._on_clear, self._on_expiry = on_clear, on_expiry
         self._items: dict[ItemId, _Memory] = {}
+        self._markers: dict[tuple[str, str, str], int] = {}
 
-    def wrote(self, place: ItemId, item: Item | None, cause: Cause) -> None:
-        """Hear of a write; ``item`` is ``None`` for a removal."""
+    def wrote(self, place: ItemId, item: Item | None, cause: Cause, at: float) -> None:
+        """Hear of a write at a moment, epoch seconds; ``item`` is ``None`` for a removal."""
         memory = self._items.setdefault(place, _Memory(note="memory:" in place[2]))
-        new = None if item is None else _entries(item)
         if item is not None:
             memory.user = str(item.get("user_id", item["tenant_id"])["S"])
-        if memory.entries is not None or new is not None:
+            memory.created = memory.created if memory.entries is not None else _microseconds(at)
+        new = None if item is None else _entries(item)
+        if memory.unreadable and item is not None:
+            _forget(memory, _held(memory), Fate.EDITED)
+        memory.unreadable = item is not None and new is None
+        if memory.unreadable:
+            _keep(memory, memory.entries or ())
+            new = []
+        elif memory.entries is not None or new is not None:
             self._move(memory, memory.entries or [], new, cause)
         memory.entries = new
+        self._ban(place, memory, new or ())
         for token, count in Counter(token for entry in new or [] for token in _tokens(entry)).items():
             memory.copies[token] = max(memory.copies[token], count)
+
+    def forgot(self, tenant: str, scope: str, subject: str, at: float) -> None:
+        """Hear that an operator's order to forget a user or a session was carried out."""
+        self._markers[tenant, scope, subject] = _microseconds(at)
+        for place, memory in self._items.items():
+            self._ban(place, memory, memory.fates)
+
+    def _ban(self, place: ItemId, memory: _Memory, entries: Iterable[Identity]) -> None:
+        """Forget those of ``entries`` that a marker covers."""
+        _, tenant, key = place
+        asked = ((tenant, "user", memory.user), (tenant, "session", key))
+        until = max((self._markers[marker] for marker in asked if marker in self._markers), default=None)
+        if until is not None:
+            banned = [entry for entry in entries if _said(entry, memory) <= until]
+            _forget(memory, [entry for entry in banned if memory.fates[entry] in _HELD], Fate.FORGOTTEN)
+
+    def unreadable(self) -> set[ItemId]:
+        """Return the items that cannot be read now."""
+        return {place for place, memory in self._items.items() if memory.unreadable}
 
     def rests(self, place: ItemId) -> None:
         """Hear that no notice of the item is under way."""
@@ -152,10 +189,10 @@ class Oracle:
             self._gone(memory, old, cause)
         elif memory.note:
             anew = memory.entries is None
-            _forget(memory, [entry for entry in memory.fates if anew or entry not in set(new)], Fate.EDITED)
+            gone = [entry for entry in _held(memory) if anew or entry not in set(new)]
+            _forget(memory, gone, Fate.EDITED)
         elif lost:
-            fate = self._fate(old, new, lost)
-            self._lose(memory, lost, fate)
+            self._lose(memory, lost, self._fate(old, new, lost))
         for entry in new or ():
             if memory.fates.get(entry) not in _HELD:
                 memory.witnessed.discard(entry)
@@ -163,9 +200,9 @@ class Oracle:
 
     def _gone(self, memory: _Memory, old: Sequence[Identity], cause: Cause) -> None:
         if cause == "expire" and self._on_expiry == "keep":
-            memory.fates.update(dict.fromkeys(old, Fate.KEPT))
-            return
-        _forget(memory, [entry for entry, fate in memory.fates.items() if fate in _HELD], Fate.REMOVED)
+            _keep(memory, old)
+        else:
+            _forget(memory, _held(memory), Fate.REMOVED)
 
     def _fate(self, old: Sequence[Identity], new: Sequence[Identity], lost: Sequence[Identity]) -> Fate:
         if _fell_off(old, new, lost):
@@ -176,9 +213,27 @@ class Oracle:
 
     def _lose(self, memory: _Memory, lost: Sequence[Identity], fate: Fate) -> None:
         if fate is Fate.KEPT:
-            memory.fates.update(dict.fromkeys(lost, fate))
+            _keep(memory, lost)
         else:
-            _forget(memory, lost, fate)
+            _forget(memory, [entry for entry in lost if memory.fates[entry] in _HELD], fate)
+
+
+def _held(memory: _Memory) -> list[Identity]:
+    return [entry for entry, fate in memory.fates.items() if fate in _HELD]
+
+
+def _keep(memory: _Memory, entries: Iterable[Identity]) -> None:
+    memory.fates.update({entry: Fate.KEPT for entry in entries if memory.fates[entry] is Fate.LIVE})
+
+
+def _said(entry: Identity, memory: _Memory) -> int:
+    """Return when an entry counts as said, microseconds: when it says, or else when its item came into being."""
+    return memory.created if entry[2] is None else _microseconds(datetime.fromisoformat(entry[2]).timestamp())
+
+
+def _microseconds(at: float) -> int:
+    """Return epoch seconds as Postgres rounds them."""
+    return round(at * 1_000_000)
 
 
 def _forget(memory: _Memory, entries: Sequence[Identity], fate: Fate) -> None:
@@ -194,10 +249,14 @@ def _required(memory: _Memory) -> set[str]:
     )
 
 
-def _entries(item: Item) -> list[Identity]:
-    if "messages" not in item:
+def _entries(item: Item) -> list[Identity] | None:
+    """Return what the item says; ``None`` if it cannot be read."""
+    if "content" in item:
         return [("note", line, None) for line in str(item["content"]["S"]).splitlines()]
-    messages: list[dict[str, Any]] = json.loads(item["messages"]["S"])
+    try:
+        messages: list[dict[str, Any]] = json.loads(item["messages"]["S"])
+    except (KeyError, ValueError):
+        return None
     said = [(message["role"], message["content"], message.get("timestamp")) for message in messages]
     return [entry for entry in said if entry[0] not in UNREMEMBERED]
 
@@ -224,7 +283,8 @@ def _spoken(entries: Iterable[Identity]) -> set[str]:
 def _judge_item(memory: _Memory, must: set[str], found: Counter[str], judgement: Judgement) -> None:
     may = must | _spoken(entry for entry, fate in memory.fates.items() if fate is Fate.KEPT)
     edited = _spoken(entry for entry, fate in memory.fates.items() if fate is Fate.EDITED)
-    removed = _spoken(entry for entry, fate in memory.fates.items() if fate is Fate.REMOVED)
+    gone = {Fate.REMOVED, Fate.FORGOTTEN}
+    removed = _spoken(entry for entry, fate in memory.fates.items() if fate in gone)
     judgement.missing += sorted(must - set(found))
     for token in sorted(set(found) - may):
         kind = (

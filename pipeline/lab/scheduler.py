@@ -82,6 +82,11 @@ class Scheduler:
         self._local = threading.local()
         self._back = threading.Semaphore(0)
 
+    @property
+    def wall_clock(self) -> float:
+        """What everybody's clock says: whole milliseconds, which Postgres and Python round alike."""
+        return round(self.now, 3)
+
     def note(self, line: str) -> None:
         """Add a line to the trace."""
         self.trace.append(f"{self.now - EPOCH:10.3f} {line}")

@@ -1,18 +1,23 @@
 """One run: a history, the streams, the queue and the workers, driven in virtual time until everything is at rest."""
 
+import itertools
 import json
 import random
 import re
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
+from pipeline import bootstrap
+from pipeline.errors import MalformedItemError
 from pipeline.handlers import ingest, stream
 from pipeline.ingest.notices import Notice, encode
-from pipeline.lab.histories import KEY_NAMES, MEMORY, SESSIONS, History, Write, writes
+from pipeline.lab.histories import KEY_NAMES, MEMORY, SESSIONS, History
 from pipeline.lab.index import Database
 from pipeline.lab.oracle import ItemId, Judgement, Oracle
+from pipeline.lab.playing import Forgetting, Play, Write
 from pipeline.lab.queue import Message, Queue, QueueClient, as_event
 from pipeline.lab.scheduler import Crashed, Scheduler, Task
 from pipeline.lab.stream_mapping import Limits, Reader, StreamMapping
@@ -24,6 +29,9 @@ from pipeline.source.documents import EntryHasher
 from pipeline.source.layouts import Layouts
 
 MAX_STEPS = 20_000
+TICK_SECONDS = 0.002
+"""What passes between two deeds at least, so that a message is from before an order to forget or from after it."""
+
 _LAYOUTS = Layouts(DEFAULT_ATTRIBUTE_NAMES, EntryHasher(b""))
 SHELTER_AT_RECEIVES = 3
 """A message received so often meets no more faults: bad luck alone must not bury it."""
@@ -104,10 +112,11 @@ class Simulation:
             self._hear,
             source,
         )
-        self._writes = deque(writes(history))
-        self._write_at = self._next_write_at()
+        self._play = Play(history, self._wall_clock)
+        self._act_at = self.scheduler.now + self._play.gap_seconds
         self._places = sorted({(place.table, place.tenant, place.key) for place in history.places})
         self._entered: set[str] = set()
+        self._spoilt: set[ItemId] = set()
         self._finish: dict[Task, Callable[[Task], None]] = {}
         self._holding: dict[Task, list[Message]] = {}
 
@@ -118,13 +127,20 @@ class Simulation:
             stuck = not self._until_rest()
         finally:
             self.scheduler.abandon()
-        dead = [message.body for message in self._dead.messages]
+        dead = [message.body for message in self._dead.messages if not self._planned(message)]
         discarded = [json.dumps(lost) for mapping in self._mappings for lost in mapping.discarded]
         counts = self._world.counts
         judgement = self._oracle.judge(self._database.rows())
+        told = {_named(message.body) for message in self._dead.messages}
+        judgement.missing += [f"a dead letter about {place}" for place in self._oracle.unreadable() - told]
         return Outcome(
             judgement, dead + discarded, counts, self.scheduler.trace, self.scheduler.effects, stuck
         )
+
+    def _planned(self, letter: Message) -> bool:
+        """Tell whether a dead letter is what must come of an item that could not be read."""
+        cause = letter.attributes.get("cause", {}).get("StringValue")
+        return cause == MalformedItemError.cause and _named(letter.body) in self._spoilt
 
     def _until_rest(self) -> bool:
         for _ in range(MAX_STEPS):
@@ -143,9 +159,9 @@ class Simulation:
             for task in self.scheduler.tasks
             if task.wake_at <= now
         ]
-        if self._writes and self._write_at <= now:
-            moves.append(self._write)
-        for mapping in () if self._shape.late and self._writes else self._mappings:
+        if not self._play.over and self._act_at <= now:
+            moves.append(self._act)
+        for mapping in () if self._shape.late and not self._play.over else self._mappings:
             moves += [
                 lambda mapping=mapping, reader=reader: self._deliver(mapping, reader)  # type: ignore[misc]  # the same
                 for reader in mapping.ready()
@@ -155,15 +171,15 @@ class Simulation:
         return moves
 
     def _may_poll(self) -> bool:
-        waits = self._shape.late and (self._writes or any(mapping.busy for mapping in self._mappings))
+        waits = self._shape.late and (not self._play.over or any(mapping.busy for mapping in self._mappings))
         return len(self._holding) < self._shape.workers and not waits
 
     def _advance(self) -> bool:
         """Move the clock to the next thing that can happen; tell whether there is one."""
         moments: list[float | None] = [task.wake_at for task in self.scheduler.tasks]
         moments += [mapping.next_at() for mapping in self._mappings]
-        if self._writes:
-            moments.append(self._write_at)
+        if not self._play.over:
+            moments.append(self._act_at)
         if self._may_poll():
             moments.append(self.queue.next_at())
         known = [moment for moment in moments if moment is not None]
@@ -172,26 +188,53 @@ class Simulation:
         self.scheduler.now = max(self.scheduler.now, min(known))
         return True
 
-    def _write(self) -> None:
+    def _act(self) -> None:
         self._may_audit()
-        write = self._writes.popleft()
-        self._write_at = self._next_write_at()
-        self._put(write)
-        if not self._writes:
+        self.scheduler.now += TICK_SECONDS
+        match self._play.next():
+            case Write() as write:
+                self._put(write)
+            case Forgetting() as forgetting:
+                self._forget(forgetting)
+        self._act_at = self.scheduler.now + self._play.gap_seconds
+        if self._play.over:
             self._faults_may_clear()
         self._look_for_rest()
 
     def _put(self, write: Write) -> None:
         table, gap = self.tables[write.place.table], self._random.choice((1, 1, 7, 10**6))
         key = {name: value for name, value in write.place.item({}).items() if name in KEY_NAMES}
-        if self._faults.happens(self._faults.weather.split):
+        if self._faults.happens(self._faults.weather.remake):
+            table.remake_stream()
+        while self._faults.happens(self._faults.weather.split):
             table.split(table.shard_of(key))
         if write.item is not None:
             table.put(write.item, gap)
         else:
             (table.expire if write.cause == "expire" else table.delete)(key, gap)
-        self._oracle.wrote((table.name, write.place.tenant, write.place.key), write.item, write.cause)
+        place = (table.name, write.place.tenant, write.place.key)
+        self._oracle.wrote(place, write.item, write.cause, self._wall_clock())
+        self._spoilt |= self._oracle.unreadable()
         self.scheduler.note(f"app {write.cause} {write.place.tenant}/{write.place.key} {_short(write.item)}")
+
+    def _forget(self, order: Forgetting, tries: int = 0) -> None:
+        """Do what ``vector-memory forget`` does, again until it says that it is done."""
+
+        def done(task: Task) -> None:
+            if task.fault is None:
+                self._oracle.forgot(order.place.tenant, order.scope, order.subject, self._wall_clock())
+            else:
+                self._forget(order, tries + 1)
+
+        busy = {task.name for task in self.scheduler.tasks}
+        name = next(name for name in (f"operator:{n}" for n in itertools.count()) if name not in busy)
+        self.scheduler.note(f"{name} forgets {order.scope} {order.place.tenant}/{order.subject}")
+        task = self._start(
+            name,
+            lambda: bootstrap.store().forget(order.place.tenant, order.scope, order.subject),
+            sheltered=tries > 1,
+        )
+        self._finish[task] = done
 
     def _faults_may_clear(self) -> None:
         """After the last write the weather clears one time in four; else it clears by the shelter of each message."""
@@ -243,13 +286,17 @@ class Simulation:
                     self.queue.delete(message)
 
     def _invoke(self, name: str, handler: Callable[[Any, Any], Any], event: Any, *, sheltered: bool) -> Task:  # noqa: ANN401  # Lambda's free-form JSON
+        self.scheduler.note(f"{name} begins with {len(event['Records'])}")
+        self._world.counts["invocations"] += 1
+        context = SimpleNamespace(function_name="lab", aws_request_id="lab")
+        return self._start(name, lambda: handler(event, context), sheltered=sheltered)
+
+    def _start(self, name: str, work: Callable[[], Any], *, sheltered: bool) -> Task:
         worker = self._lend(name)
         if name not in self._entered:
             self._entered.add(name)
             worker.enter(self._world)
-        self.scheduler.note(f"{name} begins with {len(event['Records'])}")
-        self._world.counts["invocations"] += 1
-        return self.scheduler.start(name, worker, lambda: worker.invoke(handler, event), sheltered=sheltered)
+        return self.scheduler.start(name, worker, lambda: worker.run(work), sheltered=sheltered)
 
     def _hear(self, text: str) -> None:
         self._world.counts["embedded_again"] += self._database.holds(text)
@@ -291,16 +338,16 @@ class Simulation:
         for message in (*self.queue.messages, *held):
             yield _named(message.body)
 
-    def _next_write_at(self) -> float:
-        return self.scheduler.now + (self._writes[0].gap_seconds if self._writes else 0.0)
-
     def _table(self, name: str) -> Table:
         digits = self._random.randint(20, 39)
         first = 10**digits - self._random.choice((1, 3, 10**6, 10 ** (digits - 1)))
-        return Table(name, KEY_NAMES, self._now, first)
+        return Table(name, KEY_NAMES, self._wall_clock, first)
 
     def _now(self) -> float:
         return self.scheduler.now
+
+    def _wall_clock(self) -> float:
+        return self.scheduler.wall_clock
 
 
 def _key(key: Any) -> tuple[str, str]:  # noqa: ANN401  # DynamoDB's JSON
@@ -316,5 +363,5 @@ def _named(body: str) -> ItemId:
 def _short(item: Any) -> str:  # noqa: ANN401  # DynamoDB's JSON
     if item is None:
         return "gone"
-    text = item.get("messages", item.get("content"))["S"]
+    text = item.get("messages", item.get("content", {"S": ""}))["S"]
     return " ".join(re.findall(r"\bm\d+x\b", text))

@@ -1,6 +1,6 @@
 """A DynamoDB table with its stream, as far as the pipeline sees them.
 
-Images are DynamoDB's typed JSON. A write that changes nothing emits no record; a removal by TTL carries DynamoDB's
+Images are DynamoDB's typed JSON. A stream may be made anew, while the records of the old one are still read. A write that changes nothing emits no record; a removal by TTL carries DynamoDB's
 own identity. Sequence numbers grow per stream; an item's records stay in order, across shard splits as well.
 """
 
@@ -43,8 +43,7 @@ class Table:
         name: its name.
         key: names of its hash and range attributes.
         now: the clock.
-        first_number: where sequence numbers begin.
-        label: the stream's.
+        first_number: where sequence numbers of each stream begin.
     """
 
     def __init__(
@@ -53,14 +52,19 @@ class Table:
         key: tuple[str, str],
         now: Callable[[], float],
         first_number: int = 1,
-        label: str = "2026-11-22T00:00:00.000",
     ) -> None:
         self.name, self.key_names, self._now = name, key, now
-        self.arn = f"arn:aws:dynamodb:{REGION}:000000000000:table/{name}/stream/{label}"
+        self.streams = 1
         self.items: dict[tuple[str, str], Item] = {}
         self.before: dict[tuple[str, str], Item | None] = {}
         self.shards = [Shard("shard-0", "")]
-        self._number = first_number
+        self._first_number = self._number = first_number
+
+    @property
+    def arn(self) -> str:
+        """The stream's; its label is when it was made."""
+        label = f"2026-09-21T00:{self.streams // 60:02}:{self.streams % 60:02}.000"
+        return f"arn:aws:dynamodb:{REGION}:000000000000:table/{self.name}/stream/{label}"
 
     def get(self, key: Item, *, consistent: bool = True) -> Item | None:
         """Return the item; an inconsistent read returns what it was before the last write."""
@@ -89,6 +93,14 @@ class Table:
         shard.closed = True
         for digit in "01":
             self.shards.append(Shard(f"shard-{len(self.shards)}", shard.slot + digit, shard))
+
+    def remake_stream(self) -> None:
+        """Turn the stream off and on again: a new one, whose numbers begin anew and whose shards have no parents."""
+        for shard in self.shards:
+            shard.closed = True
+        self.streams += 1
+        self._number = self._first_number
+        self.shards.append(Shard(f"shard-{len(self.shards)}", ""))
 
     def shard_of(self, key: Item) -> Shard:
         """Return the open shard that takes the item's records."""

@@ -22,7 +22,8 @@ class Weather:
         delay: an effect is held up.
         duplicate: a queue message is delivered twice.
         rewind: a stream is read again from an earlier place.
-        split: a write splits its shard.
+        split: a write splits its shard, perhaps several times.
+        remake: before a write the table gets a new stream.
         audit: somebody asks to look at an item again, knowing no stream position, as backfill and audit do.
     """
 
@@ -32,12 +33,15 @@ class Weather:
     duplicate: float = 0.0
     rewind: float = 0.0
     split: float = 0.0
+    remake: float = 0.0
     audit: float = 0.0
 
 
 CALM = Weather()
-STORM = Weather(crash=0.015, fail=0.02, delay=0.03, duplicate=0.1, rewind=0.08, split=0.05, audit=0.06)
-FOG = Weather(fail=0.005, delay=0.25, duplicate=0.1, rewind=0.2, split=0.05, audit=0.25)
+STORM = Weather(
+    crash=0.015, fail=0.02, delay=0.03, duplicate=0.1, rewind=0.08, split=0.05, remake=0.02, audit=0.06
+)
+FOG = Weather(fail=0.005, delay=0.25, duplicate=0.1, rewind=0.2, split=0.05, remake=0.02, audit=0.25)
 """Little breaks, but everybody is slow: what was read is old when it is used."""
 SEASON = (STORM, STORM, FOG)
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,16 +12,18 @@ from support.histories import TROUBLEMAKERS
 
 from pipeline.handlers import ingest, stream
 from pipeline.ingest import announce, chunking, notices, plan, reconcile
+from pipeline.ingest.fate import PutOff
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.queue import NoticeQueue
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.lab.laboratory import Laboratory, history_of
 from pipeline.lab.weather import CALM
-from pipeline.source import transitions
-from pipeline.source.documents import ItemKey
+from pipeline.source import changes, transitions
+from pipeline.source.documents import Document, ItemKey
 from pipeline.source.table import SourceTable
 from pipeline.source.transitions import ForgetFact
 from pipeline.stores.pgvector import queries
+from pipeline.stores.protocol import Markers
 
 pytestmark = pytest.mark.integration
 MOST_HISTORIES = 600
@@ -146,7 +149,7 @@ def coalescing_drops_facts(patch: pytest.MonkeyPatch) -> None:
 
 def a_late_fact_is_skipped(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
-        reconcile, "reflects", lambda held, position, _: bool(position) and held.position >= position
+        reconcile, "reflects", lambda held, position, *_: bool(position) and held.position >= position
     )
 
 
@@ -180,8 +183,6 @@ def a_note_keeps_what_it_no_longer_says(patch: pytest.MonkeyPatch) -> None:
 
 
 def numbers_are_compared_without_padding(patch: pytest.MonkeyPatch) -> None:
-    from pipeline.source import changes  # noqa: PLC0415  # patched here only
-
     patch.setattr(changes, "position", lambda label, number: f"{label}/{number}")
 
 
@@ -195,6 +196,55 @@ def deletes_are_not_written(patch: pytest.MonkeyPatch) -> None:
 
 def excluded_roles_are_indexed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(chunking.Chunker, "eligible", lambda _, document: document.entries)
+
+
+def a_marker_is_not_checked_in_the_transaction(patch: pytest.MonkeyPatch) -> None:
+    mutated = queries.MOVE_LEDGER.replace("w.epoch = (SELECT epoch FROM gate)", "true").replace(
+        "epoch = (SELECT epoch FROM gate)", "true"
+    )
+    assert mutated.count("true") == 2
+    patch.setattr(queries, "MOVE_LEDGER", mutated)
+
+
+def a_marker_is_not_looked_up(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Reconciler, "_markers", lambda *_: Markers())
+
+
+def a_marker_covers_only_what_says_when(patch: pytest.MonkeyPatch) -> None:
+    real = Markers.banned
+
+    def banned(self: Markers, document: Document, *_: Any) -> frozenset[str]:
+        return real(self, document, datetime.max.replace(tzinfo=UTC), None)
+
+    patch.setattr(Markers, "banned", banned)
+
+
+def a_creation_is_not_told(patch: pytest.MonkeyPatch) -> None:
+    real = announce.Announcer.notice
+
+    def notice(*arguments: Any) -> Notice | None:
+        made = real(*arguments)
+        return dataclasses.replace(made, created_at=None) if made else None
+
+    patch.setattr(announce.Announcer, "notice", notice)
+
+
+def a_late_creation_is_skipped(patch: pytest.MonkeyPatch) -> None:
+    real = plan.reflects
+    patch.setattr(reconcile, "reflects", lambda held, position, facts, _: real(held, position, facts))
+
+
+def an_unreadable_item_is_put_off(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ingest, "fate", lambda *_, **__: PutOff(300))
+
+
+def an_unreadable_item_counts_as_gone(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Reconciler, "_parse", lambda *_: None)
+
+
+def a_stream_made_anew_begins_before_the_old_one(patch: pytest.MonkeyPatch) -> None:
+    real = transitions.position
+    patch.setattr(changes, "position", lambda _, number: real("", number))
 
 
 MUTATIONS: Mapping[str, Mutation] = {
@@ -227,6 +277,14 @@ MUTATIONS: Mapping[str, Mutation] = {
         numbers_are_compared_without_padding,
         deletes_are_not_written,
         excluded_roles_are_indexed,
+        a_marker_is_not_checked_in_the_transaction,
+        a_marker_is_not_looked_up,
+        a_marker_covers_only_what_says_when,
+        a_creation_is_not_told,
+        a_late_creation_is_skipped,
+        an_unreadable_item_is_put_off,
+        an_unreadable_item_counts_as_gone,
+        a_stream_made_anew_begins_before_the_old_one,
     )
 }
 

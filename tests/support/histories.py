@@ -24,4 +24,25 @@ TROUBLEMAKERS = {
             *[Step("grow", 0, 1, 0, 5.0)] * 4,
         ),
     ),
+    "orders to forget while what they cover is being embedded": History(
+        tuple(Place(tenant, key) for tenant in ("acme", "zebra") for key in ("chat:1", "chat:2")),
+        (
+            *(Step("grow", place, 2) for place in range(4)),
+            Step("forget_session", 0),
+            Step("forget_user", 2),
+        ),
+    ),
+    "an item made after the order to forget it, and changed at once": History(
+        (Place("acme", "chat:1"), Place("zebra", "memory:long_term", note=True)),
+        (
+            Step("grow", 0, 2),
+            Step("grow", 1, 2),
+            Step("forget_session", 0, 1, 0, 5.0),
+            Step("forget_session", 1, 1, 0, 0.0),
+            Step("recreate", 0, 1, 0, 3600.0),
+            Step("recreate", 1, 1, 0, 0.0),
+            Step("grow", 0, 1, 0, 0.0),
+            Step("grow", 1, 1, 0, 0.0),
+        ),
+    ),
 }

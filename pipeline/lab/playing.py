@@ -1,0 +1,190 @@
+"""Plays histories out into whole-item writes and an operator's orders.
+
+Every message has a token of its own (``m17x``; a long one more of them, so that every piece has one), except for
+deliberate repetitions, so that whether it is in the index is a search for a substring.
+"""
+
+import itertools
+import json
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pipeline.lab.histories import History, Place, Step
+from pipeline.lab.table import Cause, Item
+from pipeline.stores.protocol import Scope
+
+Message = dict[str, str]
+_ALWAYS = frozenset({"grow", "replace", "flash", "undo", "spoil", "forget_session", "forget_user"})
+"""What can be done where there is no item."""
+
+_EARLIER_SECONDS = 7_200
+"""How much older than its writing a message may say it is, as one that was sent from a phone without a net."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write to one item; without an item, its removal."""
+
+    place: Place
+    item: Item | None
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Forgetting:
+    """An operator's order to forget whose memory a place is, or its session."""
+
+    place: Place
+    scope: Scope
+
+    @property
+    def subject(self) -> str:
+        """Whom or what."""
+        return self.place.owner if self.scope == "user" else self.place.key
+
+
+Deed = Write | Forgetting
+
+
+class Play:
+    """A history, deed by deed. What is said depends on when it is said.
+
+    Args:
+        now: the clock, epoch seconds.
+    """
+
+    def __init__(self, history: History, now: Callable[[], float]) -> None:
+        numbers = itertools.count(1)
+        self._apps = [_App(place, numbers, now) for place in history.places]
+        self._steps = deque(history.steps)
+        self._ready: deque[Deed] = deque()
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is done."""
+        return not self._ready and not self._steps
+
+    @property
+    def gap_seconds(self) -> float:
+        """The pause before what is done next."""
+        return 0.0 if self._ready or not self._steps else self._steps[0].gap_seconds
+
+    def next(self) -> Deed | None:
+        """Return what is done now; a step may come to nothing."""
+        if not self._ready:
+            step = self._steps.popleft()
+            self._ready.extend(self._apps[step.place % len(self._apps)].play(step))
+        return self._ready.popleft() if self._ready else None
+
+
+class _App:
+    """Plays steps on one item."""
+
+    def __init__(self, place: Place, numbers: Iterator[int], now: Callable[[], float]) -> None:
+        self._place, self._numbers, self._now = place, numbers, now
+        self._messages: list[Message] | None = None
+        self._versions: list[list[Message]] = []
+
+    def play(self, step: Step) -> Iterator[Deed]:
+        deed: Callable[[Step, list[Message]], Iterator[Deed]] = getattr(self, f"_{step.kind}")
+        if self._messages is not None or step.kind in _ALWAYS:
+            yield from deed(step, list(self._messages or []))
+
+    def _grow(self, step: Step, now: list[Message]) -> Iterator[Write]:
+        yield self._put([*now, *self._new(step, len(now))])
+
+    def _edit(self, step: Step, now: list[Message]) -> Iterator[Write]:
+        if now:
+            at = step.at % len(now)
+            text = self._text(step.count)
+            yield self._put([*now[:at], {**now[at], "content": text}, *now[at + 1 :]])
+
+    def _remove(self, step: Step, now: list[Message]) -> Iterator[Write]:
+        at = step.at % max(1, len(now))
+        yield self._put([*now[:at], *now[at + step.count :]])
+
+    def _cap(self, step: Step, now: list[Message]) -> Iterator[Write]:
+        yield self._put(now[min(step.count, max(0, len(now) - 1)) :])
+
+    def _slide(self, step: Step, now: list[Message]) -> Iterator[Write]:
+        yield self._put([*now[min(step.count, max(0, len(now) - 1)) :], *self._new(step, len(now))])
+
+    def _clear(self, _: Step, __: list[Message]) -> Iterator[Write]:
+        yield self._put([])
+
+    def _replace(self, step: Step, _: list[Message]) -> Iterator[Write]:
+        yield self._put(self._new(step, 0))
+
+    def _delete(self, _: Step, __: list[Message]) -> Iterator[Write]:
+        yield self._gone("delete")
+
+    def _recreate(self, step: Step, now: list[Message]) -> Iterator[Write]:
+        yield self._gone("delete")
+        yield self._put(now if step.at % 2 else self._new(step, 0))
+
+    def _expire(self, _: Step, __: list[Message]) -> Iterator[Write]:
+        yield self._gone("expire")
+
+    def _undo(self, step: Step, now: list[Message]) -> Iterator[Write]:
+        if step.at % 2 and now:
+            yield from self._edit(step, now)
+            yield self._put(now)
+        elif self._versions:
+            yield self._put(self._versions[-1 - step.at % min(3, len(self._versions))])
+
+    def _flash(self, step: Step, now: list[Message]) -> Iterator[Write]:
+        yield self._put([*now, *self._new(step, len(now))])
+        yield self._gone("delete")
+
+    def _repeat(self, step: Step, now: list[Message]) -> Iterator[Write]:
+        if now:
+            yield self._put([*now, now[step.at % len(now)]])
+
+    def _touch(self, _: Step, now: list[Message]) -> Iterator[Write]:
+        yield self._put(now)
+
+    def _spoil(self, _: Step, __: list[Message]) -> Iterator[Write]:
+        self._messages = self._messages or []
+        broken = f"[{next(self._numbers)}"  # never the same twice
+        yield Write(
+            self._place, self._place.item({"broken" if self._place.note else "messages": broken}), "put"
+        )
+
+    def _forget_user(self, _: Step, __: list[Message]) -> Iterator[Forgetting]:
+        yield Forgetting(self._place, "user")
+
+    def _forget_session(self, _: Step, __: list[Message]) -> Iterator[Forgetting]:
+        yield Forgetting(self._place, "session")
+
+    def _new(self, step: Step, start: int) -> list[Message]:
+        return [self._message(start + index + step.at, step.count) for index in range(step.count)]
+
+    def _message(self, index: int, count: int) -> Message:
+        role = ("user", "assistant", "user", "assistant", "tool", "user", "system")[index % 7]
+        message = {"role": role, "content": self._text(count + index)}
+        if self._place.stamped:
+            seconds = self._now() - (_EARLIER_SECONDS if (index + count) % 7 == 6 else 0)  # noqa: PLR2004
+            message["timestamp"] = datetime.fromtimestamp(seconds, UTC).isoformat()
+        return message
+
+    def _text(self, shape: int) -> str:
+        number = next(self._numbers)
+        if shape % 9 == 8:  # noqa: PLR2004  # now and then one that is longer than a chunk
+            return " ".join(f"m{number}{letter} and so on it went." for letter in "xabcdefghijklmnopq")
+        return f"m{number}x said" + " something" * (shape % 4 * 5)
+
+    def _put(self, messages: list[Message]) -> Write:
+        self._messages = messages
+        self._versions.append(messages)
+        return Write(self._place, self._place.item(self._attributes(messages)), "put")
+
+    def _gone(self, cause: Cause) -> Write:
+        self._messages = None
+        return Write(self._place, None, cause)
+
+    def _attributes(self, messages: Sequence[Message]) -> dict[str, str]:
+        if self._place.note:
+            return {"content": "\n".join(f"- {message['content']}" for message in messages)}
+        return {"messages": json.dumps(messages)}
