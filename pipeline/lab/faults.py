@@ -5,7 +5,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
 from pipeline.lab.crash_points import crash_everywhere
@@ -17,17 +17,9 @@ from pipeline.lab.simulation import Outcome
 from pipeline.local.postgres import Postgres
 from pipeline.local.processes import new_run_folder
 
-WRONGS = (*(field.name for field in fields(Judgement)), "unplanned_dlq", "stuck")
-COUNTS = (
-    "embedding_calls",
-    "embedded_texts",
-    "embedded_again",
-    "reads",
-    "skipped",
-    "conflicts",
-    "invocations",
-    "crashes",
-)
+WRONGS = (*(field.name for field in fields(Judgement)), "unplanned_dlq")
+"""What the last line counts. A run that is stuck, or whose aftermath is no rest, is reported above it and fails."""
+
 PROGRESS_EVERY = 100
 
 
@@ -73,11 +65,15 @@ def _many(lab: Laboratory, seed: int, histories: int) -> int:
         counts.update(outcome.counts)
         if (number + 1) % PROGRESS_EVERY == 0:
             _say(f"{number + 1} histories, {time.perf_counter() - started:.0f} s, wrong: {dict(wrong)}")
-    summary = {name: wrong[name] for name in WRONGS} | {"histories": histories, "seed": seed}
-    summary |= {name: counts[name] for name in COUNTS}
-    summary["wall_seconds"] = round(time.perf_counter() - started)
-    sys.stdout.write(json.dumps(summary) + "\n")
+    _say(f"done: {dict(counts)}; wrong: {dict(wrong)}")
+    _print(summary(wrong, histories, seed, time.perf_counter() - started))
     return int(bool(wrong))
+
+
+def summary(wrong: Mapping[str, int], histories: int, seed: int, seconds: float) -> dict[str, int]:
+    """Return the last line's fields."""
+    counted = {name: wrong.get(name, 0) for name in WRONGS}
+    return {**counted, "histories": histories, "seconds": round(seconds), "seed": seed}
 
 
 def _crash_points(lab: Laboratory) -> int:
@@ -85,13 +81,15 @@ def _crash_points(lab: Laboratory) -> int:
     crashed = crash_everywhere(lab)
     for script, found in crashed.findings.items():
         _say(f"{script}: {found}")
-    summary = {
-        "effects": crashed.effects,
-        "once": crashed.once,
-        "twice": crashed.twice,
-        "wrong": len(crashed.findings),
-    }
-    sys.stdout.write(json.dumps(summary | {"wall_seconds": round(time.perf_counter() - started)}) + "\n")
+    _print(
+        {
+            "effects": crashed.effects,
+            "once": crashed.once,
+            "twice": crashed.twice,
+            "wrong": len(crashed.findings),
+            "seconds": round(time.perf_counter() - started),
+        }
+    )
     return int(bool(crashed.findings))
 
 
@@ -107,6 +105,10 @@ def report(seed: int | str, history: History, outcome: Outcome) -> str:
             *outcome.trace,
         ]
     )
+
+
+def _print(fields_: Mapping[str, int]) -> None:
+    sys.stdout.write(json.dumps(fields_) + "\n")
 
 
 def _say(line: str) -> None:

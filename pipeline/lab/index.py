@@ -16,6 +16,7 @@ from pipeline.embedding.vectors import Space
 from pipeline.lab.oracle import Row
 from pipeline.lab.scheduler import Crashed, Scheduler, Verdict
 from pipeline.stores.pgvector.connection import Connection, Connector, connect
+from pipeline.stores.pgvector.inventory import Inventory
 from pipeline.stores.pgvector.migrations import migrate
 from pipeline.stores.pgvector.store import PgVectorStore
 from pipeline.stores.protocol import Change, Held, Hit, Markers, Scope, SearchRequest
@@ -48,6 +49,7 @@ class Database:
         if not self._owner.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [_WORKER]).fetchone():
             self._owner.execute(f"CREATE ROLE {_WORKER} LOGIN PASSWORD 'secret' IN ROLE memory_ingest")
         self.conninfo = make_conninfo(conninfo, user=_WORKER, password="secret", options=options)  # noqa: S106  # of a throw-away database
+        self.inventory = Inventory(Connector(lambda: conninfo))
         self._cleared = 0
         found = self._owner.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
         self._tables = [name for (name,) in found if name not in _LASTING]

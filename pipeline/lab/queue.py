@@ -108,7 +108,7 @@ def as_event(
         "Records": [
             {
                 "messageId": message.id,
-                "receiptHandle": f"{message.id}#{message.received}",
+                "receiptHandle": _receipt(message),
                 "body": message.body,
                 "attributes": {"ApproximateReceiveCount": str(message.received)},
                 "messageAttributes": {},
@@ -163,11 +163,51 @@ class QueueClient:
         )
         return {"MessageId": message.id}
 
+    def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: Sequence[str]) -> dict[str, Any]:  # noqa: N803  # AWS's names
+        """Return how many messages are hidden, by the only name that is asked for."""
+        queue = self._queues[QueueUrl]
+        hidden = len(queue.messages) - len(queue.visible())
+        return {"Attributes": dict.fromkeys(AttributeNames, str(hidden))}
+
+    def receive_message(self, *, QueueUrl: str, MaxNumberOfMessages: int, **_: Any) -> dict[str, Any]:  # noqa: N803, ANN401  # AWS's names
+        """Return visible messages, and hide them."""
+        taken = self._queues[QueueUrl].receive(MaxNumberOfMessages, random.Random(0))  # noqa: S311  # a simulation
+        return {"Messages": [_received(message) for message in taken]}
+
+    def delete_message_batch(self, *, QueueUrl: str, Entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:  # noqa: N803  # AWS's names
+        """Delete messages by their receipts."""
+        for message in self._of(QueueUrl, Entries):
+            self._queues[QueueUrl].delete(message)
+        return {"Successful": [{"Id": entry["Id"]} for entry in Entries]}
+
+    def change_message_visibility_batch(self, *, QueueUrl: str, Entries: Sequence[Mapping[str, Any]]) -> None:  # noqa: N803  # AWS's names
+        """Show messages again."""
+        for message in self._of(QueueUrl, Entries):
+            message.visible_at = self._queues[QueueUrl].now()
+
+    def _of(self, url: str, entries: Sequence[Mapping[str, Any]]) -> list[Message]:
+        receipts = {entry["ReceiptHandle"] for entry in entries}
+        return [message for message in self._queues[url].messages if _receipt(message) in receipts]
+
     def _taken(self, verdict: Verdict, entries: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
         if verdict not in {Verdict.FAIL_IN_PART, Verdict.FAIL_INSIDE, Verdict.CRASH_INSIDE}:
             return entries
         first = self._scheduler.faults.number(0, len(entries) - 1)
         return [*entries[:first], *entries[first + 1 :]]
+
+
+def _receipt(message: Message) -> str:
+    return f"{message.id}#{message.received}"
+
+
+def _received(message: Message) -> dict[str, Any]:
+    return {
+        "MessageId": message.id,
+        "ReceiptHandle": _receipt(message),
+        "Body": message.body,
+        "MessageAttributes": message.attributes,
+        "Attributes": {"SentTimestamp": str(int(message.visible_at * 1000))},
+    }
 
 
 def _check(entries: Sequence[Mapping[str, Any]]) -> None:

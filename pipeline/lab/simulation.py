@@ -16,6 +16,7 @@ from pipeline.handlers import ingest, stream
 from pipeline.ingest.notices import Notice, encode
 from pipeline.lab.histories import KEY_NAMES, MEMORY, SESSIONS, History
 from pipeline.lab.index import Database
+from pipeline.lab.operators import look_after
 from pipeline.lab.oracle import ItemId, Judgement, Oracle
 from pipeline.lab.playing import Forgetting, Play, Write
 from pipeline.lab.queue import Message, Queue, QueueClient, as_event
@@ -29,6 +30,9 @@ from pipeline.source.documents import EntryHasher
 from pipeline.source.layouts import Layouts
 
 MAX_STEPS = 20_000
+AFTERMATH = 0.25
+"""How many runs are looked after when they are over."""
+
 TICK_SECONDS = 0.002
 """What passes between two deeds at least, so that a message is from before an order to forget or from after it."""
 
@@ -43,6 +47,7 @@ class Outcome:
 
     Args:
         stuck: it never came to rest.
+        unrest: what came of audit, redrive and replay, when nothing should.
     """
 
     judgement: Judgement
@@ -51,12 +56,15 @@ class Outcome:
     trace: list[str] = field(repr=False)
     effects: int = 0
     stuck: bool = False
+    unrest: list[str] = field(default_factory=list)
 
     def findings(self) -> dict[str, list[str]]:
         """Return everything that is wrong."""
         found = self.judgement.findings()
         if self.unplanned_dlq:
             found["unplanned_dlq"] = self.unplanned_dlq
+        if self.unrest:
+            found["unrest"] = self.unrest
         if self.stuck:
             found["stuck"] = ["the run never came to rest"]
         return found
@@ -104,11 +112,12 @@ class Simulation:
         self._mappings = [
             StreamMapping(table, Limits(backoff_seconds=0.5), self._now) for table in self.tables.values()
         ]
+        self._client = QueueClient({QUEUE_URL: self.queue, DEAD_LETTER_QUEUE_URL: self._dead}, self.scheduler)
         self._world = World(
             self.scheduler,
             lab_settings(history.on_clear, history.on_expiry),
             self.tables,
-            QueueClient({QUEUE_URL: self.queue, DEAD_LETTER_QUEUE_URL: self._dead}, self.scheduler),
+            self._client,
             self._hear,
             source,
         )
@@ -116,6 +125,7 @@ class Simulation:
         self._act_at = self.scheduler.now + self._play.gap_seconds
         self._places = sorted({(place.table, place.tenant, place.key) for place in history.places})
         self._entered: set[str] = set()
+        self._unrest: list[str] = []
         self._spoilt: set[ItemId] = set()
         self._finish: dict[Task, Callable[[Task], None]] = {}
         self._holding: dict[Task, list[Message]] = {}
@@ -125,6 +135,8 @@ class Simulation:
         stuck = False
         try:
             stuck = not self._until_rest()
+            if not stuck and self._random.random() < AFTERMATH:
+                stuck = not self._aftermath()
         finally:
             self.scheduler.abandon()
         dead = [message.body for message in self._dead.messages if not self._planned(message)]
@@ -134,8 +146,40 @@ class Simulation:
         told = {_named(message.body) for message in self._dead.messages}
         judgement.missing += [f"a dead letter about {place}" for place in self._oracle.unreadable() - told]
         return Outcome(
-            judgement, dead + discarded, counts, self.scheduler.trace, self.scheduler.effects, stuck
+            judgement,
+            dead + discarded,
+            counts,
+            self.scheduler.trace,
+            self.scheduler.effects,
+            stuck,
+            self._unrest,
         )
+
+    def _aftermath(self) -> bool:
+        """Have everything looked after and the whole stream replayed; tell whether it came to rest again."""
+        before = self._world.counts["embedded_texts"]
+        self.scheduler.note("everything is at rest; operators look after it")
+        for mapping in self._mappings:
+            mapping.replay()
+        self._look_after()
+        rested = self._until_rest()
+        if self._world.counts["embedded_texts"] > before:
+            self._unrest.append("something was embedded again")
+        return rested
+
+    def _look_after(self) -> None:
+        def done(task: Task) -> None:
+            if isinstance(task.fault, Crashed):
+                self._look_after()
+            else:
+                self._unrest += task.answer if task.fault is None else [repr(task.fault)]
+
+        task = self._start(
+            "operator:0",
+            lambda: look_after(self.tables, self._database.inventory, self._client),
+            sheltered=True,
+        )
+        self._finish[task] = done
 
     def _planned(self, letter: Message) -> bool:
         """Tell whether a dead letter is what must come of an item that could not be read."""

@@ -127,6 +127,11 @@ class StreamMapping:
         reader.taken = max(0, reader.taken - len(waiting) - count)
         reader.batches.clear()
 
+    def replay(self) -> None:
+        """Deliver everything once more, as to somebody who reads the stream from its beginning."""
+        for reader in self.readers:
+            self.rewind(reader, len(reader.shard.records))
+
     def outstanding(self) -> Iterator[Record]:
         """Yield every record that has not been delivered for good."""
         self._follow()

@@ -1,5 +1,6 @@
 """The laboratory repeats itself, and the product survives it."""
 
+import json
 import os
 import random
 import subprocess
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from psycopg.conninfo import make_conninfo
 from support.histories import TROUBLEMAKERS
 
+from pipeline.ingest import announce
+from pipeline.lab import faults
 from pipeline.lab.crash_points import crash_everywhere
 from pipeline.lab.faults import report
 from pipeline.lab.histories import GAPS_SECONDS, KINDS, History, Place, Step
@@ -56,16 +59,38 @@ histories = st.builds(
 )
 
 
-def test_many_histories_end_as_they_must(lab: Laboratory) -> None:
-    print(f"FAULT_SEED={SEED} FAULT_HISTORIES={HISTORIES}")
+def test_many_histories_end_as_they_must(lab: Laboratory, capsys: pytest.CaptureFixture[str]) -> None:
     counts: Counter[str] = Counter()
+    with capsys.disabled():
+        print(f"\nFAULT_HISTORIES={HISTORIES} FAULT_SEED={SEED}")  # shown also when all is well
     for number in range(HISTORIES):
         seed = f"{SEED}.{number}"
         outcome = lab.run(history_of(seed), seed)
         assert not outcome.findings(), report(seed, history_of(seed), outcome)
         counts.update(outcome.counts)
-    print(dict(counts))
+    with capsys.disabled():
+        print(f"{HISTORIES} histories: {dict(counts)}")
     assert min(counts[name] for name in ("embedding_calls", "reads", "conflicts", "crashes", "skipped")) > 0
+
+
+def test_the_last_line_of_a_run_is_its_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert faults.main(["--histories", "4", "--seed", "3"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    wrongs = ("missing", "extra", "stale", "duplicate", "wrong_tenant", "resurrected", "unplanned_dlq")
+    assert list(found) == [*wrongs, "histories", "seconds", "seed"]
+    assert {name: found[name] for name in wrongs} == dict.fromkeys(wrongs, 0)
+    assert (found["histories"], found["seed"]) == (4, 3)
+
+
+def test_a_run_that_finds_something_says_so_and_fails(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(announce, "deletion", lambda **_: ())
+    monkeypatch.setattr(faults, "shrunk", lambda _, history, seed: (history, seed))
+    assert faults.main(["--histories", "8", "--seed", "3"]) == 1
+    found = capsys.readouterr()
+    assert json.loads(found.out.splitlines()[-1])["resurrected"] > 0
+    assert "seed 3." in found.err
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
@@ -73,6 +98,12 @@ def test_many_histories_end_as_they_must(lab: Laboratory) -> None:
 def test_no_history_can_be_found_that_does_not(lab: Laboratory, history: History, seed: int) -> None:
     outcome = lab.run(history, seed)
     assert not outcome.findings(), report(seed, history, outcome)
+
+
+def test_some_runs_are_looked_after_and_replayed_when_they_are_over(lab: Laboratory) -> None:
+    traces = [lab.run(history_of(f"after {number}"), number).trace for number in range(20)]
+    endings = [trace for trace in traces if any("operators look after it" in line for line in trace)]
+    assert 0 < len(endings) < len(traces)
 
 
 @pytest.mark.parametrize("number", range(5))

@@ -1,0 +1,53 @@
+"""What operators do when everything is at rest: audit and mend, and send dead letters again. Nothing may come of it."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pipeline import bootstrap
+from pipeline.lab.histories import KEY_NAMES
+from pipeline.lab.queue import QueueClient
+from pipeline.lab.table import Item, Table
+from pipeline.operations.audit import Audit, repair
+from pipeline.operations.box import Box, opened
+from pipeline.operations.dead_letters import redrive
+from pipeline.operations.letters import Selection
+from pipeline.source.documents import ItemKey
+from pipeline.stores.pgvector.inventory import Inventory
+
+
+@dataclass(frozen=True, slots=True)
+class LabTables:
+    """The tables as the audit reads them."""
+
+    tables: Mapping[str, Table]
+
+    def scan(self, table: str, segment: int, segments: int) -> Iterator[Item]:  # noqa: ARG002  # all in the first
+        """Yield every item."""
+        yield from list(self.tables[table].items.values()) if segment == 0 else ()
+
+    def get(self, key: ItemKey) -> Item | None:
+        """Return the item."""
+        return self.tables[key.table].get(key.to_dynamodb())
+
+    def key_names(self, table: str) -> tuple[str, str]:  # noqa: ARG002  # all alike
+        """Return the names of the key's attributes."""
+        return KEY_NAMES
+
+
+def look_after(tables: Mapping[str, Table], inventory: Inventory, sqs: QueueClient) -> list[str]:
+    """Audit with repair, then redrive all dead letters, as the commands do; return what the audit found.
+
+    Items that cannot be read are no finding: their dead letters say so.
+    """
+    audit = Audit(
+        LabTables(tables), bootstrap.layouts(), bootstrap.chunker(), bootstrap.store(), inventory, 0.0
+    )
+    report = audit.run(list(tables), segments=1)
+    queue = bootstrap.notice_queue()
+    failed = repair(report, queue, inventory, "list")
+    url = bootstrap.settings().require("dead_letter_queue_url")
+    with opened(Box(sqs, url, name="dead-letter queue", setting="DEAD_LETTER_QUEUE_URL")) as box:  # type: ignore[arg-type]  # what a box calls of it
+        redrive(box, bootstrap.layouts(), Selection(), queue, time.time(), dry_run=False)
+    found = [str(finding) for finding in report.findings if finding.kind != "malformed"]
+    return found + ["a notice of the repair was not taken"] * failed
