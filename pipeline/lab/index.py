@@ -15,11 +15,12 @@ from psycopg.conninfo import make_conninfo
 from pipeline.embedding.vectors import Space
 from pipeline.lab.oracle import Row
 from pipeline.lab.scheduler import Crashed, Scheduler, Verdict
+from pipeline.stores.forgetting import ForgetRequest, Forgotten
 from pipeline.stores.pgvector.connection import Connection, Connector, connect
 from pipeline.stores.pgvector.inventory import Inventory
 from pipeline.stores.pgvector.migrations import migrate
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import Change, Held, Hit, Markers, Scope, SearchRequest
+from pipeline.stores.protocol import Change, Held, Hit, Markers, SearchRequest
 
 SPACE = Space("lab", 8)
 _WORKER = "lab_worker"
@@ -195,10 +196,10 @@ class WatchedStore:
         markers: Markers = self._at("store.markers", lambda: self._store.markers(tenant_id, users, sessions))
         return markers
 
-    def forget(self, tenant_id: str, scope: Scope, subject: str) -> int:
+    def forget(self, request: ForgetRequest) -> Forgotten:
         """Forget at a point."""
-        deleted: int = self._at("store.forget", lambda: self._store.forget(tenant_id, scope, subject))
-        return deleted
+        done: Forgotten = self._at("store.forget", lambda: self._store.forget(request))
+        return done
 
     def search(self, request: SearchRequest) -> Sequence[Hit]:
         """Search; no point."""

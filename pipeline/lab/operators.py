@@ -1,10 +1,12 @@
-"""What operators do when everything is at rest: audit and mend, and send dead letters again. Nothing may come of it."""
+"""What operators do: carry out wishes to forget; and when everything is at rest, audit, mend, and redrive dead letters."""
 
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pipeline import bootstrap
+from pipeline.errors import QueueUnavailableError
+from pipeline.ingest.notices import Notice
 from pipeline.lab.histories import KEY_NAMES
 from pipeline.lab.queue import QueueClient
 from pipeline.lab.table import Item, Table
@@ -13,6 +15,7 @@ from pipeline.operations.box import Box, opened
 from pipeline.operations.dead_letters import redrive
 from pipeline.operations.letters import Selection
 from pipeline.source.documents import ItemKey
+from pipeline.stores.forgetting import ForgetRequest
 from pipeline.stores.pgvector.inventory import Inventory
 
 
@@ -33,6 +36,24 @@ class LabTables:
     def key_names(self, table: str) -> tuple[str, str]:  # noqa: ARG002  # all alike
         """Return the names of the key's attributes."""
         return KEY_NAMES
+
+
+def carry_out(request: ForgetRequest) -> None:
+    """Forget, and have looked at what was said since the wish was made.
+
+    Raises:
+        QueueUnavailableError: those notices were not taken; the wish may be carried out once more.
+    """
+    done = bootstrap.store().forget(request)
+    addresses = (bootstrap.addresses().address(*_key(source)) for source in done.again)
+    notices = [Notice(address, look=True, first_sent_at=time.time()) for address in addresses if address]
+    if bootstrap.notice_queue().send(notices):
+        raise QueueUnavailableError("notices of what was said since were not taken")
+
+
+def _key(source: str) -> tuple[str, Item]:
+    table, hash_value, range_value = ItemKey.values_of(source) or ("", "", "")
+    return table, dict(zip(KEY_NAMES, ({"S": hash_value}, {"S": range_value}), strict=True))
 
 
 def look_after(tables: Mapping[str, Table], inventory: Inventory, sqs: QueueClient) -> list[str]:

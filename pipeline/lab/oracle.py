@@ -6,7 +6,7 @@ Per item, every message ever written has a fate:
 - *kept*: lost only by a cap, a clear or an expiry under ``keep``: it must be in the index if it was *witnessed*, that
   is, part of a version that was current at some moment with no notice of the item under way; otherwise it may;
 - *edited*, *removed*: it must not be there, and comes back only if the item has it again;
-- *forgotten*: an operator ordered it at a time T, and the message says it is from T or before, or does not say and the
+- *forgotten*: somebody wished it at a time T, and the message says it is from T or before, or does not say and the
   item came into being by then. It must not be there, whoever writes it again, until an item made later has it.
 
 An item that cannot be read is as if emptied under ``keep``; whoever writes it anew forgets all it no longer says.
@@ -30,6 +30,8 @@ UNREMEMBERED = frozenset({"system", "tool"})
 
 ItemId = tuple[str, str, str]
 Identity = tuple[str, str, str | None]
+Wish = tuple[str, str | None, str | None]
+"""Tenant; user or any; session or any."""
 
 
 class Fate(Enum):
@@ -103,7 +105,7 @@ class Oracle:
     def __init__(self, on_clear: str, on_expiry: str) -> None:
         self._on_clear, self._on_expiry = on_clear, on_expiry
         self._items: dict[ItemId, _Memory] = {}
-        self._markers: dict[tuple[str, str, str], int] = {}
+        self._markers: dict[Wish, int] = {}
 
     def wrote(self, place: ItemId, item: Item | None, cause: Cause, at: float) -> None:
         """Hear of a write at a moment, epoch seconds; ``item`` is ``None`` for a removal."""
@@ -125,19 +127,23 @@ class Oracle:
         for token, count in Counter(token for entry in new or [] for token in _tokens(entry)).items():
             memory.copies[token] = max(memory.copies[token], count)
 
-    def forgot(self, tenant: str, scope: str, subject: str, at: float) -> None:
-        """Hear that an operator's order to forget a user or a session was carried out."""
-        self._markers[tenant, scope, subject] = _microseconds(at)
+    def wished(self, wish: Wish, at: float) -> None:
+        """Hear, when it is made, of a wish to forget."""
+        self._markers[wish] = _microseconds(at)
         for place, memory in self._items.items():
             self._ban(place, memory, memory.fates)
 
+    def carried_out(self, wish: Wish) -> None:
+        """Hear that a wish was carried out: what was said since went with it, and is looked at again."""
+        for place, memory in self._items.items():
+            if wish in _wishes(place, memory):
+                memory.witnessed.clear()
+
     def _ban(self, place: ItemId, memory: _Memory, entries: Iterable[Identity]) -> None:
-        """Forget those of ``entries`` that a marker covers."""
-        _, tenant, key = place
-        asked = ((tenant, "user", memory.user), (tenant, "session", key))
-        until = max((self._markers[marker] for marker in asked if marker in self._markers), default=None)
-        if until is not None:
-            banned = [entry for entry in entries if _said(entry, memory) <= until]
+        """Forget those of ``entries`` that a wish covers."""
+        asked = [self._markers[wish] for wish in _wishes(place, memory) if wish in self._markers]
+        if asked:
+            banned = [entry for entry in entries if _said(entry, memory) <= max(asked)]
             _forget(memory, [entry for entry in banned if memory.fates[entry] in _HELD], Fate.FORGOTTEN)
 
     def unreadable(self) -> set[ItemId]:
@@ -216,6 +222,12 @@ class Oracle:
             _keep(memory, lost)
         else:
             _forget(memory, [entry for entry in lost if memory.fates[entry] in _HELD], fate)
+
+
+def _wishes(place: ItemId, memory: _Memory) -> list[Wish]:
+    """Return the wishes that would cover an item."""
+    _, tenant, key = place
+    return [(tenant, memory.user, None), (tenant, None, key), (tenant, memory.user, key)]
 
 
 def _held(memory: _Memory) -> list[Identity]:

@@ -1,4 +1,4 @@
-"""Plays histories out into whole-item writes and an operator's orders.
+"""Plays histories out into whole-item writes and wishes to forget.
 
 Every message has a token of its own (``m17x``; a long one more of them, so that every piece has one), except for
 deliberate repetitions, so that whether it is in the index is a search for a substring.
@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 
 from pipeline.lab.histories import History, Place, Step
 from pipeline.lab.table import Cause, Item
-from pipeline.stores.protocol import Scope
 
 Message = dict[str, str]
 _ALWAYS = frozenset({"grow", "replace", "flash", "undo", "spoil", "forget_session", "forget_user"})
@@ -34,15 +33,11 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Forgetting:
-    """An operator's order to forget whose memory a place is, or its session."""
+    """A wish to forget whose memory a place is, or its session, or that session of that user."""
 
     place: Place
-    scope: Scope
-
-    @property
-    def subject(self) -> str:
-        """Whom or what."""
-        return self.place.owner if self.scope == "user" else self.place.key
+    user: bool
+    session: bool
 
 
 Deed = Write | Forgetting
@@ -152,11 +147,11 @@ class _App:
             self._place, self._place.item({"broken" if self._place.note else "messages": broken}), "put"
         )
 
-    def _forget_user(self, _: Step, __: list[Message]) -> Iterator[Forgetting]:
-        yield Forgetting(self._place, "user")
+    def _forget_user(self, step: Step, __: list[Message]) -> Iterator[Forgetting]:
+        yield Forgetting(self._place, user=True, session=step.at % 3 == 0)
 
     def _forget_session(self, _: Step, __: list[Message]) -> Iterator[Forgetting]:
-        yield Forgetting(self._place, "session")
+        yield Forgetting(self._place, user=False, session=True)
 
     def _new(self, step: Step, start: int) -> list[Message]:
         return [self._message(start + index + step.at, step.count) for index in range(step.count)]

@@ -7,16 +7,16 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
-from pipeline import bootstrap
 from pipeline.errors import MalformedItemError
 from pipeline.handlers import ingest, stream
 from pipeline.ingest.notices import Notice, encode
 from pipeline.lab.histories import KEY_NAMES, MEMORY, SESSIONS, History
 from pipeline.lab.index import Database
-from pipeline.lab.operators import look_after
+from pipeline.lab.operators import carry_out, look_after
 from pipeline.lab.oracle import ItemId, Judgement, Oracle
 from pipeline.lab.playing import Forgetting, Play, Write
 from pipeline.lab.queue import Message, Queue, QueueClient, as_event
@@ -28,6 +28,7 @@ from pipeline.lab.workers import DEAD_LETTER_QUEUE_URL, QUEUE_URL, Worker, World
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
 from pipeline.source.documents import EntryHasher
 from pipeline.source.layouts import Layouts
+from pipeline.stores.forgetting import ForgetRequest
 
 MAX_STEPS = 20_000
 AFTERMATH = 0.25
@@ -126,6 +127,7 @@ class Simulation:
         self._places = sorted({(place.table, place.tenant, place.key) for place in history.places})
         self._entered: set[str] = set()
         self._unrest: list[str] = []
+        self._wishes: dict[Task, ForgetRequest] = {}
         self._spoilt: set[ItemId] = set()
         self._finish: dict[Task, Callable[[Task], None]] = {}
         self._holding: dict[Task, list[Message]] = {}
@@ -261,24 +263,33 @@ class Simulation:
         self._spoilt |= self._oracle.unreadable()
         self.scheduler.note(f"app {write.cause} {write.place.tenant}/{write.place.key} {_short(write.item)}")
 
-    def _forget(self, order: Forgetting, tries: int = 0) -> None:
-        """Do what ``vector-memory forget`` does, again until it says that it is done."""
+    def _forget(self, wish: Forgetting) -> None:
+        """Have somebody wish, as by ``vector-memory forget``."""
+        now = self._wall_clock()
+        request = ForgetRequest(
+            f"wish-{len(self.scheduler.trace)}",
+            wish.place.tenant,
+            datetime.fromtimestamp(now, UTC),
+            wish.place.owner if wish.user else None,
+            wish.place.key if wish.session else None,
+        )
+        self.scheduler.note(f"wish to forget {request.scope} {request.tenant_id}/{request.subject}")
+        self._oracle.wished((request.tenant_id, request.user_id, request.session_key), now)
+        self._carry_out(request)
+
+    def _carry_out(self, request: ForgetRequest, tries: int = 0) -> None:
+        """Do it, again until it says that it is done."""
 
         def done(task: Task) -> None:
-            if task.fault is None:
-                self._oracle.forgot(order.place.tenant, order.scope, order.subject, self._wall_clock())
-            else:
-                self._forget(order, tries + 1)
+            del self._wishes[task]
+            self._oracle.carried_out((request.tenant_id, request.user_id, request.session_key))
+            if task.fault is not None:
+                self._carry_out(request, tries + 1)
 
         busy = {task.name for task in self.scheduler.tasks}
         name = next(name for name in (f"operator:{n}" for n in itertools.count()) if name not in busy)
-        self.scheduler.note(f"{name} forgets {order.scope} {order.place.tenant}/{order.subject}")
-        task = self._start(
-            name,
-            lambda: bootstrap.store().forget(order.place.tenant, order.scope, order.subject),
-            sheltered=tries > 1,
-        )
-        self._finish[task] = done
+        task = self._start(name, lambda: carry_out(request), sheltered=tries > 1)
+        self._finish[task], self._wishes[task] = done, request
 
     def _faults_may_clear(self) -> None:
         """After the last write the weather clears one time in four; else it clears by the shelter of each message."""
@@ -378,6 +389,8 @@ class Simulation:
         for mapping in self._mappings:
             for record in mapping.outstanding():
                 yield (mapping.table.name, *_key(record["dynamodb"]["Keys"]))
+        tenants = {wish.tenant_id for wish in self._wishes.values()}
+        yield from (place for place in self._places if place[1] in tenants)
         held: Iterable[Message] = (message for messages in self._holding.values() for message in messages)
         for message in (*self.queue.messages, *held):
             yield _named(message.body)

@@ -45,4 +45,15 @@ TROUBLEMAKERS = {
             Step("grow", 1, 1, 0, 0.0),
         ),
     ),
+    "the question of an exchange capped, and its answer not": History(
+        (Place("acme", "chat:1"),),
+        (Step("grow", 0, 4), Step("cap", 0, 1, 0, 3600.0)),
+    ),
+    "made and deleted at once, over and over": History(
+        tuple(Place("acme", f"chat:{number}") for number in range(3)),
+        (
+            *(Step("grow", place, 2) for place in range(3)),
+            *(Step("flash", place, 1) for _ in range(2) for place in range(3)),
+        ),
+    ),
 }
