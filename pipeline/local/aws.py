@@ -15,14 +15,19 @@ from botocore.config import Config
 from pipeline.local.processes import free_port, spawn, stop, wait_until
 
 REGION = "us-east-1"
+CONFIG = Config(max_pool_connections=32, read_timeout=120, retries={"mode": "standard", "max_attempts": 4})
 
 
 class LocalAws:
     """One MiniStack on a free port of 127.0.0.1. What it holds is gone when it stops.
 
+    Functions may do what their roles say, and no more.
+
     Args:
         folder: for its log and its temporary files.
     """
+
+    ours = True
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -46,6 +51,7 @@ class LocalAws:
             "GATEWAY_PORT": str(self.port),
             "BIND_HOST": "127.0.0.1",
             "MINISTACK_HOST": "127.0.0.1",
+            "AUTH": "true",
             "AWS_DEFAULT_REGION": REGION,
             "PYTHONUNBUFFERED": "1",
         }
@@ -64,15 +70,12 @@ class LocalAws:
 
     def client(self, service: str, config: Config | None = None) -> Any:
         """Return a boto3 client that talks to it, patient unless ``config`` says otherwise."""
-        make: Any = boto3.client  # the stubs want the service's name as a literal
-        return make(
-            service,
-            endpoint_url=self.endpoint_url,
-            region_name=REGION,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",  # noqa: S106  # any value does
-            config=config or Config(max_pool_connections=32, retries={"mode": "standard", "max_attempts": 4}),
-        )
+        return client(service, self.endpoint_url, config)
+
+    @property
+    def logs(self) -> str:
+        """Return what it and the functions wrote so far."""
+        return self._log.read_text(errors="replace")
 
     def _healthy(self) -> bool:
         try:
@@ -80,3 +83,16 @@ class LocalAws:
                 return bool(json.load(answer))
         except (OSError, ValueError):
             return False
+
+
+def client(service: str, endpoint_url: str, config: Config | None = None) -> Any:
+    """Return a boto3 client of a local AWS."""
+    make: Any = boto3.client  # the stubs want the service's name as a literal
+    return make(
+        service,
+        endpoint_url=endpoint_url,
+        region_name=REGION,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",  # noqa: S106  # any value does
+        config=config or CONFIG,
+    )

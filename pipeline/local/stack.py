@@ -15,9 +15,9 @@ from psycopg import sql
 
 from pipeline.embedding.offline import DIMENSIONS, MODEL
 from pipeline.embedding.vectors import Space
-from pipeline.local.aws import LocalAws
 from pipeline.local.postgres import Postgres
 from pipeline.local.processes import new_run_folder
+from pipeline.local.running import local_aws
 from pipeline.packaging.collect import collect, installed, zipped
 from pipeline.packaging.contents import BUNDLES
 from pipeline.stores.pgvector.migrations import migrate
@@ -51,7 +51,8 @@ class Stack:
         self._parameters = {**PARAMETERS, **(parameters or {})}
         self._folder = new_run_folder()
         self.postgres = Postgres(self._folder / "postgres")
-        self.aws = LocalAws(self._folder)
+        self.aws = local_aws(self._folder)
+        self._names = secrets.token_hex(4)
         self.outputs: Mapping[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -69,6 +70,8 @@ class Stack:
 
     def stop(self) -> None:
         """Stop everything and remove the run's folder; calling it again does nothing."""
+        if self.outputs and not self.aws.ours:
+            self._delete()
         self.aws.stop()
         self.postgres.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -85,7 +88,7 @@ class Stack:
     @property
     def logs(self) -> str:
         """What the local AWS and the functions wrote so far."""
-        return self.log.read_text(errors="replace")
+        return self.aws.logs
 
     def _start(self) -> None:
         self.aws.start()
@@ -97,6 +100,7 @@ class Stack:
         self._parameters |= self._database_secrets() | self._code()
         self._deploy()
         self._enable_ttl()
+        self._allow_batches()
 
     def _database_secrets(self) -> dict[str, str]:
         arns = {}
@@ -108,7 +112,9 @@ class Stack:
                         sql.Identifier(name), sql.Literal(password), sql.Identifier(group)
                     )
                 )
-                arns[group] = self._secret(name, json.dumps({"url": self.postgres.conninfo(name, password)}))
+                arns[group] = self._secret(
+                    f"{name}-{self._names}", json.dumps({"url": self.postgres.conninfo(name, password)})
+                )
         return {
             "IngestDatabaseSecretArn": arns["memory_ingest"],
             "QueryDatabaseSecretArn": arns["memory_query"],
@@ -125,10 +131,12 @@ class Stack:
         files = collect(needs, installed(), without=_FETCHES_FASTER)
         archive = zipped(files, self._folder / "bundle.zip", zipfile.ZIP_STORED)
         s3 = self.client("s3")
-        s3.create_bucket(Bucket="code")
+        bucket = f"code-{self._names}"
+        s3.create_bucket(Bucket=bucket)
+        s3.upload_file(str(archive), bucket, "bundle.zip")
         for bundle in BUNDLES:
-            s3.upload_file(str(archive), "code", f"local/{bundle.name}.zip")
-        return {"CodeBucket": "code", "CodePrefix": "local"}
+            s3.copy_object(Bucket=bucket, Key=f"local/{bundle.name}.zip", CopySource=f"{bucket}/bundle.zip")
+        return {"CodeBucket": bucket, "CodePrefix": "local"}
 
     def _deploy(self) -> None:
         cloudformation = self.client("cloudformation")
@@ -149,6 +157,38 @@ class Stack:
             TimeToLiveSpecification={"AttributeName": "ttl", "Enabled": True},
         )
 
+    def _allow_batches(self) -> None:
+        """Let whoever may send one message send a batch: IAM knows one action for both, MiniStack two."""
+        iam = self.client("iam")
+        for role in self._physical_names("AWS::IAM::Role"):
+            for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+                policy = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+                changed = json.dumps(_with_batches(policy))
+                iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=changed)
+
+    def _physical_names(self, kind: str) -> list[str]:
+        pages = (
+            self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK_NAME)
+        )
+        found = [one for page in pages for one in page["StackResourceSummaries"]]
+        return [str(one["PhysicalResourceId"]) for one in found if one["ResourceType"] == kind]
+
+    def _delete(self) -> None:
+        """Take what was deployed away again, from a local AWS that goes on."""
+        cloudformation = self.client("cloudformation")
+        cloudformation.delete_stack(StackName=STACK_NAME)
+        cloudformation.get_waiter("stack_delete_complete").wait(
+            StackName=STACK_NAME, WaiterConfig={"Delay": 1}
+        )
+        self.outputs = {}
+
+
+def _with_batches(policy: Any) -> Any:
+    for statement in policy["Statement"]:
+        if "sqs:SendMessage" in statement["Action"]:
+            statement["Action"] = [*statement["Action"], "sqs:SendMessageBatch"]
+    return policy
+
 
 def _finished(cloudformation: Any) -> dict[str, str]:
     deadline = time.monotonic() + DEPLOY_TIMEOUT_SECONDS
@@ -158,7 +198,7 @@ def _finished(cloudformation: Any) -> dict[str, str]:
             return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
         if "IN_PROGRESS" not in stack["StackStatus"]:
             break
-        time.sleep(0.05)
+        time.sleep(0.1)
     events = cloudformation.describe_stack_events(StackName=STACK_NAME)["StackEvents"]
     reasons = {event["ResourceStatusReason"] for event in events if "FAILED" in event["ResourceStatus"]}
     raise RuntimeError(

@@ -1,0 +1,244 @@
+"""Queues and streams that deliver again, as the template sets them up."""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from support.house import House, until
+
+pytestmark = pytest.mark.e2e
+
+TALK = [
+    {"role": "user", "content": "The spare key is under the blue pot.", "timestamp": "2026-11-20T10:00:00Z"}
+]
+PICKY = '''
+import json, os
+import boto3
+
+def handler(event, context):
+    """Tell a queue which keys came; fail those called refuse-, crash at those called crash-."""
+    keys = {r["dynamodb"]["SequenceNumber"]: r["dynamodb"]["Keys"]["session_key"]["S"] for r in event["Records"]}
+    boto3.client("sqs").send_message(QueueUrl=os.environ["SEEN"], MessageBody=json.dumps(list(keys.values())))
+    if any(key.startswith("crash-") for key in keys.values()):
+        raise RuntimeError("on purpose")
+    refused = [number for number, key in keys.items() if key.startswith("refuse-")]
+    return {"batchItemFailures": [{"itemIdentifier": number} for number in refused]}
+'''
+
+
+def remembers(house: House, text: str) -> bool:
+    return any(text in content for content in house.contents(text))
+
+
+def arn_of(house: House, queue_url: str) -> str:
+    answer = house.stack.client("sqs").get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])
+    return str(answer["Attributes"]["QueueArn"])
+
+
+def test_letters_go_back_by_the_queues_own_move_task(house: House) -> None:
+    house.save("chat:1", "{")
+    until(lambda: len(house.dead_letters()) == 1, "the broken item is a dead letter")
+    outputs, dynamodb = house.stack.outputs, house.stack.client("dynamodb")
+    key = {"tenant_id": {"S": house.tenant}, "session_key": {"S": "chat:1"}}
+    with mapping_changed(house, Enabled=False):  # so that only the letter can bring it in
+        dynamodb.put_item(TableName=house.table(), Item={**key, "messages": {"S": json.dumps(TALK)}})
+        house.stack.client("sqs").start_message_move_task(
+            SourceArn=arn_of(house, outputs["DeadLetterQueueUrl"]),
+            DestinationArn=arn_of(house, outputs["NoticeQueueUrl"]),
+        )
+        until(lambda: remembers(house, "blue pot"), "the moved letter made it searchable")
+    assert house.dead_letters() == []
+
+
+def sessions_mapping(house: House) -> dict[str, Any]:
+    mappings = house.stack.client("lambda").list_event_source_mappings()["EventSourceMappings"]
+    [found] = [
+        one
+        for one in mappings
+        if f":table/{house.table()}/stream/" in one["EventSourceArn"]
+        and house.stack.outputs["StreamFunctionName"] in one["FunctionArn"]
+    ]
+    return dict(found)
+
+
+@contextmanager
+def mapping_changed(house: House, **change: Any) -> Iterator[None]:
+    """Change the session table's mapping, and back."""
+    aws_lambda, before = house.stack.client("lambda"), sessions_mapping(house)
+    back = {name: before[name] for name in change if name != "Enabled"} | (
+        {"Enabled": True} if "Enabled" in change else {}
+    )
+    settle(house, **change)
+    try:
+        yield
+    finally:
+        settle(house, **back)
+    assert aws_lambda
+
+
+def settle(house: House, **change: Any) -> None:
+    house.stack.client("lambda").update_event_source_mapping(UUID=sessions_mapping(house)["UUID"], **change)
+    wanted = {"Enabled", "Disabled"}
+    until(lambda: sessions_mapping(house)["State"] in wanted, "the mapping has taken the change")
+
+
+@contextmanager
+def queue_lost(house: House) -> Iterator[None]:
+    """Let the stream function send its notices where no queue is."""
+    aws_lambda, name = house.stack.client("lambda"), house.stack.outputs["StreamFunctionName"]
+    right = aws_lambda.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    wrong = {**right, "QUEUE_URL": right["QUEUE_URL"] + "-lost"}
+    aws_lambda.update_function_configuration(FunctionName=name, Environment={"Variables": wrong})
+    aws_lambda.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+    try:
+        yield
+    finally:
+        aws_lambda.update_function_configuration(FunctionName=name, Environment={"Variables": right})
+        aws_lambda.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+
+
+def failed_announcements(house: House) -> int:
+    lines = [json.loads(line) for line in house.stack.logs.splitlines() if line.startswith('{"level"')]
+    return sum(line.get("failed", 0) for line in lines if line["message"] == "announced")
+
+
+def test_saves_during_an_outage_of_the_queue_become_memory_after_it(house: House) -> None:
+    before = failed_announcements(house)
+    with queue_lost(house):
+        for number in range(3):
+            house.save(f"chat:{number}", [{"role": "user", "content": f"crate {number} is blue"}])
+        until(lambda: failed_announcements(house) > before, "the stream function reported a failure")
+    until(
+        lambda: all(remembers(house, f"crate {number} is blue") for number in range(3)),
+        "nothing was lost",
+        120,
+    )
+
+
+def test_what_lambda_gave_up_on_is_replayed_from_its_own_message(
+    house: House, command: Callable[..., str]
+) -> None:
+    with mapping_changed(house, MaximumRetryAttempts=1), queue_lost(house):
+        house.save("chat:1", TALK)
+        until(lambda: house.demo.queue_depth("StreamFailureQueueUrl") >= 1, "Lambda gave up on it", 120)
+    assert not remembers(house, "blue pot")
+    assert "1 notice sent" in command("dlq", "replay-stream", "--stack", "vector-memory")
+    until(lambda: remembers(house, "blue pot"), "the replayed change is searchable")
+    assert house.demo.queue_depth("StreamFailureQueueUrl") == 0
+
+
+@pytest.fixture
+def picky(house: House) -> Iterator[tuple[str, str]]:
+    """Attach a function that fails on purpose to the session table's stream, set up as the template's own mapping is.
+
+    Gives the URLs of two queues: what it saw, and what Lambda gave up on.
+    """
+    name, aws_lambda, sqs = (
+        f"picky-{uuid4().hex[:8]}",
+        house.stack.client("lambda"),
+        house.stack.client("sqs"),
+    )
+    seen, failed = (sqs.create_queue(QueueName=f"{name}-{kind}")["QueueUrl"] for kind in ("seen", "failed"))
+    model = aws_lambda.get_function_configuration(FunctionName=house.stack.outputs["StreamFunctionName"])
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("picky.py", PICKY)
+    aws_lambda.create_function(
+        FunctionName=name,
+        Runtime=model["Runtime"],
+        Role=model["Role"],
+        Handler="picky.handler",
+        Code={"ZipFile": code.getvalue()},
+        Timeout=30,
+        Environment={"Variables": {"SEEN": seen}},
+    )
+    aws_lambda.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+    ours = sessions_mapping(house)
+    copied = ("BatchSize", "BisectBatchOnFunctionError", "FunctionResponseTypes", "MaximumRecordAgeInSeconds")
+    mapping = aws_lambda.create_event_source_mapping(
+        FunctionName=name,
+        EventSourceArn=ours["EventSourceArn"],
+        StartingPosition="LATEST",
+        MaximumBatchingWindowInSeconds=2,
+        MaximumRetryAttempts=3,
+        DestinationConfig={"OnFailure": {"Destination": arn_of(house, failed)}},
+        **{setting: ours[setting] for setting in copied},
+    )["UUID"]
+    until(
+        lambda: aws_lambda.get_event_source_mapping(UUID=mapping)["State"] == "Enabled",
+        "the mapping is enabled",
+    )
+    yield seen, failed
+    aws_lambda.delete_event_source_mapping(UUID=mapping)
+    aws_lambda.delete_function(FunctionName=name)
+    for queue in (seen, failed):
+        sqs.delete_queue(QueueUrl=queue)
+
+
+def taken(house: House, queue: str, into: list[Any]) -> list[Any]:
+    """Take what is in a queue, and return it with what was taken before."""
+    answer = house.stack.client("sqs").receive_message(
+        QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=1
+    )
+    for message in answer.get("Messages", []):
+        into.append(json.loads(message["Body"]))
+        house.stack.client("sqs").delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    return into
+
+
+def batches(house: House, queue: str, into: list[Any]) -> list[list[str]]:
+    """Return the keys of each batch seen, of this house only and warm-up apart."""
+    return [mine for batch in taken(house, queue, into) if (mine := [key for key in batch if key[0] != "w"])]
+
+
+def warmed(house: House, seen: str) -> None:
+    """Save until the mapping delivers: it starts at the stream's end, which is reached some time after."""
+    caught: list[Any] = []
+
+    def delivers() -> bool:
+        house.save("warm", TALK)
+        return bool(taken(house, seen, caught))
+
+    until(delivers, "the mapping delivers")
+
+
+def test_a_reported_record_comes_again_and_its_neighbours_are_not_lost(
+    house: House, picky: tuple[str, str]
+) -> None:
+    seen, failed = picky
+    warmed(house, seen)
+    got: list[Any] = []
+    lost: list[Any] = []
+    for key in ("a", "refuse-b", "c"):
+        house.save(key, TALK)
+    until(lambda: len(taken(house, failed, lost)) == 1, "Lambda gave up on the refused record", 120)
+    until(lambda: any("c" in batch for batch in batches(house, seen, got)), "its neighbour came")
+    runs = batches(house, seen, got)
+    assert sum("refuse-b" in batch for batch in runs) >= 2
+    assert sum("a" in batch for batch in runs) == 1  # before the checkpoint: it is done with
+    assert lost[0]["DDBStreamBatchInfo"]["batchSize"] == 1
+
+
+def test_a_batch_that_crashes_is_bisected_until_its_cause_is_alone(
+    house: House, picky: tuple[str, str]
+) -> None:
+    seen, failed = picky
+    warmed(house, seen)
+    got: list[Any] = []
+    lost: list[Any] = []
+    for key in ("a", "b", "crash-c", "d"):
+        house.save(key, TALK)
+    until(lambda: len(taken(house, failed, lost)) == 1, "Lambda gave up on the crashing record", 120)
+    until(lambda: any("d" in batch for batch in batches(house, seen, got)), "its neighbour came")
+    runs = batches(house, seen, got)
+    assert ["crash-c"] in runs
+    info = lost[0]["DDBStreamBatchInfo"]
+    assert info["batchSize"] == 1
+    assert info["startSequenceNumber"] == info["endSequenceNumber"]
+    done = [key for batch in runs if not any(key.startswith("crash-") for key in batch) for key in batch]
+    assert {"a", "b", "d"} <= set(done)

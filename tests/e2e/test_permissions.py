@@ -1,0 +1,91 @@
+"""The functions' roles, enforced: what the template does not grant is refused."""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from pipeline.local.stack import Stack
+
+pytestmark = pytest.mark.e2e
+
+TRY = """
+import boto3
+
+def handler(event, context):
+    outcomes = {}
+    for name, (service, operation, arguments) in event.items():
+        try:
+            getattr(boto3.client(service), operation)(**arguments)
+            outcomes[name] = "allowed"
+        except Exception as error:
+            outcomes[name] = getattr(error, "response", {}).get("Error", {}).get("Code", repr(error))
+    return outcomes
+"""
+REFUSED = {"AccessDenied", "AccessDeniedException"}
+Powers = Callable[[str, dict[str, Any]], dict[str, str]]
+
+
+@pytest.fixture
+def powers(stack: Stack) -> Iterator[Powers]:
+    """Try calls with the role of one of the stack's functions."""
+    aws_lambda, made = stack.client("lambda"), []
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("attempt.py", TRY)
+
+    def attempt(function: str, calls: dict[str, Any]) -> dict[str, str]:
+        model = aws_lambda.get_function_configuration(FunctionName=stack.outputs[f"{function}FunctionName"])
+        made.append(f"attempt-{uuid4().hex[:8]}")
+        aws_lambda.create_function(
+            FunctionName=made[-1],
+            Runtime=model["Runtime"],
+            Role=model["Role"],
+            Handler="attempt.handler",
+            Code={"ZipFile": code.getvalue()},
+            Timeout=60,
+        )
+        answer = aws_lambda.invoke(FunctionName=made[-1], Payload=json.dumps(calls))
+        outcomes: dict[str, str] = json.loads(answer["Payload"].read())
+        return outcomes
+
+    yield attempt
+    for name in made:
+        aws_lambda.delete_function(FunctionName=name)
+
+
+def calls(stack: Stack) -> dict[str, Any]:
+    item = {"tenant_id": {"S": "x"}, "session_key": {"S": "x"}}
+    sessions = stack.outputs["SessionsTableName"]
+    return {
+        "read an item": ("dynamodb", "get_item", {"TableName": sessions, "Key": item}),
+        "write an item": ("dynamodb", "put_item", {"TableName": sessions, "Item": item}),
+        "delete an item": ("dynamodb", "delete_item", {"TableName": sessions, "Key": item}),
+        "scan": ("dynamodb", "scan", {"TableName": sessions}),
+        "purge": ("sqs", "purge_queue", {"QueueUrl": stack.outputs["NoticeQueueUrl"]}),
+        "bury": ("sqs", "send_message", {"QueueUrl": stack.outputs["DeadLetterQueueUrl"], "MessageBody": "x"}),
+        "read the message key": ("secretsmanager", "get_secret_value", {"SecretId": stack.outputs["MessageKeyArn"]}),
+        "list secrets": ("secretsmanager", "list_secrets", {}),
+        "list buckets": ("s3", "list_buckets", {}),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("function", "allowed"),
+    [
+        ("Stream", {"read the message key"}),
+        ("Ingest", {"read the message key", "read an item", "bury"}),
+        ("Query", set()),
+    ],
+)
+def test_a_role_may_do_what_its_function_needs_and_no_more(
+    stack: Stack, powers: Powers, function: str, allowed: set[str]
+) -> None:
+    outcomes = powers(function, calls(stack))
+    assert {name for name, outcome in outcomes.items() if outcome == "allowed"} == allowed
+    assert {outcome for name, outcome in outcomes.items() if name not in allowed} <= REFUSED
+    stack.client("sqs").purge_queue(QueueUrl=stack.outputs["DeadLetterQueueUrl"])
