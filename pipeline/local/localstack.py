@@ -16,12 +16,14 @@ from typing import Any
 
 from botocore.config import Config
 
-from pipeline.local import dynamodb_local
+from pipeline.local import compose, dynamodb_local
 from pipeline.local.aws import CONFIG, REGION
 from pipeline.local.processes import free_port, new_run_folder, spawn, stop, wait_until
 
 PYTHON = Path(sys.prefix) / "localstack" / "bin" / "python"
 FUNCTION_PYTHON = Path(sys.prefix) / "lambda-runtime" / "bin" / "python"
+CLIENT = Path(sys.prefix) / "localstack-client"
+"""localstack-client, apart: it is published as sources only."""
 EXECUTOR = Path(__file__).parents[2] / "localstack"
 START_SECONDS = 120
 
@@ -116,11 +118,6 @@ def client(port: int, service: str, config: Config | None = None) -> Any:
     return session.client(service, config=config or CONFIG)
 
 
-def missing() -> list[str]:
-    """Return what this machine lacks for it, each with how to get it."""
-    return dynamodb_local.missing()
-
-
 def _lay_out_packages(library: Path) -> None:
     """Put Java and DynamoDB Local where LocalStack would have downloaded them to."""
     java = Path(shutil.which("java") or "java").resolve()
@@ -145,21 +142,38 @@ def _registered(folder: Path) -> Path:
     return folder
 
 
-def main(command: list[str]) -> int:
-    """Run ``command`` with AWS_ENDPOINT_URL naming a LocalStack that lives as long as it."""
-    if lacking := missing():
+def main(mode: str, command: list[str]) -> int:
+    """Run ``command`` with AWS_ENDPOINT_URL naming a LocalStack that lives as long as it.
+
+    Args:
+        mode: ``docker`` or ``host``.
+    """
+    paths = filter(None, [str(CLIENT), os.environ.get("PYTHONPATH")])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    return (_in_docker if mode == "docker" else _on_host)(command, environment)
+
+
+def _in_docker(command: list[str], environment: dict[str, str]) -> int:
+    try:
+        return subprocess.run(command, env=environment | compose.up(), check=False).returncode
+    finally:
+        compose.down()
+
+
+def _on_host(command: list[str], environment: dict[str, str]) -> int:
+    if lacking := dynamodb_local.missing():
         print(f"NOT RUN: LocalStack needs {' and '.join(lacking)}", file=sys.stderr)
         return 1 if os.environ.get("CI") == "true" else 0
     folder = new_run_folder()
     running = LocalStack(folder)
     try:
         running.start()
-        environment = {**os.environ, "AWS_ENDPOINT_URL": running.endpoint_url}
-        return subprocess.run(command, env=environment, check=False).returncode
+        named = {"AWS_ENDPOINT_URL": running.endpoint_url}
+        return subprocess.run(command, env=environment | named, check=False).returncode
     finally:
         running.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1], sys.argv[2:]))

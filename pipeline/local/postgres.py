@@ -67,6 +67,10 @@ class Postgres:
             host="127.0.0.1", port=self.port, dbname=DATABASE, user=user, password=password or self.password
         )
 
+    def conninfo_of_functions(self, user: str, password: str) -> str:
+        """Return how functions connect: as everybody does."""
+        return self.conninfo(user, password)
+
     def _options(self) -> list[str]:
         settings = {
             "listen_addresses": "127.0.0.1",

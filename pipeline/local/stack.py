@@ -1,11 +1,14 @@
 """Postgres, the local AWS, and template.yaml deployed to it: the whole pipeline, started and stopped as one."""
 
 import json
+import os
+import platform
 import secrets
 import shutil
 import time
 import zipfile
 from collections.abc import Mapping
+from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,11 +18,14 @@ from psycopg import sql
 
 from pipeline.embedding.offline import DIMENSIONS, MODEL
 from pipeline.embedding.vectors import Space
+from pipeline.local import compose
+from pipeline.local.compose import ComposePostgres
 from pipeline.local.postgres import Postgres
 from pipeline.local.processes import new_run_folder
 from pipeline.local.running import local_aws
-from pipeline.packaging.collect import collect, installed, zipped
+from pipeline.packaging.collect import closure, collect, installed, zipped
 from pipeline.packaging.contents import BUNDLES
+from pipeline.packaging.wheels import WITH_OFFLINE, Target, fetch
 from pipeline.stores.pgvector.migrations import migrate
 
 STACK_NAME = "vector-memory"
@@ -39,6 +45,12 @@ PARAMETERS: Mapping[str, str] = {
     "Scale": "small",
 }
 
+IN_DOCKER: Mapping[str, str] = {
+    "Runtime": "python3.13",
+    "Architecture": "arm64" if platform.machine() == "aarch64" else "x86_64",
+}
+"""There functions run on Lambda's own images."""
+
 
 class Stack:
     """Use it as a context manager.
@@ -48,9 +60,10 @@ class Stack:
     """
 
     def __init__(self, parameters: Mapping[str, str] | None = None) -> None:
-        self._parameters = {**PARAMETERS, **(parameters or {})}
         self._folder = new_run_folder()
-        self.postgres = Postgres(self._folder / "postgres")
+        self._in_docker = compose.PORT in os.environ
+        self.postgres = ComposePostgres() if self._in_docker else Postgres(self._folder / "postgres")
+        self._parameters = {**PARAMETERS, **(IN_DOCKER if self._in_docker else {}), **(parameters or {})}
         self.aws = local_aws(self._folder)
         self._names = secrets.token_hex(4)
         self.outputs: Mapping[str, str] = {}
@@ -113,7 +126,8 @@ class Stack:
                     )
                 )
                 arns[group] = self._secret(
-                    f"{name}-{self._names}", json.dumps({"url": self.postgres.conninfo(name, password)})
+                    f"{name}-{self._names}",
+                    json.dumps({"url": self.postgres.conninfo_of_functions(name, password)}),
                 )
         return {
             "IngestDatabaseSecretArn": arns["memory_ingest"],
@@ -128,7 +142,7 @@ class Stack:
         full = next(bundle for bundle in BUNDLES if bundle.name == "full")
         offline = self._parameters["EmbeddingProvider"] == "offline"
         needs = full.needs - {"openai"} | {"wordllama"} if offline else full.needs
-        files = collect(needs, installed(), without=_FETCHES_FASTER)
+        files = collect(needs, self._available(needs), without=_FETCHES_FASTER)
         archive = zipped(files, self._folder / "bundle.zip", zipfile.ZIP_STORED)
         s3 = self.client("s3")
         bucket = f"code-{self._names}"
@@ -137,6 +151,14 @@ class Stack:
         for bundle in BUNDLES:
             s3.copy_object(Bucket=bucket, Key=f"local/{bundle.name}.zip", CopySource=f"{bucket}/bundle.zip")
         return {"CodeBucket": bucket, "CodePrefix": "local"}
+
+    def _available(self, needs: frozenset[str]) -> dict[str, Distribution]:
+        """Return what bundles are made of: what is installed here, or in Docker what fits Lambda's Linux."""
+        if not self._in_docker:
+            return installed()
+        target = Target(IN_DOCKER["Runtime"].removeprefix("python"), IN_DOCKER["Architecture"])
+        names = closure(needs, installed())
+        return installed([str(fetch(target, self._folder / "wheels", WITH_OFFLINE, names))])
 
     def _deploy(self) -> None:
         cloudformation = self.client("cloudformation")

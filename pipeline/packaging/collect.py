@@ -54,6 +54,11 @@ def dependency_files(
     return {inside: path for name in sorted(names) for inside, path in _files(available[name])}
 
 
+def closure(needs: frozenset[str], available: Mapping[str, Distribution]) -> frozenset[str]:
+    """Return the names of all that ``needs`` need, but for what the runtime has and what nothing imports."""
+    return frozenset(_closure(needs, available, IN_THE_RUNTIME | NEVER_IMPORTED, {}))
+
+
 def package_files() -> Files:
     """Return the package's own files that functions use."""
     package = Path(__file__).parents[1]

@@ -10,7 +10,10 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from pipeline.packaging.collect import normal
+
 LOCK = Path(__file__).parents[2] / "lambda.lock"
+WITH_OFFLINE = LOCK.with_name("dev.lock")
 _MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 _OLDEST_GLIBC_MINOR = 17
 _GLIBC_MINOR = {"3.11": 26, "3.12": 34, "3.13": 34}
@@ -51,31 +54,33 @@ class Target:
         return [*(f"manylinux_2_{minor}_{machine}" for minor in minors), f"manylinux2014_{machine}"]
 
 
-def locked_for(lock: str, environment: Mapping[str, str]) -> str:
-    """Return the requirements of ``lock`` that apply there, hashes kept, markers gone.
+def locked_for(lock: str, environment: Mapping[str, str], only: frozenset[str] | None = None) -> str:
+    """Return the requirements of ``lock`` that apply there (of ``only`` those), hashes kept, markers gone.
 
     pip itself evaluates markers for the interpreter it runs on, whatever ``--python-version`` says.
     """
-    return "".join(f"{line}\n" for line in _applying(lock, environment))
+    return "".join(f"{line}\n" for line in _applying(lock, environment, only))
 
 
-def _applying(lock: str, environment: Mapping[str, str]) -> Iterator[str]:
+def _applying(lock: str, environment: Mapping[str, str], only: frozenset[str] | None) -> Iterator[str]:
     for entry in lock.replace("\\\n", " ").splitlines():
         written, *hashes = entry.split(" --hash=")
         if not written.strip() or written.lstrip().startswith("#"):
             continue
         need = Requirement(written)
+        if only is not None and normal(need.name) not in only:
+            continue
         if need.marker is None or need.marker.evaluate(dict(environment)):
             yield " ".join([f"{need.name}{need.specifier}", *(f"--hash={one.strip()}" for one in hashes)])
 
 
-def fetch(target: Target, folder: Path, lock: Path = LOCK) -> Path:
-    """Install the lock's wheels for ``target`` into ``folder``; does nothing where they already are.
+def fetch(target: Target, folder: Path, lock: Path = LOCK, only: frozenset[str] | None = None) -> Path:
+    """Install the lock's wheels for ``target`` (of ``only`` those) into ``folder``; does nothing where they already are.
 
     Raises:
         RuntimeError: pip refused; its words are in the message.
     """
-    wanted = locked_for(lock.read_text("utf-8"), target.environment)
+    wanted = locked_for(lock.read_text("utf-8"), target.environment, only)
     stamp, mark = folder / ".stamp", hashlib.sha256(f"{target}{wanted}".encode()).hexdigest()
     if stamp.exists() and stamp.read_text() == mark:
         return folder
