@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +11,16 @@ import boto3
 from botocore.config import Config
 from psycopg.conninfo import make_conninfo
 
-from pipeline.embedding.vectors import Embedder, Space
-from pipeline.errors import SecretUnavailableError, SettingsError
+from pipeline.embedding.vectors import Embedder, Space, Usage, Vector
+from pipeline.errors import EmbeddingNotConfiguredError, SecretUnavailableError, SettingsError
+from pipeline.identity import Doors, read_grants
 from pipeline.ingest.announce import Announcer
 from pipeline.ingest.chunking import Chunker
+from pipeline.ingest.forgetting import Forgetter
 from pipeline.ingest.queue import NoticeQueue
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.ingest.splitting import split_markdown
+from pipeline.search.freshness import FreshnessGate
 from pipeline.search.recall import Recall
 from pipeline.settings import Settings
 from pipeline.source.documents import EntryHasher
@@ -101,7 +105,9 @@ def embedder() -> Embedder:
         return _of_space(OfflineEmbedder(), Space(chosen.model, chosen.dimensions))
     from pipeline.embedding.openai import OpenAIEmbedder  # noqa: PLC0415  # not needed offline
 
-    secret = settings().require("openai_secret_arn")
+    secret = settings().openai_secret_arn
+    if not secret:
+        raise EmbeddingNotConfiguredError("OPENAI_SECRET_ARN is not set; EMBEDDING_PROVIDER openai needs it")
     return OpenAIEmbedder(chosen, lambda: _api_key(read_secret(secret)), time.sleep)
 
 
@@ -150,8 +156,28 @@ def reconciler() -> Reconciler:
 
 @cache
 def recall() -> Recall:
-    """Return what answers questions."""
-    return Recall(embedder(), store(), Meter(usage_ledger()))
+    """Return what answers questions; its embedder is made when a question is embedded."""
+    return Recall(_EmbedderWhenAsked(), store(), Meter(usage_ledger()))
+
+
+@cache
+def freshness_gate() -> FreshnessGate:
+    """Return what tells how fresh an answer is."""
+    return FreshnessGate(store(), time.sleep)
+
+
+@cache
+def doors() -> Doors:
+    """Return who may ask the query function over HTTP."""
+    chosen = settings()
+    grants = read_grants(chosen.trusted_callers)
+    return Doors(grants, chosen.jwt_tenant_claim, chosen.jwt_user_claim, chosen.jwt_any_user_scope)
+
+
+@cache
+def forgetter() -> Forgetter:
+    """Return what carries out wishes to forget."""
+    return Forgetter(store(), addresses(), notice_queue())
 
 
 def warm() -> None:
@@ -165,12 +191,28 @@ def warm() -> None:
     if settings().embedding.provider == "openai":
         import openai  # noqa: F401, PLC0415  # a second of imports
     recall()
+    freshness_gate()
 
 
 def forget_collaborators() -> None:
     """Make everything anew when next used: a connection or client of a snapshot belongs to another machine."""
-    for made in (recall, store, embedder):
+    for made in (recall, freshness_gate, store, connector, embedder):
         made.cache_clear()
+
+
+class _EmbedderWhenAsked:
+    """The configured embedder, made at its first question: notes and related sessions may do without."""
+
+    @property
+    def space(self) -> Space:
+        return embedder().space
+
+    @property
+    def usage(self) -> Usage:
+        return embedder().usage
+
+    def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
+        return embedder().embed(texts)
 
 
 def conninfo() -> str:

@@ -4,6 +4,7 @@
 
     VectorMemoryError
     ├── SettingsError              fix the environment; the message says which variable
+    │   └── EmbeddingNotConfiguredError  there is no embedding provider to ask
     ├── InvalidRequestError        fix the request (HTTP 4xx)
     ├── PermanentError             a property of the item; another try gives the same: dead-letter queue
     │   ├── MalformedItemError         the item is not what the chat app writes
@@ -35,16 +36,30 @@ class SettingsError(VectorMemoryError):
     cause = "settings"
 
 
+class EmbeddingNotConfiguredError(SettingsError):
+    """No embedding provider is configured: what needs no question embedded still works."""
+
+    cause = "embedding_not_configured"
+
+
 class InvalidRequestError(VectorMemoryError):
     """The caller's request cannot be served as it is."""
 
     cause = "invalid_request"
 
-    def __init__(self, message: str, *, code: str = "invalid_request", status: int = 400) -> None:
-        """Keep the HTTP status and the stable error code beside the message."""
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "invalid_request",
+        status: int = 400,
+        hint: str = "correct the request",
+    ) -> None:
+        """Keep the HTTP status, the stable error code, and what to do, beside what was wrong."""
         super().__init__(message)
         self.code = code
         self.status = status
+        self.hint = hint
 
 
 class PermanentError(VectorMemoryError):

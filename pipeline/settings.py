@@ -65,6 +65,10 @@ class Settings:
         max_chunk_tokens: budget of a chunk, header included, in (estimated) tokens; at worst a token is a byte and an
             estimated one four, and an embedding input takes 8,192.
         max_retry_delay_seconds: longest pause before a put-off notice is looked at again.
+        trusted_callers: JSON, see :func:`pipeline.identity.read_grants`: who may ask over the function's URL, and for whom.
+        jwt_tenant_claim: claim of the HTTP API's tokens that names the tenant; unset keeps that door shut.
+        jwt_user_claim: the same for the user.
+        jwt_any_user_scope: a token with this scope may ask for every user of its tenant.
         max_notice_age_seconds: age at which a put-off notice goes to the dead-letter queue.
     """
 
@@ -83,6 +87,10 @@ class Settings:
     max_chunk_tokens: int = 256
     max_retry_delay_seconds: float = 300.0
     max_notice_age_seconds: float = 7 * 86400.0
+    trusted_callers: str | None = None
+    jwt_tenant_claim: str | None = None
+    jwt_user_claim: str = "sub"
+    jwt_any_user_scope: str | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -108,6 +116,10 @@ class Settings:
             max_chunk_tokens=read.integer("MAX_CHUNK_TOKENS", 256, low=64, high=2048),
             max_retry_delay_seconds=read.integer("MAX_RETRY_DELAY_SECONDS", 300, low=1, high=900),
             max_notice_age_seconds=read.integer("MAX_NOTICE_AGE_SECONDS", 7 * 86400, low=60, high=13 * 86400),
+            trusted_callers=read.optional("TRUSTED_CALLERS"),
+            jwt_tenant_claim=read.optional("JWT_TENANT_CLAIM"),
+            jwt_user_claim=read.optional("JWT_USER_CLAIM") or "sub",
+            jwt_any_user_scope=read.optional("JWT_ANY_USER_SCOPE"),
         )
 
     def require(self, name: str) -> str:

@@ -19,6 +19,7 @@ from pipeline.ingest.fate import Bury, PutOff, fate
 from pipeline.ingest.measures import Spent, correlation_ids, ingest_measures
 from pipeline.ingest.notices import Notice, coalesce, decode, encode
 from pipeline.ingest.reconcile import Report
+from pipeline.ingest.wishes import Wish, decode_wish, encode_wish
 
 logger = Logger(service="ingest")
 tracer = Tracer(service="ingest", auto_patch=False)
@@ -36,12 +37,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN4
     started = time.perf_counter()
     bodies = {record["messageId"]: record["body"] for record in event["Records"]}
     before = bootstrap.embedding_usage()
-    notices, failed = _decode(bodies)
+    notices, wishes, failed = _decode(bodies)
+    failed |= {message for message, wish in wishes.items() if not _forget(wish)}
     merged = coalesce(notices.values())
     report = _reconcile(merged)
     kept = {source for source, error in report.failures.items() if not _settle(merged[source], error)}
     failed |= {message for message, notice in notices.items() if notice.address.key.source in kept}
-    _log(report, merged, len(bodies), len(failed), before, started)
+    totals = {"messages": len(bodies), "wishes": len(wishes), "failed": len(failed)}
+    _log(report, merged, totals, before, started)
 
     def outcome(record: Any) -> None:  # noqa: ANN401  # Powertools hands its own type
         if record.message_id in failed:
@@ -50,16 +53,30 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN4
     return process_partial_response(event, outcome, processor, context)
 
 
-def _decode(bodies: Mapping[str, str]) -> tuple[dict[str, Notice], set[str]]:
+def _decode(bodies: Mapping[str, str]) -> tuple[dict[str, Notice], dict[str, Wish], set[str]]:
     notices: dict[str, Notice] = {}
+    wishes: dict[str, Wish] = {}
     failed: set[str] = set()
     for message, body in bodies.items():
         try:
-            notices[message] = decode(body, bootstrap.addresses())
+            if wish := decode_wish(body):
+                wishes[message] = wish
+            else:
+                notices[message] = decode(body, bootstrap.addresses())
         except PermanentError as error:
             if not _bury(body, error):
                 failed.add(message)
-    return notices, failed
+    return notices, wishes, failed
+
+
+def _forget(wish: Wish) -> bool:
+    """Carry out a wish to forget; tell whether its message is done with."""
+    try:
+        bootstrap.forgetter().carry_out(wish)
+    except VectorMemoryError as error:
+        logger.warning("a wish to forget was not carried out", reason=describe(error))
+        return _settle(wish, error)
+    return True
 
 
 def _reconcile(notices: Mapping[str, Notice]) -> Report:
@@ -69,7 +86,7 @@ def _reconcile(notices: Mapping[str, Notice]) -> Report:
         return Report(failures=dict.fromkeys(notices, error), items=len(notices))
 
 
-def _settle(notice: Notice, error: VectorMemoryError) -> bool:
+def _settle(notice: Notice | Wish, error: VectorMemoryError) -> bool:
     """Give a failed item's notice its fate; tell whether its messages are done with."""
     settings = bootstrap.settings()
     decision = fate(
@@ -82,11 +99,17 @@ def _settle(notice: Notice, error: VectorMemoryError) -> bool:
     )
     match decision:
         case Bury(cause):
-            return _bury(encode(notice), cause, notice.address.tenant_id)
+            return _bury(*_letter(notice, cause))
         case PutOff(delay_seconds):
             return _done(lambda: bootstrap.notice_queue().put_off(notice, delay_seconds))
         case None:
             return False
+
+
+def _letter(notice: Notice | Wish, cause: PermanentError) -> tuple[str, PermanentError, str]:
+    if isinstance(notice, Wish):
+        return encode_wish(notice), cause, notice.request.tenant_id
+    return encode(notice), cause, notice.address.tenant_id
 
 
 def _bury(body: str, error: PermanentError, tenant_id: str | None = None) -> bool:
@@ -102,11 +125,10 @@ def _done(send: Any) -> bool:  # noqa: ANN401  # a thunk
     return True
 
 
-def _log(  # noqa: PLR0913, PLR0917  # all that one line says
+def _log(
     report: Report,
     notices: Mapping[str, Notice],
-    messages: int,
-    failed: int,
+    totals: dict[str, Any],
     before: tuple[int, int],
     started: float,
 ) -> None:
@@ -120,8 +142,7 @@ def _log(  # noqa: PLR0913, PLR0917  # all that one line says
     logger.info(
         "ingested",
         **counts,
-        messages=messages,
-        failed=failed,
+        **totals,
         causes=Counter(error.cause for error in report.failures.values()),
         reasons=sorted({describe(error) for error in report.failures.values()}),
         embedding_requests=requests,

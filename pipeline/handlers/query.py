@@ -1,142 +1,99 @@
-"""Questions → answers. One door: direct invocation, which IAM guards; tenant and user come in the payload.
+"""Questions → answers. Three doors, one behaviour; :mod:`pipeline.identity` says who may ask for whose memory.
 
-The event is the request::
+Directly invoked, the event is the request::
 
     {"method": "POST", "path": "/api/v1/memory/search", "tenant_id": "acme", "user_id": "mika",
      "body": {"query": "when does it ship?", "top_k": 5}}
 
-``user_id`` is the tenant's own when left out; ``body`` may be an object or its JSON. The answer is
-``{"statusCode", "headers", "body"}`` with ``body`` a JSON string: ``{"results": [{"key", "content", "similarity", …}],
-"query"}``, or ``{"error", "code"}``. An event that came over HTTP is refused: no such door is open yet.
+``user_id`` is the tenant's own when left out; ``body`` may be an object or its JSON; a request without a body takes
+``params``. The answer is ``{"statusCode", "headers", "body", …}`` with ``body`` a JSON string. Paths and shapes stand in
+``openapi.json`` beside this module, which is served as well.
 """
 
 import json
-import re
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import wraps
 from typing import Any
 
 from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import LambdaFunctionUrlResolver, Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from pipeline import bootstrap
-from pipeline.errors import EmbeddingRejectedError, InvalidRequestError, RetryableError, describe
 from pipeline.handlers import snapshot
-from pipeline.search.recall import as_result
+from pipeline.handlers.query_answers import Answer, failure, no_such_path
+from pipeline.handlers.query_events import Call
+from pipeline.handlers.query_routes import ROUTES, Exchange
 
+CONTENT_TYPE = "application/json; charset=utf-8"
 logger = Logger(service="query")
 snapshot.prepare()
+app = LambdaFunctionUrlResolver()
 
-SEARCH_PATH = "/api/v1/memory/search"
-MAX_QUERY_CHARACTERS = 8_000
-"""About what an embedding input of 8,192 tokens holds in Japanese."""
-MAX_TOP_K = 100
-DEFAULT_TOP_K = 5
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+@dataclass(slots=True)
+class _Note:
+    """What the log says of a request: no word of it."""
+
+    hits: int = 0
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Search:
-    tenant_id: str
-    user_id: str
-    query: str
-    top_k: int
+class _Request:
+    call: Call
+    note: _Note = field(default_factory=_Note)
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # noqa: ARG001  # Lambda's signature
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request. Never raises for bad input or a dependency that is down: the status says it."""
     started = time.perf_counter()
-    reason = None
-    try:
-        status, body = 200, _search(_request(event))
-    except InvalidRequestError as error:
-        status, body = error.status, {"error": str(error), "code": error.code}
-        reason = error.code
-    except EmbeddingRejectedError as error:
-        status, body = (
-            413,
-            {"error": f"the query cannot be embedded; shorten it ({error})", "code": error.cause},
-        )
-        reason = error.cause
-    except RetryableError as error:
-        status, body = 503, {"error": f"{error}; try again in a moment", "code": error.cause}
-        reason = describe(error)
-    except Exception as error:  # noqa: BLE001  # the runtime would log the message, which may quote a value
-        status, body = 500, {"error": "internal error: see the function's log", "code": "internal"}
-        reason = describe(error)
-    milliseconds = round((time.perf_counter() - started) * 1000, 1)
+    request = _Request(Call(event))
+    app.context["request"] = request
+    answer = app.resolve(request.call.routed(), context)
     logger.info(
-        "answered", status=status, hits=len(body.get("results", ())), reason=reason, milliseconds=milliseconds
+        "answered",
+        status=answer["statusCode"],
+        hits=request.note.hits,
+        reason=request.note.reason,
+        milliseconds=round((time.perf_counter() - started) * 1000, 1),
     )
-    return _answer(status, body)
+    return answer
 
 
-def _search(request: _Search) -> dict[str, Any]:
-    hits = bootstrap.recall().search(request.tenant_id, request.user_id, request.query, request.top_k)
-    return {"results": [as_result(hit) for hit in hits], "query": request.query}
+def _served(action: Callable[..., Answer]) -> Callable[..., Response[str]]:
+    @wraps(action)
+    def serve(**arguments: str) -> Response[str]:
+        request: _Request = app.context["request"]
+        return _response(action(Exchange(request.call, bootstrap.doors()), **arguments))
+
+    return serve
 
 
-def _answer(status: int, body: dict[str, Any]) -> dict[str, Any]:
-    headers = {"content-type": "application/json; charset=utf-8"}
-    return {"statusCode": status, "headers": headers, "body": json.dumps(body, ensure_ascii=False)}
+def _failed(error: Exception) -> Response[str]:
+    return _response(failure(error))
 
 
-def _request(event: dict[str, Any]) -> _Search:
-    if "requestContext" in event:
-        raise InvalidRequestError(
-            "no HTTP door is open: invoke this function directly", code="forbidden", status=403
-        )
-    if event.get("path", SEARCH_PATH) != SEARCH_PATH:
-        raise InvalidRequestError(f"there is only {SEARCH_PATH} here", code="not_found", status=404)
-    if event.get("method", "POST") != "POST":
-        raise InvalidRequestError(f"{SEARCH_PATH} takes POST", code="method_not_allowed", status=405)
-    tenant_id = event.get("tenant_id")
-    if not isinstance(tenant_id, str) or not tenant_id:
-        raise InvalidRequestError("Unauthorized", code="unauthorized", status=401)
-    body = _body(event)
-    return _Search(
-        _storable(tenant_id, "tenant_id"),
-        _storable(_user(event, tenant_id), "user_id"),
-        _query(body.get("query")),
-        _top_k(body.get("top_k", DEFAULT_TOP_K)),
-    )
-
-
-def _body(event: dict[str, Any]) -> dict[str, Any]:
-    body = event.get("body", event)
+def _not_found(_: Exception) -> Response[str]:
+    call: Call = app.context["request"].call
+    allowed = [method for method, path in ROUTES if path == call.path]
     try:
-        body = json.loads(body) if isinstance(body, str) else body
-    except (ValueError, RecursionError):
-        body = None
-    if not isinstance(body, dict):
-        raise InvalidRequestError('the body must be a JSON object such as {"query": "…", "top_k": 5}')
-    return body
+        bootstrap.doors().admit(call.event)
+    except Exception as error:  # noqa: BLE001  # what an exception handler raises is not handled
+        return _failed(error)
+    return _response(failure(no_such_path(allowed)), {"Allow": ", ".join(allowed)} if allowed else {})
 
 
-def _user(event: dict[str, Any], tenant_id: str) -> str:
-    user_id = event.get("user_id") or tenant_id
-    if not isinstance(user_id, str):
-        raise InvalidRequestError("user_id must be a string")
-    return user_id
+def _response(answer: Answer, headers: dict[str, Any] | None = None) -> Response[str]:
+    note: _Note = app.context["request"].note
+    note.hits, note.reason = len(answer.body.get("results", ())), answer.reason
+    body = json.dumps(answer.body, ensure_ascii=False)
+    return Response(answer.status, CONTENT_TYPE, body, headers)
 
 
-def _query(query: object) -> str:
-    if not isinstance(query, str) or not query.strip():
-        raise InvalidRequestError("query must be a string that is not blank")
-    if len(query) > MAX_QUERY_CHARACTERS:
-        raise InvalidRequestError(
-            f"query must be at most {MAX_QUERY_CHARACTERS} characters", code="too_large", status=413
-        )
-    return query.encode("utf-8", "replace").decode()
-
-
-def _top_k(top_k: object) -> int:
-    if isinstance(top_k, bool) or not isinstance(top_k, int) or not 1 <= top_k <= MAX_TOP_K:
-        raise InvalidRequestError(f"top_k must be a whole number from 1 to {MAX_TOP_K}")
-    return top_k
-
-
-def _storable(value: str, name: str) -> str:
-    if _UNSTORABLE.search(value):
-        raise InvalidRequestError(f"{name} contains characters that no id has")
-    return value
+app.exception_handler(Exception)(_failed)
+app.not_found(_not_found)
+for (_method, _path), _action in ROUTES.items():
+    app.route(_path, method=_method, operation_id=_action.__name__)(_served(_action))

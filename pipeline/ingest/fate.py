@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pipeline.errors import CapReachedError, ExpiredNoticeError, PermanentError, RetryableError, SettingsError
 from pipeline.ingest.notices import Notice
+from pipeline.ingest.wishes import Wish
 
 FIRST_DELAY_SECONDS = 1.0
 
@@ -29,7 +30,7 @@ class Bury:
 
 def fate(  # noqa: PLR0913  # a decision over plain values
     error: Exception,
-    notice: Notice,
+    notice: Notice | Wish,
     *,
     now: float,
     jitter: float,

@@ -8,6 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.errors import PermanentError, QueueUnavailableError
 from pipeline.ingest.notices import Notice, encode
+from pipeline.ingest.wishes import Wish, encode_wish
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -65,13 +66,31 @@ class NoticeQueue:
             ) from None
         return sum(map(int, counts.values()))
 
-    def put_off(self, notice: Notice, delay_seconds: int) -> None:
+    def send_wish(self, wish: Wish, delay_seconds: int = 0) -> None:
+        """Send a wish to forget.
+
+        Raises:
+            QueueUnavailableError: it was not taken.
+        """
+        try:
+            self._client.send_message(
+                QueueUrl=self._queue_url,
+                MessageBody=encode_wish(wish),
+                MessageGroupId=group_id(wish.request.tenant_id),
+                DelaySeconds=delay_seconds,
+            )
+        except (ClientError, BotoCoreError) as fault:
+            raise QueueUnavailableError(f"the notice queue took no wish: {type(fault).__name__}") from None
+
+    def put_off(self, notice: Notice | Wish, delay_seconds: int) -> None:
         """Send a copy of ``notice`` that is delivered after ``delay_seconds``.
 
         Raises:
             QueueUnavailableError: it was not taken; the original must stay.
         """
-        if self.send([notice.put_off()], delay_seconds):
+        if isinstance(notice, Wish):
+            self.send_wish(notice.put_off(), delay_seconds)
+        elif self.send([notice.put_off()], delay_seconds):
             raise QueueUnavailableError("the notice queue took no copy of a notice to be put off")
 
     def bury(self, body: str, error: PermanentError, tenant_id: str | None = None) -> None:

@@ -116,6 +116,7 @@ class _Work:
             saved_at=moment(self.notice.saved_at),
             created_at=moment(self.notice.created_at),
             expires_at=self.document.expires_at if self.document else None,
+            key=self.notice.address.key,
             name=self.document.name if self.document else None,
             user_id=self.document.user_id if self.document else None,
             updated_at=self.document.updated_at if self.document else None,

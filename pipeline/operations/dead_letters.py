@@ -7,8 +7,10 @@ the second time.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from pipeline.errors import QueueUnavailableError
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.queue import NoticeQueue
+from pipeline.ingest.wishes import Wish
 from pipeline.operations.box import BATCH, Box
 from pipeline.operations.letters import Letter, Selection, fresh, read_letter
 from pipeline.source.layouts import Layouts
@@ -78,12 +80,22 @@ def _selected(box: Box, layouts: Layouts, selection: Selection) -> tuple[Report,
 
 
 def _redrive_batch(
-    box: Box, queue: NoticeQueue, batch: Sequence[tuple[Letter, Notice]], report: Report
+    box: Box, queue: NoticeQueue, batch: Sequence[tuple[Letter, Notice | Wish]], report: Report
 ) -> None:
-    refused = queue.send([notice for _, notice in batch])
-    sent = [letter for letter, notice in batch if notice.address.key.source not in refused]
-    report.unsent += [letter for letter, notice in batch if notice.address.key.source in refused]
-    _delete(box, sent, report)
+    refused = queue.send([notice for _, notice in batch if isinstance(notice, Notice)])
+    unsent = [letter for letter, notice in batch if not _taken(queue, notice, refused)]
+    report.unsent += unsent
+    _delete(box, [letter for letter, _ in batch if letter not in unsent], report)
+
+
+def _taken(queue: NoticeQueue, notice: Notice | Wish, refused: frozenset[str]) -> bool:
+    if isinstance(notice, Notice):
+        return notice.address.key.source not in refused
+    try:
+        queue.send_wish(notice)
+    except QueueUnavailableError:
+        return False
+    return True
 
 
 def _delete(box: Box, letters: Sequence[Letter], report: Report) -> None:
@@ -92,6 +104,8 @@ def _delete(box: Box, letters: Sequence[Letter], report: Report) -> None:
     report.undeleted += [letter for letter in letters if letter.message.id in left]
 
 
-def _batches(pairs: Sequence[tuple[Letter, Notice]]) -> Iterator[Sequence[tuple[Letter, Notice]]]:
+def _batches(
+    pairs: Sequence[tuple[Letter, Notice | Wish]],
+) -> Iterator[Sequence[tuple[Letter, Notice | Wish]]]:
     for start in range(0, len(pairs), BATCH):
         yield pairs[start : start + BATCH]

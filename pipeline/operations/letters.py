@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.errors import PermanentError
 from pipeline.ingest.notices import Notice, decode
+from pipeline.ingest.wishes import Wish, decode_wish
 from pipeline.operations.messages import Message
 from pipeline.operations.text import age, aligned, printable
 from pipeline.source.layouts import Layouts
@@ -28,17 +29,19 @@ class Letter:
     Args:
         cause: why it is here: an error's ``cause`` (see :mod:`pipeline.errors`), or ``crashed``.
         error: one sentence, without text of anybody.
-        notice: ``None`` if the message is no notice.
+        notice: ``None`` if the message is neither a notice nor a wish to forget.
     """
 
     message: Message
     cause: str
     error: str
-    notice: Notice | None
+    notice: Notice | Wish | None
 
     @property
     def tenant_id(self) -> str | None:
         """Whose it is, if it is anybody's."""
+        if isinstance(self.notice, Wish):
+            return self.notice.request.tenant_id
         return self.notice.address.tenant_id if self.notice else None
 
 
@@ -58,7 +61,7 @@ class Selection:
 def read_letter(message: Message, layouts: Layouts) -> Letter:
     """Read a letter, whatever it is."""
     try:
-        notice = decode(message.body, layouts)
+        notice = decode_wish(message.body) or decode(message.body, layouts)
     except PermanentError as error:
         return Letter(message, error.cause, str(error), None)
     cause = message.attributes.get("cause")
@@ -67,7 +70,7 @@ def read_letter(message: Message, layouts: Layouts) -> Letter:
     return Letter(message, cause, message.attributes.get("error", ""), notice)
 
 
-def fresh(notice: Notice, now: float) -> Notice:
+def fresh(notice: Notice | Wish, now: float) -> Notice | Wish:
     """Return the notice as if it were sent for the first time: its patience is full again, its facts are kept."""
     return replace(notice, attempts=0, first_sent_at=now)
 
@@ -98,14 +101,17 @@ def _row(letter: Letter, now: float) -> list[str]:
             "-",
             printable(letter.error),
         ]
-    key = letter.notice.address.key
-    cells = (
-        letter.cause,
-        letter.notice.address.tenant_id,
-        key.table,
-        f"{key.hash_value} / {key.range_value}",
-    )
+    cells = (letter.cause, str(letter.tenant_id), *_subject(letter.notice))
     return [*map(_cell, cells), waited, str(letter.notice.attempts), printable(letter.error)]
+
+
+def _subject(notice: Notice | Wish) -> tuple[str, str]:
+    """Return the table and the key; of a wish, that it is one, and whom and what it means."""
+    if isinstance(notice, Wish):
+        named = (notice.request.user_id, notice.request.session_key)
+        return "(forget)", " / ".join(name for name in named if name is not None)
+    key = notice.address.key
+    return key.table, f"{key.hash_value} / {key.range_value}"
 
 
 def _cell(text: str) -> str:
@@ -121,7 +127,8 @@ def to_json(letters: Sequence[Letter], now: float) -> str:
 
 def _fields(letter: Letter, now: float) -> dict[str, Any]:
     notice = letter.notice
-    key = notice.address.key if notice else None
+    key = notice.address.key if isinstance(notice, Notice) else None
+    wish = notice.request if isinstance(notice, Wish) else None
     return {
         "message_id": letter.message.id,
         "cause": letter.cause,
@@ -131,5 +138,6 @@ def _fields(letter: Letter, now: float) -> dict[str, Any]:
         "key": {key.hash_name: key.hash_value, key.range_name: key.range_value} if key else None,
         "age_seconds": round(now - letter.message.sent_at, 1),
         "attempts": notice.attempts if notice else None,
-        "saved_at": notice.saved_at if notice else None,
+        "saved_at": notice.saved_at if isinstance(notice, Notice) else None,
+        "forget": {"user_id": wish.user_id, "session_key": wish.session_key} if wish else None,
     }

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from pipeline.source.documents import ItemKey
+
 MAX_NAME_BYTES = 600
 
 Scope = Literal["user", "session", "user_session"]
@@ -62,10 +64,10 @@ class Forgotten:
 
     Args:
         deleted: how many chunks went.
-        again: sources that lost chunks and were indexed after the asking: what was said since must be indexed anew.
+        again: items that lost chunks and were indexed after the asking: what was said since must be indexed anew.
     """
 
     request: ForgetRequest
     deleted: int
     done_at: datetime
-    again: tuple[str, ...] = ()
+    again: tuple[ItemKey, ...] = ()

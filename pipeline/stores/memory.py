@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.embedding.vectors import Space, Vector
 from pipeline.lexical.terms import counts
+from pipeline.source.documents import ItemKey
 from pipeline.stores.forgetting import ForgetRequest, Forgotten, Scope, session_of
 from pipeline.stores.protocol import (
     Change,
@@ -40,6 +41,7 @@ class _Row:
 class _Fresh:
     """How fresh an item is, as the ledger knows it."""
 
+    key: ItemKey | None = None
     name: str | None = None
     user_id: str | None = None
     until: datetime | None = None
@@ -117,7 +119,7 @@ class InMemoryStore:
         gone = [key for key, row in self._rows.items() if key[0] == tenant_id and _covers(request, row.chunk)]
         sources = sorted({self._rows.pop(key).source for key in gone})
         self._epochs[tenant_id] = self._epochs.get(tenant_id, 0) + 1
-        again = tuple(source for source in sources if self._indexed_since(request, source))
+        again = tuple(key for source in sources for key in self._indexed_since(request, source))
         done = Forgotten(request, len(gone), datetime.now(UTC), again)
         self._forgotten[tenant_id, request.id] = done
         return done
@@ -201,14 +203,15 @@ class InMemoryStore:
         return True
 
     def _note_freshness(self, fresh: _Fresh, change: Change) -> None:
-        fresh.indexed_at = datetime.now(UTC)
+        fresh.indexed_at, fresh.key = datetime.now(UTC), change.key or fresh.key
         fresh.name, fresh.user_id = change.name or fresh.name, change.user_id or fresh.user_id
         if change.reflected:
             fresh.until = (change.updated_at if change.present else None) or change.saved_at or fresh.until
 
-    def _indexed_since(self, request: ForgetRequest, source: str) -> bool:
+    def _indexed_since(self, request: ForgetRequest, source: str) -> Iterator[ItemKey]:
         fresh = self._fresh.get((request.tenant_id, source))
-        return bool(fresh and fresh.indexed_at and fresh.indexed_at >= request.asked_at - SKEW)
+        if fresh and fresh.key and fresh.indexed_at and fresh.indexed_at >= request.asked_at - SKEW:
+            yield fresh.key
 
 
 def _covers(request: ForgetRequest, chunk: Chunk) -> bool:

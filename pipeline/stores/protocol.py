@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from pipeline.embedding.vectors import Space, Vector
-from pipeline.source.documents import Document
+from pipeline.source.documents import Document, ItemKey
 from pipeline.stores.forgetting import ForgetRequest, Forgotten, Scope, session_of
 
 
@@ -104,6 +104,7 @@ class Change:
     upserts: Sequence[tuple[Chunk, Vector]] = ()
     lost: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     deletes: Sequence[str] = ()
+    key: ItemKey | None = None
     name: str | None = None
     user_id: str | None = None
     updated_at: datetime | None = None

@@ -11,6 +11,7 @@ from support.words import SPACE
 
 from pipeline.embedding.vectors import Vector, float32
 from pipeline.lexical.terms import terms
+from pipeline.source.documents import ItemKey
 from pipeline.stores.forgetting import ForgetRequest, Forgotten
 from pipeline.stores.memory import InMemoryStore
 from pipeline.stores.pgvector.connection import Connector
@@ -247,9 +248,11 @@ def test_what_became_of_a_wish_can_be_asked_within_its_tenant(store: Store) -> N
 
 
 def test_a_wish_names_the_items_that_were_indexed_after_it(store: Store) -> None:
-    put(store, (chunk(1), axis(0)))
+    key = ItemKey("sessions", "tenant_id", "acme", "session_key", "chat:1")
+    put(store, (chunk(1), axis(0)), key=key)
     put(store, (chunk(2, user_id="ken"), axis(0)), source=OTHER)
-    assert forget(store, "old", TIME, user_id="mika").again == (ITEM,)
+    assert forget(store, "old", TIME, user_id="mika").again == (key,)
+    assert forget(store, "old", TIME, user_id="mika").again == (key,)
     assert forget(store, "new", datetime.now(UTC) + timedelta(hours=1), user_id="ken").again == ()
 
 

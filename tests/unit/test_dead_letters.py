@@ -137,6 +137,7 @@ def test_json_names_everything_a_program_may_ask_for(layouts: Layouts, notice_of
             "age_seconds": 60.0,
             "attempts": 2,
             "saved_at": 5.0,
+            "forget": None,
         }
     ]
 

@@ -38,7 +38,7 @@ def memory(index: InMemoryStore, embedder: Any) -> InMemoryStore:
 
 def ask(**event: Any) -> tuple[int, dict[str, Any]]:
     answer = query.handler(event, CONTEXT)
-    assert answer["headers"]["content-type"].startswith("application/json")
+    assert answer["headers"]["Content-Type"].startswith("application/json")
     return answer["statusCode"], json.loads(answer["body"])
 
 
@@ -95,10 +95,11 @@ def test_the_request_may_be_flat() -> None:
 def test_identity_never_comes_from_the_body() -> None:
     status, _ = ask(body={"query": "aaaa", "tenant_id": "acme", "user_id": "mika"})
     assert status == 401
-    _, body = ask(
-        tenant_id="bravo", user_id="ken", body={"query": "aaaa", "tenant_id": "acme", "user_id": "mika"}
-    )
-    assert body["results"] == []
+    for other in ({"tenant_id": "acme"}, {"user_id": "mika"}, {"tenant_id": ["bravo"]}):
+        status, body = ask(tenant_id="bravo", user_id="ken", body={"query": "aaaa", **other})
+        assert (status, body["code"]) == (403, "forbidden")
+    own = {"query": "aaaa", "tenant_id": "acme", "user_id": "ken"}
+    assert [r["key"] for r in ask(tenant_id="acme", user_id="ken", body=own)[1]["results"]] == ["chat:2"]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,11 @@ def test_identity_never_comes_from_the_body() -> None:
     [
         ({"requestContext": {"http": {}}}, 403, "forbidden"),
         ({"requestContext": None}, 403, "forbidden"),
-        ({"path": "/api/v1/memory"}, 404, "not_found"),
+        ({"path": "/api/v1/memory"}, 405, "method_not_allowed"),
+        ({"path": "/api/v1/other"}, 404, "not_found"),
+        ({"path": "/api/v1/メモ"}, 404, "not_found"),
+        ({"path": 7}, 404, "not_found"),
+        ({"method": 7}, 405, "method_not_allowed"),
         ({"method": "GET"}, 405, "method_not_allowed"),
         ({"tenant_id": None}, 401, "unauthorized"),
         ({"tenant_id": ""}, 401, "unauthorized"),
@@ -123,7 +128,7 @@ def test_identity_never_comes_from_the_body() -> None:
         ({"body": {"query": " \n"}}, 400, "invalid_request"),
         ({"body": {"query": 7}}, 400, "invalid_request"),
         ({"body": {"query": "x" * 8_001}}, 413, "too_large"),
-        *(({"body": {"query": "x", "top_k": top_k}}, 400, "invalid_request") for top_k in (0, -1, 101, 1.0, "5", True, None)),
+        *(({"body": {"query": "x", "top_k": top_k}}, 400, "invalid_request") for top_k in (0, -1, 101, 1.0, "5", True, [])),
     ],
 )  # fmt: skip
 def test_a_request_that_cannot_be_served_says_why(

@@ -47,9 +47,9 @@ WITH wanted AS (
     SELECT * FROM unnest(%(sources)b::text[], %(revisions)b::int8[], %(positions)b::text[], %(presents)b::bool[],
                          %(saved_ats)b::timestamptz[], %(created_ats)b::timestamptz[], %(expires_ats)b::timestamptz[],
                          %(epochs)b::int8[], %(names)b::text[], %(user_ids)b::text[], %(updated_ats)b::timestamptz[],
-                         %(reflecteds)b::bool[])
+                         %(reflecteds)b::bool[], %(item_keys)b::jsonb[])
         AS w (source, revision, position, present, saved_at, created_at, expires_at, epoch, name, user_id, updated_at,
-              reflected)
+              reflected, item_key)
 ), gate AS (
     SELECT epoch FROM tenant_epoch WHERE tenant_id = %(tenant_id)b FOR SHARE
 ), locked AS (
@@ -61,7 +61,7 @@ WITH wanted AS (
     SET revision = nextval('ledger_revision'), position = w.position, present = w.present,
         saved_at = CASE WHEN w.reflected THEN COALESCE(w.saved_at, l.saved_at) ELSE l.saved_at END,
         created_at = GREATEST(w.created_at, l.created_at),
-        name = COALESCE(w.name, l.name), user_id = COALESCE(w.user_id, l.user_id),
+        item_key = COALESCE(w.item_key, l.item_key), name = COALESCE(w.name, l.name), user_id = COALESCE(w.user_id, l.user_id),
         updated_at = CASE WHEN w.reflected THEN w.updated_at ELSE l.updated_at END,
         expires_at = CASE WHEN w.present THEN w.expires_at ELSE l.expires_at END,
         indexed_at = now(), lease_until = NULL
@@ -70,9 +70,9 @@ WITH wanted AS (
     RETURNING l.source
 ), created AS (
     INSERT INTO ledger (tenant_id, source, position, present, saved_at, created_at, expires_at, indexed_at, name,
-                        user_id, updated_at)
+                        user_id, updated_at, item_key)
     SELECT %(tenant_id)b, source, position, present, CASE WHEN reflected THEN saved_at END, created_at, expires_at,
-           now(), name, user_id, CASE WHEN reflected THEN updated_at END
+           now(), name, user_id, CASE WHEN reflected THEN updated_at END, item_key
     FROM wanted WHERE revision = 0 AND epoch = (SELECT epoch FROM gate) ORDER BY source
     ON CONFLICT DO NOTHING
     RETURNING source
@@ -203,13 +203,13 @@ WITH gone AS (
       AND (%(session_key)b::text IS NULL OR (source IS NOT NULL AND metadata->>'key' = %(session_key)b::text))
     RETURNING source
 ), recent AS (
-    SELECT source FROM ledger
-    WHERE tenant_id = %(tenant_id)b AND indexed_at >= %(asked_at)b - interval '1 minute'
+    SELECT source, item_key FROM ledger
+    WHERE tenant_id = %(tenant_id)b AND indexed_at >= %(asked_at)b - interval '1 minute' AND item_key IS NOT NULL
       AND source IN (SELECT source FROM gone)
 )
 INSERT INTO forget_request (tenant_id, id, user_id, session_key, asked_at, deleted, again)
 SELECT %(tenant_id)b, %(id)b, %(user_id)b, %(session_key)b, %(asked_at)b, (SELECT count(*) FROM gone),
-       ARRAY(SELECT source FROM recent ORDER BY source)
+       COALESCE((SELECT jsonb_agg(item_key ORDER BY source) FROM recent), '[]')
 """
 
 # What an item that is gone says of itself no longer counts.

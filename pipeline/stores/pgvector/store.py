@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import astuple
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from psycopg.types.json import Jsonb
 from pipeline.embedding.vectors import Space, Vector
 from pipeline.errors import StoreUnavailableError
 from pipeline.lexical.terms import counts
+from pipeline.source.documents import ItemKey
 from pipeline.stores.forgetting import ForgetRequest, Forgotten, bounded, session_of
 from pipeline.stores.pgvector import queries
 from pipeline.stores.pgvector.connection import Connection, Connector
@@ -208,7 +210,7 @@ def _forgotten(connection: Connection, tenant_id: str, request_id: str) -> Forgo
     if row is None:
         return None
     *request, deleted, done_at, again = row
-    return Forgotten(ForgetRequest(*request), deleted, done_at, tuple(again))
+    return Forgotten(ForgetRequest(*request), deleted, done_at, tuple(ItemKey(*key) for key in again))
 
 
 def _held_chunk(
@@ -236,6 +238,7 @@ def _move_ledger(connection: Connection, tenant_id: str, changes: Sequence[Chang
         "created_ats": [change.created_at for change in changes],
         "expires_ats": [change.expires_at for change in changes],
         "epochs": [change.expected_epoch for change in changes],
+        "item_keys": [Jsonb(astuple(change.key)) if change.key else None for change in changes],
         "names": [None if change.name is None else bounded(change.name) for change in changes],
         "user_ids": [change.user_id for change in changes],
         "updated_ats": [change.updated_at for change in changes],

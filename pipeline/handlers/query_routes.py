@@ -1,0 +1,149 @@
+"""The query function's paths: what each asks of which service, and in what shape it answers."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+from pipeline import bootstrap
+from pipeline.handlers.query_answers import Answer
+from pipeline.handlers.query_events import Call
+from pipeline.identity import Caller, Doors, check_identity
+from pipeline.ingest.wishes import new_wish
+from pipeline.search import requests
+from pipeline.search.freshness import Fresh
+from pipeline.search.ranking import Ranked
+from pipeline.search.recall import as_result
+
+DOCUMENT = Path(__file__).parent / "openapi.json"
+MEMORY_PATH = "/api/v1/memory"
+STATUS_PATH = f"{MEMORY_PATH}/status"
+SOURCE_ITEMS = "kept"
+"""What becomes of the chat app's own items: the pipeline never deletes them."""
+
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request on its way to its answer.
+
+    Args:
+        doors: tell who asks.
+    """
+
+    call: Call
+    doors: Doors
+
+    def search(self) -> Answer:
+        """Answer with what fits a question."""
+        caller, body = self._caller_and_body()
+        ask = requests.read_search(body)
+        fresh = self._fresh(caller, ask.freshness)
+        wide = requests.MAX_TOP_K if ask.min_similarity is not None else ask.top_k
+        ranked = bootstrap.recall().search(caller.tenant_id, caller.user_id, ask.query, wide, ask.filters)
+        results = _results(_similar(ranked, ask.min_similarity)[: ask.top_k])
+        return Answer(200, {"results": results, "query": ask.query, **_freshness(fresh)})
+
+    def context(self) -> Answer:
+        """Answer with what an agent should be reminded of."""
+        caller, body = self._caller_and_body()
+        ask = requests.read_context(body)
+        fresh = self._fresh(caller, ask.freshness)
+        found = bootstrap.recall().context(
+            caller.tenant_id, caller.user_id, ask.query, ask.session_key, ask.max_tokens, ask.top_k
+        )
+        answer = {"text": found.text, "tokens": found.tokens, "passages": _results(found.passages)}
+        return Answer(200, {**answer, **_freshness(fresh)})
+
+    def related(self) -> Answer:
+        """Answer with past conversations that bear on one."""
+        caller, body = self._caller_and_body()
+        ask = requests.read_related(body)
+        fresh = self._fresh(caller, ask.freshness)
+        found = bootstrap.recall().related(
+            caller.tenant_id, caller.user_id, ask.session_key, ask.messages, ask.top_k
+        )
+        return Answer(200, {"related": [asdict(session) for session in found], **_freshness(fresh)})
+
+    def notes(self) -> Answer:
+        """Answer with the long-term memory and the newest day's notes."""
+        caller, parameters = self._caller_and_parameters()
+        requests.read_nothing(parameters)
+        fresh = self._fresh(caller, requests.Freshness())
+        found = bootstrap.recall().notes(caller.tenant_id, caller.user_id)
+        return Answer(200, {"long_term": found.long_term, "daily": found.daily, **_freshness(fresh)})
+
+    def forget(self) -> Answer:
+        """Take a wish to forget the caller's memory, or one session of it; ingest carries it out."""
+        caller, parameters = self._caller_and_parameters()
+        key = requests.read_session_key(parameters)
+        wish = new_wish(uuid4().hex, datetime.now(UTC), caller.tenant_id, caller.user_id, key)
+        bootstrap.notice_queue().send_wish(wish)
+        id_ = wish.request.id
+        answer = {"id": id_, "status": "pending", "status_path": f"{STATUS_PATH}/{id_}"}
+        return Answer(202, {**answer, "source_items": SOURCE_ITEMS})
+
+    def status(self, request_id: str) -> Answer:
+        """Say what became of a wish to forget. One that is not carried out cannot be told from one never made."""
+        caller, parameters = self._caller_and_parameters()
+        requests.read_nothing(parameters)
+        done = bootstrap.store().forgotten(caller.tenant_id, requests.read_request_id(request_id))
+        answer: Body = {"id": request_id, "source_items": SOURCE_ITEMS}
+        if done is None or done.request.user_id != caller.user_id:
+            return Answer(200, {**answer, "status": "pending"})
+        times = {"asked_at": done.request.asked_at.isoformat(), "done_at": done.done_at.isoformat()}
+        return Answer(200, {**answer, "status": "done", **times, "deleted": done.deleted})
+
+    def health(self) -> Answer:
+        """Say whether the store can be asked."""
+        self.doors.admit(self.call.event)
+        bootstrap.store().check()
+        return Answer(200, {"status": "ok"})
+
+    def document(self) -> Answer:
+        """Answer with the OpenAPI document."""
+        self.doors.admit(self.call.event)
+        return Answer(200, json.loads(DOCUMENT.read_text("utf-8")))
+
+    def _caller_and_body(self) -> tuple[Caller, Mapping[str, Any]]:
+        caller, body = self.doors.caller(self.call.event), self.call.body()
+        check_identity(body, caller)
+        return caller, body
+
+    def _caller_and_parameters(self) -> tuple[Caller, Mapping[str, Any]]:
+        caller, parameters = self.doors.caller(self.call.event), self.call.parameters()
+        check_identity(parameters, caller)
+        return caller, parameters
+
+    def _fresh(self, caller: Caller, ask: requests.Freshness) -> Fresh:
+        gate = bootstrap.freshness_gate()
+        return gate.fresh(caller.tenant_id, caller.user_id, ask.session_key, ask.min_updated_at)
+
+
+def _similar(ranked: Sequence[Ranked], least: float | None) -> Sequence[Ranked]:
+    return ranked if least is None else [one for one in ranked if one.hit.similarity >= least]
+
+
+def _results(ranked: Sequence[Ranked]) -> list[Body]:
+    return [as_result(one) for one in ranked]
+
+
+def _freshness(fresh: Fresh) -> Body:
+    until = fresh.indexed_until
+    return {"indexed_until": until.isoformat() if until else None, "stale": fresh.stale}
+
+
+ROUTES: Final[Mapping[tuple[str, str], Callable[..., Answer]]] = {
+    ("POST", f"{MEMORY_PATH}/search"): Exchange.search,
+    ("POST", f"{MEMORY_PATH}/context"): Exchange.context,
+    ("POST", f"{MEMORY_PATH}/related"): Exchange.related,
+    ("GET", MEMORY_PATH): Exchange.notes,
+    ("DELETE", MEMORY_PATH): Exchange.forget,
+    ("GET", f"{STATUS_PATH}/<request_id>"): Exchange.status,
+    ("GET", "/api/v1/health"): Exchange.health,
+    ("GET", "/api/v1/openapi.json"): Exchange.document,
+}

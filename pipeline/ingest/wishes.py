@@ -1,0 +1,101 @@
+"""Wishes to forget on their way through the notice queue. Names and a moment; no text. Pure.
+
+A wish is JSON of version 1::
+
+    {"v": 1, "forget": {"id": "4f…", "tenant_id": "acme", "user_id": "mika", "session_key": "chat:1",
+                        "asked_at": "2026-11-22T10:00:00.000001+00:00"},
+     "first_sent_at": 1790000000.2, "attempts": 0}
+"""
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from pipeline.errors import MalformedNoticeError
+from pipeline.ingest.notices import VERSION
+from pipeline.source.layouts import safe_text
+from pipeline.stores.forgetting import ForgetRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A request to forget, and how it fared.
+
+    Args:
+        first_sent_at: epoch seconds; kept when it is put off.
+        attempts: how often it was put off.
+    """
+
+    request: ForgetRequest
+    first_sent_at: float = 0.0
+    attempts: int = 0
+
+    def put_off(self) -> "Wish":
+        """Return the copy that is sent when a dependency failed."""
+        return replace(self, attempts=self.attempts + 1)
+
+
+def new_wish(
+    request_id: str, asked_at: datetime, tenant_id: str, user_id: str, session_key: str | None
+) -> Wish:
+    """Return a user's own wish to forget everything, or one session."""
+    request = ForgetRequest(request_id, tenant_id, asked_at, user_id, session_key)
+    return Wish(request, first_sent_at=asked_at.timestamp())
+
+
+def encode_wish(wish: Wish) -> str:
+    """Return the wish's JSON."""
+    request = wish.request
+    forget = {
+        "id": request.id,
+        "tenant_id": request.tenant_id,
+        "user_id": request.user_id,
+        "session_key": request.session_key,
+        "asked_at": request.asked_at.isoformat(),
+    }
+    body = {"v": VERSION, "forget": forget, "first_sent_at": wish.first_sent_at, "attempts": wish.attempts}
+    return json.dumps(body, separators=(",", ":"))
+
+
+def decode_wish(body: str) -> Wish | None:
+    """Read a wish; ``None`` if the message is something else.
+
+    Raises:
+        MalformedNoticeError: it means to be a wish, and names nobody or no moment.
+    """
+    fields = _object(body)
+    if "forget" not in fields:
+        return None
+    try:
+        if fields["v"] != VERSION:
+            raise MalformedNoticeError("the wish is of another version: deploy the functions together")
+        return Wish(_request(fields["forget"]), float(fields["first_sent_at"]), int(fields["attempts"]))
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise MalformedNoticeError("the message is no wish to forget") from None
+
+
+def _object(body: str) -> dict[str, Any]:
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def _request(fields: Any) -> ForgetRequest:  # noqa: ANN401  # whatever JSON came
+    asked_at = datetime.fromisoformat(fields["asked_at"])
+    user_id, session_key = _optional(fields["user_id"]), _optional(fields["session_key"])
+    if asked_at.tzinfo is None or (user_id is None and session_key is None):
+        raise ValueError
+    return ForgetRequest(_text(fields["id"]), _text(fields["tenant_id"]), asked_at, user_id, session_key)
+
+
+def _optional(value: Any) -> str | None:  # noqa: ANN401  # whatever JSON came
+    return None if value is None else _text(value)
+
+
+def _text(value: Any) -> str:  # noqa: ANN401  # whatever JSON came
+    if not isinstance(value, str) or not value or safe_text(value) != value:
+        raise ValueError
+    return value
