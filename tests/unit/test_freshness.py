@@ -1,0 +1,59 @@
+"""Waits a little for a save to be indexed, and never longer."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from pipeline.search.freshness import MAX_WAIT_SECONDS, Fresh, FreshnessGate
+from pipeline.stores.memory import InMemoryStore
+from pipeline.stores.protocol import Change
+
+T = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+LATER = T + timedelta(microseconds=1)
+
+
+class Pipeline:
+    """Indexes a later version during the wait."""
+
+    def __init__(self, store: InMemoryStore, after: int) -> None:
+        self.store, self.after = store, after
+        self.slept: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        if len(self.slept) == self.after:
+            self.index(LATER)
+
+    def index(self, at: datetime) -> None:
+        held = self.store.read("acme", ["s"])["s"]
+        fields: Any = {"name": "chat:1", "user_id": "mika", "updated_at": at}
+        self.store.apply("acme", [Change("s", held.revision, "1", present=True, **fields)])
+
+
+@pytest.fixture
+def pipeline(store: InMemoryStore) -> Pipeline:
+    made = Pipeline(store, after=3)
+    made.index(T)
+    return made
+
+
+def test_without_a_wish_nothing_waits(pipeline: Pipeline) -> None:
+    gate = FreshnessGate(pipeline.store, pipeline.sleep)
+    assert gate.fresh("acme", "mika", "chat:1", None) == Fresh(T, stale=False)
+    assert gate.fresh("acme", "ken", "chat:1", None) == Fresh(None, stale=False)
+    assert gate.fresh("acme", "mika", "chat:1", T) == Fresh(T, stale=False)
+    assert pipeline.slept == []
+
+
+def test_a_save_that_is_indexed_in_time_is_waited_for(pipeline: Pipeline) -> None:
+    gate = FreshnessGate(pipeline.store, pipeline.sleep)
+    assert gate.fresh("acme", "mika", "chat:1", LATER) == Fresh(LATER, stale=False)
+    assert len(pipeline.slept) == 3
+
+
+@pytest.mark.parametrize(("key", "until"), [("chat:1", LATER), ("chat:2", None)])
+def test_one_that_is_not_is_said_to_be_missing(pipeline: Pipeline, key: str, until: datetime | None) -> None:
+    gate = FreshnessGate(pipeline.store, pipeline.sleep)
+    assert gate.fresh("acme", "mika", key, LATER + timedelta(days=1)) == Fresh(until, stale=True)
+    assert sum(pipeline.slept) == pytest.approx(MAX_WAIT_SECONDS)

@@ -1,0 +1,210 @@
+"""Wishes to forget: from the query function through the queue to ingest, and what became of them."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from pipeline import bootstrap
+from pipeline.errors import MalformedNoticeError, StoreUnavailableError
+from pipeline.handlers import ingest, query
+from pipeline.ingest.notices import encode
+from pipeline.ingest.wishes import Wish, decode_wish, encode_wish, new_wish
+from pipeline.stores.forgetting import ForgetRequest
+from pipeline.stores.memory import InMemoryStore
+
+Build = Callable[..., Any]
+CONTEXT: Any = SimpleNamespace(function_name="f", get_remaining_time_in_millis=lambda: 1000)
+T = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+WISH = new_wish("4f", T, "acme", "mika", "chat:1")
+
+
+def deliver(aws: Any) -> dict[str, Any]:
+    """Hand everything in the queue to ingest, as SQS does; return what it answers."""
+    received = aws.sqs.receive_message(QueueUrl=aws.queue_url, MaxNumberOfMessages=10).get("Messages", [])
+    for message in received:
+        aws.sqs.delete_message(QueueUrl=aws.queue_url, ReceiptHandle=message["ReceiptHandle"])
+    return handed(*(message["Body"] for message in received))
+
+
+def handed(*bodies: str) -> dict[str, Any]:
+    records = [
+        {
+            "messageId": f"m{number}",
+            "body": body,
+            "eventSource": "aws:sqs",
+            "attributes": {},
+            "messageAttributes": {},
+        }
+        for number, body in enumerate(bodies)
+    ]
+    answer: dict[str, Any] = ingest.handler({"Records": records}, CONTEXT)
+    return answer
+
+
+def ask(method: str, path: str, user: str = "mika", **event: Any) -> tuple[int, dict[str, Any]]:
+    answer = query.handler(
+        {"method": method, "path": path, "tenant_id": "acme", "user_id": user, **event}, CONTEXT
+    )
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+def said(text: str, at: datetime | None = None) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "user", "content": text}
+    return message if at is None else {**message, "timestamp": at.isoformat()}
+
+
+def contents(store: InMemoryStore, user: str = "mika") -> list[str]:
+    return sorted(row.chunk.text for row in store._rows.values() if row.chunk.user_id == user)
+
+
+def test_a_wish_survives_the_queue_and_holds_no_text() -> None:
+    assert decode_wish(encode_wish(WISH)) == WISH
+    assert decode_wish(encode_wish(WISH.put_off())) == Wish(WISH.request, T.timestamp(), 1)
+    assert json.loads(encode_wish(WISH))["forget"].keys() == {
+        "id", "tenant_id", "user_id", "session_key", "asked_at",
+    }  # fmt: skip
+
+
+def test_a_notice_is_no_wish(notice_of: Build) -> None:
+    assert decode_wish(encode(notice_of())) is None
+    assert decode_wish("{") is None
+    assert decode_wish("[" * 100_000) is None
+    assert decode_wish("7") is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"v": 2},
+        {"forget": None},
+        {"forget": {}},
+        {"first_sent_at": "soon"},
+        {"attempts": None},
+        *(
+            {"forget": {**json.loads(encode_wish(WISH))["forget"], **fields}}
+            for fields in (
+                {"tenant_id": ""},
+                {"tenant_id": None},
+                {"user_id": "\x00"},
+                {"user_id": None, "session_key": None},
+                {"asked_at": "2026-11-22T10:00:00"},
+                {"asked_at": 7},
+            )
+        ),
+    ],
+)
+def test_a_wish_that_names_nobody_or_no_moment_is_malformed(change: dict[str, Any]) -> None:
+    with pytest.raises(MalformedNoticeError):
+        decode_wish(json.dumps({**json.loads(encode_wish(WISH)), **change}))
+
+
+def test_delete_sends_a_wish_and_ingest_carries_it_out(
+    aws: Any, index: InMemoryStore, notice_of: Build, session_item: Build
+) -> None:
+    aws.put(session_item(said("one", T), user_id="mika"))
+    aws.put(session_item(said("two", T), user_id="mika", key="chat:2"))
+    handed(encode(notice_of("chat:1", "1")), encode(notice_of("chat:2", "1")))
+    status, taken = ask("DELETE", "/api/v1/memory", params={"session_key": "chat:1"})
+    assert (status, taken["status"], taken["source_items"]) == (202, "pending", "kept")
+    assert len(contents(index)) == 2
+    assert ask("GET", taken["status_path"])[1]["status"] == "pending"
+    assert deliver(aws) == {"batchItemFailures": []}
+    assert [text for text in contents(index) if "one" in text] == []
+    status, done = ask("GET", taken["status_path"])
+    assert (status, done["status"], done["deleted"], done["source_items"]) == (200, "done", 1, "kept")
+    assert done["asked_at"] <= done["done_at"]
+    assert ask("DELETE", "/api/v1/memory")[0] == 202
+    deliver(aws)
+    assert contents(index) == []
+
+
+def test_one_users_wish_is_nobody_elses_to_see_or_to_feel(
+    aws: Any, index: InMemoryStore, notice_of: Build, session_item: Build
+) -> None:
+    aws.put(session_item(said("of ken", T), user_id="ken"))
+    handed(encode(notice_of("chat:1", "1")))
+    _, taken = ask("DELETE", "/api/v1/memory", params={"session_key": "chat:1"})
+    deliver(aws)
+    assert ask("GET", taken["status_path"])[1]["status"] == "done"
+    assert ask("GET", taken["status_path"], user="ken")[1]["status"] == "pending"
+    handed(encode(notice_of("chat:1", "2")))
+    assert len(contents(index, "ken")) == 1
+
+
+def test_what_was_said_after_the_asking_is_indexed_again_and_what_was_said_before_is_not(
+    aws: Any, index: InMemoryStore, notice_of: Build, session_item: Build
+) -> None:
+    """The wish waited while the conversation went on."""
+    asked = datetime.now(UTC)
+    before, after = (
+        said("before " * 20, asked - timedelta(hours=1)),
+        said("after " * 20, asked + timedelta(hours=1)),
+    )
+    aws.put(session_item(before, after, user_id="mika"))
+    handed(encode(notice_of("chat:1", "1")))
+    assert len(contents(index)) == 2
+    handed(encode_wish(new_wish("4f", asked, "acme", "mika", None)))
+    assert contents(index) == []
+    deliver(aws)
+    [left] = contents(index)
+    assert "after" in left
+
+
+def test_a_wish_that_comes_twice_forgets_once_and_looks_again_twice(
+    aws: Any, index: InMemoryStore, notice_of: Build, session_item: Build
+) -> None:
+    asked = datetime.now(UTC)
+    aws.put(session_item(said("after", asked + timedelta(hours=1)), user_id="mika"))
+    handed(encode(notice_of("chat:1", "1")))
+    wish = encode_wish(new_wish("4f", asked, "acme", "mika", None))
+    handed(wish)
+    deliver(aws)
+    marked = index.markers("acme", {"mika"}, set())
+    handed(wish)
+    assert len(contents(index)) == 1
+    assert index.markers("acme", {"mika"}, set()) == marked
+    assert deliver(aws) == {"batchItemFailures": []}
+    assert len(contents(index)) == 1
+
+
+def test_with_the_store_away_a_wish_is_put_off_and_keeps_its_moment(
+    aws: Any, index: InMemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_: ForgetRequest) -> Any:
+        raise StoreUnavailableError("Postgres was not reached")
+
+    monkeypatch.setattr(index, "forget", away)
+    assert handed(encode_wish(WISH)) == {"batchItemFailures": []}
+    [sent] = [request for request in aws.requests if "MessageBody" in request]
+    assert sent["DelaySeconds"] >= 1
+    put_off = decode_wish(sent["MessageBody"])
+    assert put_off
+    assert (put_off.request, put_off.attempts) == (WISH.request, 1)
+
+
+@pytest.mark.usefixtures("index")
+def test_a_wish_of_another_version_is_buried(aws: Any) -> None:
+    handed(encode_wish(WISH).replace('"v":1', '"v":9'))
+    [letter] = aws.buried
+    assert letter["MessageAttributes"]["cause"]["StringValue"] == "malformed_notice"
+
+
+@pytest.mark.usefixtures("aws", "index")
+def test_with_the_queue_away_delete_is_503(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(**_: Any) -> Any:
+        raise ClientError({"Error": {"Code": "InternalError"}}, "SendMessage")
+
+    monkeypatch.setattr(bootstrap.notice_queue()._client, "send_message", away)
+    status, body = ask("DELETE", "/api/v1/memory")
+    assert (status, body["code"]) == (503, "queue_unavailable")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/memory/status/XYZ", "/api/v1/memory/status/" + "a" * 65])
+@pytest.mark.usefixtures("index")
+def test_what_is_no_id_is_not_found(path: str) -> None:
+    assert ask("GET", path)[0] == 404
