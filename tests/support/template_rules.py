@@ -210,8 +210,27 @@ def no_door_is_open_to_everybody(template: Template) -> list[str]:
         for name, permission in of_type(template, "AWS::Lambda::Permission")
         if permission.get("Principal") == "*"
     ]
-    return urls + granted_to_all
+    routes = [
+        f"{name}: a route must ask for a token"
+        for name, route in of_type(template, "AWS::ApiGatewayV2::Route")
+        if route.get("AuthorizationType") != "JWT" or not route.get("AuthorizerId")
+    ]
+    authorizers = [
+        f"{name}: tokens must name an issuer and an audience"
+        for name, authorizer in of_type(template, "AWS::ApiGatewayV2::Authorizer")
+        if not all(authorizer.get("JwtConfiguration", {}).get(part) for part in ("Issuer", "Audience"))
+    ]
+    unasked = [
+        f"{name}: a door exists only when it is asked for"
+        for name, resource in template["Resources"].items()
+        if resource["Type"] in DOORS and "Condition" not in resource
+    ]
+    return urls + granted_to_all + routes + authorizers + unasked
 
+
+DOORS = frozenset(
+    {"AWS::Lambda::Url", "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Route", "AWS::Lambda::Permission"}
+)
 
 RULES: tuple[Rule, ...] = (
     permissions,

@@ -37,6 +37,7 @@ MUTATIONS: Mapping[str, list[tuple[str, Change]]] = {
     "permissions": [
         ("a new action", allow("StreamFunction", "sqs:DeleteMessage", arn("NoticeQueue"))),
         ("a new resource", allow("IngestFunction", "sqs:SendMessage", arn("StreamFailureQueue"))),
+        ("URL callers may invoke directly", lambda r: r["QueryUrlCallers"]["Properties"]["PolicyDocument"]["Statement"][1].pop("Condition")),
         ("an action gone", lambda r: statements(r, "IngestFunction").pop()),
         ("a managed policy", lambda r: r["QueryFunction"]["Properties"]["Policies"].append("AmazonSQSFullAccess")),
         ("a SAM policy", lambda r: r["QueryFunction"]["Properties"]["Policies"].append({"SQSPollerPolicy": {"QueueName": "q"}})),
@@ -122,6 +123,12 @@ MUTATIONS: Mapping[str, list[tuple[str, Change]]] = {
     ],
     "no_door_is_open_to_everybody": [
         ("a URL", put("QueryFunction", FunctionUrlConfig={"AuthType": "NONE"})),
+        ("our URL", put("QueryUrl", AuthType="NONE")),
+        ("a route", put("QueryApiRoute", AuthorizationType="NONE")),
+        ("a route that forgot", drop("QueryApiRoute", "AuthorizerId")),
+        ("tokens for anybody", put("QueryApiAuthorizer", JwtConfiguration={"Issuer": "https://issuer"})),
+        ("a URL nobody asked for", lambda r: r["QueryUrl"].pop("Condition")),
+        ("an API nobody asked for", lambda r: r["QueryApi"].pop("Condition")),
     ],
 }  # fmt: skip
 CASES = [(rule, what, change) for rule in RULES for what, change in MUTATIONS.get(rule.__name__, [])]
