@@ -5,14 +5,14 @@ from types import SimpleNamespace
 from typing import Any
 
 from pipeline.handlers import query
-from pipeline.handlers.query_description import OPERATIONS, describe_api, text
 from pipeline.handlers.query_routes import DOCUMENT, ROUTES
+from pipeline.packaging.api_description import OPERATIONS, describe_api, text
 
 CONTEXT: Any = SimpleNamespace(function_name="query")
 
 
 def test_the_stored_document_is_the_generated_one() -> None:
-    assert DOCUMENT.read_text("utf-8") == text(), "run python -m pipeline.handlers.query_description"
+    assert DOCUMENT.read_text("utf-8") == text(), "run python -m pipeline.packaging.api_description"
 
 
 def test_every_route_is_described_and_nothing_else() -> None:

@@ -1,7 +1,7 @@
-"""Describes the query function's paths, and makes ``openapi.json`` of the description with Powertools.
+"""Describes the query function's paths, and makes its ``openapi.json`` of the description with Powertools.
 
 Not for the function itself, which serves the file: pydantic would slow its cold start. After a change here run
-``python -m pipeline.handlers.query_description``; a test compares the file with what this module makes.
+``python -m pipeline.packaging.api_description``; a test compares the file with what this module makes.
 """
 
 import inspect
