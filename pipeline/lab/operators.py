@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pipeline import bootstrap
-from pipeline.errors import QueueUnavailableError
-from pipeline.ingest.notices import Notice
+from pipeline.ingest.forgetting import Forgetter
+from pipeline.ingest.wishes import Wish
 from pipeline.lab.histories import KEY_NAMES
 from pipeline.lab.queue import QueueClient
 from pipeline.lab.table import Item, Table
@@ -44,16 +44,7 @@ def carry_out(request: ForgetRequest) -> None:
     Raises:
         QueueUnavailableError: those notices were not taken; the wish may be carried out once more.
     """
-    done = bootstrap.store().forget(request)
-    addresses = (bootstrap.addresses().address(*_key(source)) for source in done.again)
-    notices = [Notice(address, look=True, first_sent_at=time.time()) for address in addresses if address]
-    if bootstrap.notice_queue().send(notices):
-        raise QueueUnavailableError("notices of what was said since were not taken")
-
-
-def _key(source: str) -> tuple[str, Item]:
-    table, hash_value, range_value = ItemKey.values_of(source) or ("", "", "")
-    return table, dict(zip(KEY_NAMES, ({"S": hash_value}, {"S": range_value}), strict=True))
+    Forgetter(bootstrap.store(), bootstrap.addresses(), bootstrap.notice_queue()).carry_out(Wish(request))
 
 
 def look_after(tables: Mapping[str, Table], inventory: Inventory, sqs: QueueClient) -> list[str]:
