@@ -1,0 +1,1 @@
+"""How well memory finds: question sets, baselines, measures."""
