@@ -16,6 +16,7 @@ import re
 import uuid
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from pipeline.embedding.tokens import estimate_tokens
@@ -58,10 +59,12 @@ class Chunker:
         Entries that repeat word for word, without a timestamp to tell them apart, make one chunk: the first's, so
         that no later one changes it.
         """
-        entries = [entry for entry in self.eligible(document) if entry.id not in without]
+        eligible = self.eligible(document)
+        entries = [entry for entry in eligible if entry.id not in without]
+        before = {entry.id: earlier.id for earlier, entry in pairwise(eligible)}
         groups = [group for unit in _units(entries) for group in self._groups(document, unit)]
         made = (
-            self._chunk(document, group, _Place(place, part), text)
+            self._chunk(document, group, _Place(place, part, before.get(group[0].id)), text)
             for place, group in enumerate(groups)
             for part, text in enumerate(self._texts(document, group))
         )
@@ -159,16 +162,24 @@ def _line(entry: Entry) -> str:
     return f"{label}: {entry.text}" if label else entry.text
 
 
+_PASSING = frozenset({"place", "after"})
+"""Metadata that says where a chunk stood; other chunks' coming and going may change it."""
 _NAMESPACE = uuid.UUID("6f0d1a52-3c0e-4d1b-9a55-7d1f6f0f7a11")
 _NOTE_ROLES = frozenset({"long_term", "daily", "summary"})
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a chunk stood in its document when it was written: which group, and which part of it."""
+    """Where a chunk stood in its document when it was written: which group, which part of it, and after which entry."""
 
     group: int
     part: int
+    after: str | None
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Return what readers put neighbours together by. It never costs an embedding."""
+        return {"place": self.group, "after": self.after}
 
 
 def _metadata(document: Document, group: Sequence[Entry], place: _Place) -> dict[str, Any]:
@@ -179,7 +190,8 @@ def _metadata(document: Document, group: Sequence[Entry], place: _Place) -> dict
         "roles": sorted({entry.role for entry in group}),
         "date": document.date or (time.date().isoformat() if time else None),
         "part": place.part,
-        "place": place.group,
+        "last": group[-1].id,
+        **place.metadata,
     }
 
 
@@ -204,6 +216,6 @@ def _id_of(tenant_id: str, source: str, members: Sequence[str], part: int) -> st
 
 def _fingerprint(user_id: str, text: str, metadata: dict[str, Any], space: Space) -> str:
     """Return what tells that a chunk has to be embedded anew: not because something was put in front of it."""
-    lasting = {name: value for name, value in metadata.items() if name != "place"}
+    lasting = {name: value for name, value in metadata.items() if name not in _PASSING}
     whole = json.dumps([user_id, text, lasting, space.model, space.dimensions], sort_keys=True).encode()
     return hashlib.blake2b(whole, digest_size=16).hexdigest()

@@ -17,7 +17,7 @@ Width, case and accents' encoding make no difference (NFKC, casefold).
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, lru_cache
 from typing import Protocol
 
@@ -65,11 +65,17 @@ _MONTHS = (
 def terms(text: str) -> tuple[str, ...]:
     """Return the terms of ``text`` in order, repetitions included; at most a few a character."""
     normal = unicodedata.normalize("NFKC", text).casefold()
-    return tuple(
-        term[:MAX_TERM_CHARACTERS]
-        for token in _TOKEN.finditer(normal)
-        for term in _of_token(token.lastgroup or "", token, normal)
-    )
+    found: list[str] = []
+    for token in _TOKEN.finditer(normal):
+        kind, end = token.lastgroup or "", token.end()
+        written = token[0]
+        if len(written) > MAX_TERM_CHARACTERS:
+            found += _of_token(kind, written)
+        else:
+            found += _of_short_token(kind, written)
+        if kind == "word" and written.isdecimal() and _KANJI_ONE.match(normal, end):
+            found.append((written + normal[end])[-MAX_TERM_CHARACTERS:])
+    return tuple(found)
 
 
 def counts(text: str) -> Mapping[str, int]:
@@ -77,20 +83,22 @@ def counts(text: str) -> Mapping[str, int]:
     return Counter(terms(text))
 
 
-def _of_token(kind: str, token: re.Match[str], normal: str) -> Iterator[str]:
-    found = token[0]
-    if kind == "date":
-        yield from _of_date(found)
-    elif kind == "amount":
-        yield found.replace(",", "")
-    elif kind == "code":
-        yield found
-        yield from _of_words(found)
-    elif kind == "word":
-        yield from _of_words(found)
-        yield from _counted(found, normal[token.end() : token.end() + 1])
-    else:
-        yield from _of_cjk(found)
+def _of_token(kind: str, written: str) -> list[str]:
+    return [term[:MAX_TERM_CHARACTERS] for term in _OF_KIND[kind](written)]
+
+
+@lru_cache(maxsize=65_536)
+def _of_short_token(kind: str, written: str) -> tuple[str, ...]:
+    return tuple(_of_token(kind, written))
+
+
+def _of_amount(written: str) -> Iterator[str]:
+    yield written.replace(",", "")
+
+
+def _of_code(written: str) -> Iterator[str]:
+    yield written
+    yield from _of_words(written)
 
 
 def _of_words(run: str) -> Iterator[str]:
@@ -99,12 +107,6 @@ def _of_words(run: str) -> Iterator[str]:
             yield word
         elif word not in STOP_WORDS and len(word) > 1:
             yield _stem(word)
-
-
-def _counted(word: str, after: str) -> Iterator[str]:
-    """Yield a number with the character that says what it counts."""
-    if word.isdecimal() and _KANJI_ONE.match(after):
-        yield word + after
 
 
 def _of_cjk(run: str) -> Iterator[str]:
@@ -134,11 +136,19 @@ def _of_date(date: str) -> Iterator[str]:
         yield f"{year:04}-{month:02}" if day is None else f"{year:04}-{month:02}-{day:02}"
 
 
+_OF_KIND: Mapping[str, Callable[[str], Iterator[str]]] = {
+    "date": _of_date,
+    "amount": _of_amount,
+    "code": _of_code,
+    "word": _of_words,
+    "cjk": _of_cjk,
+}
+
+
 class _Stemmer(Protocol):
     def stemWord(self, word: str) -> str: ...  # noqa: N802  # the library's name
 
 
-@lru_cache(maxsize=65_536)
 def _stem(word: str) -> str:
     return _stemmer().stemWord(word[:MAX_TERM_CHARACTERS])
 

@@ -23,6 +23,11 @@ def body(content: str) -> str:
     return content[header.end() :] if header else content
 
 
+def squeezed(text: str) -> str:
+    """Return ``text`` without its white space."""
+    return "".join(text.split())
+
+
 def is_japanese(texts: Iterable[str]) -> bool:
     """Tell whether ``texts`` together read as Japanese."""
     joined = "".join(texts)

@@ -1,40 +1,155 @@
-"""Candidates of both kinds → one order. Pure, and the same for every store."""
+"""Candidates of both kinds → passages in one order, none of which repeats another. Pure, the same for every store."""
 
-from collections.abc import Sequence
+import heapq
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.search.quotations import Told
+from pipeline.search.windows import Window, parts_of, windows_of
 from pipeline.stores.protocol import Hit
 
 VECTOR_WEIGHT = 0.4
-"""Flat between .3 and .6 in the experiments; words carry the rest."""
+"""Flat between .2 and .6 in the experiments; words carry the rest."""
+SATURATION, LENGTH_SHARE = 0.8, 0.3
+"""BM25's k1 and b. Windows are of much the same length, so it matters little."""
+REPETITION_PENALTY = 0.5
+"""Of a passage that is told already; between .3 and .8 in the experiments makes no difference."""
+MOST_REPEATED = 0.7
+"""Share of a passage that may be told already; it is left out of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A hit and why it stands where it stands.
+    """A passage and why it stands where it stands.
 
     Args:
+        hit: what is told of it, under the id of its closest chunk; ``similarity`` is that chunk's.
         vector: similarity, scaled to 0..1 among the candidates.
         lexical: words' score, scaled to 0..1 among the candidates.
-        score: the weighted sum, 0..1.
+        score: the weighted sum, less for what is told already, 0..1.
+        chunks: ids of all chunks in it, in their order.
     """
 
     hit: Hit
     vector: float
     lexical: float
     score: float
+    chunks: tuple[str, ...] = ()
 
 
-def rank(hits: Sequence[Hit], vector_weight: float = VECTOR_WEIGHT) -> list[Ranked]:
-    """Return ``hits`` best first; ties by id. Without a words' score anywhere the vector decides alone."""
-    weight = vector_weight if any(hit.lexical > 0 for hit in hits) else 1.0
-    vectors = _scaled([hit.similarity for hit in hits])
-    words = _scaled([hit.lexical for hit in hits])
-    ranked = [
-        Ranked(hit, vector, lexical, weight * vector + (1 - weight) * lexical)
-        for hit, vector, lexical in zip(hits, vectors, words, strict=True)
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    window: Window
+    vector: float
+    lexical: float
+    score: float
+
+
+def rank(
+    hits: Sequence[Hit],
+    asked: Iterable[str] = (),
+    top_k: int | None = None,
+    told: Told | None = None,
+    vector_weight: float = VECTOR_WEIGHT,
+) -> list[Ranked]:
+    """Return passages made of ``hits``, best first; ties by id.
+
+    Args:
+        asked: the question's terms; none, or none that any hit has, leaves the order to the vectors.
+        top_k: how many; all by default.
+        told: what the reader knows already; no passage repeats it.
+    """
+    windows = list(windows_of(parts_of(hits, frozenset(asked))))
+    scored = _scored(windows, vector_weight)
+    passages = _passages(scored, told or Told())
+    return [
+        passage for _, passage in zip(range(len(hits) if top_k is None else top_k), passages, strict=False)
     ]
-    return sorted(ranked, key=lambda one: (-one.score, one.hit.id))
+
+
+def _scored(windows: Sequence[Window], vector_weight: float) -> list[_Scored]:
+    lexical = _lexical(windows)
+    weight = vector_weight if any(lexical) else 1.0
+    vectors, words = _scaled([_similarity(window) for window in windows]), _scaled(lexical)
+    return [
+        _Scored(window, vector, word, weight * vector + (1 - weight) * word)
+        for window, vector, word in zip(windows, vectors, words, strict=True)
+    ]
+
+
+def _passages(scored: Iterable[_Scored], told: Told) -> Iterator[Ranked]:
+    """Yield the best passage again and again, each judged by what is new in it (lazily: scores only ever sink)."""
+    heap = [(-one.score, one.window[-1].hit.id, one) for one in scored]
+    heapq.heapify(heap)
+    while heap:
+        _, id_, one = heapq.heappop(heap)
+        fresh, repeated = told.fresh(one.window)
+        if repeated > MOST_REPEATED or not fresh:
+            continue
+        score = one.score * (1 - REPETITION_PENALTY * repeated)
+        if heap and (-score, id_) > heap[0][:2]:
+            heapq.heappush(heap, (-score, id_, one))
+            continue
+        told.add(fresh)
+        yield _ranked(one, fresh, score)
+
+
+def _ranked(one: _Scored, fresh: Sequence[tuple[Hit, str]], score: float) -> Ranked:
+    hits = [hit for hit, _ in fresh]
+    best = min(hits, key=lambda hit: (-hit.similarity, hit.id))
+    roles = sorted({str(role) for hit in hits for role in hit.metadata.get("roles", ())})
+    passage = Hit(
+        id=best.id,
+        content=_joined(fresh),
+        similarity=best.similarity,
+        created_at=hits[0].created_at,
+        metadata={**best.metadata, "date": hits[0].metadata.get("date"), "roles": roles},
+        lexical=one.lexical,
+    )
+    return Ranked(passage, one.vector, one.lexical, score, tuple(hit.id for hit in hits))
+
+
+def _joined(fresh: Sequence[tuple[Hit, str]]) -> str:
+    """Return the texts as one: the first with its header, pieces of one message without a break."""
+    text = fresh[0][1]
+    for (hit, said), (earlier, _) in zip(fresh[1:], fresh, strict=False):
+        one_message = hit.metadata.get("part") and hit.metadata.get("last") == earlier.metadata.get("last")
+        text += said if one_message else f"\n{said}"
+    return text
+
+
+def _similarity(window: Window) -> float:
+    """Return the mean over the window's chunks, each as heavy as it is long."""
+    return sum(part.hit.similarity * part.tokens for part in window) / sum(part.tokens for part in window)
+
+
+def _lexical(windows: Sequence[Window]) -> list[float]:
+    """Return BM25 of each window, the windows themselves being the collection."""
+    found = [_summed(window) for window in windows]
+    lengths = [sum(part.length for part in window) for window in windows]
+    mean = sum(lengths) / len(lengths) if any(lengths) else 1.0
+    frequency = Counter(term for words in found for term in words)
+    rarity = {
+        term: math.log(1 + (len(windows) - count + 0.5) / (count + 0.5)) for term, count in frequency.items()
+    }
+    return [
+        sum(rarity[term] * _saturated(count, length / mean) for term, count in words.items())
+        for words, length in zip(found, lengths, strict=True)
+    ]
+
+
+def _summed(window: Window) -> Mapping[str, int]:
+    total: Counter[str] = Counter()
+    for part in window:
+        total.update(part.words)
+    return total
+
+
+def _saturated(count: int, relative_length: float) -> float:
+    norm = SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * relative_length)
+    return count * (SATURATION + 1) / (count + norm)
 
 
 def _scaled(values: Sequence[float]) -> list[float]:

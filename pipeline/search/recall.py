@@ -17,6 +17,10 @@ from pipeline.stores.usage import Meter, Uncounted
 
 CANDIDATES = 50
 """Fewest of each kind that are ranked against each other."""
+AROUND = 4
+"""Chunks on either side of a candidate; more do not fit into a window of short messages."""
+MAX_TERMS = 256
+"""Of a question; a longer one is a text, whose beginning tells what it is about."""
 EVERYTHING = Filters()
 NOTE_PASSAGES = 500
 """Most chunks of notes that are read back; a note of 400 KB has about as many."""
@@ -67,9 +71,11 @@ class Recall:
         before = self.embedder.usage.tokens
         [vector] = self.embedder.embed([query])
         self.meter.add({tenant_id: self.embedder.usage.tokens - before}, datetime.now(UTC).date())
-        candidates = max(CANDIDATES, top_k)
-        request = SearchRequest(tenant_id, user_id, vector, candidates, terms(query), filters)
-        return rank(self.store.search(request))[:top_k]
+        asked = tuple(dict.fromkeys(terms(query)))[:MAX_TERMS]
+        request = SearchRequest(
+            tenant_id, user_id, vector, max(CANDIDATES, top_k), asked, filters, around=AROUND
+        )
+        return rank(self.store.search(request), asked, top_k)
 
     def context(  # noqa: PLR0913, PLR0917  # the request's own fields
         self,

@@ -13,6 +13,7 @@ from pipeline.lexical.terms import counts
 from pipeline.source.documents import ItemKey
 from pipeline.stores.forgetting import ForgetRequest, Forgotten, Scope, session_of
 from pipeline.stores.protocol import (
+    SEEDS,
     Change,
     Chunk,
     Filters,
@@ -142,17 +143,21 @@ class InMemoryStore:
 
     def search(self, request: SearchRequest) -> Sequence[Hit]:
         """Return the closest chunks of one user and those that share words, closest first; ties by id."""
-        found = [
-            _hit(row, request)
-            for (tenant_id, _), row in self._rows.items()
-            if tenant_id == request.tenant_id
-            and row.chunk.user_id == request.user_id
-            and fits(request.filters, row.chunk.metadata, _time(row.chunk))
-        ]
+        rows = [row for row in self._of(request.tenant_id, request.user_id) if _meets(request.filters, row)]
+        found = [_hit(row, request) for row in rows]
         closest = sorted(found, key=lambda hit: (-hit.similarity, hit.id))
         wordy = sorted((hit for hit in found if hit.lexical > 0), key=lambda hit: (-hit.lexical, hit.id))
+        seeds = {hit.id for hit in (*closest[:SEEDS][: request.top_k], *wordy[:SEEDS][: request.top_k])}
         chosen = {hit.id for hit in (*closest[: request.top_k], *wordy[: request.top_k])}
+        chosen |= set(_beside(rows, seeds, request.around))
         return [hit for hit in closest if hit.id in chosen]
+
+    def _of(self, tenant_id: str, user_id: str) -> list[_Row]:
+        return [
+            row
+            for (owner, _), row in self._rows.items()
+            if owner == tenant_id and row.chunk.user_id == user_id
+        ]
 
     def passages(
         self, tenant_id: str, user_id: str, filters: Filters, limit: int, *, oldest_first: bool = False
@@ -160,10 +165,8 @@ class InMemoryStore:
         """Return one user's chunks, newest or oldest first; ties by id."""
         found = [
             Passage(row.chunk.id, row.chunk.text, _time(row.chunk), row.chunk.metadata, bool(row.lost))
-            for (owner, _), row in self._rows.items()
-            if owner == tenant_id
-            and row.chunk.user_id == user_id
-            and fits(filters, row.chunk.metadata, _time(row.chunk))
+            for row in self._of(tenant_id, user_id)
+            if _meets(filters, row)
         ]
         by_id = sorted(found, key=lambda passage: passage.id)
         return sorted(by_id, key=lambda passage: passage.created_at, reverse=not oldest_first)[:limit]
@@ -230,6 +233,26 @@ def fits(filters: Filters, metadata: Mapping[str, Any], time: datetime) -> bool:
         and (filters.since is None or time >= filters.since)
         and (filters.until is None or time < filters.until)
     )
+
+
+def _meets(filters: Filters, row: _Row) -> bool:
+    return fits(filters, row.chunk.metadata, _time(row.chunk))
+
+
+def _beside(rows: Sequence[_Row], seeds: AbstractSet[str], around: int) -> Iterator[str]:
+    """Yield the ids of chunks at most ``around`` places away from one of ``seeds`` in the same item."""
+    items: dict[str, list[_Row]] = {}
+    for row in sorted(rows, key=_place):
+        items.setdefault(row.source, []).append(row)
+    for item in items.values():
+        for spot, row in enumerate(item):
+            if row.chunk.id in seeds:
+                yield from (near.chunk.id for near in item[max(0, spot - around) : spot + around + 1])
+
+
+def _place(row: _Row) -> tuple[datetime, int, int]:
+    metadata = row.chunk.metadata
+    return _time(row.chunk), int(metadata.get("place", 0)), int(metadata.get("part", 0))
 
 
 def _hit(row: _Row, request: SearchRequest) -> Hit:

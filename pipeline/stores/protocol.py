@@ -23,8 +23,9 @@ class Chunk:
         id: UUID, deterministic: the same entries of the same item give the same id.
         members: ids of the entries whose text it holds.
         fingerprint: changes whenever text, user, metadata or space do.
-        metadata: ``key, kind, roles, date`` for readers, and ``place, part``: which group of the document it was when it
-            was written, and which part of it; JSON.
+        metadata: ``key, kind, roles, date`` for readers, and where it stood in its document when it was written: which
+            group (``place``), which part of it (``part``), its last entry (``last``) and the one before its first
+            (``after``); JSON.
         spans: characters of each member's line at the end of the text, if there are several members.
     """
 
@@ -172,6 +173,10 @@ class Filters:
     until: datetime | None = None
 
 
+SEEDS = 24
+"""How many candidates of each kind bring along what stands beside them."""
+
+
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
     """A question to one user's memory.
@@ -180,6 +185,8 @@ class SearchRequest:
         vector: of the question, in the store's space.
         terms: of the question, as :func:`pipeline.lexical.terms.terms` makes them; none asks for vectors only.
         top_k: how many candidates of each kind.
+        around: how many chunks on either side of the best :data:`SEEDS` candidates of each kind come along, as their
+            item tells them. They too meet the filters.
     """
 
     tenant_id: str
@@ -188,6 +195,7 @@ class SearchRequest:
     top_k: int = 5
     terms: tuple[str, ...] = field(default=(), repr=False)
     filters: Filters = Filters()
+    around: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,8 +299,8 @@ class Store(Protocol):
     def search(self, request: SearchRequest) -> Sequence[Hit]:
         """Return candidates among one user's chunks, in one round trip: the closest, and those that share words.
 
-        The union of both lists, each at most ``top_k`` long, every hit with both of its scores; closest first, ties
-        by id.
+        The union of both lists, each at most ``top_k`` long, and what came along with them; every hit with both of its
+        scores; closest first, ties by id.
         """
         ...
 

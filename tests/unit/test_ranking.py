@@ -15,7 +15,7 @@ def hit(name: str, similarity: float, lexical: float = 0.0) -> Hit:
 
 
 def order(*hits: Hit, weight: float = 0.4) -> list[str]:
-    return [ranked.hit.id for ranked in rank(hits, weight)]
+    return [ranked.hit.id for ranked in rank(hits)]
 
 
 def test_nothing_ranks_to_nothing() -> None:

@@ -140,7 +140,8 @@ DELETE = "DELETE FROM memories WHERE tenant_id = %(tenant_id)b AND id = ANY(%(id
 # One statement, so that both lists are taken from one snapshot.
 SEARCH = """
 WITH mine AS MATERIALIZED (
-    SELECT id, content, embedding <=> %(vector)b AS distance, ts_rank(words, query) AS lexical, created_at, metadata
+    SELECT id, content, embedding <=> %(vector)b AS distance, ts_rank(words, query) AS lexical, created_at, metadata,
+           source
     FROM memories, (SELECT NULLIF(%(terms)b::text, '')::tsquery AS query) AS asked
     WHERE tenant_id = %(tenant_id)b AND user_id = %(user_id)b
       AND (%(kinds)b::text[] = '{}' OR metadata->>'kind' = ANY(%(kinds)b::text[]))
@@ -148,13 +149,29 @@ WITH mine AS MATERIALIZED (
       AND (%(keys)b::text[] = '{}' OR metadata->>'key' = ANY(%(keys)b::text[]))
       AND COALESCE(metadata->>'key' <> ALL(%(excluded_keys)b::text[]), true)
       AND created_at >= COALESCE(%(since)b::timestamptz, '-infinity') AND created_at < COALESCE(%(until)b::timestamptz, 'infinity')
+), closest AS (
+    SELECT id, row_number() OVER (ORDER BY distance, id) AS rank FROM mine ORDER BY distance, id LIMIT %(top_k)b
+), wordy AS (
+    SELECT id, row_number() OVER (ORDER BY lexical DESC, id) AS rank FROM mine WHERE lexical > 0
+    ORDER BY lexical DESC, id LIMIT %(top_k)b
 ), chosen AS (
-    (SELECT id FROM mine ORDER BY distance, id LIMIT %(top_k)b)
-    UNION
-    (SELECT id FROM mine WHERE lexical > 0 ORDER BY lexical DESC, id LIMIT %(top_k)b)
+    SELECT id, rank FROM closest UNION ALL SELECT id, rank FROM wordy
+), seeds AS (
+    SELECT DISTINCT id, source, created_at, (metadata->>'place')::int8 AS place
+    FROM mine JOIN chosen USING (id) WHERE rank <= %(seeds)b AND source IS NOT NULL AND %(around)b::int8 > 0
+), beside AS (
+    SELECT near.id FROM seeds CROSS JOIN LATERAL (
+        (SELECT m.id FROM memories m
+         WHERE m.tenant_id = %(tenant_id)b AND m.source = seeds.source AND m.created_at <= seeds.created_at
+         ORDER BY m.created_at DESC, abs((m.metadata->>'place')::int8 - seeds.place) LIMIT %(around)b + 1)
+        UNION ALL
+        (SELECT m.id FROM memories m
+         WHERE m.tenant_id = %(tenant_id)b AND m.source = seeds.source AND m.created_at >= seeds.created_at
+         ORDER BY m.created_at, abs((m.metadata->>'place')::int8 - seeds.place) LIMIT %(around)b + 1)
+    ) AS near
 )
 SELECT id, content, 1 - distance, created_at, metadata, COALESCE(lexical, 0)
-FROM mine JOIN chosen USING (id) ORDER BY distance, id
+FROM mine JOIN (SELECT id FROM chosen UNION SELECT id FROM beside) AS told USING (id) ORDER BY distance, id
 """
 
 _PASSAGES = """

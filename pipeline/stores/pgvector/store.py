@@ -18,6 +18,7 @@ from pipeline.stores.forgetting import ForgetRequest, Forgotten, bounded, sessio
 from pipeline.stores.pgvector import queries
 from pipeline.stores.pgvector.connection import Connection, Connector
 from pipeline.stores.protocol import (
+    SEEDS,
     Change,
     Filters,
     Held,
@@ -195,6 +196,8 @@ def _search(connection: Connection, request: SearchRequest) -> Sequence[Hit]:
         "vector": _pg_vector(request.vector),
         "top_k": request.top_k,
         "terms": queries.tsquery(request.terms),
+        "seeds": SEEDS,
+        "around": request.around,
         **_filters(request.filters),
     }
     rows = connection.execute(queries.SEARCH, parameters, binary=True)

@@ -1,0 +1,99 @@
+"""The memory itself under evaluation: real items, the real reconcile, Postgres with pgvector, the real search."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from pipeline.embedding.vectors import Embedder
+from pipeline.ingest.chunking import Chunker
+from pipeline.ingest.notices import Notice
+from pipeline.ingest.reconcile import Reconciler
+from pipeline.ingest.splitting import split_markdown
+from pipeline.lab.evaluation.measures import CUT_OFFS, READ_TOKENS, Answer
+from pipeline.lab.evaluation.sets import Conversation, Message, Session
+from pipeline.search.passages import squeezed
+from pipeline.search.recall import Recall
+from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES, Settings
+from pipeline.source.documents import EntryHasher, ItemKey
+from pipeline.source.layouts import Item, Layouts
+from pipeline.stores.protocol import Store
+
+TABLE = "sessions"
+CONTEXT_PASSAGES = 20
+LAYOUTS = Layouts(DEFAULT_ATTRIBUTE_NAMES, EntryHasher(b"evaluation only, no secret"))
+
+
+class Memory:
+    """One store, filled by saves and asked by questions.
+
+    Args:
+        embedder: of the store's space.
+        store: empty of these conversations.
+    """
+
+    def __init__(self, embedder: Embedder, store: Store) -> None:
+        settings = Settings()
+        chunker = Chunker(settings.excluded_roles, settings.max_chunk_tokens, split_markdown, embedder.space)
+        self._items: dict[str, Item] = {}
+        self._store = store
+        self._reconciler = Reconciler(LAYOUTS, self, chunker, embedder, store, _no_pause)
+        self._recall = Recall(embedder, store)
+        self._told: dict[str, frozenset[str]] = {}
+
+    def get(self, key: ItemKey) -> Item | None:
+        """Return the item as it was last saved."""
+        return self._items.get(key.source)
+
+    def save(self, conversation: Conversation) -> None:
+        """Save every session as a chat app does: the whole item, once a message."""
+        for session in conversation.sessions:
+            for count in range(1, len(session.messages) + 1):
+                self._save(conversation.name, session, count)
+            self._remember(conversation.name, session)
+
+    def answers(self, conversation: Conversation) -> list[Answer]:
+        """Return what each question finds."""
+        texts = {message.id: squeezed(message.text) for message in conversation.messages}
+        return [
+            self._answer(conversation.name, one.text, one.evidence, texts) for one in conversation.questions
+        ]
+
+    def _save(self, tenant_id: str, session: Session, count: int) -> None:
+        item = _item(tenant_id, session.key, session.messages[:count])
+        address = LAYOUTS.address(TABLE, item)
+        if address is None:
+            raise ValueError(session.key)
+        source = address.key.source
+        self._items[source] = item
+        report = self._reconciler.run({source: Notice(address)})
+        for failure in report.failures.values():
+            raise failure
+
+    def _remember(self, tenant_id: str, session: Session) -> None:
+        """Note which messages each chunk of the session holds."""
+        item = _item(tenant_id, session.key, session.messages)
+        document = LAYOUTS.parse(TABLE, item)
+        if document is None:
+            raise ValueError(session.key)
+        spoken = [message for message in session.messages if message.text.strip()]
+        names = {entry.id: one.id for entry, one in zip(document.entries, spoken, strict=True)}
+        source = document.key.source
+        for chunk in self._store.read(tenant_id, [source])[source].chunks:
+            self._told[chunk.id] = frozenset(names[member] for member in chunk.members)
+
+    def _answer(
+        self, tenant_id: str, question: str, evidence: frozenset[str], texts: Mapping[str, str]
+    ) -> Answer:
+        found = self._recall.search(tenant_id, tenant_id, question, max(CUT_OFFS))
+        hits = [frozenset().union(*(self._told[chunk] for chunk in one.chunks)) for one in found]
+        context = self._recall.context(tenant_id, tenant_id, question, None, READ_TOKENS, CONTEXT_PASSAGES)
+        read = squeezed(context.text)
+        return Answer(evidence, hits, {id_ for id_ in evidence if texts[id_] in read})
+
+
+def _item(tenant_id: str, key: str, messages: Sequence[Message]) -> Item:
+    said = json.dumps([dict(message.said) for message in messages], ensure_ascii=False)
+    return {"tenant_id": {"S": tenant_id}, "session_key": {"S": key}, "messages": {"S": said}}
+
+
+def _no_pause(_: float) -> None:
+    """Nobody else is at work."""

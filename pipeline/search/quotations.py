@@ -1,0 +1,85 @@
+"""Knows what was told, so that nothing is told twice: neither a chunk of two windows nor a quotation of one. Pure.
+
+An agent that quotes what it recalled saves the quotation, which is found the next time beside the original. Texts are
+compared sentence by sentence, by runs of their terms: case, width, punctuation and what stands around a quotation
+make no difference.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from pipeline.lexical.terms import terms
+from pipeline.search.passages import body
+from pipeline.search.windows import Window
+from pipeline.stores.protocol import Hit
+
+RUN = 3
+"""Terms that make a run."""
+FEWEST_RUNS = 4
+"""A sentence of fewer runs may be said by anybody at any time."""
+QUOTED = 0.6
+"""Share of a sentence's runs that makes it a quotation."""
+GAP = "…"
+
+_SENTENCE = re.compile(r"[^\n.!?。！？]*[\n.!?。！？]*\s*")
+_Run = tuple[str, ...]
+
+
+class Told:
+    """Remembers what was told.
+
+    Args:
+        texts: told from the beginning.
+        chunks: ids of chunks told from the beginning.
+    """
+
+    def __init__(self, texts: Iterable[str] = (), chunks: Iterable[str] = ()) -> None:
+        self._chunks = set(chunks)
+        self._runs: set[_Run] = set()
+        for text in texts:
+            self._runs.update(_runs(text))
+
+    def add(self, fresh: Iterable[tuple[Hit, str]]) -> None:
+        """Remember what has just been told."""
+        for hit, text in fresh:
+            self._chunks.add(hit.id)
+            self._runs.update(_runs(text))
+
+    def fresh(self, window: Window) -> tuple[Sequence[tuple[Hit, str]], float]:
+        """Return what is new in ``window``, chunk by chunk, the first with its header; and the share that is not."""
+        new = [
+            (part.hit, text)
+            for part in window
+            if part.hit.id not in self._chunks
+            and (text := self._unquoted(body(part.hit.content))).strip(" \n…")
+        ]
+        size = sum(len(body(part.hit.content)) for part in window)
+        repeated = 1 - sum(len(text) for _, text in new) / max(1, size)
+        if new:
+            hit, text = new[0]
+            new[0] = (hit, _header(hit) + text)
+        return new, max(0.0, repeated)
+
+    def _unquoted(self, text: str) -> str:
+        if not self._runs:
+            return text
+        kept: list[str] = []
+        for sentence in _SENTENCE.findall(text):
+            if not self._quoted(sentence):
+                kept.append(sentence)
+            elif not kept or kept[-1] != GAP:
+                kept.append(GAP)
+        return "".join(kept)
+
+    def _quoted(self, sentence: str) -> bool:
+        runs = list(_runs(sentence))
+        return len(runs) >= FEWEST_RUNS and sum(run in self._runs for run in runs) >= QUOTED * len(runs)
+
+
+def _header(hit: Hit) -> str:
+    return hit.content.removesuffix(body(hit.content))
+
+
+def _runs(text: str) -> Iterator[_Run]:
+    found = terms(text)
+    return zip(*(found[start:] for start in range(RUN)), strict=False)

@@ -1,0 +1,102 @@
+"""Chunks → windows: what stands together in a conversation is found and told together. Pure.
+
+A chunk is small, so that growing conversations are embedded once; a window is as much of a conversation as a reader
+wants to see. Windows overlap: each chunk ends one.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+from pipeline.embedding.tokens import estimate_tokens
+from pipeline.lexical.terms import terms
+from pipeline.search.passages import body
+from pipeline.stores.protocol import Hit
+
+WINDOW_TOKENS = 250
+"""Of a window of several chunks; a chunk may be longer by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A chunk as windows need it.
+
+    Args:
+        words: how often each of the question's terms occurs in it.
+        length: how many terms it has.
+        tokens: its size, estimated.
+    """
+
+    hit: Hit
+    words: Mapping[str, int] = field(repr=False)
+    length: int
+    tokens: int
+
+
+Window = tuple[Part, ...]
+
+
+def parts_of(hits: Sequence[Hit], asked: AbstractSet[str]) -> list[Part]:
+    """Return what windows are made of."""
+    return [_part(hit, asked) for hit in hits]
+
+
+def windows_of(parts: Sequence[Part]) -> Iterator[Window]:
+    """Yield a window for each chunk: it, and as many before it as there is room for."""
+    for chain in chains(parts):
+        start = 0
+        room = WINDOW_TOKENS
+        for end, part in enumerate(chain):
+            room -= part.tokens
+            while room < 0 and start < end:
+                room += chain[start].tokens
+                start += 1
+            yield tuple(chain[start : end + 1])
+
+
+def chains(parts: Sequence[Part]) -> list[list[Part]]:
+    """Return runs of chunks that follow each other in their item without a gap."""
+    before = {_end(part): part for part in parts}
+    follower = {
+        earlier.hit.id: part
+        for part in parts
+        if (earlier := _predecessor(part, before)) is not None and earlier is not part
+    }
+    followers = {part.hit.id for part in follower.values()}
+    return [list(_run(part, follower)) for part in parts if part.hit.id not in followers]
+
+
+def _run(part: Part, follower: Mapping[str, Part]) -> Iterator[Part]:
+    seen: set[str] = set()
+    current: Part | None = part
+    while current is not None and current.hit.id not in seen:
+        yield current
+        seen.add(current.hit.id)
+        current = follower.get(current.hit.id)
+
+
+_End = tuple[object, object, int]
+
+
+def _end(part: Part) -> _End:
+    metadata = part.hit.metadata
+    return metadata.get("key"), metadata.get("last", part.hit.id), int(metadata.get("part", 0))
+
+
+def _predecessor(part: Part, before: Mapping[_End, Part]) -> Part | None:
+    """Return the chunk that ``part`` goes on from: of a message cut in pieces the last one ends it."""
+    key, last, number = _end(part)
+    if number:
+        return before.get((key, last, number - 1))
+    after = part.hit.metadata.get("after")
+    earlier, piece = before.get((key, after, 0)) if after else None, 0
+    while earlier is not None and (longer := before.get((key, after, piece + 1))) is not None:
+        earlier, piece = longer, piece + 1
+    return earlier
+
+
+def _part(hit: Hit, asked: AbstractSet[str]) -> Part:
+    found = terms(hit.content)
+    words = Counter(term for term in found if term in asked)
+    return Part(hit, words, len(found), estimate_tokens(body(hit.content)) + 1)
