@@ -7,7 +7,7 @@ later save, so an exchange grows, and each time it grows it is embedded again. T
     arrived in a save of its own, stays within GROWTH times its final size.
 
 So a short question joins its longer answer, and a long question stands by itself. What a chunk says in front of the
-text (date, speakers) is made only of what later saves cannot change.
+text (date, speakers) is made only of what later saves cannot change, and is not embedded.
 """
 
 import hashlib
@@ -75,18 +75,18 @@ class Chunker:
 
     def _groups(self, document: Document, unit: Sequence[Entry]) -> Iterator[list[Entry]]:
         group: list[Entry] = []
-        size = spent = 0
+        size = spent = room = 0
         for entry in unit:
             own = estimate_tokens(_line(entry)) + 1
             grown = size + own
-            if group and grown <= self.max_tokens and spent + grown <= GROWTH * grown:
+            if group and grown <= room and spent + grown <= GROWTH * grown:
                 group.append(entry)
                 size, spent = grown, spent + grown
                 continue
             if group:
                 yield group
-            group = [entry]
-            size = spent = own + estimate_tokens(_header(document, entry))
+            group, size, spent = [entry], own, own
+            room = self.max_tokens - estimate_tokens(_header(document, entry))
         if group:
             yield group
 
@@ -114,6 +114,7 @@ class Chunker:
             created_at=group[0].time or (document.created_at if document.date else None),
             metadata=metadata,
             spans=tuple(len(_line(entry)) for entry in group) if len(group) > 1 else (),
+            header=len(_header(document, group[0])),
         )
 
     def remainder(
@@ -121,7 +122,8 @@ class Chunker:
     ) -> Chunk:
         """Return what is left of a held chunk of several entries when only those in ``kept`` may stay."""
         members = tuple(entry for entry in chunk.members if entry in kept)
-        text = _cut(stored.content, chunk, kept)
+        header, lines = _cut(stored.content, chunk, kept)
+        text = header + "\n".join(lines)
         return Chunk(
             id=_id_of(tenant_id, source, members, 0),
             user_id=stored.user_id,
@@ -133,6 +135,7 @@ class Chunker:
             spans=tuple(
                 span for entry, span in zip(chunk.members, chunk.spans, strict=True) if entry in kept
             ),
+            header=len(header),
         )
 
 
@@ -195,15 +198,15 @@ def _metadata(document: Document, group: Sequence[Entry], place: _Place) -> dict
     }
 
 
-def _cut(content: str, chunk: HeldChunk, kept: Container[str]) -> str:
-    """Return ``content`` (a header, then one line a member, joined by line breaks) without the lines not kept."""
+def _cut(content: str, chunk: HeldChunk, kept: Container[str]) -> tuple[str, list[str]]:
+    """Return header and kept lines of ``content``: a header, then one line a member, joined by line breaks."""
     start = len(content) - sum(chunk.spans) - len(chunk.spans) + 1
     header, lines = content[:start], []
     for entry, span in zip(chunk.members, chunk.spans, strict=True):
         if entry in kept:
             lines.append(content[start : start + span])
         start += span + 1
-    return header + "\n".join(lines)
+    return header, lines
 
 
 def _chunk_id(document: Document, members: Sequence[str], part: int) -> str:

@@ -121,7 +121,7 @@ class _Work:
             user_id=self.document.user_id if self.document else None,
             updated_at=self.document.updated_at if self.document else None,
             reflected=self.reflected,
-            upserts=[(chunk, vectors[chunk.text]) for chunk in self.plan.missing],
+            upserts=[(chunk, vectors[chunk.embedded]) for chunk in self.plan.missing],
             lost=self.plan.lost,
             deletes=self.plan.deletes,
         )
@@ -289,7 +289,7 @@ class Reconciler:
             return None
 
     def _embed(self, works: Sequence[_Work], report: Report) -> dict[str, Vector]:
-        tenants = {chunk.text: work.tenant_id for work in works for chunk in work.plan.missing}
+        tenants = {chunk.embedded: work.tenant_id for work in works for chunk in work.plan.missing}
         try:
             vectors = self._vectors(tenants, works, report) if tenants else {}
         except EmbeddingRejectedError as error:
@@ -355,7 +355,7 @@ def _settled(
     work: _Work, failures: Mapping[str, VectorMemoryError], vectors: Mapping[str, Vector]
 ) -> _Work | None:
     """Return what can be applied of ``work``: all; what it forgets, if its text must wait or is refused; or nothing yet."""
-    if all(chunk.text in vectors for chunk in work.plan.missing):
+    if all(chunk.embedded in vectors for chunk in work.plan.missing):
         return work
     match failures.get(work.source):
         case EmbeddingRejectedError():

@@ -74,8 +74,12 @@ class Database:
         ]
 
     def holds(self, text: str) -> bool:
-        """Tell whether a row says just ``text``."""
-        found = self._owner.execute("SELECT 1 FROM memories WHERE content = %s LIMIT 1", [text])
+        """Tell whether a row says just ``text``, behind its header if it has one."""
+        query = """
+            SELECT 1 FROM memories WHERE right(content, length(%(text)s)) = %(text)s
+            AND left(content, -length(%(text)s)) ~ '^(\\[[^\\n]*\\]\\n)?$' LIMIT 1
+        """
+        found = self._owner.execute(query, {"text": text})
         return found.fetchone() is not None
 
     def close(self) -> None:

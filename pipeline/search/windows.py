@@ -43,16 +43,17 @@ def parts_of(hits: Sequence[Hit], asked: AbstractSet[str]) -> list[Part]:
 
 
 def windows_of(parts: Sequence[Part]) -> Iterator[Window]:
-    """Yield a window for each chunk: it, and as many before it as there is room for."""
+    """Yield the windows that end in each chunk and reach back as far as there is room; a beginning is filled up."""
     for chain in chains(parts):
-        start = 0
-        room = WINDOW_TOKENS
+        start, room = 0, WINDOW_TOKENS
         for end, part in enumerate(chain):
             room -= part.tokens
             while room < 0 and start < end:
                 room += chain[start].tokens
                 start += 1
-            yield tuple(chain[start : end + 1])
+            full = end + 1 == len(chain) or chain[end + 1].tokens > room
+            if full:
+                yield tuple(chain[start : end + 1])
 
 
 def chains(parts: Sequence[Part]) -> list[list[Part]]:

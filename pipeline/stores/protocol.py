@@ -27,6 +27,7 @@ class Chunk:
             group (``place``), which part of it (``part``), its last entry (``last``) and the one before its first
             (``after``); JSON.
         spans: characters of each member's line at the end of the text, if there are several members.
+        header: how many characters at the beginning of the text only readers and words need: they are not embedded.
     """
 
     id: str
@@ -37,6 +38,12 @@ class Chunk:
     created_at: datetime | None
     metadata: Mapping[str, Any] = field(repr=False)
     spans: tuple[int, ...] = ()
+    header: int = 0
+
+    @property
+    def embedded(self) -> str:
+        """The text that its vector is made of."""
+        return self.text[self.header :]
 
 
 @dataclass(frozen=True, slots=True)

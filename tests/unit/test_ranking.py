@@ -1,21 +1,53 @@
-"""Two lists of candidates become one order."""
+"""Candidates become passages in one order, and nothing is told twice."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pipeline.search.ranking import rank
+from pipeline.embedding.tokens import estimate_tokens
+from pipeline.lexical.terms import terms
+from pipeline.search.quotations import Told
+from pipeline.search.ranking import Ranked, rank
+from pipeline.search.windows import WINDOW_TOKENS
 from pipeline.stores.protocol import Hit
 
 TIME = datetime(2026, 11, 22, tzinfo=UTC)
+QUOTE = "The spare key of the office in Osaka lies under the third flower pot on the left."
 
 
-def hit(name: str, similarity: float, lexical: float = 0.0) -> Hit:
-    return Hit(name, name, similarity, TIME, {}, lexical)
+def hit(name: str, similarity: float, text: str = "", **metadata: Any) -> Hit:
+    return Hit(name, text or name, similarity, TIME, metadata)
 
 
-def order(*hits: Hit, weight: float = 0.4) -> list[str]:
-    return [ranked.hit.id for ranked in rank(hits)]
+def chain(*texts: str, key: str = "chat:1", similarity: float = 0.5) -> list[Hit]:
+    """Return chunks that follow each other in one session."""
+    return [
+        Hit(
+            f"{key}-{number}",
+            f"[2026-11-22]\nuser: {text}",
+            similarity,
+            TIME + timedelta(minutes=number),
+            {
+                "key": key,
+                "last": f"{number}",
+                "after": f"{number - 1}" if number else None,
+                "part": 0,
+                "roles": ["user"],
+            },
+        )
+        for number, text in enumerate(texts)
+    ]
+
+
+def order(*hits: Hit, asked: str = "") -> list[str]:
+    return [ranked.hit.id for ranked in rank(hits, terms(asked))]
+
+
+def contents(ranked: list[Ranked]) -> list[str]:
+    return [one.hit.content for one in ranked]
 
 
 def test_nothing_ranks_to_nothing() -> None:
@@ -27,14 +59,98 @@ def test_without_words_the_vector_decides() -> None:
 
 
 def test_words_can_outweigh_the_vector() -> None:
-    assert order(hit("near", 0.9), hit("words", 0.5, 2.0), hit("far", 0.1)) == ["words", "near", "far"]
+    hits = (hit("near", 0.9, "tea"), hit("words", 0.5, "soba noodles"), hit("far", 0.1, "rain"))
+    assert order(*hits, asked="soba") == ["words", "near", "far"]
 
 
 def test_scores_are_scaled_and_weighed() -> None:
-    best, *_ = rank([hit("a", 0.8, 1.0), hit("b", 0.6, 3.0), hit("c", 0.4)], 0.5)
+    hits = [hit("a", 0.8, "tea"), hit("b", 0.6, "soba tea"), hit("c", 0.4, "rain")]
+    best, *_ = rank(hits, terms("soba tea"), vector_weight=0.5)
     assert (best.hit.id, best.vector, best.lexical) == ("b", pytest.approx(0.5), 1.0)
     assert best.score == pytest.approx(0.75)
 
 
-def test_ties_go_by_id() -> None:
-    assert order(hit("b", 0.5), hit("a", 0.5)) == ["a", "b"]
+def test_ties_go_by_id_whatever_the_order_of_the_candidates() -> None:
+    assert order(hit("b", 0.5, "x"), hit("a", 0.5, "y")) == ["a", "b"]
+    assert order(hit("a", 0.5, "y"), hit("b", 0.5, "x")) == ["a", "b"]
+
+
+def test_rare_words_count_more_than_common_ones() -> None:
+    common = [hit(f"c{number}", 0.5, f"office number{number}") for number in range(9)]
+    assert order(*common, hit("rare", 0.5, "soba"), asked="office soba")[0] == "rare"
+
+
+def test_chunks_that_stand_together_are_told_together() -> None:
+    [passage] = rank(chain("where is the key?", "under the pot", "thanks"), terms("key"))
+    assert passage.hit.content == "[2026-11-22]\nuser: where is the key?\nuser: under the pot\nuser: thanks"
+    assert passage.chunks == ("chat:1-0", "chat:1-1", "chat:1-2")
+
+
+def test_a_gap_parts_passages() -> None:
+    first, _, third = chain("one key", "two", "three key")
+    assert sorted(contents(rank([first, third], terms("key")))) == [
+        "[2026-11-22]\nuser: one key",
+        "[2026-11-22]\nuser: three key",
+    ]
+
+
+def test_pieces_of_one_message_are_joined_without_a_break() -> None:
+    pieces = [
+        Hit(f"p{part}", f"[2026-11-22]\n{text}", 0.5, TIME, {"key": "k", "last": "m", "part": part})
+        for part, text in enumerate(("user: a long ", "message"))
+    ]
+    assert contents(rank(pieces)) == ["[2026-11-22]\nuser: a long message"]
+
+
+@given(st.lists(st.integers(1, 400), min_size=1, max_size=30))
+def test_no_passage_of_several_chunks_is_larger_than_a_window_and_no_chunk_is_told_twice(
+    sizes: list[int],
+) -> None:
+    hits = chain(*(f"m{number} " + "x" * size for number, size in enumerate(sizes)))
+    passages = rank(hits)
+    told = [chunk for passage in passages for chunk in passage.chunks]
+    assert len(told) == len(set(told))
+    for passage in passages:
+        assert len(passage.chunks) == 1 or estimate_tokens(passage.hit.content) <= WINDOW_TOKENS + 10
+    assert [one.score for one in passages] == sorted((one.score for one in passages), reverse=True)
+
+
+def test_a_quotation_is_told_once() -> None:
+    hits = [hit("original", 0.9, f"user: {QUOTE}", key="a")]
+    hits += [
+        hit(
+            f"copy{number}",
+            0.8,
+            f"assistant: As you told me on day {number}: 「{QUOTE.upper()}」 Anything else?",
+            key=f"b{number}",
+        )
+        for number in range(6)
+    ]
+    passages = rank(hits, terms("where is the spare key?"), 5)
+    assert sum("flower pot" in one.hit.content.lower() for one in passages) == 1
+    assert passages[0].hit.id == "original"
+
+
+def test_what_is_new_beside_a_quotation_is_kept() -> None:
+    told = Told([QUOTE])
+    answer = (
+        f"assistant: {QUOTE} But the landlord moved it to the letter box in October, so look there first."
+    )
+    [passage] = rank([hit("new", 0.5, answer)], terms("spare key"), told=told)
+    assert "letter box" in passage.hit.content
+    assert "flower pot" not in passage.hit.content
+
+
+def test_short_sentences_are_nobodys_quotation() -> None:
+    passages = rank(
+        [
+            hit("a", 0.9, "user: Thank you so much!", key="a"),
+            hit("b", 0.8, "user: Thank you so much!", key="b"),
+        ]
+    )
+    assert len(passages) == 2
+
+
+def test_what_the_reader_has_is_not_told() -> None:
+    hits = chain("one", "two")
+    assert rank(hits, told=Told(chunks=[one.id for one in hits])) == []
