@@ -1,13 +1,10 @@
 import base64
 import json
 import math
-import struct
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
+from support.embedding_api import EmbeddingApi, Reply, answered, encoded, refused, reply, rows
 
 from pipeline.embedding.openai import MAX_PAUSE_SECONDS, OpenAIEmbedder
 from pipeline.embedding.vectors import Space
@@ -16,85 +13,14 @@ from pipeline.ingest.fate import PutOff, fate
 from pipeline.ingest.notices import Notice
 from pipeline.settings import EmbeddingSettings
 
-Reply = tuple[int, dict[str, str], bytes]
 KEY = "sk-canary-key"
 
 
-class Api:
-    """An embeddings API on this machine. ``replies`` are given in turn, then it answers as it should."""
-
-    def __init__(self) -> None:
-        self.requests: list[dict[str, Any]] = []
-        self.headers: list[dict[str, str]] = []
-        self.replies: list[Reply] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                outer.requests.append({**body, "path": self.path})
-                outer.headers.append({name.lower(): value for name, value in self.headers.items()})
-                status, headers, content = outer.replies.pop(0) if outer.replies else answered(body)
-                self.send_response(status)
-                for name, value in (
-                    {"content-length": str(len(content)), "content-type": "application/json"} | headers
-                ).items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.base_url = f"http://127.0.0.1:{self.server.server_port}/v1"
-
-
-def vector_of(text: str) -> list[float]:
-    return [float(len(text)), 1.0, 0.5]
-
-
-def encoded(vector: list[float]) -> str:
-    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
-
-
-def rows(texts: list[str]) -> list[dict[str, Any]]:
-    return [
-        {"object": "embedding", "index": index, "embedding": encoded(vector_of(text))}
-        for index, text in enumerate(texts)
-    ]
-
-
-def reply(data: Any, tokens: int = 7) -> Reply:
-    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return 200, {}, json.dumps({"object": "list", "data": data, "model": "m", "usage": usage}).encode()
-
-
-def answered(body: dict[str, Any]) -> Reply:
-    return reply(rows(body["input"]))
-
-
-def refused(status: int, code: str | None = None, **headers: str) -> Reply:
-    error = {"message": f"canary {KEY}", "type": "x", "code": code}
-    return (
-        status,
-        {name.replace("_", "-"): value for name, value in headers.items()},
-        json.dumps({"error": error}).encode(),
-    )
-
-
 @pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddingApi]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    made = Api()
-    thread = threading.Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-    thread.join()
+    with EmbeddingApi() as made:
+        yield made
 
 
 @pytest.fixture
@@ -103,13 +29,13 @@ def pauses() -> list[float]:
 
 
 @pytest.fixture
-def embedder(api: Api, pauses: list[float]) -> OpenAIEmbedder:
+def embedder(api: EmbeddingApi, pauses: list[float]) -> OpenAIEmbedder:
     settings = EmbeddingSettings(model="text-embedding-3-small", dimensions=3, base_url=api.base_url)
     return OpenAIEmbedder(settings, KEY, pauses.append)
 
 
 def test_vectors_come_in_the_order_of_their_texts(
-    api: Api, embedder: OpenAIEmbedder, pauses: list[float]
+    api: EmbeddingApi, embedder: OpenAIEmbedder, pauses: list[float]
 ) -> None:
     vectors = embedder.embed(["a", "bbb", "cc"])
     assert [list(vector) for vector in vectors] == [[1.0, 1.0, 0.5], [3.0, 1.0, 0.5], [2.0, 1.0, 0.5]]
@@ -127,22 +53,22 @@ def test_vectors_come_in_the_order_of_their_texts(
     assert api.headers[0]["authorization"] == f"Bearer {KEY}"
 
 
-def test_a_shuffled_answer_is_put_in_order(api: Api, embedder: OpenAIEmbedder) -> None:
+def test_a_shuffled_answer_is_put_in_order(api: EmbeddingApi, embedder: OpenAIEmbedder) -> None:
     api.replies = [reply(list(reversed(rows(["a", "bbb", "cc"]))))]
     assert [vector[0] for vector in embedder.embed(["a", "bbb", "cc"])] == [1.0, 3.0, 2.0]
 
 
-def test_lists_of_numbers_do_as_well_as_base64(api: Api, embedder: OpenAIEmbedder) -> None:
+def test_lists_of_numbers_do_as_well_as_base64(api: EmbeddingApi, embedder: OpenAIEmbedder) -> None:
     api.replies = [reply([{"index": 0, "embedding": [1, 0.25, -2.0]}])]
     assert list(embedder.embed(["a"])[0]) == [1.0, 0.25, -2.0]
 
 
-def test_nothing_to_embed_is_no_request(api: Api, embedder: OpenAIEmbedder) -> None:
+def test_nothing_to_embed_is_no_request(api: EmbeddingApi, embedder: OpenAIEmbedder) -> None:
     assert embedder.embed([]) == []
     assert api.requests == []
 
 
-def test_more_texts_than_a_request_takes_go_in_several(api: Api, embedder: OpenAIEmbedder) -> None:
+def test_more_texts_than_a_request_takes_go_in_several(api: EmbeddingApi, embedder: OpenAIEmbedder) -> None:
     vectors = embedder.embed(["x" * (1 + number % 9) for number in range(2_050)])
     assert [len(request["input"]) for request in api.requests] == [2_048, 2]
     assert [vector[0] for vector in vectors] == [1.0 + number % 9 for number in range(2_050)]
@@ -173,7 +99,9 @@ WRONG: dict[str, Reply] = {
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_a_wrong_answer_is_never_taken_for_vectors(api: Api, embedder: OpenAIEmbedder, wrong: str) -> None:
+def test_a_wrong_answer_is_never_taken_for_vectors(
+    api: EmbeddingApi, embedder: OpenAIEmbedder, wrong: str
+) -> None:
     api.replies = [WRONG[wrong]] * 3
     with pytest.raises(EmbeddingUnavailableError) as caught:
         embedder.embed(["a", "b"])
@@ -182,7 +110,7 @@ def test_a_wrong_answer_is_never_taken_for_vectors(api: Api, embedder: OpenAIEmb
 
 
 def test_an_answer_that_was_cut_is_asked_for_again(
-    api: Api, embedder: OpenAIEmbedder, pauses: list[float]
+    api: EmbeddingApi, embedder: OpenAIEmbedder, pauses: list[float]
 ) -> None:
     api.replies = [WRONG["cut"]]
     assert [vector[0] for vector in embedder.embed(["a", "bb"])] == [1.0, 2.0]
@@ -191,7 +119,7 @@ def test_an_answer_that_was_cut_is_asked_for_again(
 
 
 def test_a_server_error_is_tried_again_after_a_pause(
-    api: Api, embedder: OpenAIEmbedder, pauses: list[float]
+    api: EmbeddingApi, embedder: OpenAIEmbedder, pauses: list[float]
 ) -> None:
     api.replies = [refused(500), refused(503)]
     assert [vector[0] for vector in embedder.embed(["a"])] == [1.0]
@@ -201,7 +129,7 @@ def test_a_server_error_is_tried_again_after_a_pause(
 
 
 def test_after_the_last_try_the_notice_is_to_be_put_off(
-    api: Api, embedder: OpenAIEmbedder, pauses: list[float]
+    api: EmbeddingApi, embedder: OpenAIEmbedder, pauses: list[float]
 ) -> None:
     api.replies = [refused(500)] * 9
     with pytest.raises(EmbeddingUnavailableError, match="answered 500"):
@@ -214,7 +142,7 @@ def test_after_the_last_try_the_notice_is_to_be_put_off(
     [({"retry_after": "3"}, 3.0), ({"retry_after_ms": "250"}, 0.25), ({"retry_after_ms": "250", "retry_after": "3"}, 0.25), ({"retry_after": "0"}, 0.0)],
 )  # fmt: skip
 def test_a_throttled_call_waits_as_long_as_it_was_told(
-    api: Api, embedder: OpenAIEmbedder, pauses: list[float], headers: dict[str, str], pause: float
+    api: EmbeddingApi, embedder: OpenAIEmbedder, pauses: list[float], headers: dict[str, str], pause: float
 ) -> None:
     api.replies = [refused(429, "rate_limit_exceeded", **headers)]
     embedder.embed(["a"])
@@ -222,14 +150,16 @@ def test_a_throttled_call_waits_as_long_as_it_was_told(
 
 
 @pytest.mark.parametrize("value", ["Sun, 22 Nov 2026 10:00:00 GMT", "soon", "nan", "-5"])
-def test_an_odd_wish_is_no_error(api: Api, embedder: OpenAIEmbedder, pauses: list[float], value: str) -> None:
+def test_an_odd_wish_is_no_error(
+    api: EmbeddingApi, embedder: OpenAIEmbedder, pauses: list[float], value: str
+) -> None:
     api.replies = [refused(429, retry_after=value)]
     assert len(embedder.embed(["a"])) == 1
     assert 0 <= pauses[0] <= MAX_PAUSE_SECONDS
 
 
 def test_a_throttled_call_without_a_wish_backs_off(
-    api: Api, embedder: OpenAIEmbedder, pauses: list[float]
+    api: EmbeddingApi, embedder: OpenAIEmbedder, pauses: list[float]
 ) -> None:
     api.replies = [refused(429)]
     assert len(embedder.embed(["a"])) == 1
@@ -237,7 +167,7 @@ def test_a_throttled_call_without_a_wish_backs_off(
 
 
 def test_a_longer_wish_puts_the_notice_off_by_it(
-    api: Api, embedder: OpenAIEmbedder, pauses: list[float], notice_of: Callable[..., Notice]
+    api: EmbeddingApi, embedder: OpenAIEmbedder, pauses: list[float], notice_of: Callable[..., Notice]
 ) -> None:
     api.replies = [refused(429, retry_after="60")] * 3
     with pytest.raises(EmbeddingUnavailableError) as caught:
@@ -259,7 +189,7 @@ def test_a_longer_wish_puts_the_notice_off_by_it(
     ],
 )
 def test_what_a_moment_will_not_mend_is_called_once_and_put_off(
-    api: Api, embedder: OpenAIEmbedder, pauses: list[float], reply: Reply, words: str
+    api: EmbeddingApi, embedder: OpenAIEmbedder, pauses: list[float], reply: Reply, words: str
 ) -> None:
     api.replies = [reply] * 3
     with pytest.raises(EmbeddingUnavailableError, match=words) as caught:
@@ -269,7 +199,9 @@ def test_what_a_moment_will_not_mend_is_called_once_and_put_off(
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
-def test_a_text_that_is_refused_is_the_items_fault(api: Api, embedder: OpenAIEmbedder, status: int) -> None:
+def test_a_text_that_is_refused_is_the_items_fault(
+    api: EmbeddingApi, embedder: OpenAIEmbedder, status: int
+) -> None:
     api.replies = [refused(status)] * 3
     with pytest.raises(EmbeddingRejectedError, match=str(status)) as caught:
         embedder.embed(["a"])
@@ -278,7 +210,7 @@ def test_a_text_that_is_refused_is_the_items_fault(api: Api, embedder: OpenAIEmb
 
 
 def test_an_api_that_is_away_is_tried_again_and_then_unavailable(
-    api: Api, embedder: OpenAIEmbedder, pauses: list[float]
+    api: EmbeddingApi, embedder: OpenAIEmbedder, pauses: list[float]
 ) -> None:
     api.server.server_close()
     with pytest.raises(EmbeddingUnavailableError, match="APIConnectionError") as caught:
@@ -287,7 +219,7 @@ def test_an_api_that_is_away_is_tried_again_and_then_unavailable(
     assert caught.value.__suppress_context__
 
 
-def test_an_answer_without_usage_counts_no_tokens(api: Api, embedder: OpenAIEmbedder) -> None:
+def test_an_answer_without_usage_counts_no_tokens(api: EmbeddingApi, embedder: OpenAIEmbedder) -> None:
     api.replies = [(200, {}, json.dumps({"data": rows(["a"])}).encode())]
     embedder.embed(["a"])
     assert (embedder.usage.requests, embedder.usage.tokens) == (1, 0)
