@@ -1,0 +1,225 @@
+"""The README's rules of change, row by row: what the app does to an item, and what memory is then."""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.one_table import CHUNKER, LAYOUTS
+from support.words import SPACE, WordEmbedder
+
+from pipeline.ingest.announce import Announcer
+from pipeline.ingest.reconcile import Reconciler
+from pipeline.lab.table import Table
+from pipeline.settings import Retention
+from pipeline.source.changes import read_change
+from pipeline.source.documents import ItemKey
+from pipeline.source.layouts import Item
+from pipeline.stores.memory import InMemoryStore
+from pipeline.stores.protocol import SearchRequest
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+KEYS = ("tenant_id", "session_key")
+DAY = "memory:daily:2026-11-22"
+
+
+class App:
+    """A chat app; what it saves is ingested at once, as its stream tells it."""
+
+    def __init__(self, on_clear: Retention = "keep", on_expiry: Retention = "keep") -> None:
+        self.tables = {name: Table(name, KEYS, lambda: 1_795_340_000.0) for name in ("sessions", "memory")}
+        self.embedder, self.store = WordEmbedder(), InMemoryStore(SPACE)
+        self.announcer = Announcer(LAYOUTS, on_clear, on_expiry, frozenset({"system", "tool"}))
+        self.reconciler = Reconciler(LAYOUTS, self, CHUNKER, self.embedder, self.store, lambda _: None)
+
+    def get(self, key: ItemKey) -> Item | None:
+        return self.tables[key.table].get(key.to_dynamodb())
+
+    def say(self, *messages: str, stamped: bool = True) -> None:
+        """Save the session: each message is its role's first letter, then its text; it is stamped by its text."""
+        roles = {"u": "user", "a": "assistant", "s": "system"}
+        said = [
+            {"role": roles[message[0]], "content": message[1:]}
+            | ({"timestamp": f"2026-11-22T10:00:{len(message):02}Z"} if stamped else {})
+            for message in messages
+        ]
+        self._change("sessions", lambda table: table.put(item("chat:1", messages=json.dumps(said))))
+
+    def note(self, key: str, content: str) -> None:
+        self._change("memory", lambda table: table.put(item(key, content=content)))
+
+    def delete(self) -> None:
+        self._change("sessions", lambda table: table.delete(item("chat:1")))
+
+    def expire(self) -> None:
+        self._change("sessions", lambda table: table.expire(item("chat:1")))
+
+    def embedded(self) -> int:
+        """Return how many texts were embedded since the last time."""
+        count, self.embedder.texts = len(self.embedder.texts), []
+        return count
+
+    @property
+    def memory(self) -> list[str]:
+        """What is remembered, line by line, sorted."""
+        hits = self.store.search(SearchRequest("acme", "acme", [1.0] * SPACE.dimensions, 100))
+        lines = [line for hit in hits for line in hit.content.splitlines() if not line.startswith("[")]
+        return sorted(line.partition(": ")[2] or line for line in lines)
+
+    def _change(self, name: str, change: Callable[[Table], None]) -> None:
+        table = self.tables[name]
+        seen = len(table.shards[0].records)
+        change(table)
+        for record in table.shards[0].records[seen:]:
+            notice = self.announcer.notice(read_change(record), 0.0)
+            assert notice
+            assert not self.reconciler.run({notice.address.key.source: notice}).failures
+
+
+def item(key: str, **attributes: str) -> dict[str, Any]:
+    return {
+        name: {"S": value} for name, value in {"tenant_id": "acme", "session_key": key, **attributes}.items()
+    }
+
+
+def appended() -> None:
+    app = App()
+    app.say("uone", "atwo and more")
+    app.embedded()
+    app.say("uone", "atwo and more", "uthree is long", "afour")
+    assert app.memory == ["four", "one", "three is long", "two and more"]
+    assert app.embedded() == 2  # neither of the first two again
+
+
+def edited() -> None:
+    app = App()
+    app.say("uone", "uSECRET", "uthree")
+    app.say("uone", "uharmless", "uthree")
+    assert app.memory == ["harmless", "one", "three"]
+
+
+def removed_from_the_middle() -> None:
+    app = App()
+    app.say("uone", "aSECRET and how it was kept", "uthree")
+    app.say("uone", "uthree")
+    assert app.memory == ["one", "three"]
+
+
+def capped() -> None:
+    app = App()
+    app.say("uone", "atwo and much more", "uthree", "afour and much more")
+    app.say("atwo and much more", "uthree", "afour and much more", "ufive")
+    app.say("afour and much more", "ufive")
+    assert app.memory == ["five", "four and much more", "one", "three", "two and much more"]
+
+
+def cleared() -> None:
+    for left in ([], ["uanew"], ["sa prompt stays"]):
+        said = ["sa prompt stays", "uone"]
+        keeping, forgetting = App(on_clear="keep"), App(on_clear="forget")
+        for app in (keeping, forgetting):
+            app.say(*said)
+            app.say(*left)
+        now = [message[1:] for message in left if message[0] == "u"]
+        assert keeping.memory == sorted([*now, "one"])
+        assert forgetting.memory == now
+
+
+def deleted() -> None:
+    app = App()
+    app.say("uone", "utwo")
+    app.say("utwo")  # what fell off goes as well
+    app.delete()
+    assert app.memory == []
+
+
+def deleted_and_made_anew() -> None:
+    app = App()
+    app.say("uSECRET", "utwo")
+    app.delete()
+    app.say("utwo")
+    assert app.memory == ["two"]
+
+
+def expired() -> None:
+    keeping, forgetting = App(on_expiry="keep"), App(on_expiry="forget")
+    for app in (keeping, forgetting):
+        app.say("uone")
+        app.expire()
+    assert (keeping.memory, forgetting.memory) == (["one"], [])
+
+
+def a_daily_log() -> None:
+    app, content = App(), "# 2026-11-22\n"
+    for number in range(12):
+        content += f"\n- Q: question {number}... → A: answer {number}..."
+        app.note(DAY, content)
+        assert app.embedded() <= 2  # the new line, and at most the one it joins
+    assert app.memory == sorted(f"question {number}... → A: answer {number}..." for number in range(12))
+
+
+def a_note_rewritten() -> None:
+    app = App()
+    app.note("memory:long_term", "- likes tea\n- SECRET")
+    app.note("memory:long_term", "- likes tea and cake")
+    assert app.memory == ["- likes tea and cake"]
+
+
+def repeated() -> None:
+    app = App()
+    app.say("uyes", "uno", "uyes", stamped=False)
+    assert app.memory == ["no", "yes"]
+    app.say("uyes", "uno", stamped=False)
+    assert app.memory == ["no", "yes"]
+    app.say("uno", "ulast", stamped=False)
+    app.say("ulast", "uagain", stamped=False)
+    assert app.memory == ["again", "last", "no", "yes"]  # both fell off the front
+
+
+def without_timestamps() -> None:
+    app = App()
+    app.say("uone", "uSECRET", "uthree", stamped=False)
+    app.say("uone", "uthree", stamped=False)
+    app.say("uthree", "ufour", stamped=False)
+    assert app.memory == ["four", "one", "three"]
+
+
+def an_orphan_reply() -> None:
+    app = App()
+    app.say("agood morning")
+    app.say("agood morning", "uhello, and good morning", "ahi")
+    assert app.memory == ["good morning", "hello, and good morning", "hi"]
+
+
+RULES: dict[str, Callable[[], None]] = {
+    "appended messages": appended,
+    "edited a message": edited,
+    "removed messages from the middle": removed_from_the_middle,
+    "cut messages off the front, the rest unchanged and in order": capped,
+    "emptied the session, or left none of the earlier messages": cleared,
+    "deleted the item": deleted,
+    "deleted the item and made it anew": deleted_and_made_anew,
+    "let DynamoDB's TTL remove the item": expired,
+    "appended to a daily log all day": a_daily_log,
+    "rewrote a note (long-term, daily, summary)": a_note_rewritten,
+    "said the same thing again, word for word": repeated,
+    "left timestamps out": without_timestamps,
+    "saved a reply without its question": an_orphan_reply,
+}
+
+
+def rows(readme: str) -> Sequence[str]:
+    """Return the first column of the table of rules."""
+    section = readme.split("## Rules of change")[1].split("\n## ", maxsplit=1)[0]
+    return re.findall(r"^\| (.+?) \|", section, re.MULTILINE)[1:]
+
+
+def test_every_row_of_the_readme_has_a_test_and_every_test_a_row() -> None:
+    assert list(rows(README)) == list(RULES)
+
+
+@pytest.mark.parametrize("row", rows(README))
+def test_rule(row: str) -> None:
+    RULES[row]()
