@@ -30,13 +30,15 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN4
     """Announce the changes of one batch; answers with the sequence numbers that failed."""
     records = {record["dynamodb"]["SequenceNumber"]: record for record in event["Records"]}
     notices, failed = _notices(records)
-    failed |= announce(notices, bootstrap.notice_queue())
+    refused = announce(notices, bootstrap.notice_queue())
+    failed |= refused
     merged = coalesce(notices.values())
     logger.info(
         "announced",
         records=len(records),
         notices=len(merged),
         failed=len(failed),
+        reasons=sorted(refused.reasons),
         correlation_ids=correlation_ids(merged),
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pipeline.errors import MalformedItemError
 from pipeline.ingest.notices import Notice, coalesce
-from pipeline.ingest.queue import NoticeQueue
+from pipeline.ingest.queue import NoticeQueue, Refused
 from pipeline.settings import Retention
 from pipeline.source.changes import Change
 from pipeline.source.layouts import Item, Layouts
@@ -59,7 +59,7 @@ class Announcer:
             return Unreadable()
 
 
-def announce(notices: Mapping[str, Notice], queue: NoticeQueue) -> frozenset[str]:
+def announce(notices: Mapping[str, Notice], queue: NoticeQueue) -> Refused:
     """Send ``notices`` (change id → notice), one an item.
 
     Returns:
@@ -67,4 +67,5 @@ def announce(notices: Mapping[str, Notice], queue: NoticeQueue) -> frozenset[str
     """
     merged: Sequence[Notice] = list(coalesce(notices.values()).values())
     failed = queue.send(merged)
-    return frozenset(id_ for id_, notice in notices.items() if notice.address.key.source in failed)
+    lost = (id_ for id_, notice in notices.items() if notice.address.key.source in failed)
+    return Refused(lost, failed.reasons)

@@ -1,8 +1,8 @@
 """Sends notices to SQS, puts them off, and buries them."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -20,6 +20,18 @@ MAX_BATCH_BYTES = 1_000_000
 MAX_ERROR_CHARACTERS = 500
 
 
+class Refused(frozenset[str]):
+    """What was not sent, and why: SQS's error codes, or botocore's errors."""
+
+    reasons: frozenset[str]
+
+    def __new__(cls, names: Iterable[str] = (), reasons: Iterable[str] = ()) -> Self:
+        """Make a set of ``names`` that knows its ``reasons``."""
+        made = super().__new__(cls, names)
+        made.reasons = frozenset(reasons)
+        return made
+
+
 class NoticeQueue:
     """The notice queue and its dead-letter queue.
 
@@ -34,16 +46,16 @@ class NoticeQueue:
         self._queue_url = queue_url
         self._dead_letter_queue_url = dead_letter_queue_url
 
-    def send(self, notices: Sequence[Notice], delay_seconds: int = 0) -> frozenset[str]:
+    def send(self, notices: Sequence[Notice], delay_seconds: int = 0) -> Refused:
         """Send ``notices`` in as few calls as SQS allows.
 
         Returns:
             the sources of those that were not taken.
         """
-        failed: set[str] = set()
+        failed: dict[str, str] = {}
         for batch in _batches(notices):
             failed |= self._send_batch(batch, delay_seconds)
-        return frozenset(failed)
+        return Refused(failed, failed.values())
 
     def depth(self) -> int:
         """Return about how many notices there are: waiting, in flight and put off.
@@ -90,8 +102,9 @@ class NoticeQueue:
         """
         if isinstance(notice, Wish):
             self.send_wish(notice.put_off(), delay_seconds)
-        elif self.send([notice.put_off()], delay_seconds):
-            raise QueueUnavailableError("the notice queue took no copy of a notice to be put off")
+        elif refused := self.send([notice.put_off()], delay_seconds):
+            why = ", ".join(sorted(refused.reasons))
+            raise QueueUnavailableError(f"the notice queue took no copy of a notice to be put off: {why}")
 
     def bury(self, body: str, error: PermanentError, tenant_id: str | None = None) -> None:
         """Send ``body`` to the dead-letter queue with its cause.
@@ -113,11 +126,9 @@ class NoticeQueue:
                 **group,  # type: ignore[arg-type]  # the stubs type each keyword by itself
             )
         except (ClientError, BotoCoreError) as fault:
-            raise QueueUnavailableError(
-                f"the dead-letter queue took no message: {type(fault).__name__}"
-            ) from None
+            raise QueueUnavailableError(f"the dead-letter queue took no message: {_why(fault)}") from None
 
-    def _send_batch(self, batch: Mapping[str, Notice], delay_seconds: int) -> set[str]:
+    def _send_batch(self, batch: Mapping[str, Notice], delay_seconds: int) -> dict[str, str]:
         entries: list[Any] = [
             {
                 "Id": number,
@@ -129,9 +140,19 @@ class NoticeQueue:
         ]
         try:
             answer = self._client.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
-        except (ClientError, BotoCoreError):
-            return {notice.address.key.source for notice in batch.values()}
-        return {batch[entry["Id"]].address.key.source for entry in answer.get("Failed", [])}
+        except (ClientError, BotoCoreError) as fault:
+            return {notice.address.key.source: _why(fault) for notice in batch.values()}
+        return {
+            batch[entry["Id"]].address.key.source: entry.get("Code", "unknown")
+            for entry in answer.get("Failed", [])
+        }
+
+
+def _why(fault: ClientError | BotoCoreError) -> str:
+    """Return a fault's code, or its kind; never its message, which may hold what was sent."""
+    if isinstance(fault, ClientError):
+        return str(fault.response.get("Error", {}).get("Code", "unknown"))
+    return type(fault).__name__
 
 
 def group_id(tenant_id: str) -> str:

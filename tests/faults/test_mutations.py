@@ -13,7 +13,7 @@ from support.histories import TROUBLEMAKERS
 from pipeline.handlers import ingest, stream
 from pipeline.ingest import announce, chunking, notices, plan, reconcile
 from pipeline.ingest.notices import Notice
-from pipeline.ingest.queue import NoticeQueue
+from pipeline.ingest.queue import NoticeQueue, Refused
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.lab.histories import History
 from pipeline.lab.laboratory import Laboratory, history_of
@@ -75,9 +75,9 @@ def what_is_lost_counts_as_seen_now(patch: pytest.MonkeyPatch) -> None:
 def the_stream_reports_no_failures(patch: pytest.MonkeyPatch) -> None:
     real = announce.announce
 
-    def announce_and_forget(*arguments: Any) -> frozenset[str]:
+    def announce_and_forget(*arguments: Any) -> Refused:
         real(*arguments)
-        return frozenset()
+        return Refused()
 
     patch.setattr(stream, "announce", announce_and_forget)
 

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.ingest.announce import Announcer, announce
 from pipeline.ingest.notices import Notice
+from pipeline.ingest.queue import Refused
 from pipeline.settings import Retention
 from pipeline.source.changes import Change, read_change
 from pipeline.source.layouts import Layouts
@@ -119,9 +120,9 @@ class Queue:
         self.sent: list[Notice] = []
         self.failed = failed
 
-    def send(self, notices: Any) -> frozenset[str]:
+    def send(self, notices: Any) -> Refused:
         self.sent += notices
-        return self.failed
+        return Refused(self.failed, ["Throttled"])
 
 
 def test_one_notice_an_item_is_sent_and_failures_return_to_every_change(
@@ -129,7 +130,8 @@ def test_one_notice_an_item_is_sent_and_failures_return_to_every_change(
 ) -> None:
     notices = {"1": notice_of("chat:1", "1"), "2": notice_of("chat:2", "2"), "3": notice_of("chat:1", "3")}
     queue = Queue(frozenset({notices["1"].address.key.source}))
-    assert announce(notices, queue) == {"1", "3"}  # type: ignore[arg-type]
+    refused = announce(notices, queue)  # type: ignore[arg-type]
+    assert (refused, refused.reasons) == ({"1", "3"}, {"Throttled"})
     assert [(notice.address.key.range_value, notice.position) for notice in queue.sent] == [
         ("chat:1", "3"),
         ("chat:2", "2"),

@@ -97,6 +97,7 @@ def test_of_a_batch_taken_in_part_only_the_rest_failed(notice_of: Build) -> None
     refusal = {"Failed": [{"Id": "1", "Code": "InternalError", "SenderFault": False}]}
     failed = queue(Client({}, refusal)).send([notice_of(f"chat:{number}") for number in range(12)])
     assert failed == {source("chat:11")}
+    assert failed.reasons == {"InternalError"}
 
 
 def test_a_batch_that_was_not_taken_failed_whole_and_alone(notice_of: Build) -> None:
@@ -104,6 +105,7 @@ def test_a_batch_that_was_not_taken_failed_whole_and_alone(notice_of: Build) -> 
     client = Client(away, {})
     failed = queue(client).send([notice_of(f"chat:{number}") for number in range(12)])
     assert failed == {source(f"chat:{number}") for number in range(10)}
+    assert failed.reasons == {"EndpointConnectionError"}
     assert len(client.batches) == 2
 
 

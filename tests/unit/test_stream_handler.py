@@ -73,8 +73,13 @@ class Refusing:
 
 
 @pytest.mark.parametrize(("key", "failed"), [("slack:44", ["111300000000000000000003"]), (None, None)])
-def test_a_notice_the_queue_did_not_take_is_reported(
-    aws: Any, event: Event, monkeypatch: pytest.MonkeyPatch, key: str | None, failed: list[str] | None
+def test_a_notice_the_queue_did_not_take_is_reported_with_the_reason(  # noqa: PLR0913, PLR0917  # fixtures
+    aws: Any,
+    event: Event,
+    logs: io.StringIO,
+    monkeypatch: pytest.MonkeyPatch,
+    key: str | None,
+    failed: list[str] | None,
 ) -> None:
     client: Any = Refusing(key)
     monkeypatch.setattr(bootstrap, "notice_queue", lambda: NoticeQueue(client, aws.queue_url))
@@ -82,6 +87,7 @@ def test_a_notice_the_queue_did_not_take_is_reported(
     every = [record["dynamodb"]["SequenceNumber"] for record in batch["Records"]]
     answer = stream.handler(batch, CONTEXT)
     assert [failure["itemIdentifier"] for failure in answer["batchItemFailures"]] == (failed or every)
+    assert ('"reasons":["Throttled"]' in logs.getvalue()) == (key is None)
 
 
 def test_a_stream_of_other_items_sends_nothing(aws: Any, event: Event) -> None:
