@@ -23,6 +23,7 @@ from pipeline.errors import (
     ConflictError,
     EmbeddingRejectedError,
     MalformedItemError,
+    RetryableError,
     StoreUnavailableError,
     VectorMemoryError,
     describe,
@@ -193,7 +194,8 @@ class Reconciler:
             for source in self._apply(tenant_id, group, vectors, report)
         }
         self._release([work for work in ready if work.source in lost])
-        again = busy | lost
+        put_off = {source for source in lost if isinstance(report.failures.get(source), RetryableError)}
+        again = busy | (lost - put_off)  # those come again anyhow, with all they forget
         report.conflicts += len(again)
         return {source: notice for source, notice in pending.items() if source in again}
 
@@ -357,23 +359,27 @@ def _settled(
     """Return what can be applied of ``work``: all; what it forgets, if its text must wait or is refused; or nothing yet."""
     if all(chunk.embedded in vectors for chunk in work.plan.missing):
         return work
-    match failures.get(work.source):
-        case EmbeddingRejectedError():
-            deletes = tuple(work.plan.deletes)
-        case CapReachedError():
-            if not (deletes := _forgotten(work)):
-                return None
-        case _:
-            return None
+    rejected = isinstance(failures.get(work.source), EmbeddingRejectedError)
+    deletes = work.plan.deletes if rejected else _forgotten(work)
+    if not (rejected or deletes):
+        return None
     plan = replace(work.plan, missing=(), deletes=deletes, position=work.held.position)
     return replace(work, plan=plan, reflected=False)
 
 
 def _forgotten(work: _Work) -> tuple[str, ...]:
-    """Return the deletes that take something out of memory, not those whose text new chunks are to hold."""
+    """Return the deletes that take something out of memory, not those whose text new chunks are to hold.
+
+    A chunk of which something is kept that the item no longer has must wait for what is left of it to be embedded:
+    nothing else holds that text.
+    """
     present = frozenset(entry.id for entry in work.document.entries) if work.document else frozenset()
     members = {chunk.id: chunk.members for chunk in work.held.chunks}
-    return tuple(id_ for id_ in work.plan.deletes if not present.issuperset(members.get(id_, ())))
+    return tuple(
+        id_
+        for id_ in work.plan.deletes
+        if id_ not in work.plan.cuts and not present.issuperset(members.get(id_, ()))
+    )
 
 
 def _estimates(tenants: Mapping[str, str]) -> dict[str, int]:

@@ -316,6 +316,50 @@ def test_what_is_kept_of_an_exchange_outlives_what_is_forgotten_of_it(bench: Ben
     assert bench.texts() == ["user: later"]
 
 
+def test_what_is_forgotten_goes_while_the_embedding_api_is_down_and_new_text_follows(bench: Bench) -> None:
+    bench.table.put(bench.item(("user", "SECRET"), ("user", "stays")))
+    bench.run(bench.notice("chat:1", "1"))
+    document = bench.reconciler.layouts.parse("sessions", next(iter(bench.table.items.values())))
+    assert document
+    bench.table.put(bench.item(("user", "new"), ("user", "stays")))
+    notice = bench.notice("chat:1", "2", ForgetFact("2", frozenset({document.entries[0].id})))
+    bench.embedder.error = EmbeddingUnavailableError("down")
+    for _ in range(2):  # again and again, and nothing else comes of it
+        assert isinstance(bench.run(notice).failures[notice.address.key.source], EmbeddingUnavailableError)
+        assert bench.texts() == ["user: stays"]
+    bench.embedder.error = None
+    assert bench.run(notice).failures == {}
+    assert bench.texts() == ["user: new", "user: stays"]
+
+
+def test_a_conflict_while_the_embedding_api_is_down_costs_no_second_probe(bench: Bench) -> None:
+    bench.table.put(bench.item(("user", "SECRET")))
+    bench.run(bench.notice("chat:1", "1"))
+    bench.table.put(bench.item(("user", "new")))
+    notice = bench.notice("chat:1", "2", ForgetFact("2"))
+    bench.embedder.error = EmbeddingUnavailableError("down")
+    bench.store.conflicts = [[notice.address.key.source]]
+    report = bench.run(notice)
+    assert isinstance(report.failures[notice.address.key.source], EmbeddingUnavailableError)
+    assert report.reads == 1
+
+
+def test_what_is_kept_of_an_exchange_waits_for_its_embedding(bench: Bench) -> None:
+    """What is left of a chunk is held by nothing else, so the chunk stays until it is embedded anew."""
+    bench.table.put(bench.item(("user", "question"), ("assistant", "answer " * 30), ("user", "later")))
+    bench.run(bench.notice("chat:1", "1"))
+    document = bench.reconciler.layouts.parse("sessions", next(iter(bench.table.items.values())))
+    assert document
+    bench.table.put(bench.item(("user", "later")))
+    notice = bench.notice("chat:1", "3", ForgetFact("2", frozenset({document.entries[1].id})))
+    bench.embedder.error = EmbeddingUnavailableError("down")
+    assert bench.run(notice).failures
+    assert any("question" in text for text in bench.texts())
+    bench.embedder.error = None
+    assert bench.run(notice).failures == {}
+    assert bench.texts() == ["user: later", "user: question"]
+
+
 def test_the_ledger_knows_which_version_the_index_reflects(bench: Bench) -> None:
     def until() -> str | None:
         time = bench.store.indexed_until("acme", "mika", "chat:1")
