@@ -43,6 +43,15 @@ class Tab:
             tab.click()
         elif name == "search":
             self.page.click("#open-search")
+        elif name == "chat":
+            self.open_oldest()
+
+    def open_oldest(self) -> None:
+        """Open the conversation at the end of the list, and wait for what is related to it."""
+        oldest = self.page.locator("#chats button").last
+        oldest.click()
+        expect(self.page.locator("#chat-title")).to_have_text(oldest.locator(".title").text_content() or "")
+        expect(self.page.locator("#related")).to_have_attribute("aria-busy", "false")
 
     def say(self, text: str) -> None:
         """Type a message and send it, then wait until memory has it."""

@@ -14,7 +14,7 @@ from pipeline.local.page.server import PageServer
 from pipeline.local.stack import Stack
 
 CAST = 40
-PATIENCE_SECONDS = 50
+PATIENCE_SECONDS = 20
 """With a machine that has more to do than these tests; what happens when memory stays away has its own test."""
 
 

@@ -232,7 +232,7 @@ def test_switching_leaves_nothing_of_the_person_before_on_the_page(
 def test_a_restarted_server_is_noticed_and_nothing_typed_is_lost(
     open_tab: OpenTab, person: Person, stack: Stack
 ) -> None:
-    with PageServer(stack, {person: []}, patience_seconds=50) as first:
+    with PageServer(stack, {person: []}, patience_seconds=20) as first:
         port = first.port
         tab = open_tab(first.url, lost=True).visit(person)
         tab.say("Before the restart.")
@@ -241,7 +241,7 @@ def test_a_restarted_server_is_noticed_and_nothing_typed_is_lost(
     tab.page.press("#draft", "Enter")
     expect(tab.page.get_by_role("alert")).to_contain_text("Not sent")
     expect(tab.page.locator("#draft")).to_have_value("Typed while it was away.")
-    with PageServer(stack, {person: []}, port, 50):
+    with PageServer(stack, {person: []}, port, 20):
         expect(tab.page.locator("#connection")).to_have_text("The server was restarted. Connected again.")
         tab.page.press("#draft", "Enter")
         tab.settled("save")
