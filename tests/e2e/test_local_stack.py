@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from pipeline.local.processes import PREFIX, new_run_folder
 from pipeline.local.stack import Stack
 
 pytestmark = pytest.mark.e2e
+PAGE = re.compile(r"http://127\.0\.0\.1:\d+/(?=\s)")
 COMMAND = [str(Path(sys.prefix) / "bin" / "vector-memory"), "demo"]
 CHILD = """
 import sys, time
@@ -110,6 +113,24 @@ def test_the_demo_takes_items_as_a_scan_or_an_export_gives_them(tmp_path: Path) 
     assert done.returncode == 0, done.stderr[-2000:]
     summary = json.loads(done.stdout.splitlines()[-1])
     assert (summary["items"], summary["missing"], summary["extra"]) == (3, 0, 0)
+
+
+def test_the_demo_serves_its_page_until_ctrl_c(tmp_path: Path) -> None:
+    file = tmp_path / "items.jsonl"
+    talk = json.dumps([{"role": "user", "content": "drawer 7 holds the spare keys"}])
+    file.write_text(json.dumps({"tenant_id": {"S": "a"}, "session_key": {"S": "c"}, "messages": {"S": talk}}))
+    with subprocess.Popen(
+        [*COMMAND, "--from", str(file)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as demo:
+        assert demo.stdout
+        try:
+            address = next(filter(None, (PAGE.search(line) for line in demo.stdout)))[0]
+            with urllib.request.urlopen(address) as answer:  # noqa: S310  # http, as PAGE says
+                assert "vector-memory" in answer.read().decode()
+        finally:
+            demo.send_signal(signal.SIGINT)
+        rest = demo.stdout.read()
+    assert (demo.returncode, "Traceback" in rest) == (0, False), rest
 
 
 @pytest.mark.parametrize("content", ["", "{not json", '{"a": 1}', '[{"no": "locomo"}]'])

@@ -4,11 +4,9 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
+from support.chat_tables import chat_tables
 
 from pipeline.local.page.chats import Chat
 from pipeline.local.page.people import Person
@@ -22,23 +20,8 @@ TALK = ({"role": "user", "content": "the code is plum"},)
 
 @pytest.fixture
 def tables() -> Iterator[Tables]:
-    with mock_aws():
-        client: Any = boto3.client("dynamodb", region_name="us-east-1")
-        for name, keys in (
-            ("s", ("tenant_id", "session_key")),
-            ("n", ("tenant_id", "sk")),
-            ("c", ("pk", "sk")),
-        ):
-            client.create_table(
-                TableName=name,
-                BillingMode="PAY_PER_REQUEST",
-                AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
-                KeySchema=[
-                    {"AttributeName": key, "KeyType": kind}
-                    for key, kind in zip(keys, ("HASH", "RANGE"), strict=True)
-                ],
-            )
-        yield Tables(client, "s", "n", "c")
+    with chat_tables() as made:
+        yield made
 
 
 def save(tables: Tables, person: Person, key: str = "chat:1") -> None:

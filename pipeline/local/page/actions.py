@@ -68,11 +68,17 @@ class Actions:
         return {"note": {"key": asked["key"], "content": content}}
 
     def turn(self, person: Person, asked: Asked) -> Answer:
-        """Save what was typed and what is answered, in one put; a turn that is sent twice is saved once."""
+        """Save what was typed and what is answered, in one put; a turn that is sent twice is saved once.
+
+        Without a key a new conversation begins.
+        """
         text, turn = _text(asked, "text"), _text(asked, "turn")
         if len(text.encode("utf-8", "replace")) > MAX_MESSAGE_BYTES:
             raise AskedWronglyError(413, "too_long")
-        key = str(asked.get("key") or new_key(person, self.clock(), turn[:4]))
+        chat = self._chat(person, asked) if asked.get("key") else None
+        if chat and has_turn(chat, turn):
+            return {"chat": _shown(chat), "recalled": []}
+        key = chat.key if chat else new_key(person, self.clock(), turn[:4])
         found = self._recalled(person, text, key)
         said = (
             spoken("user", text, self.clock(), turn=turn),

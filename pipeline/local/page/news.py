@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import threading
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from pipeline.local.page.people import Person
 
 HEARTBEAT_SECONDS = 2.0
-_Ear = tuple[asyncio.AbstractEventLoop, "asyncio.Queue[dict[str, Any]]"]
+_Ear = tuple[asyncio.AbstractEventLoop, "asyncio.Queue[dict[str, Any] | None]"]
 
 
 class News:
@@ -27,9 +27,13 @@ class News:
         with self._lock:
             self._last[person] = told
             ears = list(self._ears[person])
-        for loop, queue in ears:
-            with contextlib.suppress(RuntimeError):  # its loop has ended: nobody listens there any more
-                loop.call_soon_threadsafe(queue.put_nowait, told)
+        _tell(ears, told)
+
+    def end(self) -> None:
+        """Let everybody who listens come to an end: the server is about to stop."""
+        with self._lock:
+            ears = [ear for heard in self._ears.values() for ear in heard]
+        _tell(ears, None)
 
     async def listen(self, person: Person) -> AsyncIterator[dict[str, Any]]:
         """Yield who speaks, what is still under way, then what comes, and a sign of life when nothing does."""
@@ -43,9 +47,18 @@ class News:
                 yield last
             while True:
                 try:
-                    yield await asyncio.wait_for(ear[1].get(), HEARTBEAT_SECONDS)
+                    told = await asyncio.wait_for(ear[1].get(), HEARTBEAT_SECONDS)
                 except TimeoutError:
-                    yield {"type": "alive"}
+                    told = {"type": "alive"}
+                if told is None:
+                    return
+                yield told
         finally:
             with self._lock:
                 self._ears[person].discard(ear)
+
+
+def _tell(ears: Iterable[_Ear], told: dict[str, Any] | None) -> None:
+    for loop, queue in ears:
+        with contextlib.suppress(RuntimeError):  # its loop has ended: nobody listens there any more
+            loop.call_soon_threadsafe(queue.put_nowait, told)

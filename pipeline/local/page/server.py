@@ -1,5 +1,6 @@
 """Serves the page on 127.0.0.1."""
 
+import contextlib
 import secrets
 import socket
 import threading
@@ -23,6 +24,7 @@ HOST = "127.0.0.1"
 HOME_PORT = 8765
 PASS_KEY_BYTES = 32
 START_SECONDS = 20
+LOOK_SECONDS = 0.2
 
 
 class PageServer:
@@ -42,10 +44,10 @@ class PageServer:
     ) -> None:
         self._socket = _listening(port)
         self.port = int(self._socket.getsockname()[1])
-        news = News(secrets.token_hex(4))
-        actions = _actions(stack, people, news, patience_seconds)
+        self._news = News(secrets.token_hex(4))
+        actions = _actions(stack, people, self._news, patience_seconds)
         passes = Passes(secrets.token_bytes(PASS_KEY_BYTES))
-        app = page_app(actions, news, passes, list(people), self.port)
+        app = page_app(actions, self._news, passes, list(people), self.port)
         config = uvicorn.Config(
             app, log_config=None, access_log=False, timeout_graceful_shutdown=1, lifespan="off", ws="none"
         )
@@ -79,17 +81,18 @@ class PageServer:
 
     def __exit__(self, *_: object) -> None:
         """Stop serving; tabs that listen are cut off."""
+        self._news.end()
         self._server.should_exit = True
         self._thread.join()
         self._socket.close()
 
     def wait(self) -> None:
         """Return when the terminal says Ctrl-C."""
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
             while self._thread.is_alive():
-                self._thread.join(1)
-        except KeyboardInterrupt:
-            pass
+                time.sleep(
+                    LOOK_SECONDS
+                )  # no join: one that is interrupted takes the thread for ended (CPython 3.11)
 
 
 def _listening(port: int) -> socket.socket:

@@ -16,7 +16,7 @@ let chats = null;
 let starters = [];
 let everybody = [];
 let listening = new AbortController();
-let turn = crypto.randomUUID();
+let turn = { text: "", name: "" };
 
 const titleOf = (hit) => (hit.kind === "session" ? (chats?.find((chat) => chat.key === hit.key)?.title ?? hit.key) : say(`kind.${hit.kind}`));
 const room = conversation({ changed: refresh, opened: shown, openHit, titleOf, starters: () => starters });
@@ -116,8 +116,9 @@ async function submit() {
   if (!text.trim() || room.sending) return;
   byId("send").disabled = true;
   draft.value = "";
-  const saved = await room.send(text, turn);
-  if (saved) turn = crypto.randomUUID();
+  if (turn.text !== text) turn = { text, name: crypto.randomUUID() };
+  const saved = await room.send(text, turn.name);
+  if (saved) turn = { text: "", name: "" };
   else if (!draft.value) draft.value = text;
   sessionStorage.setItem("draft", draft.value);
   byId("send").disabled = false;

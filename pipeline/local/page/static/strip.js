@@ -43,8 +43,7 @@ function drawStage(stage) {
   return el(
     "li",
     { className: state, data: { stage } },
-    el("span", { className: "dot", aria: { hidden: "true" } }),
-    say(`stage.${kind}.${stage}`),
+    el("span", {}, say(`stage.${kind}.${stage}`)),
     stage in reached ? el("span", { className: "time" }, say("milliseconds", { ms: reached[stage] })) : null,
   );
 }

@@ -1,0 +1,40 @@
+"""Each person hears their own news, and only while somebody speaks."""
+
+import asyncio
+from typing import Any
+
+from pipeline.local.page.news import News
+from pipeline.local.page.people import Person
+
+MIKA, HIRO = Person("acme", "mika"), Person("acme", "hiro")
+UNDER_WAY: dict[str, Any] = {"type": "journey", "id": "1", "done": False}
+DONE: dict[str, Any] = {"type": "journey", "id": "1", "done": True}
+
+
+def heard(person: Person, news: News, *told: tuple[Person, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Listen as ``person`` while ``told`` is published, until the news end."""
+
+    async def listen() -> list[dict[str, Any]]:
+        pieces = []
+        async for piece in news.listen(person):
+            pieces.append(piece)
+            if piece["type"] == "hello":
+                for whose, what in told:
+                    await asyncio.to_thread(news.publish, whose, what)
+                await asyncio.to_thread(news.end)
+        return [piece for piece in pieces if piece["type"] != "alive"]
+
+    return asyncio.run(listen())
+
+
+def test_a_person_hears_who_speaks_and_what_is_theirs() -> None:
+    pieces = heard(MIKA, News("s1"), (MIKA, UNDER_WAY), (HIRO, {"type": "secret"}), (MIKA, DONE))
+    assert pieces == [{"type": "hello", "server": "s1"}, UNDER_WAY, DONE]
+
+
+def test_who_comes_late_hears_what_is_still_under_way() -> None:
+    news = News("s1")
+    news.publish(MIKA, UNDER_WAY)
+    news.publish(HIRO, DONE)
+    assert heard(MIKA, news) == [{"type": "hello", "server": "s1"}, UNDER_WAY]
+    assert heard(HIRO, news) == [{"type": "hello", "server": "s1"}]
