@@ -123,7 +123,7 @@ def test_forgetting_is_for_the_owner_and_follows_the_text(actions: Actions, jour
     left = actions.forget(MIKA, {"key": chat["key"], "message": answered["id"]})["chat"]
     assert [one["id"] for one in left["messages"]] == [said["id"]]
     assert (journeys[-1].kind, journeys[-1].text) == ("forget", answered["content"])
-    assert actions.forget(MIKA, {"key": chat["key"]}) == {"chat": None}
+    assert actions.forget(MIKA, {"key": chat["key"]}) == {"chat": None, "journey": journeys[-1].id}
     assert actions.chats(MIKA, {})["chats"] == []
 
 

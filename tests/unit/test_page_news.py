@@ -32,9 +32,9 @@ def test_a_person_hears_who_speaks_and_what_is_theirs() -> None:
     assert pieces == [{"type": "hello", "server": "s1"}, UNDER_WAY, DONE]
 
 
-def test_who_comes_late_hears_what_is_still_under_way() -> None:
+def test_who_comes_late_hears_the_last_news_again() -> None:
     news = News("s1")
     news.publish(MIKA, UNDER_WAY)
     news.publish(HIRO, DONE)
-    assert heard(MIKA, news) == [{"type": "hello", "server": "s1"}, UNDER_WAY]
-    assert heard(HIRO, news) == [{"type": "hello", "server": "s1"}]
+    assert heard(MIKA, news) == [{"type": "hello", "server": "s1"}, {**UNDER_WAY, "again": True}]
+    assert heard(HIRO, news) == [{"type": "hello", "server": "s1"}, {**DONE, "again": True}]

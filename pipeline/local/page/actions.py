@@ -84,8 +84,8 @@ class Actions:
             spoken("user", text, self.clock(), turn=turn),
             spoken("assistant", reply(found, str(asked.get("language"))), self.clock(), responder="demo"),
         )
-        saved = self._change(person, "save", key, text, lambda chat: _with_turn(chat or Chat(key, ()), said))
-        return {"chat": saved and _shown(saved), "recalled": [shown(hit) for hit in found or ()]}
+        told = self._change(person, "save", key, text, lambda chat: _with_turn(chat or Chat(key, ()), said))
+        return {**told, "recalled": [shown(hit) for hit in found or ()]}
 
     def forget(self, person: Person, asked: Asked) -> Answer:
         """Take out one message, or the whole conversation, and follow it out of memory."""
@@ -95,8 +95,7 @@ class Actions:
         if not doomed:
             raise AskedWronglyError(404, "no_message")
         text = max((str(one.get("content", "")) for one in doomed), key=len)
-        left = self._change(person, "forget", chat.key, text, lambda now: _without(now, name))
-        return {"chat": left and _shown(left)}
+        return self._change(person, "forget", chat.key, text, lambda now: _without(now, name))
 
     def related(self, person: Person, asked: Asked) -> Answer:
         """Find past conversations that bear on what is being typed, or on how the open one ended."""
@@ -132,16 +131,18 @@ class Actions:
 
     def _change(
         self, person: Person, kind: Kind, key: str, text: str, change: Callable[[Chat | None], Chat | None]
-    ) -> Chat | None:
+    ) -> Answer:
+        """Change a conversation and follow that; tell what it is now, and the journey's name in the news."""
         journey = Journey(uuid.uuid4().hex, kind, key, text, time.time())
         try:
-            return self.watch.begin(
+            now = self.watch.begin(
                 person, journey, lambda: self.tables.change(person, key, self.clock(), change)
             )
         except PermissionError:
             raise AskedWronglyError(404, "no_chat") from None
         except FullError:
             raise AskedWronglyError(413, "full") from None
+        return {"chat": now and _shown(now), "journey": journey.id}
 
 
 def _with_turn(chat: Chat, said: Sequence[Message]) -> Chat:

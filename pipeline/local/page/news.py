@@ -36,15 +36,15 @@ class News:
         _tell(ears, None)
 
     async def listen(self, person: Person) -> AsyncIterator[dict[str, Any]]:
-        """Yield who speaks, what is still under way, then what comes, and a sign of life when nothing does."""
+        """Yield who speaks, the last news again, then what comes, and a sign of life when nothing does."""
         ear: _Ear = (asyncio.get_running_loop(), asyncio.Queue())
         with self._lock:
             self._ears[person].add(ear)
             last = self._last.get(person)
         try:
             yield {"type": "hello", "server": self._server}
-            if last and not last["done"]:
-                yield last
+            if last:
+                yield {**last, "again": True}
             while True:
                 try:
                     told = await asyncio.wait_for(ear[1].get(), HEARTBEAT_SECONDS)

@@ -5,6 +5,7 @@ import { announce, byId, el, languageOf } from "./dom.js";
 import { drawMessage, pointAt } from "./messages.js";
 import { placeOf } from "./passages.js";
 import { ask, LostError } from "./server.js";
+import { began } from "./strip.js";
 import { knows, language, say } from "./words.js";
 
 const EXAMPLES = { en: ["What did we decide last time?", "Remind me what is still open."], ja: ["前に決めたことは何でしたか?", "まだ終わっていないことは?"] };
@@ -102,6 +103,7 @@ export function conversation({ changed, opened, openHit, titleOf, starters }) {
     bottom();
     try {
       const answer = await ask("turn", { key: room.chat?.key ?? null, text, turn, language: language() });
+      began(answer.journey);
       room.chat = answer.chat;
       room.note = null;
       room.recalled.set(answer.chat.messages.at(-1).id, answer.recalled);
@@ -134,7 +136,8 @@ export function conversation({ changed, opened, openHit, titleOf, starters }) {
   async function forget(asked, items) {
     quiet();
     try {
-      const { chat } = await ask("forget", asked);
+      const { chat, journey } = await ask("forget", asked);
+      began(journey);
       await Promise.all(items.filter(Boolean).map(gone));
       Object.assign(room, { chat });
       draw();

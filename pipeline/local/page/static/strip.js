@@ -5,10 +5,17 @@ import { say } from "./words.js";
 
 const STAGES = ["saved", "notice", "embedded", "searchable"];
 let shown = null;
+let own = null;
 
-/** Show a journey as the server tells it; one that is done is announced once. */
+/** Say which journey this tab began; its news may have gone by while the connection was lost. */
+export function began(journey) {
+  own = journey;
+}
+
+/** Show a journey as the server tells it; one that is done is announced once, and not told again to who was not there. */
 export function showJourney(journey) {
-  const finished = "searchable" in journey.reached && !(shown?.id === journey.id && "searchable" in shown.reached);
+  if (journey.again && journey.done && ![own, shown?.id].includes(journey.id)) return;
+  const finished = journey.done && !(shown?.id === journey.id && shown.done);
   shown = journey;
   draw();
   if (finished) announce(say(`done.${journey.kind}`, { ms: journey.reached.searchable }));
@@ -31,7 +38,7 @@ export function draw() {
   strip.hidden = false;
   strip.className = `strip ${shown.kind}`;
   strip.dataset.journey = shown.id;
-  strip.dataset.done = String("searchable" in shown.reached);
+  strip.dataset.done = String(shown.done);
   byId("strip-title").textContent = say(`strip.${shown.kind}`);
   byId("stages").replaceChildren(...STAGES.map(drawStage));
 }
