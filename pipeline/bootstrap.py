@@ -11,6 +11,9 @@ import boto3
 from botocore.config import Config
 from psycopg.conninfo import make_conninfo
 
+from pipeline.digest.service import Digest
+from pipeline.digest.summarisers import ChatSummariser, ExtractiveSummariser, Summariser
+from pipeline.digest.tables import NoteTables
 from pipeline.embedding.vectors import Embedder, Space, Usage, Vector
 from pipeline.errors import EmbeddingNotConfiguredError, SecretUnavailableError, SettingsError
 from pipeline.identity import Doors, read_grants
@@ -213,6 +216,33 @@ class _EmbedderWhenAsked:
 
     def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
         return embedder().embed(texts)
+
+
+@cache
+def digest() -> Digest:
+    """Return what summarises days."""
+    client: DynamoDBClient = boto3.client("dynamodb", config=AWS_CONFIG)
+    chosen, summariser = settings().digest, summariser_of_days()
+    return Digest(
+        NoteTables(client),
+        layouts(),
+        summariser,
+        store(),
+        Meter(PgUsageLedger(connector(), summariser.name, None)),
+        chosen.tables,
+        chosen.time_zone,
+        chosen.catch_up_days,
+        chosen.excluded_tenants,
+    )
+
+
+def summariser_of_days() -> Summariser:
+    """Return the configured summariser."""
+    chosen = settings().digest
+    if chosen.provider == "extractive":
+        return ExtractiveSummariser()
+    secret = settings().require("openai_secret_arn")
+    return ChatSummariser(chosen.model, settings().embedding.base_url, lambda: _api_key(read_secret(secret)))
 
 
 def conninfo() -> str:

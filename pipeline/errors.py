@@ -15,6 +15,7 @@
         ├── SourceUnavailableError     DynamoDB
         ├── StoreUnavailableError      Postgres (away, refusing, schema missing, other space)
         ├── EmbeddingUnavailableError  the embedding API (throttled, down, key refused, quota spent)
+        ├── SummariserUnavailableError the chat API of the daily summaries
         ├── QueueUnavailableError      SQS
         ├── SecretUnavailableError     Secrets Manager
         ├── CapReachedError            the tenant's embedding for today; tomorrow there is more
@@ -122,6 +123,12 @@ class EmbeddingUnavailableError(RetryableError):
     """The embedding provider did not answer with vectors."""
 
     cause = "embedding_unavailable"
+
+
+class SummariserUnavailableError(RetryableError):
+    """The chat API did not answer with a summary."""
+
+    cause = "summariser_unavailable"
 
 
 class QueueUnavailableError(RetryableError):

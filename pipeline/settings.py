@@ -11,6 +11,7 @@ from pipeline.prices import EMBEDDING_DOLLARS_PER_MILLION_TOKENS
 
 Retention = Literal["keep", "forget"]
 Provider = Literal["openai", "offline"]
+Summariser = Literal["openai", "extractive"]
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -54,6 +55,26 @@ class EmbeddingSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DigestSettings:
+    """Daily summaries.
+
+    Args:
+        provider: ``openai`` (or any API that speaks its chat call) or ``extractive``, which needs nothing.
+        tables: those that hold notes.
+        time_zone: where a user's notes name none.
+        catch_up_days: how far back missed days are made up for.
+        excluded_tenants: want no summaries.
+    """
+
+    provider: Summariser = "extractive"
+    model: str = "gpt-5.4-nano"
+    tables: tuple[str, ...] = ()
+    time_zone: str = "Asia/Tokyo"
+    catch_up_days: int = 7
+    excluded_tenants: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of all functions; each function needs only some of them.
 
@@ -80,6 +101,7 @@ class Settings:
     message_key_secret_arn: str | None = None
     openai_secret_arn: str | None = None
     embedding: EmbeddingSettings = field(default_factory=EmbeddingSettings)
+    digest: DigestSettings = field(default_factory=DigestSettings)
     attribute_names: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_ATTRIBUTE_NAMES))
     excluded_roles: frozenset[str] = frozenset({"system", "tool"})
     on_clear: Retention = "keep"
@@ -109,6 +131,7 @@ class Settings:
             message_key_secret_arn=read.optional("MESSAGE_KEY_SECRET_ARN"),
             openai_secret_arn=read.optional("OPENAI_SECRET_ARN"),
             embedding=_embedding(read),
+            digest=_digest(read),
             attribute_names=_attribute_names(read),
             excluded_roles=read.names("EXCLUDED_ROLES", ("system", "tool")),
             on_clear=read.retention("ON_CLEAR"),
@@ -191,6 +214,22 @@ def _embedding(read: _Reader) -> EmbeddingSettings:
         base_url=safe_base_url(read.optional("OPENAI_BASE_URL") or defaults.base_url),
         timeout_seconds=read.integer("EMBEDDING_TIMEOUT_SECONDS", 20, low=1, high=60),
         max_attempts=read.integer("EMBEDDING_MAX_ATTEMPTS", 3, low=1, high=6),
+    )
+
+
+def _digest(read: _Reader) -> DigestSettings:
+    defaults = DigestSettings()
+    provider = read.optional("DIGEST_PROVIDER") or defaults.provider
+    if provider not in get_args(Summariser):
+        raise SettingsError("DIGEST_PROVIDER must be openai or extractive")
+    named = (read.optional("DIGEST_MEMORY_TABLE"), read.optional("DIGEST_CONFIG_TABLE"))
+    return DigestSettings(
+        provider="openai" if provider == "openai" else "extractive",
+        model=read.optional("DIGEST_MODEL") or defaults.model,
+        tables=tuple(name for name in named if name),
+        time_zone=read.optional("DIGEST_TIME_ZONE") or defaults.time_zone,
+        catch_up_days=read.integer("DIGEST_CATCH_UP_DAYS", defaults.catch_up_days, low=1, high=366),
+        excluded_tenants=read.names("DIGEST_EXCLUDED_TENANTS", ()),
     )
 
 

@@ -69,6 +69,7 @@ _CAUSES: Mapping[str, str] = {
     "store_unavailable": "see that Postgres runs and takes connections; the log's `reasons` name the SQLSTATE. Nothing is lost",
     "source_unavailable": "see the chat app's tables for throttling; a running backfill may need a lower --read-units",
     "secret_unavailable": "see that the secrets exist, and that the ingest role may read them",
+    "summariser_unavailable": "the digest makes up for missed days by itself; see the key of the chat API",
     "queue_unavailable": "see the health of SQS, and the ingest role's sqs:SendMessage",
     "cap_reached": "`vector-memory usage` says whose; raise it with --tenant T --cap TOKENS, or let it wait for tomorrow",
     "settings": "a setting is wrong: the log's `reasons` name it; deploy again",

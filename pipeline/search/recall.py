@@ -8,6 +8,7 @@ from typing import Any
 from pipeline.embedding.vectors import Embedder
 from pipeline.lexical.terms import terms
 from pipeline.search.context import Context, assemble
+from pipeline.search.covering import prefer_summaries
 from pipeline.search.fence import new_nonce
 from pipeline.search.passages import body, in_order
 from pipeline.search.ranking import Ranked, rank
@@ -100,7 +101,8 @@ class Recall:
             if asked.strip()
             else self._newest(tenant_id, user_id, top_k + len(known))
         )
-        fresh = [one for one in found if one.hit.id not in known][:top_k]
+        new = [one for one in found if one.hit.id not in known]
+        fresh = prefer_summaries(new, lambda one: one.hit.metadata)[:top_k]
         return assemble(long_term, fresh, max_tokens, new_nonce())
 
     def related(

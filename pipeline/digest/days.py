@@ -1,0 +1,101 @@
+"""Which days are over, and which summaries are to be made or taken back. Pure."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pipeline.source.layouts import Address, Item, Layouts
+
+RECIPE = "1"
+"""Part of every fingerprint: a new recipe makes the summaries of recent days anew."""
+
+ZONE_ATTRIBUTE = "timezone"
+"""Of any of a user's notes, an IANA name such as ``Asia/Tokyo``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """A daily log to be summarised.
+
+    Args:
+        log: its address; ``summary`` is where the summary goes.
+        fingerprint: of the log's text and the recipe.
+    """
+
+    log: Address
+    summary: Item
+    item: Item
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """One user's notes in one table: the key's range value → item."""
+
+    table: str
+    items: Mapping[str, Item]
+
+
+def zone_of(notes: Notes, default: str) -> ZoneInfo:
+    """Return the user's time zone: what any of the notes says, else the default; one that does not exist is UTC."""
+    given = [item[ZONE_ATTRIBUTE].get("S", "") for item in notes.items.values() if ZONE_ATTRIBUTE in item]
+    for name in (*given, default):
+        try:
+            return ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            continue
+    return ZoneInfo("UTC")
+
+
+def over(day: str, now: datetime, zone: ZoneInfo, catch_up_days: int) -> bool:
+    """Tell whether ``day`` has ended in ``zone``, and not too long ago."""
+    try:
+        ended = date.fromisoformat(day)
+    except ValueError:
+        return False
+    today = now.astimezone(zone).date()
+    return today - timedelta(days=catch_up_days) <= ended < today
+
+
+def summary_key(log: Address) -> Item:
+    """Return the key of the summary of a daily log, in the same layout."""
+    key = log.key
+    name = key.range_value
+    named = (
+        name.replace("daily", "summary", 1)
+        if name.startswith("memory:")
+        else name.replace("DAILY", "SUMMARY", 1)
+    )
+    return {key.hash_name: {"S": key.hash_value}, key.range_name: {"S": named}}
+
+
+def fingerprint(content: str, summariser: str) -> str:
+    """Return what tells whether a summary is still that of its log."""
+    whole = f"{RECIPE}\0{summariser}\0{content}"
+    return hashlib.blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def logs(notes: Notes, layouts: Layouts) -> Iterator[tuple[Address, Item]]:
+    """Yield the daily logs among a user's notes, the oldest first."""
+    for _, item in sorted(notes.items.items()):
+        address = layouts.address(notes.table, item)
+        if address and address.kind == "daily" and address.date:
+            yield address, item
+
+
+def orphans(notes: Notes, layouts: Layouts) -> Sequence[Item]:
+    """Return the summaries of ours whose log is gone."""
+    found = []
+    for item in notes.items.values():
+        address = layouts.address(notes.table, item)
+        sources = [row.get("S", "") for row in item.get("sources", {}).get("L", [])]
+        if (
+            address
+            and address.kind == "summary"
+            and sources
+            and not any(one in notes.items for one in sources)
+        ):
+            found.append(item)
+    return found

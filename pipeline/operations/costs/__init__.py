@@ -1,0 +1,1 @@
+"""What a deployment costs a month, before there is one."""

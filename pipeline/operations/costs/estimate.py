@@ -1,0 +1,242 @@
+"""What a month costs, part by part and store by store, and which limit binds first. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pipeline.operations.costs.workload import Demand, Workload, demand
+from pipeline.prices import EMBEDDING, Region, price_of
+
+HOURS = 730.0
+STORES = ("pgvector", "dynamodb", "opensearch classic", "opensearch nextgen")
+
+STREAM_GB_SECONDS = 0.5 * 0.03
+INGEST_GB_SECONDS = 1.0 * 0.35
+"""1 GB; most of it waits for the embedding API (300 ms assumed: not measured against OpenAI)."""
+QUERY_GB_SECONDS = 1.0 * 0.25
+
+ACU_GIGABYTES = 2.0
+ACU_FLOOR, ACU_MOST = 0.5, 256.0
+HOT_SHARE = 0.1
+"""Of the rows that searches and writes keep in memory: those of users who are active together. Assumed."""
+ACU_PER_INGEST = 1 / 400
+"""ACUs a written row a second. From 8,560 rows a second on one core measured, and a wide margin for upkeep."""
+ACU_PER_SEARCH = 1 / 100
+"""ACUs a search a second: 2 to 6 ms of a core each, measured, and a margin."""
+
+OCU_GIGABYTES, OCU_FLOOR_CLASSIC = 6.0, 4.0
+OCU_OF_VECTORS = 0.8
+"""Share of an OCU's memory that holds vectors."""
+NEXTGEN_COMPRESSION = 32.0
+NEXTGEN_STEP = 1.0
+NEXTGEN_IDLE_SECONDS = 600.0
+"""NextGen lets its compute go after ten idle minutes."""
+
+EMPTY_RECEIVES = 5 * 3 * 60 * 24 * 30.0
+"""Five pollers, each asking every 20 seconds while the queue is empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """Dollars a month, part by part."""
+
+    store: str
+    parts: Mapping[str, float]
+
+    @property
+    def total(self) -> float:
+        """Return the sum."""
+        return sum(self.parts.values())
+
+
+def bill(store: str, work: Workload, region: Region, model: str, *, vpc: bool = True) -> Bill:
+    """Return the bill of one store.
+
+    Args:
+        vpc: Aurora is reached through a VPC, so that calls of the embedding API need a NAT gateway.
+    """
+    asked = demand(work)
+    parts = _common(asked, region, model)
+    match store:
+        case "pgvector":
+            parts |= _pgvector(work, asked, region, vpc=vpc)
+        case "dynamodb":
+            parts |= _dynamodb(asked, region)
+        case "opensearch classic":
+            parts |= _opensearch(asked, region, _classic_ocus(work, asked))
+        case _:
+            parts |= _opensearch(asked, region, _nextgen_ocus(work, asked))
+    return Bill(store, parts)
+
+
+def _common(asked: Demand, region: Region, model: str) -> dict[str, float]:
+    seconds = (
+        asked.stream_invocations * STREAM_GB_SECONDS
+        + asked.ingest_invocations * INGEST_GB_SECONDS
+        + asked.questions * QUERY_GB_SECONDS
+    )
+    requests = asked.stream_invocations + asked.ingest_invocations + asked.questions
+    return {
+        "lambda": seconds * _aws("lambda GB-second (arm64)", region)
+        + requests / 1e6 * _aws("lambda million requests", region),
+        "sqs": (asked.queue_requests + EMPTY_RECEIVES) / 1e6 * _aws("sqs million requests", region),
+        "dynamodb reads": asked.read_units / 1e6 * _aws("dynamodb million read units", region),
+        "embeddings": asked.tokens / 1e6 * EMBEDDING[model].dollars,
+    }
+
+
+def _pgvector(work: Workload, asked: Demand, region: Region, *, vpc: bool) -> dict[str, float]:
+    parts = {
+        "database": acus(work, asked) * HOURS * _aws("aurora ACU-hour", region),
+        "storage": asked.stored_gigabytes * 1.3 * _aws("aurora GB-month", region),
+    }
+    if vpc:
+        gigabytes = (asked.new_rows + asked.questions) * (asked.row_kilobytes * 1.4) / 1e6
+        parts["nat"] = HOURS * _aws("nat hour", region) + gigabytes * _aws("nat GB", region)
+    return parts
+
+
+def acus(work: Workload, asked: Demand) -> float:
+    """Return Aurora capacity units: what memory or the rates ask for, whichever is more, never below the floor."""
+    memory = asked.stored_gigabytes * HOT_SHARE / ACU_GIGABYTES
+    rates = (
+        asked.per_second(asked.new_rows) * ACU_PER_INGEST + asked.per_second(asked.questions) * ACU_PER_SEARCH
+    )
+    return max(ACU_FLOOR, memory, rates * work.peak / 2)
+
+
+def _dynamodb(asked: Demand, region: Region) -> dict[str, float]:
+    """Client-side search reads all of the user's rows, eventually consistent; writes are transactions (twice)."""
+    per_search = asked.rows_per_user * asked.row_kilobytes / 4 / 2
+    writes = asked.new_rows * 2 * -(-asked.row_kilobytes // 1) + asked.ingest_invocations * 4
+    return {
+        "database": writes / 1e6 * _aws("dynamodb million write units", region)
+        + asked.questions * per_search / 1e6 * _aws("dynamodb million read units", region),
+        "storage": asked.stored_gigabytes * _aws("dynamodb GB-month", region),
+    }
+
+
+def _opensearch(asked: Demand, region: Region, ocus: float) -> dict[str, float]:
+    ledger = asked.ingest_invocations * 3 / 1e6 * _aws("dynamodb million write units", region)
+    return {
+        "database": ocus * HOURS * _aws("opensearch OCU-hour", region) + ledger,
+        "storage": asked.stored_gigabytes * 1.2 * _aws("opensearch GB-month", region),
+    }
+
+
+def _classic_ocus(work: Workload, asked: Demand) -> float:
+    """Vectors of a Classic collection live in memory: twice for the standby, and two OCUs at least index."""
+    searching = 2 * asked.rows * work.dimensions * 4 * 1.1 / 1e9 / (OCU_GIGABYTES * OCU_OF_VECTORS)
+    return max(OCU_FLOOR_CLASSIC, 2 + searching)
+
+
+def _nextgen_ocus(work: Workload, asked: Demand) -> float:
+    """Nothing while idle; vectors in memory compressed, and idle only where ten minutes pass without a call."""
+    calls = asked.per_second(asked.questions + asked.ingest_invocations)
+    awake = min(1.0, calls * NEXTGEN_IDLE_SECONDS)
+    memory = (
+        asked.rows * work.dimensions * 4 * 1.1 / 1e9 / NEXTGEN_COMPRESSION / (OCU_GIGABYTES * OCU_OF_VECTORS)
+    )
+    return awake * max(2 * NEXTGEN_STEP, memory)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit, and how much of it the busiest moment takes.
+
+    Args:
+        raised: how it is raised, if it can be.
+    """
+
+    name: str
+    demand: float
+    limit: float
+    raised: str
+
+    @property
+    def load(self) -> float:
+        """Return the share of the limit that is taken; more than 1 does not go."""
+        return self.demand / self.limit
+
+
+def limits(work: Workload) -> list[Limit]:
+    """Return the limits of the default deployment (Scale medium, pgvector), the tightest first."""
+    asked = demand(work)
+
+    def at_peak(amount: float) -> float:
+        return asked.per_second(amount) * work.peak
+
+    ingest_seconds = 0.35
+    found = [
+        Limit(
+            "ingest functions at once (Scale medium)",
+            at_peak(asked.ingest_invocations) * ingest_seconds,
+            10,
+            "Scale=large: 100; beyond that, SQS starts 1,000 at most",
+        ),
+        Limit(
+            "Lambda functions at once (account default)",
+            at_peak(asked.ingest_invocations) * ingest_seconds
+            + at_peak(asked.questions) * 0.25
+            + at_peak(asked.stream_invocations) * 0.03,
+            1_000,
+            "a service quota increase",
+        ),
+        Limit(
+            "embedding requests a minute (OpenAI tier 1, recalled)",
+            60 * at_peak(asked.ingest_invocations + asked.questions),
+            3_000,
+            "a higher tier: 10,000 at tier 5; larger batches",
+        ),
+        Limit(
+            "embedding tokens a minute (OpenAI tier 1, recalled)",
+            60 * at_peak(asked.tokens),
+            1_000_000,
+            "a higher tier: 10 million at tier 5",
+        ),
+        Limit(
+            "writes of one stream shard (1,000 a second for each partition)",
+            at_peak(asked.saves) * work.session_kilobytes / _partitions(work),
+            1_000,
+            "DynamoDB splits partitions by itself; the chat app's own limit",
+        ),
+        Limit(
+            "messages in flight in the queue",
+            at_peak(asked.notices) * ingest_seconds,
+            120_000,
+            "it cannot be",
+        ),
+        Limit("Aurora capacity units", acus(work, asked), ACU_MOST, "shards by tenant"),
+        Limit("database storage (GB)", asked.stored_gigabytes * 1.3, 256_000, "shards by tenant"),
+    ]
+    return sorted(found, key=lambda limit: -limit.load)
+
+
+def _partitions(work: Workload) -> float:
+    """Return how many partitions the sessions table has: one for 10 GB."""
+    return max(1.0, work.users * 5 * work.session_kilobytes / 1e6 / 10)
+
+
+def crossovers(work: Workload, region: Region, model: str) -> list[tuple[float, str, str]]:
+    """Return (users, the cheapest below, the cheapest above) wherever another store becomes the cheapest."""
+    found = []
+    steps = [10 ** (exponent / 20) for exponent in range(40, 181)]  # 100 to a billion users
+    last = _cheapest(replace(work, users=steps[0]), region, model)
+    for users in steps[1:]:
+        now = _cheapest(replace(work, users=users), region, model)
+        if now != last:
+            found.append((users, last, now))
+            last = now
+    return found
+
+
+def _cheapest(work: Workload, region: Region, model: str) -> str:
+    return min(STORES, key=lambda store: bill(store, work, region, model).total)
+
+
+def bills(work: Workload, region: Region, model: str) -> Sequence[Bill]:
+    """Return the bill of every store."""
+    return [bill(store, work, region, model) for store in STORES]
+
+
+def _aws(item: str, region: Region) -> float:
+    return price_of(item, region).dollars
