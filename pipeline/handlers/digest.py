@@ -54,7 +54,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         [
             Measure("Summaries", "Count", [report.written]),
             *(
-                Measure("SummaryFailures", "Count", [count], cause)
+                Measure("SummaryFailures", "Count", [count], ("cause", cause))
                 for cause, count in report.failures.items()
             ),
         ],

@@ -16,14 +16,14 @@ NAMESPACE = "VectorMemory"
 
 
 def emit(service: str, measures: Iterable[Measure]) -> None:
-    """Write ``measures``: one line, and one more for each cause."""
-    by_cause: defaultdict[str | None, list[Measure]] = defaultdict(list)
+    """Write ``measures``: one line, and one more for each further dimension."""
+    grouped: defaultdict[tuple[str, str] | None, list[Measure]] = defaultdict(list)
     for measure in measures:
-        by_cause[measure.cause].append(measure)
-    for cause, group in by_cause.items():
+        grouped[measure.dimension].append(measure)
+    for dimension, group in grouped.items():
         line = EphemeralMetrics(namespace=_namespace(), service=service)
-        if cause:
-            line.add_dimension("cause", cause)
+        if dimension:
+            line.add_dimension(*dimension)
         for measure in group:
             for value in measure.values:
                 line.add_metric(measure.name, measure.unit, value)

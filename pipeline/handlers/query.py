@@ -23,9 +23,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from pipeline import bootstrap
 from pipeline.handlers import snapshot
+from pipeline.handlers.metrics import emit
 from pipeline.handlers.query_answers import Answer, failure, no_such_path
 from pipeline.handlers.query_events import Call
 from pipeline.handlers.query_routes import ROUTES, Exchange
+from pipeline.ingest.measures import query_measures
 
 CONTENT_TYPE = "application/json; charset=utf-8"
 logger = Logger(service="query")
@@ -53,13 +55,15 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     request = _Request(Call(event))
     app.context["request"] = request
     answer = app.resolve(request.call.routed(), context)
+    milliseconds = round((time.perf_counter() - started) * 1000, 1)
     logger.info(
         "answered",
         status=answer["statusCode"],
         hits=request.note.hits,
         reason=request.note.reason,
-        milliseconds=round((time.perf_counter() - started) * 1000, 1),
+        milliseconds=milliseconds,
     )
+    emit("query", query_measures(milliseconds, answer["statusCode"], "default"))
     return answer
 
 

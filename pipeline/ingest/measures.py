@@ -8,18 +8,19 @@ from pipeline.errors import PermanentError
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.reconcile import Report
 
+FAILED_STATUS = 500
 MAX_VALUES = 100
 """CloudWatch takes so many values of one metric in one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """Values of one metric; its unit as CloudWatch calls it. ``cause`` is a dimension of its own."""
+    """Values of one metric; its unit as CloudWatch calls it. ``dimension`` is one more than the service, name and value."""
 
     name: str
     unit: str
     values: Sequence[float]
-    cause: str | None = None
+    dimension: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,17 @@ def _by_cause(report: Report) -> list[Measure]:
     retries = Counter(e.cause for e in report.failures.values() if not isinstance(e, PermanentError))
     buried = Counter(e.cause for e in report.failures.values() if isinstance(e, PermanentError))
     return [
-        *(Measure("Retries", "Count", [count], cause) for cause, count in sorted(retries.items())),
-        *(Measure("Buried", "Count", [count], cause) for cause, count in sorted(buried.items())),
+        *(Measure("Retries", "Count", [count], ("cause", cause)) for cause, count in sorted(retries.items())),
+        *(Measure("Buried", "Count", [count], ("cause", cause)) for cause, count in sorted(buried.items())),
     ]
+
+
+def query_measures(milliseconds: float, status: int, strategy: str) -> list[Measure]:
+    """Return the measures of one question: how long it took, and whether a dependency or a bug failed it."""
+    measures = [Measure("QueryFailures", "Count", [int(status >= FAILED_STATUS)])]
+    if status < FAILED_STATUS:
+        measures.append(Measure("QueryLatency", "Milliseconds", [milliseconds], ("strategy", strategy)))
+    return measures
 
 
 def correlation_ids(notices: Mapping[str, Notice]) -> list[str]:

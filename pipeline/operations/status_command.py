@@ -57,12 +57,18 @@ def _watch(stack: str, outputs: Mapping[str, str]) -> Watch:
         {ours: outputs[theirs] for ours, theirs in QUEUES.items() if theirs in outputs},
         f"VectorMemory/{stack}",
         {
-            name: outputs[f"{name.capitalize()}FunctionName"]
+            name: name_of(outputs[f"{name.capitalize()}FunctionName"])
             for name in FUNCTIONS
             if f"{name.capitalize()}FunctionName" in outputs
         },
         UsageBook(bootstrap.connector()) if sees_index else None,
     )
+
+
+def name_of(function: str) -> str:
+    """Return a function's name, which metrics go by, of its name or of the ARN of one of its aliases."""
+    _, found, rest = function.partition(":function:")
+    return rest.partition(":")[0] if found else function
 
 
 def _thresholds(parameters: Mapping[str, str]) -> Thresholds:

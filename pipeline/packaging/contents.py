@@ -53,7 +53,7 @@ BUNDLES: tuple[Bundle, ...] = (
     ),
     Bundle(
         "full",
-        ("ingest",),  # and every function to come that embeds what it writes
+        ("ingest", "digest"),  # and every function to come that embeds what it writes
         _CORE | {"openai", "opensearch-py", "semantic-text-splitter", "snowballstemmer"},
         {},
     ),

@@ -16,10 +16,11 @@ from pipeline.errors import (
 )
 from pipeline.handlers import ingest, stream
 from pipeline.handlers.metrics import emit
-from pipeline.ingest.measures import Measure, Spent, correlation_ids, ingest_measures
+from pipeline.ingest.measures import Measure, Spent, correlation_ids, ingest_measures, query_measures
 from pipeline.ingest.reconcile import Report
 from pipeline.local.emf import data_of, publish
 from pipeline.operations.situation import Situation, Thresholds, advice, as_text
+from pipeline.operations.status_command import name_of
 from pipeline.operations.watching import Watch
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -27,7 +28,7 @@ NOTHING = Spent(0, 0, 0.0)
 
 
 def named(measures: list[Measure]) -> dict[Any, Any]:
-    return {(m.name, m.cause) if m.cause else m.name: list(m.values) for m in measures}
+    return {(m.name, m.dimension[1]) if m.dimension else m.name: list(m.values) for m in measures}
 
 
 def test_the_lag_is_that_of_what_became_searchable(notice_of: Any) -> None:
@@ -60,7 +61,10 @@ def test_the_format_is_what_cloudwatch_reads(
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "VectorMemory/mine")
     emit(
         "ingest",
-        [Measure("IngestLag", "Milliseconds", [1.0, 2.0]), Measure("Retries", "Count", [3], "conflict")],
+        [
+            Measure("IngestLag", "Milliseconds", [1.0, 2.0]),
+            Measure("Retries", "Count", [3], ("cause", "conflict")),
+        ],
     )
     lines = capsys.readouterr().out.splitlines()
     found = list(data_of(lines))
@@ -173,9 +177,24 @@ def test_published_lines_come_back_as_the_situation(
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "VectorMemory/mine")
     cloudwatch = boto3.client("cloudwatch", region_name="us-east-1")
     emit(
-        "ingest", [Measure("Items", "Count", [4]), Measure("Retries", "Count", [3], "embedding_unavailable")]
+        "ingest",
+        [
+            Measure("Items", "Count", [4]),
+            Measure("Retries", "Count", [3], ("cause", "embedding_unavailable")),
+        ],
     )
     publish(capsys.readouterr().out.splitlines(), cloudwatch)
     watch = Watch(Away(), cloudwatch, {}, "VectorMemory/mine", {}, None)
     seen = watch.look(15, datetime.now(UTC))
     assert (seen.items, seen.retries) == (4, {"embedding_unavailable": 3})
+
+
+def test_a_question_is_timed_where_it_was_answered_and_counted_where_it_failed() -> None:
+    answered, failed = named(query_measures(12.5, 200, "exact")), named(query_measures(9.0, 503, "exact"))
+    assert answered == {"QueryFailures": [0], ("QueryLatency", "exact"): [12.5]}
+    assert failed == {"QueryFailures": [1]}
+
+
+def test_a_function_goes_by_its_name_also_where_an_alias_is_given() -> None:
+    assert name_of("arn:aws:lambda:us-east-1:1:function:mine:live") == "mine"
+    assert name_of("mine") == "mine"

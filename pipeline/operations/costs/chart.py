@@ -48,12 +48,15 @@ def _lines(axes: Any, work: Workload, region: Region, model: str) -> None:  # no
     users = [10 ** (exponent / 20) for exponent in EXPONENTS]
     for store in STORES:
         axes.plot(users, _totals(store, work, users, region, model), label=store)
-    for at, _, above in crossovers(work, region, model):
-        if at <= users[-1]:
-            axes.axvline(at, linestyle=":", color="grey")
-            axes.annotate(f" {above}\n from {at:,.0f}", (at, axes.get_ylim()[0]), fontsize=8)
     axes.set(xscale="log", yscale="log", xlabel="users", title="As users grow")
     axes.grid(visible=True, which="major", alpha=0.3)
+    for number, (at, below, above) in enumerate(crossovers(work, region, model)):
+        if at <= users[-1]:
+            axes.axvline(at, linestyle=":", color="grey")
+            place = (at, 0.02 + 0.07 * number)
+            axes.annotate(
+                f" {at:,.0f}: {below}\n → {above}", place, xycoords=axes.get_xaxis_transform(), fontsize=8
+            )
     axes.legend()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 from pipeline.operations.costs.workload import Demand, Workload, demand
 from pipeline.prices import EMBEDDING, Region, price_of
@@ -217,20 +218,20 @@ def _partitions(work: Workload) -> float:
 
 
 def crossovers(work: Workload, region: Region, model: str) -> list[tuple[float, str, str]]:
-    """Return (users, the cheapest below, the cheapest above) wherever another store becomes the cheapest."""
+    """Return (users, the cheaper below, the cheaper above) wherever the bills of two stores cross, by users."""
+    users = [10 ** (exponent / 20) for exponent in range(40, 181)]  # 100 to a billion
+    totals = {
+        store: [bill(store, replace(work, users=count), region, model).total for count in users]
+        for store in STORES
+    }
     found = []
-    steps = [10 ** (exponent / 20) for exponent in range(40, 181)]  # 100 to a billion users
-    last = _cheapest(replace(work, users=steps[0]), region, model)
-    for users in steps[1:]:
-        now = _cheapest(replace(work, users=users), region, model)
-        if now != last:
-            found.append((users, last, now))
-            last = now
-    return found
-
-
-def _cheapest(work: Workload, region: Region, model: str) -> str:
-    return min(STORES, key=lambda store: bill(store, work, region, model).total)
+    for one, two in combinations(STORES, 2):
+        for number in range(1, len(users)):
+            before = totals[one][number - 1] - totals[two][number - 1]
+            after = totals[one][number] - totals[two][number]
+            if before * after < 0:
+                found.append((users[number], *((one, two) if before < 0 else (two, one))))
+    return sorted(found)
 
 
 def bills(work: Workload, region: Region, model: str) -> Sequence[Bill]:
