@@ -6,7 +6,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,11 +65,11 @@ def _wheels(target: Target, folder: Path) -> Path:
     return folder / f"wheels-{target.python}-{target.architecture}"
 
 
-def code_prefix(made: list[Built]) -> str:
-    """Return a name for this set of bundles that changes exactly when one of them does."""
+def code_prefix(bundles: Mapping[str, Path]) -> str:
+    """Return a prefix for these bundles (name → file) that changes exactly when one of them does."""
     digest = hashlib.sha256()
-    for one in sorted(made, key=lambda one: one.name):
-        digest.update(hashlib.sha256(one.path.read_bytes()).digest())
+    for name in sorted(bundles):
+        digest.update(name.encode() + hashlib.sha256(bundles[name].read_bytes()).digest())
     return f"vector-memory/{digest.hexdigest()[:16]}"
 
 
@@ -133,7 +133,7 @@ def main(arguments: list[str] | None = None) -> int:
     for problem in problems:
         print(problem, file=sys.stderr)
     if not problems:
-        print(f"prefix {code_prefix(made)}")
+        print(f"prefix {code_prefix({one.name: one.path for one in made})}")
     return 1 if problems else 0
 
 

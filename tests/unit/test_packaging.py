@@ -183,14 +183,14 @@ def test_a_failed_fetch_is_said_and_tried_again(tmp_path: Path, monkeypatch: pyt
 
 
 def test_the_prefix_changes_exactly_when_a_bundle_does(tmp_path: Path) -> None:
-    def made(text: str) -> build.Built:
+    def made(text: str) -> dict[str, Path]:
         path = tmp_path / "a.zip"
         path.write_text(text)
-        return build.Built("a", path, 1, 1)
+        return {"a": path}
 
-    first = build.code_prefix([made("1")])
-    assert build.code_prefix([made("1")]) == first
-    assert build.code_prefix([made("2")]) != first
+    first = build.code_prefix(made("1"))
+    assert build.code_prefix(made("1")) == first
+    assert build.code_prefix(made("2")) != first
 
 
 @pytest.mark.parametrize(("zipped_bytes", "unzipped_bytes"), [(50 * 2**20, 1), (1, 250 * 2**20)])

@@ -1,0 +1,72 @@
+"""scripts/deploy against a local AWS: shown first, done when asked, upgraded, rolled back."""
+
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from pipeline.local.stack import Stack
+from pipeline.packaging import deploy
+from pipeline.packaging.contents import BUNDLES
+
+pytestmark = pytest.mark.e2e
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def name(stack: Stack) -> Iterator[str]:
+    chosen = f"deploy-{uuid4().hex[:8]}"
+    yield chosen
+    stack.client("cloudformation").delete_stack(StackName=chosen)
+
+
+@pytest.fixture
+def run(stack: Stack, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    stack.client("s3").create_bucket(Bucket=name)
+
+    def command(*words: str) -> str:
+        given = ["--stack", name, "--bucket", name, "--bundles", str(tmp_path), *words]
+        options = deploy._parser().parse_args(given)
+        assert deploy.deploy(options, stack.client("cloudformation"), stack.client("s3")) == 0
+        return capsys.readouterr().out
+
+    return command
+
+
+def write_bundles(folder: Path, text: str) -> None:
+    for bundle in BUNDLES:
+        with zipfile.ZipFile(folder / f"{bundle.name}.zip", "w") as archive:
+            for handler in bundle.handlers:
+                archive.writestr(f"pipeline/handlers/{handler}.py", text)
+
+
+def value(stack: Stack, name: str, parameter: str) -> str:
+    found = deploy.described(stack.client("cloudformation"), name)
+    assert found
+    return next(row["ParameterValue"] for row in found["Parameters"] if row["ParameterKey"] == parameter)
+
+
+def test_it_shows_does_upgrades_and_rolls_back(stack: Stack, run: Run, name: str, tmp_path: Path) -> None:
+    secrets = stack.client("secretsmanager")
+    arn = secrets.create_secret(Name=name, SecretString="postgresql://nowhere/db")["ARN"]
+    parameters = [f"{one}DatabaseSecretArn={arn}" for one in ("Ingest", "Query")]
+    write_bundles(tmp_path, "1")
+    first = ["CreateTables=true", "Runtime=python3.11", "Scale=small", *parameters]
+
+    assert "Nothing was changed" in run(*first)
+    assert deploy.described(stack.client("cloudformation"), name) is None
+    assert "NoticeQueueUrl: http" in run("--yes", *first)
+    assert "Nothing would change" in run("--yes")
+
+    before = value(stack, name, "CodePrefix")
+    write_bundles(tmp_path, "2")
+    upgraded = run("--yes")
+    assert "IngestFunction" in upgraded
+    assert f"--code-prefix {before} --yes" in upgraded
+    assert value(stack, name, "CodePrefix") != before
+    assert value(stack, name, "Scale") == "small"
+
+    run("--code-prefix", before, "--yes")
+    assert value(stack, name, "CodePrefix") == before

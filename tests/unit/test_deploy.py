@@ -1,0 +1,68 @@
+"""What scripts/deploy decides before it asks CloudFormation for anything."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import SettingsError
+from pipeline.packaging import deploy
+
+BEFORE = {"Parameters": [{"ParameterKey": "Scale", "ParameterValue": "small"}, {"ParameterKey": "Gone", "ParameterValue": "x"}]}  # fmt: skip
+
+
+def test_parameters_are_words_with_an_equals_sign() -> None:
+    assert deploy.parsed(["A=1", "B=x=y", "C="]) == {"A": "1", "B": "x=y", "C": ""}
+    with pytest.raises(SettingsError, match="these are not: oops"):
+        deploy.parsed(["A=1", "oops"])
+
+
+def test_what_is_not_given_keeps_its_value_if_the_template_still_has_it() -> None:
+    made = deploy.parameters({"A": "1"}, frozenset({"A", "Scale", "New"}), BEFORE)
+    assert made == [
+        {"ParameterKey": "A", "ParameterValue": "1"},
+        {"ParameterKey": "Scale", "UsePreviousValue": True},
+    ]
+
+
+def test_a_parameter_that_the_template_lacks_is_refused() -> None:
+    with pytest.raises(SettingsError, match="no parameter Nope"):
+        deploy.parameters({"Nope": "1"}, frozenset({"A"}), None)
+
+
+def change(action: str, kind: str = "AWS::SQS::Queue", replacement: str = "False") -> dict[str, Any]:
+    return {"Action": action, "ResourceType": kind, "LogicalResourceId": "Thing", "Replacement": replacement}
+
+
+@pytest.mark.parametrize(
+    ("made", "refused"),
+    [
+        (change("Add"), False),
+        (change("Modify"), False),
+        (change("Modify", replacement="True"), True),
+        (change("Remove"), True),
+        (change("Remove", "AWS::DynamoDB::Table"), True),
+        (change("Modify", "AWS::SecretsManager::Secret", "True"), True),
+        (change("Remove", "AWS::CloudWatch::Alarm"), False),
+        (change("Modify", "AWS::Lambda::Function", "True"), False),
+    ],
+)
+def test_what_holds_something_is_not_lost_by_accident(made: dict[str, Any], refused: bool) -> None:
+    problem = deploy.refusal([made], yes=True, replace=False)
+    assert (problem is not None) is refused
+    assert deploy.refusal([made], yes=True, replace=True) is None
+
+
+def test_nothing_is_done_unless_asked_to() -> None:
+    assert "--yes" in str(deploy.refusal([change("Add")], yes=False, replace=True))
+
+
+def test_bundles_that_were_not_built_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"stream\.zip.*scripts/package"):
+        deploy._uploaded(None, "b", tmp_path)
+
+
+def test_the_template_fits_into_a_request() -> None:
+    assert len(deploy.TEMPLATE.read_bytes()) <= 51_200, (
+        "CloudFormation takes larger ones from S3 only: upload it there"
+    )
