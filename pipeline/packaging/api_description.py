@@ -252,7 +252,7 @@ def describe_api() -> dict[str, Any]:
 def _stand_in(method: str, operation: _Operation) -> Callable[..., Any]:
     """Return a function whose signature Powertools reads."""
 
-    def stand_in(**_: Any) -> Any:  # noqa: ANN401  # never called
+    def stand_in(**_: Any) -> Any:  # never called
         raise NotImplementedError
 
     name, takes = _NAMES[method], operation.takes
