@@ -19,6 +19,8 @@ SCENARIO = History(
         Step("grow", 0, 2, gap_seconds=3600.0),
         Step("cap", 0, 2),
         Step("recreate", 1, 2, gap_seconds=3600.0),
+        Step("forget_session", 1, 1, 0, 3600.0),
+        Step("grow", 1, 1),
         Step("expire", 0),
     ),
 )
@@ -74,4 +76,6 @@ def _judged(lab: Laboratory, script: Mapping[int, Verdict], seed: int, report: C
 
 
 def _run(lab: Laboratory, script: Mapping[int, Verdict], seed: int) -> Outcome:
-    return lab.run(SCENARIO, seed, CALM, Shape(workers=2, max_batch=3), ScriptedFaults(script))
+    return lab.run(
+        SCENARIO, seed, CALM, Shape(workers=2, max_batch=3, looked_after=True), ScriptedFaults(script)
+    )

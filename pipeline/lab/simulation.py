@@ -79,11 +79,13 @@ class Shape:
         workers: ingest invocations at a time.
         max_batch: most stream records and queue messages an invocation gets; each draws its own size.
         late: streams begin after the last write, and ingest when they have been read.
+        looked_after: operators look after it when it is over; left out, chance decides.
     """
 
     workers: int = 3
     max_batch: int = 10
     late: bool = False
+    looked_after: bool | None = None
 
 
 class Simulation:
@@ -137,7 +139,8 @@ class Simulation:
         stuck = False
         try:
             stuck = not self._until_rest()
-            if not stuck and self._random.random() < AFTERMATH:
+            chance = self._random.random() < AFTERMATH
+            if not stuck and (chance if self._shape.looked_after is None else self._shape.looked_after):
                 stuck = not self._aftermath()
         finally:
             self.scheduler.abandon()
