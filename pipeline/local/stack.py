@@ -57,9 +57,13 @@ class Stack:
 
     Args:
         parameters: template parameters that differ from the local defaults.
+        secret_values: template parameter → text of a secret that is made, and whose ARN it is given.
     """
 
-    def __init__(self, parameters: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, parameters: Mapping[str, str] | None = None, secret_values: Mapping[str, str] | None = None
+    ) -> None:
+        self._secret_values = secret_values or {}
         self._folder = new_run_folder()
         self._in_docker = compose.PORT in os.environ
         self.postgres = ComposePostgres() if self._in_docker else Postgres(self._folder / "postgres")
@@ -111,6 +115,9 @@ class Stack:
             Space(self._parameters["EmbeddingModel"], int(self._parameters["EmbeddingDimensions"])),
         )
         self._parameters |= self._database_secrets() | self._code()
+        self._parameters |= {
+            name: self._secret(f"{name}-{self._names}", value) for name, value in self._secret_values.items()
+        }
         self._deploy()
         self._enable_ttl()
         self._allow_batches()

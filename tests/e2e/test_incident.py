@@ -31,11 +31,9 @@ def house(api: EmbeddingsApi) -> Iterator[House]:
         "EmbeddingModel": "text-embedding-3-small",
         "EmbeddingDimensions": str(DIMENSIONS),
         "OpenAiBaseUrl": api.base_url,
-        "OpenAiSecretArn": "openai-key",
         "MaxRetryDelaySeconds": "2",
     }
-    with Stack(parameters) as running:
-        running.client("secretsmanager").create_secret(Name="openai-key", SecretString="sk-of-tests")
+    with Stack(parameters, {"OpenAiSecretArn": "sk-of-tests"}) as running:
         yield House(running, "acme")
 
 
