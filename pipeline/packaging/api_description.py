@@ -127,6 +127,7 @@ class RelatedSession(BaseModel):
     date: str
     snippet: str
     score: float
+    why: Why
 
 
 class RelatedAnswer(_Fresh):

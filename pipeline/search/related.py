@@ -1,6 +1,6 @@
 """Past conversations that bear on this one: one entry a session, nothing rather than noise. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.search.passages import body, day
@@ -21,6 +21,7 @@ class RelatedSession:
         date: ``YYYY-MM-DD`` of the passage that bears on this conversation most.
         snippet: that passage, shortened.
         score: 0..1, comparable within one answer only.
+        why: ``vector`` and ``lexical``, the two parts of the score, as in a search.
     """
 
     key: str
@@ -28,6 +29,7 @@ class RelatedSession:
     date: str
     snippet: str = field(repr=False)
     score: float
+    why: Mapping[str, float]
 
 
 def best_of_each(ranked: Sequence[Ranked], top_k: int) -> list[Ranked]:
@@ -48,6 +50,7 @@ def entry(one: Ranked, opening: str) -> RelatedSession:
         date=day(hit.metadata, hit.created_at),
         snippet=shortened(body(hit.content), SNIPPET_CHARACTERS),
         score=one.score,
+        why={"vector": one.vector, "lexical": one.lexical},
     )
 
 

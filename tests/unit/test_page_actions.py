@@ -127,13 +127,14 @@ def test_forgetting_is_for_the_owner_and_follows_the_text(actions: Actions, jour
     assert actions.chats(MIKA, {})["chats"] == []
 
 
-def test_related_asks_with_what_is_typed_else_with_what_was_said_last(actions: Actions, memory: Any) -> None:
-    key = actions.turn(MIKA, turn())["chat"]["key"]
-    memory.search.return_value = [OLD, {**OLD, "key": key}]
-    assert [one["key"] for one in actions.related(MIKA, {"key": key, "text": ""})["related"]] == ["slack:1"]
-    assert memory.search.call_args.args[:2] == (MIKA, "the code is plum")
-    actions.related(MIKA, {"key": key, "text": " typing "})
-    assert memory.search.call_args.args[1] == "typing"
-    memory.search.reset_mock()
-    assert actions.related(HIRO, {"key": key, "text": ""}) == {"related": []}
-    assert not memory.search.called
+def test_related_asks_with_what_is_typed_and_about_what_is_open(actions: Actions, memory: Any) -> None:
+    memory.related.return_value = [
+        {"key": "slack:1", "title": "t", "date": "2026-01-01", "snippet": "plum", "score": 1.0, "why": {}}
+    ]
+    assert [one["key"] for one in actions.related(MIKA, {"key": "k", "text": " typing "})["related"]] == [
+        "slack:1"
+    ]
+    assert memory.related.call_args.args == (MIKA, "typing", "k", 5)
+    memory.related.reset_mock()
+    assert actions.related(HIRO, {"key": None, "text": " "}) == {"related": []}
+    assert not memory.related.called

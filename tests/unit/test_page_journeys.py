@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pipeline.local.page.function_log import Line, Tail, parse
-from pipeline.local.page.hits import one_each, passes, shown, tells
+from pipeline.local.page.hits import filters, shown, shown_session, tells
 from pipeline.local.page.journeys import Journey
 from pipeline.local.page.replies import is_reply, recalled, reply
 
@@ -91,32 +91,41 @@ def test_the_page_shows_the_text_without_its_header() -> None:
     assert shown(hit())["text"] == "user: the code is plum"
 
 
-def test_one_entry_a_conversation_and_never_the_open_one() -> None:
-    hits = [
-        hit(key="a", id=1),
-        hit(key="a", id=2),
-        hit(key="b", id=3),
-        hit(key="n", kind="daily"),
-        hit(key="c", id=4),
-    ]
-    assert [one["id"] for one in one_each(hits, "b", 5)] == [1, 4]
-    assert len(one_each(hits, None, 2)) == 2
+def test_a_related_conversation_is_shown_as_a_hit() -> None:
+    related = {
+        "key": "a",
+        "title": "t",
+        "date": "2026-11-20",
+        "snippet": "user: plum",
+        "score": 1,
+        "why": {"vector": 1},
+    }
+    assert shown_session(related) == {
+        "key": "a",
+        "kind": "session",
+        "title": "t",
+        "text": "user: plum",
+        "created_at": "2026-11-20",
+        "why": {"vector": 1},
+    }
 
 
 @pytest.mark.parametrize(
-    ("wanted", "fits"),
+    ("asked", "wanted"),
     [
-        ({}, True),
-        ({"kinds": ["daily"]}, False),
-        ({"roles": ["user"]}, True),
-        ({"roles": ["assistant"]}, False),
-        ({"since": "2026-11-20", "until": "2026-11-20"}, True),
-        ({"since": "2026-11-21"}, False),
-        ({"until": "2026-11-19"}, False),
+        ({}, {}),
+        ({"kinds": [], "roles": [], "since": "", "until": ""}, {}),
+        (
+            {"kinds": ["daily"], "roles": ["user"], "query": "x", "tenant_id": "other"},
+            {"kinds": ["daily"], "roles": ["user"]},
+        ),
+        ({"since": "2026-11-20", "until": "2026-11-30"}, {"since": "2026-11-20", "until": "2026-12-01"}),
+        ({"until": "9999-12-31"}, {}),
+        ({"until": ["x"]}, {}),
     ],
 )
-def test_filters(wanted: dict[str, Any], fits: bool) -> None:
-    assert passes(hit(roles=["user"], created_at="2026-11-20T23:00:00+00:00"), wanted) is fits
+def test_filters(asked: dict[str, Any], wanted: dict[str, Any]) -> None:
+    assert filters(asked) == wanted
 
 
 def test_a_reply_says_how_many_and_never_what() -> None:

@@ -14,7 +14,7 @@ from pipeline.local.page.server import PageServer
 from pipeline.local.stack import Stack
 
 CAST = 40
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 45
 """With a machine that has more to do than these tests; what happens when memory stays away has its own test."""
 
 
@@ -45,11 +45,19 @@ def other(_strangers: Iterator[Person]) -> Person:
     return next(_strangers)
 
 
+def answers(house: House) -> bool:
+    """Tell whether memory answers at last; on a machine that is busy a cold function times out first."""
+    try:
+        return bool(house.contents())
+    except RuntimeError:
+        return False
+
+
 @pytest.fixture(scope="session")
 def page_server(stack: Stack, browser: Browser, cast: list[Person]) -> Iterator[PageServer]:  # noqa: ARG001  # no page without a browser
     warm = House(stack, "warm")
     warm.save("chat:1", [{"role": "user", "content": "the functions are warm"}])
-    until(lambda: len(warm.contents()) == 1, "the pipeline works")
+    until(lambda: answers(warm), "the pipeline works", 300)
     with PageServer(
         stack, {one: ["When does the arm ship?"] for one in cast}, patience_seconds=PATIENCE_SECONDS
     ) as serving:

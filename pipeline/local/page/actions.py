@@ -5,10 +5,11 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from pipeline.local.page.chats import Chat, FullError, Message, digest, has_turn, new_key, spoken, without
-from pipeline.local.page.hits import Hit, one_each, passes, shown, tells
+from pipeline.local.page.hits import Hit, filters, shown, shown_session, tells
 from pipeline.local.page.journeys import Journey, Kind
 from pipeline.local.page.memory import Memory, MemoryAwayError
 from pipeline.local.page.people import Person
@@ -18,7 +19,6 @@ from pipeline.local.page.watch import Watch
 
 MAX_MESSAGE_BYTES = 200_000
 RELATED = 5
-RECENT = 3
 STARTERS = 3
 CANDIDATES = 100
 SHOWN_RESULTS = 30
@@ -99,15 +99,14 @@ class Actions:
 
     def related(self, person: Person, asked: Asked) -> Answer:
         """Find past conversations that bear on what is being typed, or on how the open one ended."""
-        key = asked.get("key")
-        text = str(asked.get("text") or "").strip() or self._lately(person, key)
-        hits = self._hits(person, text) if text else ()
-        return {"related": [shown(hit) for hit in one_each(hits, key, RELATED)]}
+        key, text = str(asked.get("key") or "") or None, str(asked.get("text") or "").strip()
+        found = self.memory.related(person, text, key, RELATED) if text or key else []
+        return {"related": [shown_session(one) for one in found]}
 
     def search(self, person: Person, asked: Asked) -> Answer:
         """Search all of the person's memory, with filters."""
-        fitting = [hit for hit in self._hits(person, _text(asked, "query")) if passes(hit, asked)]
-        return {"results": [shown(hit) for hit in fitting[:SHOWN_RESULTS]]}
+        hits = self._hits(person, _text(asked, "query"), filters(asked))
+        return {"results": [shown(hit) for hit in islice(hits, SHOWN_RESULTS)]}
 
     def _chat(self, person: Person, asked: Asked) -> Chat:
         chat = self.tables.chat(person, _text(asked, "key"))
@@ -115,19 +114,14 @@ class Actions:
             raise AskedWronglyError(404, "no_chat")
         return chat
 
-    def _lately(self, person: Person, key: object) -> str:
-        chat = self.tables.chat(person, key) if isinstance(key, str) and key else None
-        said = [str(one.get("content")) for one in chat.messages if one.get("role") == "user"] if chat else []
-        return "\n".join(said[-RECENT:]).strip()
-
     def _recalled(self, person: Person, text: str, key: str) -> Sequence[Hit] | None:
         try:
             return recalled(self._hits(person, text), key)
         except MemoryAwayError:
             return None
 
-    def _hits(self, person: Person, text: str) -> Iterable[Hit]:
-        return filter(tells, self.memory.search(person, text, CANDIDATES))
+    def _hits(self, person: Person, text: str, only: Asked | None = None) -> Iterable[Hit]:
+        return filter(tells, self.memory.search(person, text, CANDIDATES, only))
 
     def _change(
         self, person: Person, kind: Kind, key: str, text: str, change: Callable[[Chat | None], Chat | None]

@@ -1,14 +1,14 @@
-"""What the page shows of a hit, and how hits become one entry a conversation. Pure."""
+"""What the page shows of a hit, and how the page's filters are asked for. Pure."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
+from datetime import date, timedelta
 from typing import Any
 
 from pipeline.local.page.chats import FORGOTTEN_TEXT
 from pipeline.local.page.replies import is_reply
 
 Hit = Mapping[str, Any]
-SNIPPET_CHARACTERS = 220
 _HEADER = re.compile(r"\A\[[^\[\]\n]*\]\n")
 
 
@@ -19,34 +19,41 @@ def body(content: str) -> str:
 
 def tells(hit: Hit) -> bool:
     """Tell whether a hit says anything: what stands for forgotten messages, or is the demo's own reply, does not."""
-    lines = body(str(hit["content"])).splitlines()
-    said = (line.partition(": ")[2] or line for line in lines if line.strip())
-    return any(text != FORGOTTEN_TEXT and not is_reply(text) for text in said)
+    return bool(_telling(body(str(hit["content"]))).strip())
+
+
+def _telling(text: str) -> str:
+    """Return ``text`` without the lines that tell nothing."""
+    return "\n".join(line for line in text.splitlines() if not _is_filler(line.partition(": ")[2] or line))
+
+
+def _is_filler(said: str) -> bool:
+    return said == FORGOTTEN_TEXT or is_reply(said)
 
 
 def shown(hit: Hit) -> dict[str, Any]:
     """Return what the page shows of a hit."""
     names = ("id", "key", "kind", "roles", "created_at", "similarity", "score", "why")
-    return {name: hit.get(name) for name in names} | {"text": body(str(hit["content"]))}
+    return {name: hit.get(name) for name in names} | {"text": _telling(body(str(hit["content"])))}
 
 
-def one_each(hits: Iterable[Hit], current: str | None, top_k: int) -> list[Hit]:
-    """Return the best hit of each conversation but the current one."""
-    best: dict[str, Hit] = {}
-    for hit in hits:
-        if hit["key"] != current and hit.get("kind") == "session":
-            best.setdefault(hit["key"], hit)
-    return list(best.values())[:top_k]
+def shown_session(related: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the page shows of a related conversation, in the shape of a hit."""
+    return {
+        "key": related["key"],
+        "kind": "session",
+        "title": related["title"],
+        "text": related["snippet"],
+        "created_at": related["date"],
+        "why": related["why"],
+    }
 
 
-def passes(hit: Hit, wanted: Mapping[str, Any]) -> bool:
-    """Tell whether a hit is what the page asked for: kinds, roles, since and until (dates, both included)."""
-    day = str(hit.get("created_at") or "")[:10]
-    kinds: Sequence[str] = wanted.get("kinds") or ()
-    roles: Sequence[str] = wanted.get("roles") or ()
-    return (
-        (not kinds or hit.get("kind") in kinds)
-        and (not roles or bool(set(roles) & set(hit.get("roles") or ())))
-        and (not wanted.get("since") or day >= wanted["since"])
-        and (not wanted.get("until") or day <= wanted["until"])
-    )
+def filters(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the query function's filters for what the page asks; its dates include the last day."""
+    wanted = {name: asked[name] for name in ("kinds", "roles", "since") if asked.get(name)}
+    try:
+        last = date.fromisoformat(str(asked.get("until")))
+        return {**wanted, "until": (last + timedelta(days=1)).isoformat()}
+    except (ValueError, OverflowError):
+        return wanted

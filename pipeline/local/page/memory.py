@@ -10,7 +10,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pipeline.local.page.people import Person
 
 MAX_QUERY_CHARACTERS = 8_000
-NOT_FOUND = 404
 OK = 200
 
 
@@ -44,6 +43,20 @@ class Memory:
             raise MemoryAwayError(str(answer.get("error", "memory did not answer")))
         results: list[dict[str, Any]] = answer["results"]
         return results
+
+    def related(self, person: Person, text: str, key: str | None, top_k: int) -> list[dict[str, Any]]:
+        """Return past conversations that bear on ``text``, or without it on the conversation ``key``; best first.
+
+        Raises:
+            MemoryAwayError: no answer.
+        """
+        about = {"messages": [text[:MAX_QUERY_CHARACTERS]]} if text else {}
+        open_one = {"session_key": key} if key else {}
+        status, answer = self._ask(person, "POST", "related", {**about, **open_one, "top_k": top_k})
+        if status != OK:
+            raise MemoryAwayError(str(answer.get("error", "memory did not answer")))
+        found: list[dict[str, Any]] = answer["related"]
+        return found
 
     def _ask(
         self, person: Person, method: str, path: str, body: Mapping[str, Any]

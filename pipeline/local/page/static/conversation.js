@@ -28,22 +28,22 @@ export function conversation({ changed, opened, openHit, titleOf, starters }) {
   return room;
 
   /** Open a conversation; with `text`, at the place where memory found it. */
-  async function open(key, { text = "" } = {}) {
+  async function open(key, { text = "", terms = [] } = {}) {
     quiet();
     try {
       const { chat } = await ask("chat", { key });
       Object.assign(room, { chat, note: null, recalled: new Map() });
       draw();
       opened();
-      placed(text);
+      placed(text, terms);
     } catch (error) {
       if (text && error.code === "no_chat") showGone(key, text);
       else trouble(error);
     }
   }
 
-  function placed(text) {
-    const at = text ? placeOf(room.chat.messages, text) : -1;
+  function placed(text, terms) {
+    const at = text ? placeOf(room.chat.messages, text, terms) : -1;
     if (at >= 0) {
       pointAt(byId("messages"), byId("messages").children[at]);
       announce(say("fromMemory"));

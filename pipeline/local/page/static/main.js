@@ -18,7 +18,7 @@ let everybody = [];
 let listening = new AbortController();
 let turn = { text: "", name: "" };
 
-const titleOf = (hit) => (hit.kind === "session" ? (chats?.find((chat) => chat.key === hit.key)?.title ?? hit.key) : say(`kind.${hit.kind}`));
+const titleOf = (hit) => (hit.kind === "session" ? (chats?.find((chat) => chat.key === hit.key)?.title ?? hit.title ?? hit.key) : say(`kind.${hit.kind}`));
 const room = conversation({ changed: refresh, opened: shown, openHit, titleOf, starters: () => starters });
 const related = relatedPanel({ openHit, titleOf });
 const search = searchRoom({ openHit, titleOf });
@@ -125,9 +125,9 @@ async function submit() {
   draft.focus();
 }
 
-function openHit(hit) {
+function openHit(hit, terms) {
   view("chat"); // first: what is not shown takes no focus
-  return hit.kind === "session" ? room.open(hit.key, { text: hit.text }) : room.openNote(hit.key, hit.kind);
+  return hit.kind === "session" ? room.open(hit.key, { text: hit.text, terms }) : room.openNote(hit.key, hit.kind);
 }
 
 /** After another conversation shows: the list, the panel and the tab's memory follow. */

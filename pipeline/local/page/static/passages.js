@@ -5,6 +5,8 @@ import { day, say } from "./words.js";
 
 const SNIPPET = 240;
 const BEFORE_MATCH = 60;
+const MAX_SPANS = 50;
+const PIECE = 12;
 const STOP = new Set("a an and are as at be but by can did do does for from has have how i if in is it me my of on or our so that the their them then there they this to us was we were what when where which who will with you your".split(" "));
 
 /** The words of a question that are worth showing again: Latin words, and pairs of Japanese characters. */
@@ -22,10 +24,10 @@ export function termsOf(text) {
   return [...terms];
 }
 
-/** Return nodes of `text`, shortened around the first term it holds, with the terms marked. */
+/** Return nodes of `text`, shortened to where most of the terms stand, with the terms marked. */
 export function quoted(text, terms) {
   const spans = spansOf(text, terms);
-  const start = spans.length && spans[0][0] > SNIPPET - BEFORE_MATCH ? spans[0][0] - BEFORE_MATCH : 0;
+  const start = startOf(text, spans);
   const end = Math.min(text.length, start + SNIPPET);
   const nodes = [start ? "…" : ""];
   let at = start;
@@ -36,6 +38,12 @@ export function quoted(text, terms) {
   }
   nodes.push(text.slice(at, end), end < text.length ? "…" : "");
   return nodes;
+}
+
+function startOf(text, spans) {
+  const different = (start) => new Set(spans.filter(([from, to]) => from >= start && to <= start + SNIPPET).map(([from, to]) => text.slice(from, to).toLowerCase())).size;
+  const starts = [0, ...spans.slice(0, MAX_SPANS).map(([from]) => Math.max(0, from - BEFORE_MATCH))];
+  return starts.reduce((best, start) => (different(start) > different(best) ? start : best));
 }
 
 function spansOf(text, terms) {
@@ -66,9 +74,9 @@ function joined(spans) {
   return whole;
 }
 
-/** A card of one hit. `open` is called when it is chosen. */
+/** A card of one hit. `open` is called with it, and with the terms, when it is chosen. */
 export function card(hit, { title, terms, open }) {
-  const button = el("button", { type: "button", className: "open", lang: languageOf(title), on: { click: () => open(hit) } }, title);
+  const button = el("button", { type: "button", className: "open", lang: languageOf(title), on: { click: () => open(hit, terms) } }, title);
   const meta = [day(hit.created_at), hit.kind === "session" ? channelOf(hit.key) : ""].filter(Boolean).join(" · ");
   return el(
     "li",
@@ -86,7 +94,7 @@ function channelOf(key) {
 }
 
 function spokenLines(text) {
-  return text.replace(/^user: /gm, `${say("you")}: `).replace(/^assistant: /gm, `${say("assistant")}: `);
+  return text.replace(/(^|\s)(user|assistant): /g, (_, before, role) => `${before}${say(role === "user" ? "you" : role)}: `);
 }
 
 function why({ vector, lexical }) {
@@ -106,18 +114,25 @@ function measure(name, part) {
   return el("span", { aria: { hidden: "true" } }, name, el("i", { className: "track" }, fill));
 }
 
-/** Return the index of the message that a passage begins with, or -1. */
-export function placeOf(messages, text) {
-  const whole = squeezed(text);
+/** Return the index of the message in which a passage says most of the terms, else of its first; or -1. */
+export function placeOf(messages, text, terms = []) {
   const contents = messages.map((message) => squeezed(String(message.content ?? "")));
-  let best = -1;
-  contents.forEach((content, index) => {
-    if (content && whole.includes(content) && (best < 0 || content.length > contents[best].length)) best = index;
-  });
-  while (best > 0 && contents[best - 1] && whole.includes(contents[best - 1])) best -= 1;
-  if (best >= 0) return best;
-  const piece = whole.slice(whole.indexOf(":") + 1).slice(0, 60);
-  return contents.findIndex((content) => piece && content.includes(piece));
+  const held = heldIn(contents, text);
+  const score = (index) => terms.filter((term) => contents[index].toLowerCase().includes(squeezed(term))).length;
+  return held.reduce((best, index) => (score(index) > score(best) ? index : best), held[0] ?? -1);
+}
+
+/** Return the indexes of the messages that a passage holds whole, or a long piece of. A piece of a few characters may
+ * stand anywhere, so where there is a longer one, what is apart from it does not count. */
+function heldIn(contents, text) {
+  const whole = squeezed(text.replace(/…$/, ""));
+  const parts = text.replace(/…$/, "").split(/(?:^|\s)(?:user|assistant): /).map(squeezed).filter(Boolean);
+  const said = (content) => content && (whole.includes(content) || parts.some((part) => part.length >= PIECE && content.includes(part.slice(0, PIECE))));
+  const held = contents.flatMap((content, index) => (said(content) ? [index] : []));
+  const longest = held.reduce((best, index) => (contents[index].length > contents[best].length ? index : best), held[0]);
+  const first = (index) => (held.includes(index - 1) ? first(index - 1) : index);
+  const last = (index) => (held.includes(index + 1) ? last(index + 1) : index);
+  return held.length ? held.filter((index) => index >= first(longest) && index <= last(longest)) : [];
 }
 
 const squeezed = (text) => text.replace(/\s+/g, "");
