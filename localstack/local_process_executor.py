@@ -31,6 +31,8 @@ HOST = "127.0.0.1"
 PYTHON = os.environ.get("LAMBDA_LOCAL_PYTHON", sys.executable)
 INIT_SECONDS = 60
 POLL_SECONDS = 0.02
+PATIENCE = 4
+"""A function may take that many times its timeout: what is measured here is how busy this machine is."""
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
 
 
@@ -147,7 +149,7 @@ class LocalProcessExecutor(RuntimeExecutor):
         Raises:
             LambdaRuntimeException: it ended, or its initialisation failed.
         """
-        self._timeout = self.function_version.config.timeout
+        self._timeout = self.function_version.config.timeout * PATIENCE
         self._api = RuntimeApi(self._timeout)
         self._api.serve()
         self._root = Path(self.function_version.config.code.get_unzipped_code_location())

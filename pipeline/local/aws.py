@@ -28,6 +28,7 @@ class LocalAws:
     """
 
     ours = True
+    wants_live_resources_only = False
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

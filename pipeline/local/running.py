@@ -34,6 +34,10 @@ class Aws(Protocol):
     def ours(self) -> bool:
         """Whether it ends with us, and all it holds."""
 
+    @property
+    def wants_live_resources_only(self) -> bool:
+        """Whether a template must hold nothing that its conditions leave out."""
+
     def start(self) -> Self:
         """Return when it answers."""
 
@@ -71,6 +75,11 @@ class RunningAws:
         if self._is_localstack:
             return localstack.client(urlsplit(self.endpoint_url).port or 4566, service, config)
         return client(service, self.endpoint_url, config)
+
+    @property
+    def wants_live_resources_only(self) -> bool:
+        """Say what LocalStack's engine wants."""
+        return self._is_localstack
 
     @cached_property
     def _is_localstack(self) -> bool:

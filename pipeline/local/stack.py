@@ -20,6 +20,7 @@ from pipeline.embedding.offline import DIMENSIONS, MODEL
 from pipeline.embedding.vectors import Space
 from pipeline.local import compose
 from pipeline.local.compose import ComposePostgres
+from pipeline.local.conditions import live
 from pipeline.local.postgres import Postgres
 from pipeline.local.processes import new_run_folder
 from pipeline.local.running import local_aws
@@ -171,13 +172,17 @@ class Stack:
         cloudformation = self.client("cloudformation")
         cloudformation.create_stack(
             StackName=STACK_NAME,
-            TemplateBody=TEMPLATE.read_text("utf-8"),
+            TemplateBody=self._template(),
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
             Parameters=[
                 {"ParameterKey": key, "ParameterValue": value} for key, value in self._parameters.items()
             ],
         )
         self.outputs = _finished(cloudformation)
+
+    def _template(self) -> str:
+        body = TEMPLATE.read_text("utf-8")
+        return live(body, self._parameters) if self.aws.wants_live_resources_only else body
 
     def _enable_ttl(self) -> None:
         """The local AWS does not apply the template's TimeToLiveSpecification."""

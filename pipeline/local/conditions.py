@@ -1,0 +1,81 @@
+"""A template without what its conditions leave out: LocalStack looks up what such resources refer to, and refuses it.
+
+Its engine (4.9 to 4.14) visits every resource before the SAM transform and takes a reference between two resources that
+are both left out, or to something that only SAM makes, for a mistake.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+Node = Any
+"""JSON, with intrinsic functions spelt out."""
+
+
+def live(template: str, parameters: Mapping[str, str]) -> str:
+    """Return ``template`` (YAML) as JSON, without resources and outputs whose condition is false."""
+    read: dict[str, Node] = yaml.load(template, Loader=_Loader)  # noqa: S506  # a safe loader, and tags
+    given = {name: _parameter(one, parameters.get(name)) for name, one in read["Parameters"].items()}
+    for section in ("Resources", "Outputs"):
+        read[section] = {
+            name: one
+            for name, one in read[section].items()
+            if "Condition" not in one
+            or holds(read["Conditions"][one["Condition"]], given, read["Conditions"])
+        }
+    return json.dumps(read)
+
+
+def holds(node: Node, given: Mapping[str, Node], conditions: Mapping[str, Node]) -> bool:
+    """Evaluate a condition."""
+    [(function, words)] = node.items()
+    match function:
+        case "Condition":
+            return holds(conditions[words], given, conditions)
+        case "Fn::Not":
+            return not holds(words[0], given, conditions)
+        case "Fn::And":
+            return all(holds(one, given, conditions) for one in words)
+        case "Fn::Or":
+            return any(holds(one, given, conditions) for one in words)
+        case "Fn::Equals":
+            return bool(_value(words[0], given) == _value(words[1], given))
+    raise ValueError(f"a condition uses {function}, which is not known here")
+
+
+def _value(node: Node, given: Mapping[str, Node]) -> Node:
+    match node:
+        case {"Ref": name}:
+            return given[name]
+        case {"Fn::Join": [between, words]}:
+            return str(between).join(_value(words, given))
+        case dict():
+            raise ValueError(f"a condition uses {next(iter(node))}, which is not known here")
+    return str(node)
+
+
+def _parameter(declared: Mapping[str, Node], value: str | None) -> Node:
+    text = str(declared.get("Default", "")) if value is None else value
+    return text.split(",") if declared["Type"] == "CommaDelimitedList" else text
+
+
+class _Loader(yaml.SafeLoader):
+    """Spells ``!Ref`` and its like out."""
+
+
+def _function(loader: _Loader, name: str, node: yaml.Node) -> Node:
+    given: Node
+    if isinstance(node, yaml.ScalarNode):
+        given = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        given = loader.construct_sequence(node, deep=True)
+    else:
+        given = loader.construct_mapping(node, deep=True)  # type: ignore[arg-type]  # what is left is a mapping
+    if name == "GetAtt":
+        given = given.split(".", 1) if isinstance(given, str) else given
+    return {name if name in {"Ref", "Condition"} else f"Fn::{name}": given}
+
+
+_Loader.add_multi_constructor("!", _function)

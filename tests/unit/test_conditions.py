@@ -1,0 +1,55 @@
+"""What a template is without what its conditions leave out."""
+
+import json
+from typing import Any
+
+import pytest
+from support.sam import source
+
+from pipeline.local.conditions import holds, live
+from pipeline.local.stack import PARAMETERS, TEMPLATE
+
+
+def deployed(**parameters: str) -> Any:
+    return json.loads(live(TEMPLATE.read_text("utf-8"), {**PARAMETERS, **parameters}))
+
+
+def test_only_what_a_false_condition_names_is_left_out() -> None:
+    whole, made = source(), deployed()
+    gone = {
+        name: one["Condition"] for name, one in whole["Resources"].items() if name not in made["Resources"]
+    }
+    assert {"OpensUrl", "OpensApi", "Digests"} <= set(gone.values())
+    assert {name: whole["Resources"][name] for name in made["Resources"]} == made["Resources"]
+    assert "SessionsTable" in made["Resources"]
+    assert "DigestFunctionName" not in made["Outputs"]
+
+
+def test_another_parameter_keeps_other_things() -> None:
+    assert "SessionsTable" not in deployed(CreateTables="false")["Resources"]
+    assert "QueryApi" in deployed(JwtIssuer="https://issuer.example", JwtAudience="memory")["Resources"]
+
+
+def test_everything_else_of_the_template_stays_as_it_is() -> None:
+    whole, made = source(), deployed()
+    assert {name for name in whole if whole[name] != made.get(name)} == {"Resources", "Outputs"}
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ({"Fn::Equals": [{"Ref": "A"}, "x"]}, True),
+        ({"Fn::Not": [{"Fn::Equals": [{"Ref": "A"}, "x"]}]}, False),
+        ({"Fn::And": [{"Condition": "Yes"}, {"Fn::Equals": ["a", "b"]}]}, False),
+        ({"Fn::Or": [{"Condition": "Yes"}, {"Fn::Equals": ["a", "b"]}]}, True),
+        ({"Fn::Equals": [{"Fn::Join": ["", {"Ref": "List"}]}, "pq"]}, True),
+    ],
+)
+def test_conditions_mean_what_cloudformation_says(condition: Any, expected: bool) -> None:
+    yes = {"Fn::Equals": ["1", "1"]}
+    assert holds(condition, {"A": "x", "List": ["p", "q"]}, {"Yes": yes}) is expected
+
+
+def test_a_function_that_is_not_known_is_an_error_and_not_a_guess() -> None:
+    with pytest.raises(ValueError, match="Fn::FindInMap"):
+        holds({"Fn::Equals": [{"Fn::FindInMap": ["A", "B", "C"]}, "x"]}, {}, {})
