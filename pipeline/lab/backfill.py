@@ -90,6 +90,7 @@ def fill(stack: Stack, table: str, sessions: int, tenants: int = 20) -> None:
         AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in names],
         KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in names],
     )
+    stack.allow_reading(table)
     for start in range(0, sessions, 25):
         puts = [_put(table, number, tenants) for number in range(start, min(start + 25, sessions))]
         client.batch_write_item(RequestItems={table: puts})

@@ -200,6 +200,18 @@ class Stack:
                 changed = json.dumps(_with_batches(policy))
                 iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=changed)
 
+    def allow_reading(self, table: str) -> None:
+        """Let the ingest function read a table of a test's own, as deploying with its stream would."""
+        statement = {
+            "Effect": "Allow",
+            "Action": ["dynamodb:GetItem"],
+            "Resource": f"arn:aws:dynamodb:*:*:table/{table}",
+        }
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        for role in self._physical_names("AWS::IAM::Role"):
+            if "IngestFunction" in role:
+                self.client("iam").put_role_policy(RoleName=role, PolicyName=table, PolicyDocument=document)
+
     def _physical_names(self, kind: str) -> list[str]:
         pages = (
             self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK_NAME)
