@@ -125,7 +125,7 @@ def embedding_usage() -> tuple[int, int]:
 def store() -> Store:
     """Return the configured store."""
     chosen = settings().embedding
-    return PgVectorStore(connector(), Space(chosen.model, chosen.dimensions))
+    return PgVectorStore(connector(), Space(chosen.model, chosen.dimensions), settings().search_strategy)
 
 
 @cache

@@ -41,7 +41,10 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=_demo)
     migrate = commands.add_parser("migrate", help="bring the database schema up to date, as its owner")
     migrate.add_argument("--database-url", help="default: the setting DATABASE_URL or DATABASE_SECRET_ARN")
+    migrate.add_argument("--dry-run", action="store_true", help="only say what would be applied")
+    migrate.add_argument("--hnsw", action="store_true", help="make the graph index for SEARCH_STRATEGY=hnsw")
     migrate.set_defaults(run=_migrate)
+    _add_search(commands)
     _add_dlq(commands)
     _add_audit(commands)
     _add_forget(commands)
@@ -49,6 +52,16 @@ def _parser() -> argparse.ArgumentParser:
     _add_usage(commands)
     _add_status(commands)
     return parser
+
+
+def _add_search(commands: "Commands") -> None:
+    search = commands.add_parser("search", help="search one user's memory")
+    search.add_argument("--tenant", required=True)
+    search.add_argument("--user", help="default: the tenant itself")
+    search.add_argument("--top-k", type=int, default=5, metavar="N")
+    search.add_argument("--explain", action="store_true", help="say how it was searched, and why")
+    search.add_argument("query")
+    search.set_defaults(run=_search)
 
 
 def _add_dlq(commands: "Commands") -> None:
@@ -171,12 +184,19 @@ def _demo(options: argparse.Namespace) -> int:
 def _migrate(options: argparse.Namespace) -> int:
     from pipeline import bootstrap  # noqa: PLC0415  # each command loads only what it needs
     from pipeline.embedding.vectors import Space  # noqa: PLC0415  # the same
-    from pipeline.stores.pgvector.migrations import migrate  # noqa: PLC0415  # the same
+    from pipeline.operations.migrate_command import run_migrate  # noqa: PLC0415  # the same
 
     chosen = bootstrap.settings().embedding
-    applied = migrate(options.database_url or bootstrap.conninfo(), Space(chosen.model, chosen.dimensions))
-    print("\n".join(f"applied {name}" for name in applied) or "the schema is up to date")
-    return 0
+    conninfo, space = options.database_url or bootstrap.conninfo(), Space(chosen.model, chosen.dimensions)
+    return _say(run_migrate(conninfo, space, dry_run=options.dry_run, graph=options.hnsw))
+
+
+def _search(options: argparse.Namespace) -> int:
+    from pipeline.operations.search_command import run_search  # noqa: PLC0415  # each command loads only what it needs
+
+    return _say(
+        run_search(options.tenant, options.user, options.query, options.top_k, explain=options.explain)
+    )
 
 
 def _dlq(options: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from pipeline.prices import EMBEDDING_DOLLARS_PER_MILLION_TOKENS
 Retention = Literal["keep", "forget"]
 Provider = Literal["openai", "offline"]
 Summariser = Literal["openai", "extractive"]
+Strategy = Literal["auto", "exact", "bq", "hnsw"]
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -85,6 +86,7 @@ class Settings:
         on_expiry: what happens to the messages of an item that DynamoDB's TTL removes.
         max_chunk_tokens: budget of a chunk, header included, in (estimated) tokens; at worst a token is a byte and an
             estimated one four, and an embedding input takes 8,192.
+        search_strategy: how Postgres is searched, see :mod:`pipeline.stores.pgvector.strategies`.
         max_retry_delay_seconds: longest pause before a put-off notice is looked at again.
         trusted_callers: JSON, see :func:`pipeline.identity.read_grants`: who may ask over the function's URL, and for whom.
         jwt_tenant_claim: claim of the HTTP API's tokens that names the tenant; unset keeps that door shut.
@@ -107,6 +109,7 @@ class Settings:
     on_clear: Retention = "keep"
     on_expiry: Retention = "keep"
     max_chunk_tokens: int = 256
+    search_strategy: Strategy = "auto"
     max_retry_delay_seconds: float = 300.0
     max_notice_age_seconds: float = 7 * 86400.0
     trusted_callers: str | None = None
@@ -137,6 +140,7 @@ class Settings:
             on_clear=read.retention("ON_CLEAR"),
             on_expiry=read.retention("ON_EXPIRY"),
             max_chunk_tokens=read.integer("MAX_CHUNK_TOKENS", 256, low=64, high=2048),
+            search_strategy=read.strategy("SEARCH_STRATEGY"),
             max_retry_delay_seconds=read.integer("MAX_RETRY_DELAY_SECONDS", 300, low=1, high=900),
             max_notice_age_seconds=read.integer("MAX_NOTICE_AGE_SECONDS", 7 * 86400, low=60, high=13 * 86400),
             trusted_callers=read.optional("TRUSTED_CALLERS"),
@@ -194,6 +198,13 @@ class _Reader:
         if raw not in get_args(Retention):
             raise SettingsError(f"{name} must be keep or forget")
         return "forget" if raw == "forget" else "keep"
+
+    def strategy(self, name: str) -> Strategy:
+        raw = self.optional(name) or "auto"
+        for known in get_args(Strategy):
+            if raw == known:
+                return known  # type: ignore[no-any-return]
+        raise SettingsError(f"{name} must be one of {', '.join(get_args(Strategy))}")
 
 
 def _embedding(read: _Reader) -> EmbeddingSettings:

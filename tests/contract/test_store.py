@@ -15,6 +15,7 @@ from pipeline.source.documents import ItemKey
 from pipeline.stores.forgetting import ForgetRequest, Forgotten
 from pipeline.stores.memory import InMemoryStore
 from pipeline.stores.pgvector.connection import Connector
+from pipeline.stores.pgvector.migrations import migrate
 from pipeline.stores.pgvector.store import PgVectorStore
 from pipeline.stores.protocol import Change, Chunk, Filters, Held, HeldChunk, SearchRequest, Store, StoredText
 
@@ -23,13 +24,16 @@ ITEM = '["sessions", "acme", "chat:1"]'
 OTHER = '["sessions", "acme", "chat:2"]'
 
 
-@pytest.fixture(params=["memory", "pgvector"])
+@pytest.fixture(params=["memory", "pgvector", "pgvector exact", "pgvector bq", "pgvector hnsw"])
 def store(request: pytest.FixtureRequest) -> Store:
     if request.param == "memory":
         return InMemoryStore(SPACE)
     database: Callable[..., str] = request.getfixturevalue("database")
     conninfo = database("memory_ingest")
-    return PgVectorStore(Connector(lambda: conninfo), SPACE)
+    _, _, strategy = request.param.partition(" ")
+    if strategy == "hnsw":
+        migrate(database(), SPACE, graph=True)
+    return PgVectorStore(Connector(lambda: conninfo), SPACE, strategy or "auto")
 
 
 def uid(number: int) -> str:

@@ -15,7 +15,7 @@ from pipeline.errors import SettingsError, StoreUnavailableError, VectorMemoryEr
 from pipeline.local.postgres import Postgres
 from pipeline.local.processes import new_run_folder
 from pipeline.stores.pgvector.connection import Connector
-from pipeline.stores.pgvector.migrations import migrate
+from pipeline.stores.pgvector.migrations import migrate, plan, require_extension
 from pipeline.stores.pgvector.store import PgVectorStore
 from pipeline.stores.protocol import Change, Chunk, SearchRequest
 
@@ -69,6 +69,44 @@ def test_rows_of_the_chat_app_itself_survive_ingest(database: Database) -> None:
 
 def test_migrating_twice_does_nothing_the_second_time(database: Database) -> None:
     assert migrate(database(), SPACE) == []
+
+
+def test_a_plan_says_what_would_be_applied_and_applies_nothing(postgres: Postgres) -> None:
+    with psycopg.connect(postgres.conninfo(), autocommit=True) as owner:
+        owner.execute("CREATE DATABASE planned TEMPLATE template0")
+    planned = make_conninfo(postgres.conninfo(), dbname="planned")
+    due = plan(planned)
+    assert due[0] == "0001_memories"
+    assert migrate(planned, SPACE) == due
+    assert plan(planned) == []
+
+
+def test_the_graph_index_is_made_once_and_only_when_asked_for(database: Database) -> None:
+    assert migrate(database(), SPACE, graph=True) == ["the graph index"]
+    assert migrate(database(), SPACE, graph=True) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "advice"),
+    [
+        ("no_such_extension", (0, 8), "this server has no pgvector"),
+        ("vector", (99,), "a newer pgvector on the server"),
+    ],
+)
+def test_a_missing_or_old_pgvector_says_how_to_get_it(
+    database: Database, name: str, least: tuple[int, ...], advice: str
+) -> None:
+    with psycopg.connect(database()) as owner, pytest.raises(SettingsError, match=advice):
+        require_extension(owner, name, least)
+
+
+def test_who_may_not_create_the_extension_is_told_who_can(postgres: Postgres, database: Database) -> None:
+    with psycopg.connect(postgres.conninfo(), autocommit=True) as owner:
+        owner.execute("CREATE DATABASE unprivileged TEMPLATE template0")
+    with psycopg.connect(database("memory_query"), dbname="unprivileged") as nobody:
+        nobody.execute("SET TRANSACTION READ WRITE")
+        with pytest.raises(SettingsError, match="administrator"):
+            require_extension(nobody)
 
 
 def test_two_migrations_at_once_apply_each_file_once(postgres: Postgres) -> None:

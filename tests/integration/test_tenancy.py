@@ -111,15 +111,20 @@ def assert_isolated(conninfo: str) -> None:
     assert sum(own for own, _ in drawn) > PAIRS / 20
 
 
-_TENANT = re.compile(r"\b(?:\w+\.)?tenant_id = %\(tenant_id\)b")
+_TENANT = re.compile(r"\b(?:\w+\.)?tenant_id = (?:%\(tenant_id\)b|p_tenant_id)")
 
 
 @contextmanager
-def tenants_forgotten(patch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Take the tenant out of every statement that reads."""
+def tenants_forgotten(conninfo: str, patch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Take the tenant out of every statement that reads, and out of the functions."""
+    with psycopg.connect(conninfo) as owner:
+        found = owner.execute("SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname LIKE 'memory\\_s%'")
+        for (text,) in found.fetchall():
+            forgetful, taken = _TENANT.subn("true", text)
+            assert taken
+            owner.execute(forgetful.encode())
     with patch.context() as forgotten:
         for name in (
-            "SEARCH",
             "READ_LEDGER",
             "READ_CHUNKS",
             "READ_EPOCH",
@@ -146,7 +151,7 @@ def test_nor_does_one_that_forgot_its_tenant(database: Database, monkeypatch: py
     ids = [str(UUID(int=number)) for number in range(len(USERS))]
     forgetting = ForgetRequest("1", "zenith", TIME, "mika", None)
     ingest.forget(forgetting)
-    with tenants_forgotten(monkeypatch):
+    with tenants_forgotten(database(), monkeypatch):
         assert_isolated(database("memory_query"))
         assert {text.content for text in ingest.texts("acme", ids).values()} == {"tea of 'acme'"}
         assert ingest.texts("nobody", ids) == {}

@@ -9,12 +9,13 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
 import psycopg
-from pgvector.psycopg.vector import register_vector_info
+from psycopg.adapt import Dumper
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.types import TypeInfo
+from psycopg.pq import Format
 
 from pipeline.errors import StoreUnavailableError, VectorMemoryError
 from pipeline.settings import LOOPBACK_HOSTS
+from pipeline.stores.pgvector.binary import Binary
 
 logging.getLogger("psycopg").setLevel(logging.CRITICAL)  # its warnings pass on what the server said of a row
 
@@ -22,12 +23,25 @@ CONNECT_TIMEOUT_SECONDS = 5
 SET_TENANT = "SELECT set_config('app.tenant_id', %b, true)"
 """What row-level security compares tenants with; without it there are no rows."""
 
+
+class _BinaryDumper(Dumper):
+    """Passes on what is binary already; the server takes the type from the statement."""
+
+    format = Format.BINARY
+
+    def dump(self, obj: Binary) -> bytes:
+        return obj.payload
+
+
+psycopg.adapters.register_dumper(Binary, _BinaryDumper)
+
 Connection = psycopg.Connection[tuple[Any, ...]]
 Result = TypeVar("Result")
 
 _ADVICE = {
     "42P01": "the schema is missing: run `vector-memory migrate`",
     "42703": "the schema is of another version: run `vector-memory migrate`",
+    "42704": "pgvector is missing or too old: run `vector-memory migrate`",
     "42883": "pgvector is missing or too old: run `vector-memory migrate`",
     "42501": "the role lacks a privilege: run `vector-memory migrate` and grant the role memory_ingest or memory_query",
     "28P01": "the password was refused: check the database secret",
@@ -108,18 +122,12 @@ class Connector:
 
 def connect(conninfo: str) -> Connection:
     """Open a connection that works through RDS Proxy and transaction poolers: no prepared statements."""
-    connection = psycopg.connect(
+    return psycopg.connect(
         with_defaults(conninfo),
         autocommit=True,
         prepare_threshold=None,
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
     )
-    vector = TypeInfo.fetch(connection, "vector")
-    if vector is None:
-        connection.close()
-        raise StoreUnavailableError("pgvector is not installed in this database: run `vector-memory migrate`")
-    register_vector_info(connection, vector)
-    return connection
 
 
 def with_defaults(conninfo: str) -> str:

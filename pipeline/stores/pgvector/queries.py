@@ -1,30 +1,9 @@
-"""The SQL, whole and with parameters only; and words as Postgres' text search writes them. Pure."""
+"""The SQL, whole and with parameters only. Pure."""
 
-from collections.abc import Iterable, Mapping
-
-MAX_OCCURRENCES = 8
-"""Of one term in one chunk; more would not move its rank."""
-
-
-def tsvector(counts: Mapping[str, int]) -> str:
-    """Return terms and how often they occur as a tsvector, whose positions are only counted."""
-    return " ".join(f"{_quoted(term)}:{_positions(count)}" for term, count in counts.items())
-
-
-def tsquery(terms: Iterable[str]) -> str:
-    """Return a tsquery that any of ``terms`` meets; empty if there are none."""
-    return "|".join(map(_quoted, dict.fromkeys(terms)))
-
-
-def _quoted(term: str) -> str:
-    return "'" + term.replace("\\", "\\\\").replace("'", "''") + "'"
-
-
-def _positions(count: int) -> str:
-    return ",".join(map(str, range(1, min(count, MAX_OCCURRENCES) + 1)))
-
-
-SPACE = "SELECT model, dimensions FROM index_space"
+# Arrays of the extension's types must say which type that is, and it has another number in every database.
+SPACE = """
+SELECT model, dimensions, to_regtype('vector')::oid::int8, to_regtype('sparsevec')::oid::int8 FROM index_space
+"""
 
 READ_LEDGER = """
 SELECT source, revision, position, created_at FROM ledger WHERE tenant_id = %(tenant_id)b AND source = ANY(%(sources)b)
@@ -111,17 +90,25 @@ WHERE l.tenant_id = %(tenant_id)b AND l.source = w.source AND l.revision = w.rev
 
 UPSERT = """
 INSERT INTO memories (tenant_id, id, user_id, content, embedding, created_at, metadata, source, members, fingerprint,
-                      spans, words)
+                      spans)
 SELECT %(tenant_id)b, id, user_id, content, embedding, COALESCE(created_at, now()), metadata, source,
-       string_to_array(members, ','), fingerprint, string_to_array(spans, ',')::int4[], words::tsvector
+       string_to_array(members, ','), fingerprint, string_to_array(spans, ',')::int4[]
 FROM unnest(%(ids)b::uuid[], %(user_ids)b::text[], %(contents)b::text[], %(embeddings)b::vector[],
             %(created_ats)b::timestamptz[], %(metadatas)b::jsonb[], %(sources)b::text[], %(members)b::text[],
-            %(fingerprints)b::text[], %(spans)b::text[], %(words)b::text[])
-    AS c (id, user_id, content, embedding, created_at, metadata, source, members, fingerprint, spans, words)
+            %(fingerprints)b::text[], %(spans)b::text[])
+    AS c (id, user_id, content, embedding, created_at, metadata, source, members, fingerprint, spans)
 ON CONFLICT (tenant_id, id) DO UPDATE
 SET user_id = EXCLUDED.user_id, content = EXCLUDED.content, embedding = EXCLUDED.embedding,
     created_at = EXCLUDED.created_at, metadata = EXCLUDED.metadata, source = EXCLUDED.source,
-    members = EXCLUDED.members, fingerprint = EXCLUDED.fingerprint, spans = EXCLUDED.spans, words = EXCLUDED.words, lost = '{}'
+    members = EXCLUDED.members, fingerprint = EXCLUDED.fingerprint, spans = EXCLUDED.spans, lost = '{}'
+"""
+
+DROP_WORDS = "DELETE FROM memory_words WHERE tenant_id = %(tenant_id)b AND id = ANY(%(ids)b::uuid[])"
+
+ADD_WORDS = """
+INSERT INTO memory_words (tenant_id, id, part, user_id, words)
+SELECT %(tenant_id)b, id, part, user_id, words
+FROM unnest(%(ids)b::uuid[], %(parts)b::int2[], %(user_ids)b::text[], %(words)b::sparsevec[]) AS w (id, part, user_id, words)
 """
 
 TEXTS = """
@@ -137,42 +124,15 @@ WHERE m.tenant_id = %(tenant_id)b AND m.id = w.id
 
 DELETE = "DELETE FROM memories WHERE tenant_id = %(tenant_id)b AND id = ANY(%(ids)b::uuid[])"
 
-# One statement, so that both lists are taken from one snapshot.
 SEARCH = """
-WITH mine AS MATERIALIZED (
-    SELECT id, content, embedding <=> %(vector)b AS distance, ts_rank(words, query) AS lexical, created_at, metadata,
-           source
-    FROM memories, (SELECT NULLIF(%(terms)b::text, '')::tsquery AS query) AS asked
-    WHERE tenant_id = %(tenant_id)b AND user_id = %(user_id)b
-      AND (%(kinds)b::text[] = '{}' OR metadata->>'kind' = ANY(%(kinds)b::text[]))
-      AND (%(roles)b::text[] = '{}' OR metadata->'roles' ?| %(roles)b::text[])
-      AND (%(keys)b::text[] = '{}' OR metadata->>'key' = ANY(%(keys)b::text[]))
-      AND COALESCE(metadata->>'key' <> ALL(%(excluded_keys)b::text[]), true)
-      AND created_at >= COALESCE(%(since)b::timestamptz, '-infinity') AND created_at < COALESCE(%(until)b::timestamptz, 'infinity')
-), closest AS (
-    SELECT id, row_number() OVER (ORDER BY distance, id) AS rank FROM mine ORDER BY distance, id LIMIT %(top_k)b
-), wordy AS (
-    SELECT id, row_number() OVER (ORDER BY lexical DESC, id) AS rank FROM mine WHERE lexical > 0
-    ORDER BY lexical DESC, id LIMIT %(top_k)b
-), chosen AS (
-    SELECT id, rank FROM closest UNION ALL SELECT id, rank FROM wordy
-), seeds AS (
-    SELECT DISTINCT id, source, created_at, (metadata->>'place')::int8 AS place
-    FROM mine JOIN chosen USING (id) WHERE rank <= %(seeds)b AND source IS NOT NULL AND %(around)b::int8 > 0
-), beside AS (
-    SELECT near.id FROM seeds CROSS JOIN LATERAL (
-        (SELECT m.id FROM memories m
-         WHERE m.tenant_id = %(tenant_id)b AND m.source = seeds.source AND m.created_at <= seeds.created_at
-         ORDER BY m.created_at DESC, abs((m.metadata->>'place')::int8 - seeds.place) LIMIT %(around)b + 1)
-        UNION ALL
-        (SELECT m.id FROM memories m
-         WHERE m.tenant_id = %(tenant_id)b AND m.source = seeds.source AND m.created_at >= seeds.created_at
-         ORDER BY m.created_at, abs((m.metadata->>'place')::int8 - seeds.place) LIMIT %(around)b + 1)
-    ) AS near
-)
-SELECT id, content, 1 - distance, created_at, metadata, COALESCE(lexical, 0)
-FROM mine JOIN (SELECT id FROM chosen UNION SELECT id FROM beside) AS told USING (id) ORDER BY distance, id
+SELECT id, content, similarity, created_at, metadata, lexical
+FROM memory_search(%(tenant_id)b, %(user_id)b, %(vector)b::vector, %(top_k)b::int4, %(near)b::int4, %(seeds)b::int4, %(around)b::int4,
+                   %(words)b::sparsevec,
+                   %(strategy)b, %(filtered)b, %(kinds)b::text[], %(roles)b::text[], %(keys)b::text[],
+                   %(excluded_keys)b::text[], %(since)b::timestamptz, %(until)b::timestamptz)
 """
+
+STRATEGY = "SELECT strategy, counted FROM memory_strategy(%(tenant_id)b, %(user_id)b, %(strategy)b)"
 
 _PASSAGES = """
 SELECT id, content, created_at, metadata, lost <> '{{}}' FROM memories

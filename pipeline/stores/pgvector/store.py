@@ -7,19 +7,22 @@ from dataclasses import astuple
 from datetime import datetime
 from typing import Any
 
-from pgvector import Vector as PgVector
 from psycopg.types.json import Jsonb
 
 from pipeline.embedding.vectors import Space, Vector
 from pipeline.errors import StoreUnavailableError
 from pipeline.lexical.terms import counts
+from pipeline.settings import Strategy
 from pipeline.source.documents import ItemKey
 from pipeline.stores.forgetting import ForgetRequest, Forgotten, bounded, session_of
-from pipeline.stores.pgvector import queries
+from pipeline.stores.pgvector import binary, queries, words
+from pipeline.stores.pgvector.binary import Binary
 from pipeline.stores.pgvector.connection import Connection, Connector
+from pipeline.stores.pgvector.strategies import Explanation, near
 from pipeline.stores.protocol import (
     SEEDS,
     Change,
+    Chunk,
     Filters,
     Held,
     HeldChunk,
@@ -30,6 +33,8 @@ from pipeline.stores.protocol import (
     StoredText,
 )
 
+EVERYTHING = Filters()
+
 
 class PgVectorStore:
     """The index in Postgres.
@@ -37,12 +42,15 @@ class PgVectorStore:
     Args:
         connector: hands out the connection.
         space: the configured space; the database must hold the same.
+        strategy: how to search.
     """
 
-    def __init__(self, connector: Connector, space: Space) -> None:
+    def __init__(self, connector: Connector, space: Space, strategy: Strategy = "auto") -> None:
         self._connector = connector
+        self._strategy = strategy
         self.space = space
         self._checked: Connection | None = None
+        self._oids = (0, 0)
 
     def read(self, tenant_id: str, sources: Sequence[str]) -> Mapping[str, Held]:
         """Return what is held of each item."""
@@ -68,13 +76,26 @@ class PgVectorStore:
         with self._connector.tenant(tenant_id) as connection:
             connection.execute(queries.CREATE_EPOCH, {"tenant_id": tenant_id})
             moved = _move_ledger(connection, tenant_id, changes)
-            _write(connection, tenant_id, [change for change in changes if change.source in moved])
+            _write(connection, tenant_id, [c for c in changes if c.source in moved], self._oids)
         return frozenset(change.source for change in changes) - moved
 
     def search(self, request: SearchRequest) -> Sequence[Hit]:
         """Return the closest chunks of one user, closest first; ties by id."""
         self._check_space()
-        return self._connector.read_as(request.tenant_id, lambda connection: _search(connection, request))
+        parameters = _question(request, self._strategy)
+        rows = self._connector.read(
+            lambda connection: connection.execute(queries.SEARCH, parameters, binary=True).fetchall()
+        )
+        return [Hit(str(id_), *columns) for id_, *columns in rows]
+
+    def explain(self, tenant_id: str, user_id: str) -> Explanation:
+        """Return how a question about this user is searched, and why."""
+        parameters = {"tenant_id": tenant_id, "user_id": user_id, "strategy": self._strategy}
+        [(strategy, counted)] = self._connector.read_as(
+            tenant_id,
+            lambda connection: connection.execute(queries.STRATEGY, parameters, binary=True).fetchall(),
+        )
+        return Explanation(strategy, counted)
 
     def passages(
         self, tenant_id: str, user_id: str, filters: Filters, limit: int, *, oldest_first: bool = False
@@ -163,12 +184,12 @@ class PgVectorStore:
         if self._checked is connection:
             return
         row = connection.execute(queries.SPACE).fetchone()
-        if row is None or Space(*row) != self.space:
+        if row is None or Space(*row[:2]) != self.space:
             raise StoreUnavailableError(
                 f"the index is not in space {self.space.model}/{self.space.dimensions}: set EMBEDDING_MODEL and "
                 "EMBEDDING_DIMENSIONS to what `vector-memory migrate` was run with"
             )
-        self._checked = connection
+        self._checked, self._oids = connection, row[2:]
 
 
 def _read(connection: Connection, tenant_id: str, sources: list[str]) -> Mapping[str, Held]:
@@ -189,22 +210,21 @@ def _read(connection: Connection, tenant_id: str, sources: list[str]) -> Mapping
     }
 
 
-def _search(connection: Connection, request: SearchRequest) -> Sequence[Hit]:
-    parameters = {
+def _question(request: SearchRequest, strategy: Strategy) -> dict[str, Any]:
+    asked = words.question(request.terms)
+    return {
         "tenant_id": request.tenant_id,
         "user_id": request.user_id,
-        "vector": _pg_vector(request.vector),
+        "vector": Binary(binary.vector(request.vector)),
         "top_k": request.top_k,
-        "terms": queries.tsquery(request.terms),
         "seeds": SEEDS,
         "around": request.around,
+        "near": near(len(request.vector), request.top_k),
+        "words": Binary(binary.sparse(asked)) if asked else None,
+        "strategy": strategy,
+        "filtered": request.filters != EVERYTHING,
         **_filters(request.filters),
     }
-    rows = connection.execute(queries.SEARCH, parameters, binary=True)
-    return [
-        Hit(str(id_), content, float(similarity), at, metadata, float(lexical))
-        for id_, content, similarity, at, metadata, lexical in rows
-    ]
 
 
 def _forgotten(connection: Connection, tenant_id: str, request_id: str) -> Forgotten | None:
@@ -250,33 +270,56 @@ def _move_ledger(connection: Connection, tenant_id: str, changes: Sequence[Chang
     return frozenset(source for (source,) in connection.execute(queries.MOVE_LEDGER, parameters))
 
 
-def _write(connection: Connection, tenant_id: str, changes: Sequence[Change]) -> None:
+def _write(connection: Connection, tenant_id: str, changes: Sequence[Change], oids: tuple[int, int]) -> None:
     deletes = [id_ for change in changes for id_ in change.deletes]
     if deletes:
         connection.execute(queries.DELETE, {"tenant_id": tenant_id, "ids": deletes})
-    if any(change.upserts for change in changes):
-        connection.execute(queries.UPSERT, _rows(tenant_id, changes))
+    upserts = [(change.source, chunk, vector) for change in changes for chunk, vector in change.upserts]
+    if upserts:
+        vector_oid, sparse_oid = oids
+        connection.execute(queries.UPSERT, _rows(tenant_id, upserts, vector_oid))
+        chunks = [chunk for _, chunk, _ in upserts]
+        connection.execute(
+            queries.DROP_WORDS, {"tenant_id": tenant_id, "ids": [chunk.id for chunk in chunks]}
+        )
+        connection.execute(queries.ADD_WORDS, _words(tenant_id, chunks, sparse_oid))
     lost = {id_: value for change in changes for id_, value in change.lost.items()}
     if lost:
         losts = [Jsonb(dict(value)) for value in lost.values()]
         connection.execute(queries.SET_LOST, {"tenant_id": tenant_id, "ids": list(lost), "losts": losts})
 
 
-def _rows(tenant_id: str, changes: Sequence[Change]) -> dict[str, Any]:
-    upserts = [(change.source, chunk, vector) for change in changes for chunk, vector in change.upserts]
+def _rows(tenant_id: str, upserts: Sequence[tuple[str, Chunk, Vector]], vector_oid: int) -> dict[str, Any]:
+    vectors = [binary.vector(vector) for _, _, vector in upserts]
     return {
         "tenant_id": tenant_id,
         "sources": [source for source, _, _ in upserts],
         "ids": [chunk.id for _, chunk, _ in upserts],
         "user_ids": [chunk.user_id for _, chunk, _ in upserts],
         "contents": [chunk.text for _, chunk, _ in upserts],
-        "embeddings": [_pg_vector(vector) for _, _, vector in upserts],
+        "embeddings": Binary(binary.array_of(vector_oid, vectors)),
         "created_ats": [chunk.created_at for _, chunk, _ in upserts],
         "metadatas": [Jsonb(chunk.metadata) for _, chunk, _ in upserts],
         "members": [",".join(chunk.members) for _, chunk, _ in upserts],
         "spans": [",".join(map(str, chunk.spans)) for _, chunk, _ in upserts],
         "fingerprints": [chunk.fingerprint for _, chunk, _ in upserts],
-        "words": [queries.tsvector(counts(chunk.text)) for _, chunk, _ in upserts],
+    }
+
+
+def _words(tenant_id: str, chunks: Sequence[Chunk], sparse_oid: int) -> dict[str, Any]:
+    rows = [
+        (chunk, part, piece)
+        for chunk in chunks
+        for part, piece in enumerate(
+            words.parts(words.document(counts(chunk.text)), tenant_id, chunk.user_id)
+        )
+    ]
+    return {
+        "tenant_id": tenant_id,
+        "ids": [chunk.id for chunk, _, _ in rows],
+        "parts": [part for _, part, _ in rows],
+        "user_ids": [chunk.user_id for chunk, _, _ in rows],
+        "words": Binary(binary.array_of(sparse_oid, [binary.sparse(piece) for _, _, piece in rows])),
     }
 
 
@@ -289,7 +332,3 @@ def _filters(filters: Filters) -> dict[str, Any]:
         "since": filters.since,
         "until": filters.until,
     }
-
-
-def _pg_vector(vector: Vector) -> PgVector:
-    return PgVector(list(vector))

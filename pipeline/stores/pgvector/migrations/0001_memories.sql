@@ -1,8 +1,6 @@
 -- Memories, the ledger, and the roles that may touch them.
 -- ${dimensions} and ${storage} are filled in by the migration runner from the configured space.
 
-CREATE EXTENSION IF NOT EXISTS vector;
-
 CREATE TABLE index_space (
     only_row   boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     model      text    NOT NULL,
@@ -24,15 +22,43 @@ CREATE TABLE memories (
     spans       integer[],
     fingerprint text        COLLATE "C",
     lost        jsonb       NOT NULL DEFAULT '{}',
-    words       tsvector    NOT NULL DEFAULT '',
+    bits        bit(${dimensions}) NOT NULL GENERATED ALWAYS AS (binary_quantize(embedding)::bit(${dimensions})) STORED,
     PRIMARY KEY (tenant_id, id)
 );
 
--- Vectors over 2 kB would go out of line, and every comparison would fetch them from there.
-ALTER TABLE memories ALTER COLUMN embedding SET STORAGE ${storage};
-ALTER TABLE memories ALTER COLUMN embedding SET (n_distinct = -1);
+-- In a row over 2 kB vectors would go out of line, and every comparison would fetch them from there; so would metadata.
+ALTER TABLE memories
+    ALTER COLUMN embedding SET STORAGE ${storage},
+    ALTER COLUMN embedding SET (n_distinct = -1),
+    ALTER COLUMN bits SET STORAGE PLAIN,
+    ALTER COLUMN metadata SET STORAGE MAIN,
+    ALTER COLUMN lost SET STORAGE MAIN;
 
-CREATE INDEX memories_by_user ON memories (tenant_id, user_id);
+-- All that a search by bits reads of the user's rows, and the order in which they were said.
+CREATE INDEX memories_by_user ON memories (tenant_id, user_id, created_at, id) INCLUDE (bits);
+
+-- The words of each memory, see words.py. A part is what fits an index entry.
+CREATE TABLE memory_words (
+    tenant_id text     NOT NULL COLLATE "C",
+    id        uuid     NOT NULL,
+    part      smallint NOT NULL,
+    user_id   text     NOT NULL COLLATE "C",
+    words     sparsevec(${word_dimensions}) NOT NULL,
+    PRIMARY KEY (tenant_id, id, part)
+);
+ALTER TABLE memory_words ALTER COLUMN words SET STORAGE PLAIN;
+CREATE INDEX memory_words_by_user ON memory_words (tenant_id, user_id) INCLUDE (id, words);
+
+-- Whoever deletes memories, in whatever way, deletes their words.
+CREATE FUNCTION drop_words() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM memory_words w USING gone WHERE w.tenant_id = gone.tenant_id AND w.id = gone.id;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER drop_words AFTER DELETE ON memories
+    REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION drop_words();
+
 CREATE INDEX memories_by_source ON memories (tenant_id, source) WHERE source IS NOT NULL;
 
 CREATE SEQUENCE ledger_revision;
@@ -86,9 +112,11 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON memories TO memory_ingest;
 GRANT SELECT, INSERT, UPDATE ON ledger TO memory_ingest;
 GRANT SELECT, INSERT, UPDATE ON forget_marker, tenant_epoch TO memory_ingest;
 GRANT USAGE ON SEQUENCE ledger_revision TO memory_ingest;
-GRANT SELECT ON memories TO memory_query;
+GRANT SELECT, INSERT, DELETE ON memory_words TO memory_ingest;
+GRANT SELECT ON memories, memory_words TO memory_query;
 GRANT SELECT, INSERT, UPDATE, DELETE ON memories TO memory_app;
-GRANT SELECT, DELETE ON memories TO memory_operations;
+GRANT SELECT, DELETE ON memory_words TO memory_app;
+GRANT SELECT, DELETE ON memories, memory_words TO memory_operations;
 GRANT SELECT ON ledger TO memory_operations;
 
 -- Every table with a tenant_id goes through this. Whoever does not say which tenant sees none, the owner included; the
@@ -103,10 +131,13 @@ END
 $$;
 REVOKE EXECUTE ON FUNCTION protect_tenants FROM PUBLIC;
 
-SELECT protect_tenants('memories'), protect_tenants('ledger'), protect_tenants('forget_marker'),
+SELECT protect_tenants('memories'), protect_tenants('memory_words'), protect_tenants('ledger'), protect_tenants('forget_marker'),
        protect_tenants('tenant_epoch');
 
 -- The chat app's own SQL reads its tenant's memories and writes only rows of its own.
 CREATE POLICY app_inserts ON memories AS RESTRICTIVE FOR INSERT TO memory_app WITH CHECK (source IS NULL);
 CREATE POLICY app_updates ON memories AS RESTRICTIVE FOR UPDATE TO memory_app USING (source IS NULL);
 CREATE POLICY app_deletes ON memories AS RESTRICTIVE FOR DELETE TO memory_app USING (source IS NULL);
+
+-- See strategies.py.
+${search_functions}

@@ -1,0 +1,14 @@
+"""The command ``vector-memory migrate``."""
+
+from pipeline.embedding.vectors import Space
+from pipeline.operations.outcome import Outcome
+from pipeline.stores.pgvector.migrations import migrate, plan
+
+
+def run_migrate(conninfo: str, space: Space, *, dry_run: bool, graph: bool) -> Outcome:
+    """Bring the schema up to date as its owner, or only say what that would apply."""
+    if dry_run:
+        due = plan(conninfo)
+        return Outcome("\n".join(f"would apply {name}" for name in due) or "the schema is up to date")
+    applied = migrate(conninfo, space, graph=graph)
+    return Outcome("\n".join(f"applied {name}" for name in applied) or "the schema is up to date")

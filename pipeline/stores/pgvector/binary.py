@@ -1,0 +1,45 @@
+"""Vectors as Postgres sends and receives them. Pure, and without a list of Python floats on the way."""
+
+import struct
+import sys
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.embedding.vectors import Vector
+from pipeline.stores.pgvector.words import WORD_DIMENSIONS, Sparse
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """A parameter in its type's own binary form; the statement must say which type that is."""
+
+    payload: bytes
+
+
+def vector(values: Vector) -> bytes:
+    """Return a ``vector``."""
+    return struct.pack(">hh", len(values), 0) + _floats(values)
+
+
+def sparse(values: Sparse) -> bytes:
+    """Return a ``sparsevec``; its coordinates must be in order."""
+    head = struct.pack(">3i", WORD_DIMENSIONS, len(values), 0)
+    return head + struct.pack(f">{len(values)}i", *values) + struct.pack(f">{len(values)}f", *values.values())
+
+
+def array_of(element_oid: int, elements: Sequence[bytes]) -> bytes:
+    """Return a one-dimensional array without NULLs."""
+    head = (
+        struct.pack(">3I2I", 1, 0, element_oid, len(elements), 1)
+        if elements
+        else struct.pack(">3I", 0, 0, element_oid)
+    )
+    return head + b"".join(struct.pack(">I", len(element)) + element for element in elements)
+
+
+def _floats(values: Vector) -> bytes:
+    floats = array("f", values)  # a copy: it is about to be turned round
+    if sys.byteorder == "little":
+        floats.byteswap()
+    return floats.tobytes()

@@ -1,0 +1,231 @@
+"""How one user's memories are searched: the statements, whole, and the function that chooses among them. Pure.
+
+- ``exact`` compares the question with every vector of the user.
+- ``bq`` compares one bit a dimension, in an index that holds nothing else, and then the nearest of those exactly.
+- ``hnsw`` asks the graph index over all users' vectors, which an operator must have made.
+
+Each reads the words of the user's rows from an index as well, and answers with the union of both lists. ``auto`` takes
+``exact`` for few rows and ``bq`` for many.
+
+The statements live in a function of the database, which plans them once a connection, without a prepared statement that
+a pooler would lose; and one call says the tenant and asks, in one round trip.
+"""
+
+from dataclasses import dataclass
+
+from pipeline.settings import Strategy
+from pipeline.stores.pgvector.words import WORD_DIMENSIONS
+
+EXACT_ROWS = 400
+"""Up to so many rows a user, comparing whole vectors is as quick as comparing bits first."""
+
+MANY_BITS, SOME_BITS, MIN_NEAR = 1024, 384, 100
+
+_FILTERS = """
+            AND (p_kinds = '{}' OR m.metadata->>'kind' = ANY(p_kinds))
+            AND (p_roles = '{}' OR m.metadata->'roles' ?| p_roles)
+            AND (p_keys = '{}' OR m.metadata->>'key' = ANY(p_keys))
+            AND COALESCE(m.metadata->>'key' <> ALL(p_excluded_keys), true)
+            AND m.created_at >= COALESCE(p_since, '-infinity') AND m.created_at < COALESCE(p_until, 'infinity')"""
+
+# Rows come best first and are looked at until enough are kept; OFFSET 0 keeps the planner from turning that round.
+_KEPT = f"""
+        CROSS JOIN LATERAL (
+            SELECT FROM memories m WHERE m.tenant_id = p_tenant_id AND m.id = best.id{_FILTERS} OFFSET 0
+        ) kept"""
+
+# Adding zero keeps a graph index out where the answer must be exact.
+_DISTANCE = "(m.embedding <=> p_vector) + 0"
+
+_CLOSEST_OF_ALL = f"""
+    SELECT m.id FROM memories m
+    WHERE m.tenant_id = p_tenant_id AND m.user_id = p_user_id{{filters}}
+    ORDER BY {_DISTANCE}, m.id LIMIT p_top_k"""  # noqa: S608  # constants
+
+_CLOSEST_OF_NEAR = f"""
+    SELECT m.id
+    FROM (
+        SELECT best.id FROM (
+            SELECT m.id FROM memories m
+            WHERE m.tenant_id = p_tenant_id AND m.user_id = p_user_id
+            ORDER BY {{distance}}{{limit}}
+        ) best{{kept}}
+        LIMIT p_near
+    ) near JOIN memories m ON m.tenant_id = p_tenant_id AND m.id = near.id
+    ORDER BY {_DISTANCE}, m.id LIMIT p_top_k"""  # noqa: S608  # constants
+
+# A subquery, or the question's bits would be taken anew for every row.
+_BITS = "m.bits <~> (SELECT binary_quantize(p_vector)::bit(${dimensions}))"
+_GRAPH = "m.embedding <=> p_vector"
+
+_WORDIEST = """
+    SELECT best.id FROM (
+        SELECT w.id, w.words <#> p_words AS score FROM memory_words w
+        WHERE w.tenant_id = p_tenant_id AND w.user_id = p_user_id AND p_words IS NOT NULL
+        ORDER BY score, w.id{limit}
+    ) best{kept}
+    WHERE best.score < 0 LIMIT p_top_k"""
+
+# What was ordered and limited is numbered as it comes. An item tells its chunks by time, then by place.
+_SEARCH = """
+WITH closest AS MATERIALIZED (
+    SELECT id, row_number() OVER () AS rank FROM ({closest}
+    ) ordered
+), wordiest AS MATERIALIZED (
+    SELECT id, row_number() OVER () AS rank FROM ({wordiest}
+    ) ordered
+), chosen AS (
+    SELECT id, rank FROM closest UNION ALL SELECT id, rank FROM wordiest
+), seeds AS (
+    SELECT DISTINCT m.id, m.source, m.created_at, (m.metadata->>'place')::int8 AS place
+    FROM chosen JOIN memories m ON m.tenant_id = p_tenant_id AND m.id = chosen.id
+    WHERE chosen.rank <= p_seeds AND p_around > 0 AND m.source IS NOT NULL
+), beside AS (
+    SELECT near.id FROM seeds CROSS JOIN LATERAL (
+        (SELECT m.id FROM memories m
+         WHERE m.tenant_id = p_tenant_id AND m.source = seeds.source AND m.created_at <= seeds.created_at
+         ORDER BY m.created_at DESC, abs((m.metadata->>'place')::int8 - seeds.place) LIMIT p_around + 1)
+        UNION ALL
+        (SELECT m.id FROM memories m
+         WHERE m.tenant_id = p_tenant_id AND m.source = seeds.source AND m.created_at >= seeds.created_at
+         ORDER BY m.created_at, abs((m.metadata->>'place')::int8 - seeds.place) LIMIT p_around + 1)
+    ) near
+)
+SELECT m.id, m.content, 1 - (m.embedding <=> p_vector), m.created_at, m.metadata,
+       COALESCE((SELECT -sum(w.words <#> p_words) FROM memory_words w
+                 WHERE w.tenant_id = p_tenant_id AND w.id = m.id), 0)
+FROM (SELECT id FROM chosen UNION SELECT id FROM beside) told
+JOIN memories m ON m.tenant_id = p_tenant_id AND m.id = told.id AND m.user_id = p_user_id{filters}
+ORDER BY 3 DESC, m.id
+"""
+
+PARAMETERS = {
+    "p_tenant_id": "text",
+    "p_user_id": "text",
+    "p_vector": "vector",
+    "p_top_k": "integer",
+    "p_near": "integer",
+    "p_seeds": "integer",
+    "p_around": "integer",
+    "p_words": f"sparsevec({WORD_DIMENSIONS})",
+    "p_strategy": "text",
+    "p_filtered": "boolean",
+    "p_kinds": "text[]",
+    "p_roles": "text[]",
+    "p_keys": "text[]",
+    "p_excluded_keys": "text[]",
+    "p_since": "timestamptz",
+    "p_until": "timestamptz",
+}
+
+PLANNING = {
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "off",
+    "max_parallel_workers_per_gather": "0",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+"""One plan for everybody: the planner cannot know whose rows will be asked for, and must not change its mind."""
+
+_FUNCTIONS = """
+CREATE OR REPLACE FUNCTION memory_strategy(p_tenant_id text, p_user_id text, p_strategy text)
+RETURNS TABLE (strategy text, counted bigint) LANGUAGE plpgsql STABLE
+{planning} AS $$
+BEGIN
+    IF p_strategy <> 'auto' THEN
+        RETURN QUERY SELECT p_strategy, NULL::bigint;
+    ELSE
+        RETURN QUERY
+        SELECT CASE WHEN count(*) > {exact_rows} THEN 'bq' ELSE 'exact' END, count(*)
+        FROM (SELECT FROM memories m WHERE m.tenant_id = p_tenant_id AND m.user_id = p_user_id
+              LIMIT {exact_rows} + 1) AS mine;
+    END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION memory_search({parameters})
+RETURNS TABLE (id uuid, content text, similarity float8, created_at timestamptz, metadata jsonb, lexical float8)
+LANGUAGE plpgsql
+{planning} AS $$
+#variable_conflict use_column
+DECLARE
+    v_strategy text;
+BEGIN
+    PERFORM set_config('app.tenant_id', p_tenant_id, true);
+    SELECT s.strategy INTO v_strategy FROM memory_strategy(p_tenant_id, p_user_id, p_strategy) s;
+{branches}
+    ELSE
+        RAISE EXCEPTION 'there is no such strategy' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+END
+$$;
+"""
+
+# The graph index answers in order, so that sorting is what the planner must not prefer; what the scan first gives may
+# all be other users' rows, so it must go on.
+_BEFORE_GRAPH = """
+        PERFORM set_config('enable_sort', 'off', true), set_config('hnsw.iterative_scan', 'relaxed_order', true);"""
+
+
+def statement(strategy: Strategy, *, filtered: bool) -> str:
+    """Return the statement of a strategy; its parameters are those of :data:`PARAMETERS` by name."""
+    wordiest = _WORDIEST.format(kept=_KEPT if filtered else "", limit="" if filtered else " LIMIT p_top_k")
+    filters = _FILTERS if filtered else ""
+    return _SEARCH.format(closest=_closest(strategy, filtered=filtered), wordiest=wordiest, filters=filters)
+
+
+def _closest(strategy: Strategy, *, filtered: bool) -> str:
+    if strategy == "exact":
+        return _CLOSEST_OF_ALL.format(filters=_FILTERS if filtered else "")
+    distance = _BITS if strategy == "bq" else _GRAPH
+    limit = "" if filtered else " LIMIT p_near"
+    return _CLOSEST_OF_NEAR.format(distance=distance, kept=_KEPT if filtered else "", limit=limit)
+
+
+def functions() -> str:
+    """Return the SQL that makes the functions; ``${dimensions}`` is still to be filled in."""
+    cases: list[tuple[Strategy, bool]] = [
+        (strategy, filtered) for strategy in ("exact", "bq", "hnsw") for filtered in (False, True)
+    ]
+    branches = "\n    ELSIF ".join(_branch(strategy, filtered=filtered) for strategy, filtered in cases)
+    return _FUNCTIONS.format(
+        parameters=", ".join(f"{name} {kind}" for name, kind in PARAMETERS.items()),
+        planning="\n".join(f"SET {name} = '{value}'" for name, value in PLANNING.items()),
+        exact_rows=EXACT_ROWS,
+        branches=f"    IF {branches}",
+    )
+
+
+def _branch(strategy: Strategy, *, filtered: bool) -> str:
+    before = _BEFORE_GRAPH if strategy == "hnsw" else ""
+    condition = f"v_strategy = '{strategy}' AND p_filtered = {str(filtered).lower()} THEN"
+    return f"{condition}{before}\n        RETURN QUERY {statement(strategy, filtered=filtered).strip()};"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Which strategy answers, and why.
+
+    Args:
+        counted: the user's rows as far as they were counted, which stops past :data:`EXACT_ROWS`; ``None`` if the
+            settings chose.
+    """
+
+    strategy: str
+    counted: int | None
+
+    def __str__(self) -> str:
+        """Say it in a sentence."""
+        if self.counted is None:
+            return f"{self.strategy}: SEARCH_STRATEGY says so"
+        many = self.counted > EXACT_ROWS
+        rows = f"more than {EXACT_ROWS}" if many else str(self.counted)
+        return f"{self.strategy}: this user has {rows} rows, and auto takes exact up to {EXACT_ROWS}"
+
+
+def near(dimensions: int, top_k: int) -> int:
+    """Return how many of the nearest by bits are compared exactly: the fewer the bits, the more."""
+    factor = 4 if dimensions >= MANY_BITS else 8 if dimensions >= SOME_BITS else 20
+    return max(MIN_NEAR, factor * top_k)

@@ -1,0 +1,44 @@
+"""Terms as sparse vectors, so that one inner product says how well words fit. Pure.
+
+A term's coordinate is a hash of it. A document's value is 1 for a term that occurs once and grows towards 1.64, as
+ts_rank's does; a question's is 1. A document of very many terms is several rows, as an index entry has a third of a page.
+"""
+
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+
+WORD_DIMENSIONS = 1_000_000_000
+MAX_PART_BYTES = 2_400
+"""Of an index entry: ids, head and terms."""
+MIN_PART_TERMS = 32
+_BYTES_A_TERM = 8
+_HIGHEST_COUNT = 8
+_VALUES = tuple(sum(1 / place**2 for place in range(1, count + 1)) for count in range(_HIGHEST_COUNT + 1))
+
+Sparse = Mapping[int, float]
+
+
+def document(counts: Mapping[str, int]) -> Sparse:
+    """Return how much of what is in a text."""
+    found: dict[int, float] = {}
+    for term, count in counts.items():
+        coordinate = _coordinate(term)
+        found[coordinate] = found.get(coordinate, 0.0) + _VALUES[min(count, _HIGHEST_COUNT)]
+    return dict(sorted(found.items()))
+
+
+def question(terms: Iterable[str]) -> Sparse:
+    """Return what is asked for, each term once."""
+    return dict.fromkeys(sorted(set(map(_coordinate, terms))), 1.0)
+
+
+def parts(words: Sparse, tenant_id: str, user_id: str) -> Sequence[Sparse]:
+    """Return ``words`` in pieces that fit an index entry; none if there are none."""
+    ids = len(tenant_id.encode()) + len(user_id.encode())
+    size = max(MIN_PART_TERMS, (MAX_PART_BYTES - ids) // _BYTES_A_TERM)
+    items = list(words.items())
+    return [dict(items[start : start + size]) for start in range(0, len(items), size)]
+
+
+def _coordinate(term: str) -> int:
+    return zlib.crc32(term.encode()) % WORD_DIMENSIONS

@@ -1,0 +1,202 @@
+"""The plans of the search, read under the query role; and that the strategies agree."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any, get_args
+from uuid import UUID
+
+import numpy as np
+import psycopg
+import pytest
+from support.words import SPACE
+
+from pipeline.embedding.vectors import float32
+from pipeline.lexical.terms import terms
+from pipeline.settings import Strategy
+from pipeline.stores.pgvector import strategies
+from pipeline.stores.pgvector.connection import Connector
+from pipeline.stores.pgvector.migrations import migrate
+from pipeline.stores.pgvector.store import PgVectorStore
+from pipeline.stores.protocol import Change, Chunk, Filters, SearchRequest
+
+pytestmark = pytest.mark.integration
+Database = Callable[..., str]
+TIME = datetime(2026, 11, 22, tzinfo=UTC)
+MANY = strategies.EXACT_ROWS + 100
+WORDS = ("tea", "ships", "friday", "kyoto", "rain", "train", "budget", "garden")
+KINDS: list[Strategy] = ["exact", "bq", "hnsw"]
+VALUES: dict[str, Any] = {
+    "p_tenant_id": "acme",
+    "p_user_id": "mika",
+    "p_top_k": 10,
+    "p_near": 100,
+    "p_words": "{1:1,7:1}/1000000000",
+    "p_vector": str([1.0] + [0.5] * 15),
+    "p_strategy": "auto",
+    "p_filtered": False,
+    "p_kinds": [],
+    "p_roles": [],
+    "p_keys": [],
+    "p_excluded_keys": ["chat:9"],
+    "p_since": None,
+    "p_until": None,
+}
+
+
+def chunk(number: int, user: str) -> Chunk:
+    text = f"{WORDS[number % 8]} {WORDS[number % 5]} m{number}"
+    metadata = {"key": f"chat:{number % 7}", "kind": "session", "roles": ["user"]}
+    return Chunk(str(UUID(int=number)), user, text, ("m",), "f", TIME, metadata)
+
+
+@pytest.fixture
+def filled(database: Database) -> Database:
+    migrate(database(), SPACE, graph=True)
+    store, draws = PgVectorStore(Connector(lambda: conninfo), SPACE), np.random.default_rng(4)
+    conninfo = database("memory_ingest")
+    for start, (user, count) in enumerate((("mika", MANY), ("ken", 20), ("aoi", 1500))):
+        vectors = draws.standard_normal((count, SPACE.dimensions)).tolist()
+        upserts = [(chunk(start * 10_000 + n, user), float32(vector)) for n, vector in enumerate(vectors)]
+        store.apply("acme", [Change(user, 0, "p", present=True, upserts=upserts)])
+    with psycopg.connect(database(), autocommit=True) as owner:
+        owner.execute("VACUUM ANALYZE memories")
+        owner.execute("VACUUM ANALYZE memory_words")
+    return database
+
+
+def plan_of(connection: "psycopg.Connection[Any]", strategy: Strategy, *, filtered: bool) -> dict[str, Any]:
+    """Return the plan as the function makes it: its parameters unknown, its settings made."""
+    text = strategies.statement(strategy, filtered=filtered).replace("${dimensions}", "16")
+    for number, name in enumerate(strategies.PARAMETERS, 1):
+        text = re.sub(rf"\b{name}\b", f"${number}", text)
+    kinds = ", ".join(strategies.PARAMETERS.values())
+    for name, value in strategies.PLANNING.items():
+        connection.execute(f"SET {name} = '{value}'")
+    connection.execute(f"SET enable_sort = {'off' if strategy == 'hnsw' else 'on'}")
+    connection.execute("SELECT set_config('app.tenant_id', 'acme', false)")
+    connection.execute(f"PREPARE asked ({kinds}) AS {text}")
+    literals = psycopg.sql.SQL(", ").join(psycopg.sql.Literal(VALUES[name]) for name in strategies.PARAMETERS)
+    found = connection.execute(
+        psycopg.sql.SQL("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE asked ({})").format(literals)
+    ).fetchone()
+    assert found
+    plan: dict[str, Any] = (found[0] if isinstance(found[0], list) else json.loads(found[0]))[0]["Plan"]
+    return plan
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
+
+
+def scans(plan: dict[str, Any]) -> set[tuple[str, str]]:
+    return {
+        (n["Node Type"], n.get("Index Name", n["Relation Name"])) for n in nodes(plan) if "Relation Name" in n
+    }
+
+
+OWN_WORDS = ("Index Only Scan", "memory_words_by_user")
+BY_ID = {("Index Scan", "memories_pkey"), ("Index Scan", "memory_words_pkey")}
+EXPECTED: dict[str, set[tuple[str, str]]] = {
+    "exact": {("Index Scan", "memories_by_user"), OWN_WORDS, *BY_ID},
+    "bq": {("Index Only Scan", "memories_by_user"), OWN_WORDS, *BY_ID},
+    "hnsw": {("Index Scan", "memories_by_graph"), OWN_WORDS, *BY_ID},
+}
+
+
+@pytest.mark.parametrize("filtered", [False, True])
+@pytest.mark.parametrize("strategy", KINDS)
+def test_the_query_role_gets_the_intended_plan(
+    filled: Database, strategy: Strategy, *, filtered: bool
+) -> None:
+    with psycopg.connect(filled("memory_query"), autocommit=True) as connection:
+        plan = plan_of(connection, strategy, filtered=filtered)
+    assert scans(plan) == EXPECTED[strategy]
+    fetched = [n["Heap Fetches"] for n in nodes(plan) if "Heap Fetches" in n]
+    assert fetched
+    assert set(fetched) == {0}
+
+
+def test_the_function_plans_once_for_everybody(filled: Database) -> None:
+    with psycopg.connect(filled()) as owner:
+        found = owner.execute(
+            "SELECT proconfig FROM pg_proc WHERE proname IN ('memory_search', 'memory_strategy')"
+        ).fetchall()
+    assert len(found) == 2
+    assert all(f"{name}={value}" in set_ for (set_,) in found for name, value in strategies.PLANNING.items())
+
+
+def test_an_answer_does_not_change_as_the_connection_gets_older(filled: Database) -> None:
+    conninfo = filled("memory_query")
+    store = PgVectorStore(Connector(lambda: conninfo), SPACE)
+    request = SearchRequest("acme", "aoi", float32([1.0] * 16), 10, terms("tea in kyoto"))
+    assert len({tuple(hit.id for hit in store.search(request)) for _ in range(12)}) == 1
+
+
+FILTERS = [
+    Filters(),
+    Filters(keys=frozenset({"chat:3"})),
+    Filters(excluded_keys=frozenset({"chat:1", "chat:2"})),
+]
+
+
+@pytest.mark.parametrize("strategy", ["bq", "hnsw", "auto"])
+def test_every_strategy_finds_what_comparing_everything_finds(filled: Database, strategy: Strategy) -> None:
+    conninfo = filled("memory_query")
+    exact, other = (PgVectorStore(Connector(lambda: conninfo), SPACE, kind) for kind in ("exact", strategy))
+    draws = np.random.default_rng(5)
+    wanted = found = 0
+    for number in range(30):
+        vector = float32(draws.standard_normal(16).tolist())
+        request = SearchRequest("acme", "aoi", vector, 10, terms("garden m21"), FILTERS[number % 3])
+        best = [hit.id for hit in exact.search(request)][:10]
+        got = {hit.id for hit in other.search(request)}
+        wanted += len(best)
+        found += len(got & set(best))
+    assert found >= 0.85 * wanted  # 16 bits say little; a strategy that loses its way finds next to nothing
+
+
+def test_auto_compares_all_of_few_rows_and_bits_of_many(filled: Database) -> None:
+    conninfo = filled("memory_query")
+    store = PgVectorStore(Connector(lambda: conninfo), SPACE)
+    few, many, nobody = (store.explain("acme", user) for user in ("ken", "mika", "nobody"))
+    assert (few.strategy, few.counted) == ("exact", 20)
+    assert (many.strategy, many.counted) == ("bq", strategies.EXACT_ROWS + 1)
+    assert (nobody.strategy, nobody.counted) == ("exact", 0)
+    assert "20 rows" in str(few)
+    assert "more than" in str(many)
+    chosen = PgVectorStore(Connector(lambda: conninfo), SPACE, "bq").explain("acme", "ken")
+    assert "SEARCH_STRATEGY" in str(chosen)
+
+
+def test_every_strategy_is_one_the_settings_know() -> None:
+    assert {*KINDS, "auto"} == set(get_args(Strategy))
+
+
+def test_words_go_with_their_memory(filled: Database) -> None:
+    with psycopg.connect(filled(), autocommit=True) as owner:
+        assert owner.execute("DELETE FROM memories WHERE user_id = 'mika'").rowcount == MANY
+        left = owner.execute(
+            "SELECT count(*) FROM memory_words w WHERE NOT EXISTS (SELECT FROM memories m WHERE m.id = w.id)"
+        ).fetchone()
+        assert left == (0,)
+        assert owner.execute("SELECT count(*) FROM memory_words").fetchone() != (0,)
+
+
+def test_a_memory_of_very_many_words_is_found_by_each(database: Database) -> None:
+    conninfo = database("memory_ingest")
+    store = PgVectorStore(Connector(lambda: conninfo), SPACE)
+    user, said = "u" * 1000, [f"word{n}" for n in range(3000)]
+    long = Chunk(str(UUID(int=1)), user, " ".join(said), ("m",), "f", TIME, {"key": "k"})
+    other = Chunk(str(UUID(int=2)), user, "quiet", ("m",), "f", TIME, {"key": "k"})
+    vectors = [float32([1.0] + [0.0] * 15), float32([0.0, 1.0] + [0.0] * 14)]
+    tenant = "t" * 1000
+    store.apply(
+        tenant, [Change("s", 0, "p", present=True, upserts=list(zip((long, other), vectors, strict=True)))]
+    )
+    for word in said[::500]:
+        hits = store.search(SearchRequest(tenant, user, vectors[1], 1, terms(word)))
+        assert {hit.id for hit in hits if hit.lexical > 0} == {long.id}

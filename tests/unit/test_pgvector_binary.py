@@ -1,0 +1,69 @@
+import struct
+from array import array
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pgvector import SparseVector, Vector
+
+from pipeline.stores.pgvector import binary, words
+from pipeline.stores.pgvector.strategies import near
+
+
+@given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=40))
+def test_a_vector_travels_as_pgvector_writes_it(values: list[float]) -> None:
+    assert binary.vector(array("f", values)) == Vector(values).to_binary()
+    assert binary.vector(values) == Vector(values).to_binary()
+
+
+def test_sending_a_vector_leaves_it_as_it_is() -> None:
+    values = array("f", [1.0, 2.0])
+    binary.vector(values)
+    assert list(values) == [1.0, 2.0]
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=5), st.integers(1, 30), max_size=40))
+def test_words_travel_as_pgvector_writes_them(counts: dict[str, int]) -> None:
+    sparse = words.document(counts)
+    assert list(sparse) == sorted(sparse)
+    assert binary.sparse(sparse) == SparseVector(dict(sparse), words.WORD_DIMENSIONS).to_binary()
+
+
+def test_an_array_says_what_it_holds() -> None:
+    made = binary.array_of(77, [b"ab", b"c"])
+    assert struct.unpack_from(">5I", made) == (1, 0, 77, 2, 1)
+    assert made[20:] == b"\0\0\0\2ab\0\0\0\1c"
+    assert struct.unpack(">3I", binary.array_of(77, [])) == (0, 0, 77)
+
+
+def test_more_of_a_word_counts_more_and_ever_less_so() -> None:
+    values = [words.document({"tea": count}).popitem()[1] for count in (1, 2, 3, 4, 1000)]
+    steps = [later - earlier for earlier, later in pairwise(values)]
+    assert values[0] == 1.0
+    assert values[-1] < 1.65
+    assert steps[:3] == sorted(steps[:3], reverse=True)
+    assert min(steps) > 0
+
+
+def test_a_question_asks_for_each_word_once() -> None:
+    assert list(words.question(["tea", "tea", "kyoto"]).values()) == [1.0, 1.0]
+    assert words.question(["tea"]).keys() == words.document({"tea": 3}).keys()
+
+
+@pytest.mark.parametrize(("tenant", "user"), [("acme", "mika"), ("t" * 1024, "u" * 1024), ("猫" * 341, "u")])
+def test_parts_fit_an_index_entry_and_lose_nothing(tenant: str, user: str) -> None:
+    whole = words.document({f"word{number}": 1 for number in range(2000)})
+    made = words.parts(whole, tenant, user)
+    assert {key: value for part in made for key, value in part.items()} == whole
+    ids = len(tenant.encode()) + len(user.encode())
+    assert all(ids + 60 + 8 * len(part) <= 2700 for part in made)
+
+
+def test_of_no_words_there_are_no_parts() -> None:
+    assert words.parts({}, "acme", "mika") == []
+
+
+def test_the_fewer_the_bits_the_more_is_compared_exactly() -> None:
+    assert near(256, 50) > near(384, 50) > near(1536, 50) >= 50
+    assert near(1536, 1) >= 50
