@@ -199,7 +199,7 @@ def warm() -> None:
 
 def forget_collaborators() -> None:
     """Make everything anew when next used: a connection or client of a snapshot belongs to another machine."""
-    for made in (recall, freshness_gate, store, connector, embedder):
+    for made in (recall, freshness_gate, usage_ledger, store, connector, embedder):
         made.cache_clear()
 
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import stat
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,11 @@ class Postgres:
 
     Args:
         folder: its own, new or of an earlier server that has stopped.
+        settings: server settings that differ from ours.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+        self._settings = settings or {}
         self._folder = folder
         self._data = folder / "data"
         self._log = folder / "postgres.log"
@@ -80,6 +83,7 @@ class Postgres:
             "max_connections": 60,
             "shared_buffers": "128MB",
             "log_min_error_statement": "panic",  # statements carry texts
+            **self._settings,
         }
         return [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
 

@@ -1,0 +1,132 @@
+"""``scripts/bench``: measures, prints a table, and writes JSON if asked to."""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from pipeline.lab.bench.data import World
+from pipeline.lab.bench.database import Database, server
+from pipeline.lab.bench.handlers import handler_rows
+from pipeline.lab.bench.imports import import_rows
+from pipeline.lab.bench.rows import Row, table
+from pipeline.lab.bench.searches import search_rows
+from pipeline.lab.bench.writes import write_rows
+from pipeline.local.postgres import Postgres
+from pipeline.local.processes import new_run_folder
+
+PEERS = Path(__file__).with_name("peers.py")
+PARTS = ("writes", "handlers", "searches", "imports")
+
+
+def main() -> int:
+    """Run the parts asked for; 0 even where a target is missed: a noisy machine is no failure."""
+    options = _parser().parse_args()
+    folder = new_run_folder()
+    try:
+        with server(folder / "postgres") as running:
+            rows = _measured(running, folder, options)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print(table(rows))
+    if options.json:
+        options.json.write_text(
+            json.dumps({"quick": options.quick, "rows": [row.as_json() for row in rows]}, indent=1)
+        )
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", description="Ratios, each side by side with its target."
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="smaller tables and fewer repeats: under two minutes"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--only", choices=PARTS, action="append", help="only this part (again for more)")
+    parser.add_argument("--no-peers", action="store_true", help="leave the other libraries out")
+    return parser
+
+
+def _measured(running: Postgres, folder: Path, options: argparse.Namespace) -> list[Row]:
+    world, quick, parts = World(), options.quick, options.only or PARTS
+    rows: list[Row] = []
+    upsert = 0.0
+    database = Database(running)
+    if "writes" in parts or "handlers" in parts:
+        _say("writing")
+        written, upsert = write_rows(
+            running, world, chunks=1000 if quick else 5000, repeats=2 if quick else 5
+        )
+        rows += written
+    if "handlers" in parts:
+        _say("the handlers")
+        chunks, repeats = (2_000, 200) if quick else (10_000, 1000)
+        ours = handler_rows(database, world, chunks=chunks, repeats=repeats, upsert=upsert)
+        rows += ours
+        if not options.no_peers:
+            rows += _against(ours, _peers(running, 500 if quick else 10_000, 30 if quick else 200))
+    if "searches" in parts:
+        sizes = [100, 1_000, 10_000] if quick else [100, 1_000, 10_000, 50_000, 100_000]
+        big = 20_000 if quick else 300_000
+        rows += search_rows(running, world, table=big, sizes=sizes, repeats=20 if quick else 60, report=_say)
+    if "imports" in parts:
+        _say("cold starts")
+        rows += import_rows(database, folder, 3 if quick else 9)
+    return rows
+
+
+def _peers(running: Postgres, rows: int, questions: int) -> Mapping[str, Mapping[str, float]]:
+    _say("the peers")
+    with psycopg.connect(running.conninfo(), autocommit=True) as owner:
+        owner.execute("CREATE DATABASE peers TEMPLATE template0")
+    conninfo = make_conninfo(running.conninfo(), dbname="peers")
+    python = Path(".venv/bench/bin/python")
+    if not python.exists():
+        raise SystemExit(
+            "the peers' packages are missing: run scripts/bench, which installs them, or --no-peers"
+        )
+    done = subprocess.run(  # noqa: S603  # our own program
+        [python, PEERS, conninfo, str(rows), str(questions)], check=False, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise SystemExit(f"a peer failed: {done.stderr[-2000:]}")
+    found: Mapping[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _against(ours: list[Row], peers: Mapping[str, Mapping[str, float]]) -> list[Row]:
+    rate = float(ours[0].beside.split()[0])
+    p50 = ours[1].value
+    adder, searcher = (
+        max(peers, key=lambda name: peers[name]["add"]),
+        min(peers, key=lambda name: peers[name]["search"]),
+    )
+    each = "; ".join(f"{name} {one['add']:.0f} rows/s {one['search']:.1f} ms" for name, one in peers.items())
+    return [
+        Row(
+            "ingest handler / best peer's add", rate / peers[adder]["add"], least=8, beside=f"{adder}; {each}"
+        ),
+        Row(
+            "best peer's search p50 / query handler p50, 50 users",
+            peers[searcher]["search"] / p50,
+            least=6,
+            beside=f"{searcher} {peers[searcher]['search']:.1f} and {p50:.2f} ms",
+        ),
+    ]
+
+
+def _say(what: str) -> None:
+    print(f"measuring {what} ...", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

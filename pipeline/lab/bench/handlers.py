@@ -1,0 +1,230 @@
+"""Rows about the handlers as they run in Lambda, with an instant embedder; nothing else is taken out."""
+
+import json
+import logging
+import statistics
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import psycopg
+
+from pipeline import bootstrap
+from pipeline.handlers import ingest, query
+from pipeline.ingest.notices import Notice, encode
+from pipeline.ingest.reconcile import Reconciler
+from pipeline.lab.bench.data import SPACE, InstantEmbedder, World
+from pipeline.lab.bench.database import Database
+from pipeline.lab.bench.rows import Row, interleaved_ms, percentile, times_ms
+from pipeline.lexical.terms import terms
+from pipeline.search.recall import CANDIDATES
+from pipeline.settings import EmbeddingSettings, Settings
+from pipeline.source.documents import EntryHasher, ItemKey
+from pipeline.source.layouts import Item, Layouts
+from pipeline.stores.pgvector import binary, strategies, words
+from pipeline.stores.usage import Meter
+
+USERS, ITEMS_AN_EVENT = 50, 10
+WORDS_A_MESSAGE, MESSAGES_AN_ITEM = 30, 40
+_LAYOUTS = Layouts(Settings().attribute_names, EntryHasher(b"a key of the bench's own"))
+CONTEXT: Any = SimpleNamespace(
+    function_name="bench", memory_limit_in_mb=1, invoked_function_arn="arn", aws_request_id="1"
+)
+
+
+class Table:
+    """The chat app's table, in memory."""
+
+    def __init__(self, items: Mapping[ItemKey, Item]) -> None:
+        self._items = items
+
+    def get(self, key: ItemKey) -> Item | None:
+        """Return an item at once."""
+        return self._items.get(key)
+
+
+@contextmanager
+def wired(
+    conninfo: str, embedder: InstantEmbedder, items: Mapping[ItemKey, Item] | None = None
+) -> Iterator[None]:
+    """Wire the handlers as in Lambda, but for the embedder, the table and the log."""
+    settings = Settings(
+        database_url=conninfo,
+        queue_url="https://queue",
+        embedding=EmbeddingSettings("offline", SPACE.model, SPACE.dimensions),
+    )
+    kept = (
+        bootstrap.settings,
+        bootstrap.connector,
+        bootstrap.store,
+        bootstrap.usage_ledger,
+        bootstrap.recall,
+    )
+    for made in kept:
+        made.cache_clear()
+    level = logging.getLogger("query").level
+    with (
+        patch.object(bootstrap, "settings", lambda: settings),
+        patch.object(bootstrap, "embedder", _once(embedder)),
+        patch.object(bootstrap, "reconciler", lambda: _reconciler(Table(items or {}), embedder)),
+    ):
+        for logger in (query.logger, ingest.logger):
+            logger.setLevel("ERROR")
+        yield
+    for logger in (query.logger, ingest.logger):
+        logger.setLevel(level)
+    for made in kept:
+        made.cache_clear()
+
+
+def _once(embedder: InstantEmbedder) -> Any:  # noqa: ANN401  # a cached function, as far as it is asked
+    def made() -> InstantEmbedder:
+        return embedder
+
+    made.cache_info = lambda: SimpleNamespace(currsize=1)  # type: ignore[attr-defined]
+    return made
+
+
+def _reconciler(table: Table, embedder: InstantEmbedder) -> Reconciler:
+    parts = _LAYOUTS, table, bootstrap.chunker(), embedder, bootstrap.store(), time.sleep
+    return Reconciler(*parts, Meter(bootstrap.usage_ledger()))
+
+
+def ingest_rate(database: Database, world: World, chunks: int) -> float:
+    """Return chunks a second through the ingest handler, sessions of 50 users coming in for the first time."""
+    items = _items(world, chunks)
+    events = _events(list(items))
+    started = 0.0
+    with wired(database.login("memory_ingest"), InstantEmbedder(world), items):
+        for number, event in enumerate(events):
+            if number == 1:  # the first one imports and connects
+                started, before = time.perf_counter(), _held(database)
+            answer = ingest.handler(event, CONTEXT)
+            if answer["batchItemFailures"]:
+                raise RuntimeError("the ingest handler failed a message")
+        seconds = time.perf_counter() - started
+    return (_held(database) - before) / seconds
+
+
+def _held(database: Database) -> int:
+    return int(str(database.execute("SELECT count(*) FROM memories")[0][0]))
+
+
+def _items(world: World, chunks: int) -> dict[ItemKey, Item]:
+    messages_a_chunk = 2
+    count = max(2 * ITEMS_AN_EVENT, chunks * messages_a_chunk // MESSAGES_AN_ITEM)
+    return dict(_item(world, number) for number in range(count))
+
+
+def _item(world: World, number: int) -> tuple[ItemKey, Item]:
+    said = [
+        {
+            "role": ("user", "assistant")[turn % 2],
+            "content": world.text(WORDS_A_MESSAGE),
+            "timestamp": f"2026-11-22T{turn // 60:02}:{turn % 60:02}:00Z",
+        }
+        for turn in range(MESSAGES_AN_ITEM)
+    ]
+    item = {
+        "tenant_id": {"S": "bench"},
+        "session_key": {"S": f"chat:{number}"},
+        "user_id": {"S": f"user-{number % USERS}"},
+        "messages": {"S": json.dumps(said)},
+    }
+    address = _LAYOUTS.address("sessions", item)
+    if address is None:
+        raise RuntimeError("a session is one")
+    return address.key, item
+
+
+def _events(keys: Sequence[ItemKey]) -> list[dict[str, Any]]:
+    return [_event(keys[start : start + ITEMS_AN_EVENT]) for start in range(0, len(keys), ITEMS_AN_EVENT)]
+
+
+def _event(keys: Sequence[ItemKey]) -> dict[str, Any]:
+    records = []
+    for number, key in enumerate(keys):
+        address = _LAYOUTS.address(key.table, key.to_dynamodb())
+        if address is None:
+            raise RuntimeError("a session's key is one")
+        notice = Notice(address, position=f"label/{1:040}", first_sent_at=time.time())
+        records.append({"messageId": str(number), "body": encode(notice), "eventSource": "aws:sqs"})
+    return {"Records": records}
+
+
+def query_times(database: Database, world: World, repeats: int) -> tuple[list[float], float, float]:
+    """Return the handler's times, its median, and that of prepared SQL for the same answer, taken in turns."""
+    embedder = InstantEmbedder(world)
+    conninfo = database.login("memory_query")
+    questions = [(f"user-{number % USERS}", world.text(8)) for number in range(repeats)]
+    with wired(conninfo, embedder), psycopg.connect(conninfo, autocommit=True) as connection:
+        asked = _Prepared(connection, embedder)
+
+        def answer(number: int) -> None:
+            user, text = questions[number]
+            body = {"query": text, "top_k": 5}
+            found = query.handler({"tenant_id": "bench", "user_id": user, "body": body}, CONTEXT)
+            if found["statusCode"] != OK or len(json.loads(found["body"])["results"]) != TOP_K:
+                raise RuntimeError("the query handler did not answer")
+
+        def prepared(number: int) -> None:
+            asked.search(*questions[number])
+
+        answer(0)
+        for number in range(WARM_UP):
+            prepared(number)
+        ours, bare = interleaved_ms([answer, prepared], repeats, time.perf_counter)
+        return times_ms(answer, repeats, time.perf_counter), ours, bare
+
+
+OK, TOP_K, WARM_UP = 200, 5, 8
+
+
+class _Prepared:
+    """What one would write by hand: the strategy's statement prepared, the tenant set once a session."""
+
+    def __init__(self, connection: "psycopg.Connection[Any]", embedder: InstantEmbedder) -> None:
+        self._connection, self._embedder = connection, embedder
+        statement = strategies.statement("exact", filtered=False)
+        for name, kind in strategies.PARAMETERS.items():
+            statement = statement.replace(name, f"%({name})b::{kind}")
+        self._statement: Any = statement  # psycopg wants a literal
+        connection.execute("SELECT set_config('app.tenant_id', 'bench', false)")
+
+    def search(self, user: str, text: str) -> list[Any]:
+        """Answer a question as the store does for a user of few rows."""
+        [vector] = self._embedder.embed([text])
+        parameters = {
+            "p_tenant_id": "bench",
+            "p_user_id": user,
+            "p_vector": binary.Binary(binary.vector(vector)),
+            "p_top_k": CANDIDATES,
+            "p_words": binary.Binary(binary.sparse(words.question(terms(text)))),
+        }
+        return self._connection.execute(self._statement, parameters, prepare=True, binary=True).fetchall()
+
+
+def handler_rows(database: Database, world: World, *, chunks: int, repeats: int, upsert: float) -> list[Row]:
+    """Measure the handlers on a table of 50 users."""
+    rates = [ingest_rate(database, world, chunks)]
+    database.settle()
+    times, ours, bare = query_times(database, world, repeats)
+    rate = statistics.median(rates)
+    return [
+        Row(
+            "ingest handler / store upsert, chunks/s",
+            rate / upsert,
+            least=0.5,
+            beside=f"{rate:.0f} and {upsert:.0f} chunks/s",
+        ),
+        Row("query handler, p50 ms", percentile(times, 50), beside=f"p95 {percentile(times, 95):.2f}"),
+        Row(
+            "query handler p50 / prepared SQL for the same answer",
+            ours / bare,
+            most=1.5,
+            beside=f"{ours:.2f} and {bare:.2f} ms",
+        ),
+    ]

@@ -1,0 +1,188 @@
+"""The peers, each through its public API, with an embedder that answers at once: prints one JSON object.
+
+Runs in an environment of its own (their packages pin other versions), so it imports nothing of ours::
+
+    python peers.py CONNINFO ROWS QUESTIONS
+
+CONNINFO is that of a database of its own. The object is peer → {add: rows/s, search: [ms, …]}.
+"""
+
+import json
+import os
+import random
+import statistics
+import sys
+import tempfile
+import time
+import zlib
+from typing import Any
+
+os.environ |= {
+    "MEM0_TELEMETRY": "False",
+    "MEM0_DIR": tempfile.mkdtemp(),
+    "OPENAI_API_KEY": "none",
+    "NLTK_DATA": tempfile.mkdtemp(),
+}
+
+import psycopg
+
+DIMENSIONS, USERS, TOP_K, WORDS = 1536, 50, 5, 60
+_draws = random.Random(1)
+VECTORS = [[_draws.gauss(0, 1) for _ in range(DIMENSIONS)] for _ in range(500)]
+
+
+def vector(text: str) -> list[float]:
+    return VECTORS[zlib.crc32(text.encode()) % len(VECTORS)]
+
+
+def text() -> str:
+    return " ".join(f"w{int(_draws.paretovariate(0.5)) % 20_000}x" for _ in range(WORDS))
+
+
+def measured(add: Any, search: Any, rows: int, questions: int) -> dict[str, Any]:
+    """Add ``rows`` (a list of texts a user at a time), ask ``questions``."""
+    texts = [(f"user-{number % USERS}", text()) for number in range(rows)]
+    add(texts[:10])
+    started = time.perf_counter()
+    add(texts[10:])
+    rate = (rows - 10) / (time.perf_counter() - started)
+    times = []
+    for number in range(questions + 3):
+        asked = text()
+        started = time.perf_counter()
+        found = search(f"user-{number % USERS}", asked)
+        times.append((time.perf_counter() - started) * 1000)
+        assert found, "a peer found nothing"
+    return {"add": rate, "search": statistics.median(times[3:])}
+
+
+def mem0(conninfo: dict[str, Any], rows: int, questions: int) -> dict[str, Any]:
+    from mem0 import Memory
+
+    config = {
+        "vector_store": {
+            "provider": "pgvector",
+            "config": {
+                "host": conninfo["host"],
+                "port": int(conninfo["port"]),
+                "dbname": conninfo["dbname"],
+                "user": conninfo["user"],
+                "password": conninfo["password"],
+                "embedding_model_dims": DIMENSIONS,
+                "collection_name": "mem0",
+                "hnsw": False,
+                "diskann": False,
+            },
+        },
+        "history_db_path": os.path.join(os.environ["MEM0_DIR"], "history.db"),
+    }
+    memory = Memory.from_config(config)
+
+    class Instant:
+        config = memory.embedding_model.config
+
+        def embed(self, asked: str, *_: Any, **__: Any) -> list[float]:
+            return vector(asked)
+
+        def embed_batch(self, asked: list[str], *_: Any, **__: Any) -> list[list[float]]:
+            return [vector(one) for one in asked]
+
+    memory.embedding_model = Instant()
+
+    def add(texts: list[tuple[str, str]]) -> None:
+        for user, said in texts:
+            memory.add(said, user_id=user, infer=False)
+
+    def search(user: str, asked: str) -> Any:
+        return memory.search(asked, filters={"user_id": user}, top_k=TOP_K)["results"]
+
+    return measured(add, search, rows, questions)
+
+
+def langchain(conninfo: dict[str, Any], rows: int, questions: int) -> dict[str, Any]:
+    from langchain_core.embeddings import Embeddings
+    from langchain_postgres import Column, PGEngine, PGVectorStore
+
+    class Instant(Embeddings):  # type: ignore[misc]  # of another environment
+        def embed_documents(self, texts: list[str]) -> list[list[float]]:
+            return [vector(one) for one in texts]
+
+        def embed_query(self, text: str) -> list[float]:
+            return vector(text)
+
+    engine = PGEngine.from_connection_string(url=_url("postgresql+psycopg", conninfo))
+    engine.init_vectorstore_table("langchain", DIMENSIONS, metadata_columns=[Column("user_id", "TEXT")])
+    store = PGVectorStore.create_sync(engine, Instant(), "langchain", metadata_columns=["user_id"])
+
+    def add(texts: list[tuple[str, str]]) -> None:
+        for start in range(0, len(texts), 100):
+            part = texts[start : start + 100]
+            store.add_texts([said for _, said in part], [{"user_id": user} for user, _ in part])
+
+    def search(user: str, asked: str) -> Any:
+        return store.similarity_search_with_score(asked, k=TOP_K, filter={"user_id": user})
+
+    return measured(add, search, rows, questions)
+
+
+def llamaindex(conninfo: dict[str, Any], rows: int, questions: int) -> dict[str, Any]:
+    from llama_index.core import StorageContext, VectorStoreIndex
+    from llama_index.core.embeddings import BaseEmbedding
+    from llama_index.core.schema import TextNode
+    from llama_index.core.vector_stores import MetadataFilter, MetadataFilters
+    from llama_index.vector_stores.postgres import PGVectorStore
+
+    class Instant(BaseEmbedding):  # type: ignore[misc]  # of another environment
+        def _get_query_embedding(self, query: str) -> list[float]:
+            return vector(query)
+
+        async def _aget_query_embedding(self, query: str) -> list[float]:
+            return vector(query)
+
+        def _get_text_embedding(self, text: str) -> list[float]:
+            return vector(text)
+
+    store = PGVectorStore.from_params(
+        **{name: str(conninfo[theirs]) for name, theirs in _LLAMA.items()},
+        table_name="llama",
+        embed_dim=DIMENSIONS,
+    )
+    index = VectorStoreIndex(
+        [], storage_context=StorageContext.from_defaults(vector_store=store), embed_model=Instant()
+    )
+
+    def add(texts: list[tuple[str, str]]) -> None:
+        for start in range(0, len(texts), 100):
+            index.insert_nodes(
+                [TextNode(text=said, metadata={"user_id": user}) for user, said in texts[start : start + 100]]
+            )
+
+    def search(user: str, asked: str) -> Any:
+        filters = MetadataFilters(filters=[MetadataFilter(key="user_id", value=user)])
+        return index.as_retriever(similarity_top_k=TOP_K, filters=filters).retrieve(asked)
+
+    return measured(add, search, rows, questions)
+
+
+_LLAMA = {"host": "host", "port": "port", "database": "dbname", "user": "user", "password": "password"}
+
+
+def _url(scheme: str, conninfo: dict[str, Any]) -> str:
+    return "{scheme}://{user}:{password}@{host}:{port}/{dbname}".format(scheme=scheme, **conninfo)
+
+
+def main(conninfo: str, rows: str, questions: str) -> None:
+    with psycopg.connect(conninfo, autocommit=True) as owner:
+        owner.execute("CREATE EXTENSION IF NOT EXISTS vector")
+    fields = psycopg.conninfo.conninfo_to_dict(conninfo)
+    counted = int(rows)
+    found = {
+        "LangChain PGVectorStore": langchain(fields, counted, int(questions)),
+        "LlamaIndex Postgres": llamaindex(fields, counted, int(questions)),
+        "mem0 (infer=False)": mem0(fields, counted, int(questions)),
+    }
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,100 @@
+"""Rows about writing."""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+import psycopg
+
+from pipeline.embedding.vectors import Vector
+from pipeline.lab.bench.data import TENANT, World
+from pipeline.lab.bench.database import COPY_MEMORIES, COPY_WORDS, Database, copy, memory_row, word_rows
+from pipeline.lab.bench.rows import Row
+from pipeline.local.postgres import Postgres
+from pipeline.stores.pgvector.store import PgVectorStore
+from pipeline.stores.protocol import Change, Chunk
+
+BATCH = 100
+Memories = Sequence[tuple[Chunk, Vector]]
+
+
+def write_rows(server: Postgres, world: World, *, chunks: int, repeats: int) -> tuple[list[Row], float]:
+    """Measure; return the rows, and the store's own chunks a second."""
+    ours, ceiling = [], []
+    for repeat in range(repeats):
+        database = Database(server)
+        store = database.store("memory_ingest")
+        first = _memories(world, chunks, 1_000_000 * repeat)
+        second = _memories(world, chunks, 1_000_000 * repeat + 500_000)
+        ceiling.append(_rate(chunks, lambda: _copied(database, first)))  # noqa: B023  # called at once
+        ours.append(_rate(chunks, lambda: _applied(store, second)))  # noqa: B023  # the same
+    upsert, copied = statistics.median(ours), statistics.median(ceiling)
+    with_graph = _with_graph(server, world, chunks=min(chunks, 500))
+    rows = [
+        Row(
+            "store upsert / COPY BINARY as owner, same tables and indexes",
+            upsert / copied,
+            least=0.5,
+            beside=f"{upsert:.0f} and {copied:.0f} chunks/s",
+        ),
+        Row(
+            "store upsert / same with an HNSW index",
+            upsert / with_graph,
+            least=20,
+            beside=f"{upsert:.0f} and {with_graph:.0f} chunks/s",
+        ),
+        _tenants(server, world, repeats=repeats * 3),
+    ]
+    return rows, upsert
+
+
+def _memories(world: World, count: int, start: int) -> Memories:
+    vectors = world.vectors("writer", count)
+    return [
+        (world.chunk(start + number, f"user-{number % 50}"), vector.tolist())
+        for number, vector in enumerate(vectors)
+    ]
+
+
+def _rate(count: int, work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return count / (time.perf_counter() - started)
+
+
+def _copied(database: Database, memories: Memories) -> None:
+    with psycopg.connect(database.owner) as owner:
+        copy(owner, COPY_MEMORIES, (memory_row(chunk, vector) for chunk, vector in memories))
+        copy(owner, COPY_WORDS, (row for chunk, _ in memories for row in word_rows(chunk)))
+
+
+def _applied(store: PgVectorStore, memories: Memories, tenant: str = TENANT) -> None:
+    for start in range(0, len(memories), BATCH):
+        part = memories[start : start + BATCH]
+        change = Change(f"{tenant} {part[0][0].id}", 0, "p", present=True, upserts=part)
+        if store.apply(tenant, [change]):
+            raise RuntimeError("nobody else writes here")
+
+
+def _applied_apart(store: PgVectorStore, apart: Sequence[tuple[str, Memories]]) -> None:
+    for tenant, part in apart:
+        _applied(store, part, tenant)
+
+
+def _with_graph(server: Postgres, world: World, *, chunks: int) -> float:
+    store = Database(server, graph=True).store("memory_ingest")
+    _applied(store, _memories(world, 2 * chunks, 0))  # a graph of nothing is quick
+    return _rate(chunks, lambda: _applied(store, _memories(world, chunks, 9_000_000)))
+
+
+def _tenants(server: Postgres, world: World, *, repeats: int) -> Row:
+    store = Database(server).store("memory_ingest")
+    one, many = [], []
+    for repeat in range(repeats):
+        memories = _memories(world, 50, 1000 * repeat)
+        apart = [(f"tenant-{number}", [memory]) for number, memory in enumerate(memories)]
+        one.append(_rate(50, lambda: _applied(store, memories)))  # noqa: B023  # called at once
+        many.append(_rate(50, lambda: _applied_apart(store, apart)))  # noqa: B023  # the same
+    alone, spread = statistics.median(one), statistics.median(many)
+    name = "one chunk from each of 50 tenants / 50 chunks of one tenant"
+    return Row(name, spread / alone, beside=f"{spread:.0f} and {alone:.0f} chunks/s")
