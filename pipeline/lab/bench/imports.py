@@ -30,12 +30,12 @@ from types import SimpleNamespace
 from pipeline.handlers import {handler}
 {handler}.logger.setLevel("ERROR")
 context = SimpleNamespace(function_name="f", memory_limit_in_mb=1, invoked_function_arn="a", aws_request_id="1")
-answer = {handler}.handler({event!r}, context)
+event = {event!r}
+answer = {handler}.handler(event, context) if event else {{"statusCode": 200}}
 print((time.perf_counter() - started) * 1000)
-assert answer.get("statusCode", 200) == 200 and not answer.get("batchItemFailures"), answer
+assert answer["statusCode"] == 200, answer
 """
 _QUESTION = {"tenant_id": "bench", "user_id": "user-1", "body": {"query": "w1x w2x"}}
-_NOTHING: dict[str, Any] = {"Records": []}
 
 
 class _Embeddings(BaseHTTPRequestHandler):
@@ -99,10 +99,8 @@ def import_rows(database: Database, folder: Path, repeats: int) -> list[Row]:
             Row("the same without .pyc, query handler, ms", run.median("query", _QUESTION, cached=False)),
         ]
         for name in ("ingest", "stream"):
-            with_, without = run.median(name, _NOTHING), run.median(name, _NOTHING, cached=False)
-            rows.append(
-                Row(f"import + first answer, {name} handler, ms", with_, beside=f"without .pyc {without:.0f}")
-            )
+            with_, without = run.median(name, None), run.median(name, None, cached=False)
+            rows.append(Row(f"import, {name} handler, ms", with_, beside=f"without .pyc {without:.0f}"))
     return rows
 
 
