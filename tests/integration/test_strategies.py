@@ -32,6 +32,8 @@ VALUES: dict[str, Any] = {
     "p_user_id": "mika",
     "p_top_k": 10,
     "p_near": 100,
+    "p_seeds": 24,
+    "p_around": 2,
     "p_words": "{1:1,7:1}/1000000000",
     "p_vector": str([1.0] + [0.5] * 15),
     "p_strategy": "auto",
@@ -99,7 +101,7 @@ def scans(plan: dict[str, Any]) -> set[tuple[str, str]]:
 
 
 OWN_WORDS = ("Index Only Scan", "memory_words_by_user")
-BY_ID = {("Index Scan", "memories_pkey"), ("Index Scan", "memory_words_pkey")}
+BY_ID = {("Index Scan", name) for name in ("memories_pkey", "memory_words_pkey", "memories_in_order")}
 EXPECTED: dict[str, set[tuple[str, str]]] = {
     "exact": {("Index Scan", "memories_by_user"), OWN_WORDS, *BY_ID},
     "bq": {("Index Only Scan", "memories_by_user"), OWN_WORDS, *BY_ID},

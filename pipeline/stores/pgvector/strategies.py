@@ -94,8 +94,11 @@ WITH closest AS MATERIALIZED (
 SELECT m.id, m.content, 1 - (m.embedding <=> p_vector), m.created_at, m.metadata,
        COALESCE((SELECT -sum(w.words <#> p_words) FROM memory_words w
                  WHERE w.tenant_id = p_tenant_id AND w.id = m.id), 0)
-FROM (SELECT id FROM chosen UNION SELECT id FROM beside) told
-JOIN memories m ON m.tenant_id = p_tenant_id AND m.id = told.id AND m.user_id = p_user_id{filters}
+FROM (
+    SELECT m.* FROM (SELECT id FROM chosen UNION SELECT id FROM beside) told
+    JOIN memories m ON m.tenant_id = p_tenant_id AND m.id = told.id OFFSET 0
+) m
+WHERE m.user_id = p_user_id{filters}
 ORDER BY 3 DESC, m.id
 """
 
