@@ -192,7 +192,7 @@ def warm() -> None:
     from aws_lambda_powertools.utilities import parameters  # noqa: F401, PLC0415  # only to have been imported
 
     if settings().embedding.provider == "openai":
-        import openai  # noqa: F401, PLC0415  # a second of imports
+        import urllib3  # noqa: F401, PLC0415  # only to have been imported
     recall()
     freshness_gate()
 

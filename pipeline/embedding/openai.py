@@ -2,10 +2,14 @@
 
 import base64
 import binascii
+import json
 import sys
 from array import array
 from collections.abc import Callable, Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
@@ -15,7 +19,7 @@ from pipeline.errors import EmbeddingRejectedError, EmbeddingUnavailableError
 from pipeline.settings import EmbeddingSettings
 
 if TYPE_CHECKING:
-    from openai import OpenAI
+    from urllib3 import BaseHTTPResponse, PoolManager
 
 MAX_PAUSE_SECONDS = 8.0
 """Longest pause inside one invocation. A provider that asks for more gets the notice put off instead."""
@@ -34,7 +38,7 @@ class _FailedCallError(EmbeddingUnavailableError):
 
 
 class OpenAIEmbedder:
-    """Embeds through the ``openai`` package.
+    """Embeds by one HTTP call; the ``openai`` package takes a second to import, which a question would wait for.
 
     Args:
         settings: model, dimensions, address, limits.
@@ -48,7 +52,8 @@ class OpenAIEmbedder:
         self._settings = settings
         self._key = key
         self._sleep = sleep
-        self._client: OpenAI | None = None
+        self._authorization: str | None = None
+        self._pool: PoolManager | None = None
         self.space = Space(settings.model, settings.dimensions)
         self.usage = Usage()
 
@@ -69,38 +74,66 @@ class OpenAIEmbedder:
         )
 
     def _request(self, texts: Sequence[str]) -> Sequence[Vector]:
-        import openai  # noqa: PLC0415  # a second of imports, needed only when something is embedded
+        import urllib3  # noqa: PLC0415  # needed only when something is embedded
 
         self.usage.requests += 1
         try:
-            answer = self._connected(openai).embeddings.with_raw_response.create(
-                model=self.space.model,
-                input=list(texts),
-                dimensions=self.space.dimensions,
-                encoding_format="base64",
-            )
-            payload = answer.http_response.json()
-        except openai.APIStatusError as error:
-            self._client = None if error.status_code in _KEY_REFUSED else self._client
-            raise _refusal(error.status_code, error.code, error.response.headers) from None
-        except (openai.OpenAIError, ValueError) as error:
+            answer = self._post(texts)
+            payload = _json(answer) if answer.status == HTTPStatus.OK else None
+        except (urllib3.exceptions.HTTPError, ValueError) as error:
             raise _FailedCallError(
                 f"the embedding API gave no answer: {type(error).__name__}", again=True
             ) from None
+        if payload is None:
+            self._authorization = None if answer.status in _KEY_REFUSED else self._authorization
+            raise _refusal(answer.status, _code(answer), answer.headers)
         self.usage.tokens += _tokens(payload)
         vectors = _in_order(payload)
         check_vectors(vectors, len(texts), self.space)
         return vectors
 
-    def _connected(self, openai: Any) -> "OpenAI":  # noqa: ANN401  # the lazily imported module
-        if self._client is None:
-            self._client = openai.OpenAI(
-                api_key=self._key if isinstance(self._key, str) else self._key(),
-                base_url=self._settings.base_url,
-                timeout=self._settings.timeout_seconds,
-                max_retries=0,  # tenacity does it, so that every call is counted
-            )
-        return self._client
+    def _post(self, texts: Sequence[str]) -> "BaseHTTPResponse":
+        """Send one request; it follows no redirect, which might take the key elsewhere."""
+        url = f"{self._settings.base_url}/embeddings"
+        if self._pool is None:
+            self._pool = _pool(url, self._settings.timeout_seconds)
+        if self._authorization is None:
+            self._authorization = f"Bearer {self._key if isinstance(self._key, str) else self._key()}"
+        body = {
+            "model": self.space.model,
+            "input": list(texts),
+            "dimensions": self.space.dimensions,
+            "encoding_format": "base64",
+        }
+        headers = {"Authorization": self._authorization, "Content-Type": "application/json"}
+        return self._pool.request("POST", url, body=json.dumps(body).encode(), headers=headers)
+
+
+def _pool(url: str, timeout_seconds: float) -> "PoolManager":
+    """Return what connects to ``url``: certificates verified, through the environment's proxy if it names one."""
+    import urllib3  # noqa: PLC0415  # needed only when something is embedded
+
+    parts = urlsplit(url)
+    proxy = None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
+    timeout = urllib3.Timeout(connect=timeout_seconds, read=timeout_seconds)
+    if proxy:
+        return urllib3.ProxyManager(proxy, timeout=timeout, retries=False)
+    return urllib3.PoolManager(
+        timeout=timeout, retries=False
+    )  # tenacity retries, so that every call is counted
+
+
+def _json(answer: "BaseHTTPResponse") -> Any:  # noqa: ANN401  # whatever JSON came
+    return json.loads(answer.data)
+
+
+def _code(answer: "BaseHTTPResponse") -> str | None:
+    """Return the error code that the API gives beside its status, if it does."""
+    try:
+        code = _json(answer)["error"]["code"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return code if isinstance(code, str) else None
 
 
 def _pause(state: RetryCallState) -> float:
@@ -113,7 +146,7 @@ def _pause(state: RetryCallState) -> float:
     )
 
 
-def _refusal(status: int, code: str | None, headers: Any) -> Exception:  # noqa: ANN401  # httpx headers
+def _refusal(status: int, code: str | None, headers: Any) -> Exception:  # noqa: ANN401  # case-insensitive, as HTTP's are
     wished = _retry_after(headers)
     if code == "insufficient_quota":
         return _FailedCallError("the embedding API's quota is spent: add credit to the account", again=False)
@@ -128,7 +161,7 @@ def _refusal(status: int, code: str | None, headers: Any) -> Exception:  # noqa:
     return _FailedCallError(f"the embedding API answered {status}", again=again, retry_after_seconds=wished)
 
 
-def _retry_after(headers: Any) -> float | None:  # noqa: ANN401  # httpx headers
+def _retry_after(headers: Any) -> float | None:  # noqa: ANN401  # case-insensitive, as HTTP's are
     for name, seconds in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             return max(0.0, float(headers[name]) * seconds)

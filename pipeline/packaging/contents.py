@@ -48,13 +48,16 @@ BUNDLES: tuple[Bundle, ...] = (
     Bundle(
         "query",
         ("query",),
-        _CORE | {"openai", "opensearch-py", "snowballstemmer"},
-        {"semantic_text_splitter": "the query function cuts nothing"},
+        _CORE | {"opensearch-py", "snowballstemmer", "urllib3"},
+        {
+            "openai": "the query function summarises nothing",
+            "semantic_text_splitter": "the query function cuts nothing",
+        },
     ),
     Bundle(
         "full",
         ("ingest", "digest"),  # and every function to come that embeds what it writes
-        _CORE | {"openai", "opensearch-py", "semantic-text-splitter", "snowballstemmer"},
+        _CORE | {"openai", "opensearch-py", "semantic-text-splitter", "snowballstemmer", "urllib3"},
         {},
     ),
 )

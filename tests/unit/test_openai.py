@@ -1,6 +1,9 @@
 import base64
 import json
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -213,10 +216,25 @@ def test_an_api_that_is_away_is_tried_again_and_then_unavailable(
     api: EmbeddingApi, embedder: OpenAIEmbedder, pauses: list[float]
 ) -> None:
     api.server.server_close()
-    with pytest.raises(EmbeddingUnavailableError, match="APIConnectionError") as caught:
+    with pytest.raises(EmbeddingUnavailableError, match="NewConnectionError") as caught:
         embedder.embed(["a"])
     assert (embedder.usage.requests, len(pauses)) == (3, 2)
     assert caught.value.__suppress_context__
+
+
+def test_a_redirect_is_not_followed(api: EmbeddingApi, embedder: OpenAIEmbedder) -> None:
+    api.replies = [(307, {"location": "/v1/elsewhere"}, b"")] * 3
+    with pytest.raises(EmbeddingUnavailableError, match="answered 307"):
+        embedder.embed(["a"])
+    assert {request["path"] for request in api.requests} == {"/v1/embeddings"}
+
+
+def test_the_package_of_the_api_is_not_imported_for_it() -> None:
+    program = "import sys, pipeline.handlers.query, pipeline.embedding.openai; print('openai' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, env=os.environ
+    )
+    assert done.stdout.strip() == "False"
 
 
 def test_an_answer_without_usage_counts_no_tokens(api: EmbeddingApi, embedder: OpenAIEmbedder) -> None:
