@@ -19,7 +19,7 @@ from pipeline.stores.pgvector.words import WORD_DIMENSIONS
 EXACT_ROWS = 400
 """Up to so many rows a user, comparing whole vectors is as quick as comparing bits first."""
 
-MANY_BITS, SOME_BITS, MIN_NEAR = 1024, 384, 100
+MANY_BITS, SOME_BITS, MIN_NEAR = 1024, 384, 400
 
 _FILTERS = """
             AND (p_kinds = '{}' OR m.metadata->>'kind' = ANY(p_kinds))
@@ -230,5 +230,5 @@ class Explanation:
 
 def near(dimensions: int, top_k: int) -> int:
     """Return how many of the nearest by bits are compared exactly: the fewer the bits, the more."""
-    factor = 4 if dimensions >= MANY_BITS else 8 if dimensions >= SOME_BITS else 20
+    factor = 4 if dimensions >= MANY_BITS else 12 if dimensions >= SOME_BITS else 20
     return max(MIN_NEAR, factor * top_k)
