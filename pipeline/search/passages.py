@@ -19,8 +19,13 @@ JAPANESE_SHARE = 0.1
 
 def body(content: str) -> str:
     """Return ``content`` without its header."""
-    header = _HEADER.match(content)
-    return content[header.end() :] if header else content
+    return content[len(header(content)) :]
+
+
+def header(content: str) -> str:
+    """Return the header of ``content``, line break included; empty if it has none."""
+    found = _HEADER.match(content)
+    return found[0] if found else ""
 
 
 def squeezed(text: str) -> str:

@@ -29,15 +29,17 @@ class Told:
     """Remembers what was told.
 
     Args:
-        texts: told from the beginning.
+        texts: told from the beginning; of these, short sentences count too.
         chunks: ids of chunks told from the beginning.
     """
 
     def __init__(self, texts: Iterable[str] = (), chunks: Iterable[str] = ()) -> None:
         self._chunks = set(chunks)
         self._runs: set[_Run] = set()
+        self._sentences: set[_Run] = set()
         for text in texts:
             self._runs.update(_runs(text))
+            self._sentences.update(terms(sentence) for sentence in _SENTENCE.findall(text))
 
     def add(self, fresh: Iterable[tuple[Hit, str]]) -> None:
         """Remember what has just been told."""
@@ -46,7 +48,7 @@ class Told:
             self._runs.update(_runs(text))
 
     def fresh(self, window: Window) -> tuple[Sequence[tuple[Hit, str]], float]:
-        """Return what is new in ``window``, chunk by chunk, the first with its header; and the share that is not."""
+        """Return what is new in ``window``, chunk by chunk without headers; and the share that is not."""
         new = [
             (part.hit, text)
             for part in window
@@ -55,9 +57,6 @@ class Told:
         ]
         size = sum(len(body(part.hit.content)) for part in window)
         repeated = 1 - sum(len(text) for _, text in new) / max(1, size)
-        if new:
-            hit, text = new[0]
-            new[0] = (hit, _header(hit) + text)
         return new, max(0.0, repeated)
 
     def _unquoted(self, text: str) -> str:
@@ -72,12 +71,10 @@ class Told:
         return "".join(kept)
 
     def _quoted(self, sentence: str) -> bool:
+        if terms(sentence) in self._sentences - {()}:
+            return True
         runs = list(_runs(sentence))
         return len(runs) >= FEWEST_RUNS and sum(run in self._runs for run in runs) >= QUOTED * len(runs)
-
-
-def _header(hit: Hit) -> str:
-    return hit.content.removesuffix(body(hit.content))
 
 
 def _runs(text: str) -> Iterator[_Run]:

@@ -4,8 +4,9 @@ import heapq
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from pipeline.search.passages import header
 from pipeline.search.quotations import Told
 from pipeline.search.windows import Window, parts_of, windows_of
 from pipeline.stores.protocol import Hit
@@ -21,6 +22,15 @@ MOST_REPEATED = 0.7
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """What one chunk adds to a passage: its text without header, and its own similarity."""
+
+    id: str
+    text: str = field(repr=False)
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
 class Ranked:
     """A passage and why it stands where it stands.
 
@@ -29,14 +39,19 @@ class Ranked:
         vector: similarity, scaled to 0..1 among the candidates.
         lexical: words' score, scaled to 0..1 among the candidates.
         score: the weighted sum, less for what is told already, 0..1.
-        chunks: ids of all chunks in it, in their order.
+        pieces: what it is made of, in order.
     """
 
     hit: Hit
     vector: float
     lexical: float
     score: float
-    chunks: tuple[str, ...] = ()
+    pieces: tuple[Piece, ...] = ()
+
+    @property
+    def chunks(self) -> tuple[str, ...]:
+        """The ids of all chunks in it."""
+        return tuple(piece.id for piece in self.pieces)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +123,13 @@ def _ranked(one: _Scored, fresh: Sequence[tuple[Hit, str]], score: float) -> Ran
         metadata={**best.metadata, "date": hits[0].metadata.get("date"), "roles": roles},
         lexical=one.lexical,
     )
-    return Ranked(passage, one.vector, one.lexical, score, tuple(hit.id for hit in hits))
+    pieces = tuple(Piece(hit.id, text, hit.similarity) for hit, text in fresh)
+    return Ranked(passage, one.vector, one.lexical, score, pieces)
 
 
 def _joined(fresh: Sequence[tuple[Hit, str]]) -> str:
-    """Return the texts as one: the first with its header, pieces of one message without a break."""
-    text = fresh[0][1]
+    """Return the texts as one, behind the first one's header; pieces of one message without a break."""
+    text = header(fresh[0][0].content) + fresh[0][1]
     for (hit, said), (earlier, _) in zip(fresh[1:], fresh, strict=False):
         one_message = hit.metadata.get("part") and hit.metadata.get("last") == earlier.metadata.get("last")
         text += said if one_message else f"\n{said}"

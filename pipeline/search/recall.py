@@ -11,6 +11,7 @@ from pipeline.search.context import Context, assemble
 from pipeline.search.covering import prefer_summaries
 from pipeline.search.fence import new_nonce
 from pipeline.search.passages import body, in_order
+from pipeline.search.quotations import Told
 from pipeline.search.ranking import Ranked, rank
 from pipeline.search.related import RelatedSession, best_of_each, entry
 from pipeline.stores.protocol import Filters, Hit, Passage, SearchRequest, Store
@@ -69,6 +70,11 @@ class Recall:
             EmbeddingUnavailableError: the query could not be embedded.
             StoreUnavailableError: the store is away.
         """
+        return self._ranked(tenant_id, user_id, query, top_k, filters, Told())
+
+    def _ranked(  # noqa: PLR0913, PLR0917  # the search's own fields
+        self, tenant_id: str, user_id: str, query: str, top_k: int, filters: Filters, told: Told
+    ) -> Sequence[Ranked]:
         before = self.embedder.usage.tokens
         [vector] = self.embedder.embed([query])
         self.meter.add({tenant_id: self.embedder.usage.tokens - before}, datetime.now(UTC).date())
@@ -76,7 +82,7 @@ class Recall:
         request = SearchRequest(
             tenant_id, user_id, vector, max(CANDIDATES, top_k), asked, filters, around=AROUND
         )
-        return rank(self.store.search(request), asked, top_k)
+        return rank(self.store.search(request), asked, top_k, told)
 
     def context(  # noqa: PLR0913, PLR0917  # the request's own fields
         self,
@@ -95,15 +101,14 @@ class Recall:
         at_hand = self._at_hand(tenant_id, user_id, session_key)
         asked = query or "\n".join(body(passage.content) for passage in at_hand[-QUERY_PASSAGES:])
         long_term = self._note(tenant_id, user_id, "long_term")
-        known = {passage.id for passage in at_hand}
-        found = (
-            self.search(tenant_id, user_id, asked[-MAX_QUERY_CHARACTERS:], top_k + len(known), _NOT_LONG_TERM)
-            if asked.strip()
-            else self._newest(tenant_id, user_id, top_k + len(known))
-        )
-        new = [one for one in found if one.hit.id not in known]
-        fresh = prefer_summaries(new, lambda one: one.hit.metadata)[:top_k]
-        return assemble(long_term, fresh, max_tokens, new_nonce())
+        told = Told([long_term, *(body(passage.content) for passage in at_hand)], [one.id for one in at_hand])
+        if asked.strip():
+            question = asked[-MAX_QUERY_CHARACTERS:]
+            found = self._ranked(tenant_id, user_id, question, top_k, _NOT_LONG_TERM, told)
+        else:
+            found = self._newest(tenant_id, user_id, top_k, told)
+        fresh = prefer_summaries(found, lambda one: one.hit.metadata)
+        return assemble(long_term, fresh, terms(asked), max_tokens, new_nonce())
 
     def related(
         self,
@@ -148,9 +153,14 @@ class Recall:
         passages = self.store.passages(tenant_id, user_id, filters, AT_HAND)
         return in_order([passage for passage in passages if not passage.retained])
 
-    def _newest(self, tenant_id: str, user_id: str, limit: int) -> list[Ranked]:
-        passages = self.store.passages(tenant_id, user_id, _NOT_LONG_TERM, limit)
-        return [_unranked(passage) for passage in passages]
+    def _newest(self, tenant_id: str, user_id: str, limit: int, told: Told) -> Sequence[Ranked]:
+        passages = self.store.passages(tenant_id, user_id, _NOT_LONG_TERM, limit + AT_HAND)
+        newest_first = enumerate(passages)
+        hits = [
+            Hit(one.id, one.content, 1.0 / (1 + age), one.created_at, one.metadata)
+            for age, one in newest_first
+        ]
+        return rank(hits, (), limit, told)
 
     def _opening(self, tenant_id: str, user_id: str, hit: Hit) -> str:
         key = str(hit.metadata.get("key"))
@@ -165,11 +175,6 @@ _NOT_LONG_TERM = Filters(kinds=frozenset({"session", "daily", "summary"}))
 
 def _day(passage: Passage) -> str:
     return str(passage.metadata.get("date") or "")
-
-
-def _unranked(passage: Passage) -> Ranked:
-    hit = Hit(passage.id, passage.content, 0.0, passage.created_at, passage.metadata)
-    return Ranked(hit, 0.0, 0.0, 0.0)
 
 
 def as_result(ranked: Ranked) -> dict[str, Any]:
