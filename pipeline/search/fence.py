@@ -8,7 +8,8 @@ import re
 import secrets
 import unicodedata
 
-NAME = "recalled-memory"
+from pipeline.source.recalled import FENCE_NAME
+
 _DEFUSED = "recalled·memory"
 _LOOKALIKES = str.maketrans("аеорсуԁӏɡмтгαεοϲуӀ", "aeopcydlgmtraeocyl")
 """Cyrillic and Greek letters that are drawn as the name's own, or nearly."""
@@ -22,7 +23,7 @@ def new_nonce() -> str:
 
 def fenced(text: str, nonce: str) -> str:
     """Return ``text`` inside a fence. Every piece of stored text in it has been through :func:`defused`."""
-    return f"<{NAME}-{nonce}>\n{text}\n</{NAME}-{nonce}>"
+    return f"<{FENCE_NAME}-{nonce}>\n{text}\n</{FENCE_NAME}-{nonce}>"
 
 
 def defused(text: str) -> str:

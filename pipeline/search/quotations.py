@@ -7,6 +7,7 @@ make no difference.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from pipeline.lexical.terms import terms
 from pipeline.search.passages import body
@@ -15,7 +16,7 @@ from pipeline.stores.protocol import Hit
 
 RUN = 3
 """Terms that make a run."""
-FEWEST_RUNS = 4
+FEWEST_RUNS = 2
 """A sentence of fewer runs may be said by anybody at any time."""
 QUOTED = 0.6
 """Share of a sentence's runs that makes it a quotation."""
@@ -23,6 +24,21 @@ GAP = "…"
 
 _SENTENCE = re.compile(r"[^\n.!?。！？]*[\n.!?。！？]*\s*")
 _Run = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """What is new in a window.
+
+    Args:
+        pieces: chunk by chunk, without headers.
+        repeated: the share that is not new.
+        quotes: whether some of that was said in chunks of the window's own.
+    """
+
+    pieces: Sequence[tuple[Hit, str]]
+    repeated: float
+    quotes: bool
 
 
 class Told:
@@ -47,20 +63,17 @@ class Told:
             self._chunks.add(hit.id)
             self._runs.update(_runs(text))
 
-    def fresh(self, window: Window) -> tuple[Sequence[tuple[Hit, str]], float]:
-        """Return what is new in ``window``, chunk by chunk without headers; and the share that is not."""
-        new = [
-            (part.hit, text)
-            for part in window
-            if part.hit.id not in self._chunks
-            and (text := self._unquoted(body(part.hit.content))).strip(" \n…")
-        ]
+    def fresh(self, window: Window) -> "Fresh":
+        """Return what is new in ``window``."""
+        bodies = [(part.hit, body(part.hit.content)) for part in window if part.hit.id not in self._chunks]
+        unquoted = [(hit, self._unquoted(text)) for hit, text in bodies]
+        new = [(hit, text) for hit, text in unquoted if text.strip(" \n…")]
         size = sum(len(body(part.hit.content)) for part in window)
-        repeated = 1 - sum(len(text) for _, text in new) / max(1, size)
-        return new, max(0.0, repeated)
+        left = sum(len(text) for _, text in new)
+        return Fresh(new, max(0.0, 1 - left / max(1, size)), quotes=bodies != unquoted)
 
     def _unquoted(self, text: str) -> str:
-        if not self._runs:
+        if not (self._runs or self._sentences):
             return text
         kept: list[str] = []
         for sentence in _SENTENCE.findall(text):

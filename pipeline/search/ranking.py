@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pipeline.lexical.terms import terms
 from pipeline.search.passages import header
-from pipeline.search.quotations import Told
+from pipeline.search.quotations import Fresh, Told
 from pipeline.search.windows import Window, parts_of, windows_of
 from pipeline.stores.protocol import Hit
 
@@ -100,15 +101,30 @@ def _passages(scored: Iterable[_Scored], told: Told) -> Iterator[Ranked]:
     heapq.heapify(heap)
     while heap:
         _, id_, one = heapq.heappop(heap)
-        fresh, repeated = told.fresh(one.window)
-        if repeated > MOST_REPEATED or not fresh:
+        fresh = told.fresh(one.window)
+        if fresh.repeated > MOST_REPEATED or not fresh.pieces:
             continue
-        score = one.score * (1 - REPETITION_PENALTY * repeated)
+        answering = _still_asked(one.window, fresh)
+        if not answering:
+            continue
+        score = one.score * (1 - REPETITION_PENALTY * fresh.repeated) * answering
         if heap and (-score, id_) > heap[0][:2]:
             heapq.heappush(heap, (-score, id_, one))
             continue
-        told.add(fresh)
-        yield _ranked(one, fresh, score)
+        told.add(fresh.pieces)
+        yield _ranked(one, fresh.pieces, score)
+
+
+def _still_asked(window: Window, fresh: Fresh) -> float:
+    """Return the share of the window's words that still answer once quotations are left out of it.
+
+    What merely echoes an earlier answer, or the question, would stand before what it echoes otherwise.
+    """
+    asked = frozenset(term for part in window for term in part.words)
+    if not fresh.quotes or not asked:
+        return 1.0
+    left = frozenset(term for _, text in fresh.pieces for term in terms(text))
+    return len(asked & left) / len(asked)
 
 
 def _ranked(one: _Scored, fresh: Sequence[tuple[Hit, str]], score: float) -> Ranked:

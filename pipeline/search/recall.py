@@ -17,8 +17,9 @@ from pipeline.search.related import RelatedSession, best_of_each, entry
 from pipeline.stores.protocol import Filters, Hit, Passage, SearchRequest, Store
 from pipeline.stores.usage import Meter, Uncounted
 
-CANDIDATES = 50
-"""Fewest of each kind that are ranked against each other."""
+CANDIDATES = 100
+"""Fewest of each kind that are ranked against each other: enough that a question asked again and again is among them
+with its answer."""
 AROUND = 4
 """Chunks on either side of a candidate; more do not fit into a window of short messages."""
 MAX_TERMS = 256

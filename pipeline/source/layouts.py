@@ -24,6 +24,7 @@ from typing import Any
 
 from pipeline.errors import MalformedItemError
 from pipeline.source.documents import Document, Entry, EntryHasher, ItemKey, Kind
+from pipeline.source.recalled import without_recalled
 
 Item = Mapping[str, Mapping[str, Any]]
 
@@ -105,7 +106,7 @@ class Layouts:
         return self._document(address, item, entries)
 
     def _note(self, address: Address, item: Item) -> Document:
-        content = safe_text(_string(item, self.names["content"]))
+        content = without_recalled(safe_text(_string(item, self.names["content"])))
         blocks = (
             Entry(
                 self.hasher(address.kind, heading, text),
@@ -149,7 +150,7 @@ class Layouts:
             if not isinstance(message, dict):
                 continue
             text = message_text(message.get("content"))
-            if text.strip():
+            if without_recalled(text).strip():
                 yield self._message(message, text)
 
     def _message(self, message: dict[str, Any], text: str) -> Entry:
@@ -158,7 +159,10 @@ class Layouts:
         name = message.get("name")
         label = " ".join(safe_text(name).split())[:_MAX_NAME_CHARACTERS] if isinstance(name, str) else ""
         identity = None if stamp is None else json.dumps(stamp, sort_keys=True)
-        return Entry(self.hasher(role, text, identity), role, text, read_time(stamp), label or None)
+        said = without_recalled(
+            text
+        )  # named by the whole: what a message is does not hang on what is left of it
+        return Entry(self.hasher(role, text, identity), role, said, read_time(stamp), label or None)
 
 
 def safe_text(text: str) -> str:

@@ -1,83 +1,26 @@
 """Context, related and notes, on the store in memory and an embedder that counts words."""
 
-from datetime import UTC, datetime, timedelta
-from itertools import count
-from typing import Any
-
 import pytest
-from support.words import SPACE, WordEmbedder
+from support.user_memory import UserMemory
+from support.words import WordEmbedder
 
 from pipeline.embedding.tokens import estimate_tokens
-from pipeline.ingest.chunking import Chunker
-from pipeline.ingest.splitting import split_markdown
-from pipeline.search.recall import Notes, Recall
-from pipeline.source.documents import Document, Entry, ItemKey, Kind
-from pipeline.stores.memory import InMemoryStore
-from pipeline.stores.protocol import Change
-
-START = datetime(2026, 11, 1, 9, tzinfo=UTC)
-CHUNKER = Chunker(frozenset(), 256, split_markdown, SPACE)
-
-
-class Memory:
-    """What one user saved."""
-
-    def __init__(self, embedder: WordEmbedder) -> None:
-        self.embedder, self.store, self._ids = embedder, InMemoryStore(SPACE), count()
-        self.recall = Recall(embedder, self.store)
-
-    def save(self, document: Document, *, retained: bool = False) -> None:
-        chunks = CHUNKER.chunks(document)
-        vectors = self.embedder.embed([chunk.text for chunk in chunks])
-        source = document.key.source
-        revision = self.store.read("acme", [source])[source].revision
-        lost = {chunk.id: dict.fromkeys(chunk.members, "") for chunk in chunks} if retained else {}
-        upserts = list(zip(chunks, vectors, strict=True))
-        assert not self.store.apply(
-            "acme", [Change(source, revision, "", present=True, upserts=upserts, lost=lost)]
-        )
-
-    def session(self, key: str, *texts: str, days: int = 0, **options: Any) -> None:
-        entries = [
-            Entry(
-                f"{next(self._ids):032x}",
-                ("user", "assistant")[number % 2],
-                text,
-                START + timedelta(days=days, minutes=number),
-            )
-            for number, text in enumerate(texts)
-        ]
-        self.save(self.document(key, "session", entries), **options)
-
-    def note(self, kind: Kind, key: str, *blocks: str, date: str | None = None) -> None:
-        entries = [Entry(f"{next(self._ids):032x}", kind, block) for block in blocks]
-        created_at = datetime.fromisoformat(date).replace(tzinfo=UTC) if date else None
-        self.save(self.document(key, kind, entries, date=date, created_at=created_at))
-
-    @staticmethod
-    def document(key: str, kind: Kind, entries: list[Entry], **fields: Any) -> Document:
-        item = ItemKey("sessions", "tenant_id", "acme", "session_key", key)
-        return Document(item, "acme", "mika", kind, tuple(entries), **fields)
-
-    def context(
-        self, query: str | None = None, session: str | None = None, max_tokens: int = 1000, top_k: int = 5
-    ) -> Any:
-        return self.recall.context("acme", "mika", query, session, max_tokens, top_k)
+from pipeline.search.recall import Notes
 
 
 @pytest.fixture
-def memory() -> Memory:
-    return Memory(WordEmbedder())
+def memory() -> UserMemory:
+    return UserMemory(WordEmbedder())
 
 
-def test_an_empty_memory_tells_nothing(memory: Memory) -> None:
+def test_an_empty_memory_tells_nothing(memory: UserMemory) -> None:
     assert memory.context("soba").text == ""
     assert memory.context().tokens == 0
     assert memory.recall.related("acme", "mika", "chat:1", None, 5) == ()
     assert memory.recall.notes("acme", "mika") == Notes("", "")
 
 
-def test_notes_come_back_in_their_order_and_the_newest_day(memory: Memory) -> None:
+def test_notes_come_back_in_their_order_and_the_newest_day(memory: UserMemory) -> None:
     memory.note("long_term", "memory:long_term", *(f"- fact {number}" for number in range(30)))
     memory.note("daily", "memory:daily:2026-11-21", "- old", date="2026-11-21")
     memory.note("daily", "memory:daily:2026-11-22", "- Q: one", "- Q: two", date="2026-11-22")
@@ -87,7 +30,7 @@ def test_notes_come_back_in_their_order_and_the_newest_day(memory: Memory) -> No
     assert notes.daily == "- Q: one\n- Q: two"
 
 
-def test_context_tells_notes_and_passages_with_date_and_source_newest_first(memory: Memory) -> None:
+def test_context_tells_notes_and_passages_with_date_and_source_newest_first(memory: UserMemory) -> None:
     memory.note("long_term", "memory:long_term", "- likes soba")
     memory.session("chat:1", "where is the office?", "The office is in Osaka.", days=0)
     memory.session("chat:2", "the office moved", "The office is in Kyoto now.", days=9)
@@ -98,13 +41,13 @@ def test_context_tells_notes_and_passages_with_date_and_source_newest_first(memo
     assert found.tokens == estimate_tokens(found.text)
 
 
-def test_context_of_a_japanese_memory_has_japanese_headings(memory: Memory) -> None:
+def test_context_of_a_japanese_memory_has_japanese_headings(memory: UserMemory) -> None:
     memory.note("long_term", "memory:long_term", "- 蕎麦が好き")
     assert "## ユーザーの長期記憶\n- 蕎麦が好き" in memory.context("蕎麦").text
 
 
 @pytest.mark.parametrize("max_tokens", [1, 60, 100, 600, 900])
-def test_context_stays_within_its_budget(memory: Memory, max_tokens: int) -> None:
+def test_context_stays_within_its_budget(memory: UserMemory, max_tokens: int) -> None:
     memory.note("long_term", "memory:long_term", *(f"- fact number {number}" for number in range(40)))
     memory.session("chat:1", *(f"a sentence about soba {number} " * 5 for number in range(20)))
 
@@ -113,7 +56,9 @@ def test_context_stays_within_its_budget(memory: Memory, max_tokens: int) -> Non
     assert (max_tokens >= 600) == bool(found.passages)
 
 
-def test_context_leaves_out_what_the_agent_sees_and_keeps_what_its_session_has_lost(memory: Memory) -> None:
+def test_context_leaves_out_what_the_agent_sees_and_keeps_what_its_session_has_lost(
+    memory: UserMemory,
+) -> None:
     memory.session("chat:1", "soba for lunch", "A fine soba.", retained=True)
     memory.session("chat:1", "soba for dinner", "Again?", days=5)
 
@@ -122,13 +67,13 @@ def test_context_leaves_out_what_the_agent_sees_and_keeps_what_its_session_has_l
     assert "dinner" not in text
 
 
-def test_context_leaves_out_what_long_term_memory_says(memory: Memory) -> None:
+def test_context_leaves_out_what_long_term_memory_says(memory: UserMemory) -> None:
     memory.note("long_term", "memory:long_term", "- likes soba")
     memory.note("daily", "memory:daily:2026-11-22", "- likes soba", date="2026-11-22")
     assert memory.context("soba").passages == ()
 
 
-def test_without_a_query_the_sessions_last_messages_stand_in(memory: Memory) -> None:
+def test_without_a_query_the_sessions_last_messages_stand_in(memory: UserMemory) -> None:
     memory.session("chat:1", "soba is best in winter", "Certainly.")
     memory.session("chat:2", "the printer is broken", "Turn it off.", days=3)
     memory.session("chat:3", "shall we have soba?", "Yes.", days=5)
@@ -136,14 +81,14 @@ def test_without_a_query_the_sessions_last_messages_stand_in(memory: Memory) -> 
     assert memory.context(None, "chat:3", top_k=1).passages[0].hit.metadata["key"] == "chat:1"
 
 
-def test_without_anything_to_ask_the_newest_passages_come(memory: Memory) -> None:
+def test_without_anything_to_ask_the_newest_passages_come(memory: UserMemory) -> None:
     memory.session("chat:1", "soba", "yes")
     memory.session("chat:2", "udon", "no", days=3)
 
     assert [one.hit.metadata["key"] for one in memory.context(top_k=1).passages] == ["chat:2"]
 
 
-def test_related_gives_one_entry_a_session_and_not_the_session_itself(memory: Memory) -> None:
+def test_related_gives_one_entry_a_session_and_not_the_session_itself(memory: UserMemory) -> None:
     memory.session("chat:1", "Let me tell you of soba.\nOf soba!", "soba", "soba again", "soba it is")
     memory.session("chat:2", "the printer is broken", "Turn it off.", days=3)
     memory.session("chat:3", "shall we have soba?", "soba!", days=5)
