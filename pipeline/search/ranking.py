@@ -105,14 +105,14 @@ def _passages(scored: Iterable[_Scored], told: Told) -> Iterator[Ranked]:
         if fresh.repeated > MOST_REPEATED or not fresh.pieces:
             continue
         answering = _still_asked(one.window, fresh)
-        if not answering:
-            continue
-        score = one.score * (1 - REPETITION_PENALTY * fresh.repeated) * answering
+        score = one.score * (1 - REPETITION_PENALTY * fresh.repeated) * answering - (not answering)
         if heap and (-score, id_) > heap[0][:2]:
             heapq.heappush(heap, (-score, id_, one))
             continue
         told.add(fresh.pieces)
-        yield _ranked(one, fresh.pieces, score)
+        yield _ranked(
+            one, fresh.pieces, max(0.0, score)
+        )  # an echo without an answer stands behind all others
 
 
 def _still_asked(window: Window, fresh: Fresh) -> float:
