@@ -12,8 +12,8 @@ from pipeline.search.covering import prefer_summaries
 from pipeline.search.fence import new_nonce
 from pipeline.search.passages import body, in_order
 from pipeline.search.quotations import Told
-from pipeline.search.ranking import Ranked, rank
-from pipeline.search.related import RelatedSession, best_of_each, entry
+from pipeline.search.ranking import VECTOR_WEIGHT, Ranked, rank
+from pipeline.search.related import RelatedSession, entry, related_sessions
 from pipeline.stores.protocol import Filters, Hit, Passage, SearchRequest, Store
 from pipeline.stores.usage import Meter, Uncounted
 
@@ -56,11 +56,13 @@ class Recall:
         embedder: embeds the query, in the store's space.
         store: holds the memory.
         meter: counts what is asked of the embedder.
+        vector_weight: of meaning beside words, 0..1.
     """
 
     embedder: Embedder
     store: Store
     meter: Meter = field(default_factory=lambda: Meter(Uncounted()))
+    vector_weight: float = VECTOR_WEIGHT
 
     def search(
         self, tenant_id: str, user_id: str, query: str, top_k: int, filters: Filters = EVERYTHING
@@ -76,14 +78,19 @@ class Recall:
     def _ranked(  # noqa: PLR0913, PLR0917  # the search's own fields
         self, tenant_id: str, user_id: str, query: str, top_k: int, filters: Filters, told: Told
     ) -> Sequence[Ranked]:
+        found = self._candidates(tenant_id, user_id, query, max(CANDIDATES, top_k), filters)
+        return rank(found, terms(query), top_k, told, self.vector_weight)
+
+    def _candidates(
+        self, tenant_id: str, user_id: str, query: str, count: int, filters: Filters
+    ) -> Sequence[Hit]:
         before = self.embedder.usage.tokens
         [vector] = self.embedder.embed([query])
         self.meter.add({tenant_id: self.embedder.usage.tokens - before}, datetime.now(UTC).date())
         asked = tuple(dict.fromkeys(terms(query)))[:MAX_TERMS]
-        request = SearchRequest(
-            tenant_id, user_id, vector, max(CANDIDATES, top_k), asked, filters, around=AROUND
+        return self.store.search(
+            SearchRequest(tenant_id, user_id, vector, count, asked, filters, around=AROUND)
         )
-        return rank(self.store.search(request), asked, top_k, told)
 
     def context(  # noqa: PLR0913, PLR0917  # the request's own fields
         self,
@@ -128,7 +135,8 @@ class Recall:
         if not asked.strip():
             return ()
         filters = Filters(kinds=frozenset({"session"}), excluded_keys=own)
-        best = best_of_each(self.search(tenant_id, user_id, asked, CANDIDATES, filters), top_k)
+        found = self._candidates(tenant_id, user_id, asked, CANDIDATES, filters)
+        best = related_sessions(found, terms(asked), top_k)
         return [entry(one, self._opening(tenant_id, user_id, one.hit)) for one in best]
 
     def notes(self, tenant_id: str, user_id: str) -> Notes:

@@ -88,16 +88,44 @@ def test_without_anything_to_ask_the_newest_passages_come(memory: UserMemory) ->
     assert [one.hit.metadata["key"] for one in memory.context(top_k=1).passages] == ["chat:2"]
 
 
+def trip(key: str, memory: UserMemory, days: int) -> None:
+    memory.session(
+        key,
+        "Let me tell you of Kanazawa.\nOf Kanazawa!",
+        "Kenrokuen garden, gold leaf ice cream, Omicho market, the Shinkansen, samurai houses, and Mika's wedding.",
+        "We shall stay at the ryokan beside the river Asano, drink matcha, and buy lacquer bowls for grandmother.",
+        days=days,
+    )
+
+
 def test_related_gives_one_entry_a_session_and_not_the_session_itself(memory: UserMemory) -> None:
-    memory.session("chat:1", "Let me tell you of soba.\nOf soba!", "soba", "soba again", "soba it is")
+    trip("chat:1", memory, 0)
     memory.session("chat:2", "the printer is broken", "Turn it off.", days=3)
-    memory.session("chat:3", "shall we have soba?", "soba!", days=5)
+    trip("chat:3", memory, 5)
 
     related = memory.recall.related("acme", "mika", "chat:3", None, 5)
-    assert [one.key for one in related][:1] == ["chat:1"]
-    assert related[0].title == "Let me tell you of soba."
+    assert [one.key for one in related] == ["chat:1"]
+    assert related[0].title == "Let me tell you of Kanazawa."
     assert related[0].date == "2026-11-01"
-    assert len({one.key for one in related}) == len(related)
-    assert "chat:3" not in {one.key for one in related}
-    asked = memory.recall.related("acme", "mika", None, ["the printer is broken"], 1)
-    assert [one.key for one in asked] == ["chat:2"]
+    assert 0 < related[0].score <= 1
+
+
+def test_messages_stand_in_for_a_session(memory: UserMemory) -> None:
+    trip("chat:1", memory, 0)
+    memory.session("chat:2", "the printer is broken", "Turn it off.", days=3)
+
+    [found] = memory.recall.related(
+        "acme",
+        "mika",
+        None,
+        ["Kenrokuen garden, gold leaf ice cream, Omicho market, the Shinkansen, samurai houses"],
+        1,
+    )
+    assert found.key == "chat:1"
+
+
+def test_nothing_rather_than_noise_is_related(memory: UserMemory) -> None:
+    trip("chat:1", memory, 0)
+    memory.session("chat:2", "Lunch was good today.", "Glad to hear it.", days=3)
+
+    assert memory.recall.related("acme", "mika", "chat:2", None, 5) == []

@@ -25,6 +25,7 @@ from pipeline.stores.protocol import Store
 
 JAPANESE = Path(__file__).with_name("japanese.jsonl")
 OURS = "ours"
+ONE_SIDED = {"ours_vectors_only": 1.0, "ours_words_only": 0.0}
 COLUMNS = ("r5", "r10", "mrr", "b1k", "embed_factor")
 
 
@@ -83,6 +84,8 @@ def evaluate(conversations: Sequence[Conversation], embedder: Embedder, store: S
         embedder.embed([message.text for message in conversation.messages])
         real_source = embedder.usage.tokens - before - spent
         _count(tallies, OURS, memory.answers(conversation), spent, real_source)
+        for name, weight in ONE_SIDED.items():
+            _count(tallies, name, memory.answers(conversation, weight), spent, real_source)
         for name, answers, cost in _baselines(conversation, embedder):
             _count(tallies, name, answers, cost, source)
     return {name: tally.figures() for name, tally in tallies.items()}

@@ -9,8 +9,9 @@ from pipeline.ingest.notices import Notice
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.ingest.splitting import split_markdown
 from pipeline.lab.evaluation.measures import CUT_OFFS, READ_TOKENS, Answer
-from pipeline.lab.evaluation.sets import Conversation, Message, Session
+from pipeline.lab.evaluation.sets import Conversation, Message, Question, Session
 from pipeline.search.passages import squeezed
+from pipeline.search.ranking import VECTOR_WEIGHT
 from pipeline.search.recall import Recall
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES, Settings
 from pipeline.source.documents import EntryHasher, ItemKey
@@ -36,7 +37,7 @@ class Memory:
         self._items: dict[str, Item] = {}
         self._store = store
         self._reconciler = Reconciler(LAYOUTS, self, chunker, embedder, store, _no_pause)
-        self._recall = Recall(embedder, store)
+        self._embedder = embedder
         self._told: dict[str, frozenset[str]] = {}
 
     def get(self, key: ItemKey) -> Item | None:
@@ -50,12 +51,11 @@ class Memory:
                 self._save(conversation.name, session, count)
             self._remember(conversation.name, session)
 
-    def answers(self, conversation: Conversation) -> list[Answer]:
+    def answers(self, conversation: Conversation, vector_weight: float = VECTOR_WEIGHT) -> list[Answer]:
         """Return what each question finds."""
+        recall = Recall(self._embedder, self._store, vector_weight=vector_weight)
         texts = {message.id: squeezed(message.text) for message in conversation.messages}
-        return [
-            self._answer(conversation.name, one.text, one.evidence, texts) for one in conversation.questions
-        ]
+        return [self._answer(recall, conversation.name, one, texts) for one in conversation.questions]
 
     def _save(self, tenant_id: str, session: Session, count: int) -> None:
         item = _item(tenant_id, session.key, session.messages[:count])
@@ -80,13 +80,12 @@ class Memory:
         for chunk in self._store.read(tenant_id, [source])[source].chunks:
             self._told[chunk.id] = frozenset(names[member] for member in chunk.members)
 
-    def _answer(
-        self, tenant_id: str, question: str, evidence: frozenset[str], texts: Mapping[str, str]
-    ) -> Answer:
-        found = self._recall.search(tenant_id, tenant_id, question, max(CUT_OFFS))
+    def _answer(self, recall: Recall, tenant_id: str, question: Question, texts: Mapping[str, str]) -> Answer:
+        found = recall.search(tenant_id, tenant_id, question.text, max(CUT_OFFS))
         hits = [frozenset().union(*(self._told[chunk] for chunk in one.chunks)) for one in found]
-        context = self._recall.context(tenant_id, tenant_id, question, None, READ_TOKENS, CONTEXT_PASSAGES)
+        context = recall.context(tenant_id, tenant_id, question.text, None, READ_TOKENS, CONTEXT_PASSAGES)
         read = squeezed(context.text)
+        evidence = question.evidence
         return Answer(evidence, hits, {id_ for id_ in evidence if texts[id_] in read})
 
 
