@@ -14,6 +14,7 @@ from pipeline.search.passages import body, in_order
 from pipeline.search.quotations import Told
 from pipeline.search.ranking import VECTOR_WEIGHT, Ranked, rank
 from pipeline.search.related import RelatedSession, entry, related_sessions
+from pipeline.source.layouts import safe_text
 from pipeline.stores.protocol import Filters, Hit, Passage, SearchRequest, Store
 from pipeline.stores.usage import Meter, Uncounted
 
@@ -85,6 +86,7 @@ class Recall:
         self, tenant_id: str, user_id: str, query: str, count: int, filters: Filters
     ) -> Sequence[Hit]:
         before = self.embedder.usage.tokens
+        query = safe_text(query)
         [vector] = self.embedder.embed([query])
         self.meter.add({tenant_id: self.embedder.usage.tokens - before}, datetime.now(UTC).date())
         asked = tuple(dict.fromkeys(terms(query)))[:MAX_TERMS]

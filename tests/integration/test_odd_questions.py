@@ -1,0 +1,48 @@
+"""Whatever is asked, Postgres gets a question it can answer."""
+
+from collections.abc import Callable
+
+import pytest
+from support.words import SPACE, WordEmbedder
+
+from pipeline.search.recall import Recall
+from pipeline.stores.pgvector.connection import Connector
+from pipeline.stores.pgvector.store import PgVectorStore
+from pipeline.stores.protocol import Change, Chunk
+
+pytestmark = pytest.mark.integration
+
+ODD = {
+    "blank": " \n\t ",
+    "a megabyte of one word": "word " * 200_000,
+    "a megabyte of different words": " ".join(f"w{number}" for number in range(150_000)),
+    "a megabyte of kanji": "山川田" * 110_000,
+    "emoji": "👩‍👩‍👧‍👦🇯🇵👍🏽",
+    "right to left": "\u202eمرحبا بالعالم\u202c שלום",
+    "SQL": "'; DROP TABLE memories; --",
+    "tsquery": "tea & !soba | (rain <-> snow):*AB \\ 'x",
+    "quotes": "'\"\\''\\\\`´",
+    "NUL": "tea\x00soba",
+    "a lone surrogate": "tea\ud800soba",
+    "long code": "a-" * 100_000 + "b",
+    "combining marks": "e" + "\u0301" * 50_000,
+    "percent": "%(terms)s %s %% {0} $1",
+}
+
+
+@pytest.mark.parametrize("question", ODD.values(), ids=list(ODD))
+def test_an_odd_question_has_an_answer(database: Callable[..., str], question: str) -> None:
+    ingest, query = (
+        PgVectorStore(Connector(lambda role=role: database(role)), SPACE)
+        for role in ("memory_ingest", "memory_query")
+    )
+    embedder = WordEmbedder()
+    text = "[2026-11-22]\nuser: tea and soba in the rain, 山川"
+    chunk = Chunk("00000000-0000-0000-0000-000000000001", "mika", text, ("m",), "f", None, {"key": "chat:1"})
+    change = Change(
+        '["sessions", "acme", "chat:1"]', 0, "p", present=True, upserts=[(chunk, embedder.embed([text])[0])]
+    )
+    assert not ingest.apply("acme", [change])
+
+    [found] = Recall(embedder, query).search("acme", "mika", question, 5)
+    assert found.hit.content == text
