@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.agent import command as agent_command
 from pipeline.errors import VectorMemoryError
 
 if TYPE_CHECKING:
@@ -51,6 +52,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_backfill(commands)
     _add_usage(commands)
     _add_status(commands)
+    mcp = commands.add_parser(
+        "mcp", help="serve one user's memory to an agent: MCP over standard input and output"
+    )
+    agent_command.add_arguments(mcp)
     return parser
 
 

@@ -19,7 +19,8 @@
         ├── QueueUnavailableError      SQS
         ├── SecretUnavailableError     Secrets Manager
         ├── CapReachedError            the tenant's embedding for today; tomorrow there is more
-        └── ConflictError              another worker moved the ledger first
+        ├── ConflictError              another worker moved the ledger first
+        └── MemoryUnavailableError     the query function, as its clients see it
 
 Messages name the item or the setting and what was wrong with it, and never carry text, vectors or keys.
 """
@@ -153,6 +154,12 @@ class ConflictError(RetryableError):
     """The ledger moved under this reconcile; nothing of it was written."""
 
     cause = "conflict"
+
+
+class MemoryUnavailableError(RetryableError):
+    """Memory did not answer, or said that it cannot now."""
+
+    cause = "memory_unavailable"
 
 
 def describe(error: BaseException) -> str:

@@ -244,8 +244,11 @@ def _digest(read: _Reader) -> DigestSettings:
     )
 
 
-def safe_base_url(url: str) -> str:
+def safe_base_url(url: str, name: str = "OPENAI_BASE_URL") -> str:
     """Return ``url`` if a key may be sent there: https anywhere, http on loopback only.
+
+    Args:
+        name: what it is called in the error.
 
     Raises:
         SettingsError: neither.
@@ -256,7 +259,7 @@ def safe_base_url(url: str) -> str:
         parts = urlsplit("")
     loopback = parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS
     if not (parts.hostname and (parts.scheme == "https" or loopback)):
-        raise SettingsError("OPENAI_BASE_URL must start with https:// (http:// is for 127.0.0.1 only)")
+        raise SettingsError(f"{name} must start with https:// (http:// is for 127.0.0.1 only)")
     return url.rstrip("/")
 
 

@@ -1,0 +1,51 @@
+"""The query function over a real database, with everything else of it in the test's hands."""
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+from support.words import SPACE
+
+from pipeline import bootstrap
+from pipeline.ingest.wishes import Wish
+from pipeline.stores.pgvector.connection import Connector
+from pipeline.stores.pgvector.store import PgVectorStore
+
+MADE_ONCE = [made for made in vars(bootstrap).values() if hasattr(made, "cache_clear")]
+
+
+class Wishes:
+    """A notice queue that only remembers."""
+
+    def __init__(self) -> None:
+        self.sent: list[Wish] = []
+
+    def send_wish(self, wish: Wish) -> None:
+        self.sent.append(wish)
+
+
+@pytest.fixture
+def wishes() -> Wishes:
+    return Wishes()
+
+
+@pytest.fixture
+def query_function(
+    database: Callable[..., str], embedder: Any, wishes: Wishes, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[PgVectorStore]:
+    """Wire the handler to a database of its own, under the query role; give a store that may write."""
+    reading, writing = database("memory_query"), database("memory_ingest")
+    for made in MADE_ONCE:
+        made.cache_clear()
+    monkeypatch.setenv("DATABASE_URL", reading)
+    monkeypatch.setenv("EMBEDDING_MODEL", SPACE.model)
+    monkeypatch.setenv("EMBEDDING_DIMENSIONS", str(SPACE.dimensions))
+    monkeypatch.setattr(bootstrap, "embedder", cache(lambda: embedder))
+    monkeypatch.setattr(bootstrap, "notice_queue", lambda: wishes)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    writer = PgVectorStore(Connector(lambda: writing), SPACE)
+    yield writer
+    bootstrap.connector().close()
+    for made in MADE_ONCE:
+        made.cache_clear()

@@ -1,0 +1,65 @@
+"""Schemathesis asks the running function what its OpenAPI document allows, and what it does not.
+
+``SCHEMA_EXAMPLES`` says how many cases each operation gets.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    positive_data_acceptance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from support.loopback import Loopback
+
+from pipeline.packaging.api_description import describe_api
+from pipeline.stores.pgvector.store import PgVectorStore
+from pipeline.stores.protocol import Change, Chunk
+
+pytestmark = pytest.mark.integration
+EXAMPLES = int(os.environ.get("SCHEMA_EXAMPLES", "25"))
+IDENTITY = {"x-tenant-id": "acme", "x-user-id": "mika"}
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+    positive_data_acceptance,
+]
+schema = schemathesis.openapi.from_dict(describe_api())
+seen: Counter[str] = Counter()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def counts() -> Iterator[None]:
+    yield
+    print(f"\nschemathesis: {sum(seen.values())} cases, {dict(sorted(seen.items()))}")
+
+
+@pytest.fixture
+def address(query_function: PgVectorStore, embedder: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("TRUSTED_CALLERS", '{"arn:aws:iam::123456789012:role/agent": {"acme": ["mika"]}}')
+    metadata = {"key": "chat:1", "kind": "session", "roles": ["user"], "date": "2026-11-22"}
+    chunk = Chunk(f"{1:032x}", "mika", "user: the parcel is here", ("m",), "f", None, metadata)
+    [vector] = embedder.embed([chunk.text])
+    query_function.apply("acme", [Change("s", 0, "1", present=True, upserts=[(chunk, vector)])])
+    with Loopback() as loopback:
+        yield loopback.url
+
+
+@schema.parametrize()
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_every_answer_is_as_described(case: Any, address: str) -> None:
+    answer = case.call(base_url=address, headers=IDENTITY)
+    seen[str(answer.status_code)] += 1
+    case.validate_response(answer, checks=CHECKS, headers=IDENTITY)

@@ -1,0 +1,239 @@
+"""The client asks as it should, tries again what may pass, and says what to do about the rest."""
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError, ReadTimeoutError
+from support.doors import AGENT
+from support.loopback import Loopback
+
+from pipeline.agent.client import MemoryClient
+from pipeline.agent.transports import (
+    BearerTransport,
+    LambdaTransport,
+    Request,
+    Transport,
+    UrlTransport,
+    lambda_client,
+)
+from pipeline.errors import InvalidRequestError, MemoryUnavailableError, SettingsError
+from pipeline.handlers import query
+from pipeline.stores.memory import InMemoryStore
+from pipeline.stores.protocol import Change, Chunk
+
+TIME = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+ROLE = "arn:aws:iam::123456789012:role/agent"
+KEYS = ("AKIDEXAMPLE", "secret")
+
+
+@pytest.fixture(autouse=True)
+def memory(index: InMemoryStore, embedder: Any, monkeypatch: pytest.MonkeyPatch) -> InMemoryStore:
+    monkeypatch.setenv("TRUSTED_CALLERS", json.dumps({ROLE: {"株式会社": "*"}}))
+    metadata = {"key": "chat:1", "kind": "session", "roles": ["user"], "date": "2026-11-22"}
+    chunk = Chunk("id-1", "mika", "user: aaaa", ("m1",), "f", TIME, metadata)
+    [vector] = embedder.embed([chunk.text])
+    fields: Any = {"name": "chat:1", "user_id": "mika", "updated_at": TIME}
+    index.apply("株式会社", [Change("s1", 0, "1", present=True, upserts=[(chunk, vector)], **fields)])
+    return index
+
+
+class Scripted:
+    """Answers as it was told to, and remembers what it was asked."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.requests: list[Request] = []
+
+    def send(self, request: Request) -> tuple[int, Any]:
+        self.requests.append(request)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer  # type: ignore[no-any-return]
+
+
+class InProcess:
+    """Lambda's client, with the function behind it."""
+
+    def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803  # boto3's names
+        assert FunctionName == "memory"
+        context: Any = SimpleNamespace(function_name="query")
+        answer = query.handler(json.loads(Payload), context)
+        return {"Payload": io.BytesIO(json.dumps(answer).encode())}
+
+
+def verified(headers: Mapping[str, str], body: bytes) -> str | None:
+    """Check a signature as AWS does; return who signed."""
+    scope, names, signature = (part.partition("=")[2] for part in headers["authorization"].split(", "))
+    assert scope.endswith("/us-east-1/lambda/aws4_request")
+    signed = {name: headers[name] for name in names.split(";") if name != "host"}
+    url = f"http://{headers['host']}/api/v1/memory/search"
+    request = AWSRequest("POST", url, headers=signed, data=body)
+    request.context["timestamp"] = headers["x-amz-date"]
+    auth = SigV4Auth(Credentials(*KEYS), "lambda", "us-east-1")
+    wanted = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
+    covered = {"x-tenant-id", "x-user-id", "host"} <= set(names.split(";"))
+    return AGENT if wanted == signature and covered else None
+
+
+@pytest.fixture(params=["lambda", "url"])
+def transport(request: pytest.FixtureRequest) -> Iterator[Transport]:
+    if request.param == "lambda":
+        client: Any = InProcess()
+        yield LambdaTransport("memory", "株式会社", "mika", client)
+        return
+    session = boto3.Session(*KEYS, region_name="us-east-1")
+    with Loopback(verified) as loopback:
+        yield UrlTransport(loopback.url, "株式会社", "mika", session)
+
+
+def test_a_search_through_the_real_handler(transport: Transport) -> None:
+    found = MemoryClient(transport).search("aaaa", kinds=["session"], until=datetime(2027, 1, 1, tzinfo=UTC))
+    [memory] = found.results
+    assert (memory.key, memory.content, memory.created_at) == ("chat:1", "user: aaaa", TIME)
+    assert (found.freshness.indexed_until, found.freshness.stale) == (TIME, False)
+
+
+def test_a_wrong_signature_is_refused_and_not_tried_again() -> None:
+    session = boto3.Session("AKIDEXAMPLE", "other", region_name="us-east-1")
+    with Loopback(verified) as loopback:
+        client = MemoryClient(UrlTransport(loopback.url, "株式会社", "mika", session))
+        with pytest.raises(InvalidRequestError, match="Forbidden") as caught:
+            client.search("aaaa")
+        assert caught.value.status == 403
+        assert loopback.seen == []
+
+
+def test_every_other_question_through_the_real_handler() -> None:
+    lambda_: Any = InProcess()
+    client = MemoryClient(LambdaTransport("memory", "株式会社", "mika", lambda_))
+    assert "aaaa" in client.context("aaaa").text
+    assert client.context(session_key="chat:9").tokens >= 0
+    assert [one.key for one in client.related(messages=["user: aaaa"]).sessions] == ["chat:1"]
+    assert client.notes().long_term == ""
+    assert client.forgetting("4f").done is False
+    fresh = client.search("aaaa", session_key="chat:1", min_updated_at=TIME)
+    assert fresh.freshness.stale is False
+
+
+def test_a_wish_to_forget(aws: Any) -> None:  # noqa: ARG001  # a queue
+    lambda_: Any = InProcess()
+    client = MemoryClient(LambdaTransport("memory", "株式会社", "mika", lambda_))
+    wish = client.forget("chat:1")
+    assert (wish.done, wish.source_items) == (False, "kept")
+    assert client.forgetting(wish.id).done is False
+
+
+NOTES = {"long_term": "", "daily": "", "indexed_until": None, "stale": False}
+
+
+@pytest.mark.parametrize(
+    "passing", [(503, {"error": "away"}), (429, {}), MemoryUnavailableError("timed out")]
+)
+def test_what_may_pass_is_tried_again_after_a_pause(passing: Any) -> None:
+    scripted, pauses = Scripted(passing, passing, (200, NOTES)), list[float]()
+    assert MemoryClient(scripted, pause=pauses.append).notes().daily == ""
+    assert len(pauses) == 2
+    scripted = Scripted(passing, passing, passing)
+    with pytest.raises(MemoryUnavailableError):
+        MemoryClient(scripted, pause=pauses.append).notes()
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "code"),
+    [
+        (400, {"error": "no", "code": "invalid_request", "hint": "yes"}, "invalid_request"),
+        (401, {"message": "Unauthorized"}, "401"),
+        (500, {"error": "internal error", "code": "internal", "hint": "log"}, "internal"),
+    ],
+)
+def test_what_stays_is_not(status: int, answer: dict[str, str], code: str) -> None:
+    scripted = Scripted((status, answer))
+    with pytest.raises(InvalidRequestError) as caught:
+        MemoryClient(scripted).notes()
+    assert (caught.value.status, caught.value.code) == (status, code)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("answer", [{}, [], {"long_term": ""}, {**NOTES, "indexed_until": "then"}])
+def test_an_answer_of_another_version_is_no_answer(answer: Any) -> None:
+    with pytest.raises(MemoryUnavailableError):
+        MemoryClient(Scripted((200, answer)), attempts=1).notes()
+
+
+def test_a_time_without_a_zone_is_refused_before_anything_is_sent() -> None:
+    scripted = Scripted()
+    with pytest.raises(InvalidRequestError, match="zone"):
+        MemoryClient(scripted).search("a", since=datetime(2026, 1, 1))  # noqa: DTZ001  # the point
+    assert scripted.requests == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (ClientError({"Error": {"Code": "TooManyRequestsException"}}, "Invoke"), MemoryUnavailableError),
+        (ClientError({"Error": {"Code": "AccessDeniedException"}}, "Invoke"), InvalidRequestError),
+        (ReadTimeoutError(endpoint_url="http://127.0.0.1"), MemoryUnavailableError),
+    ],
+)
+def test_what_aws_says_is_told_apart(fault: Exception, kind: type[Exception]) -> None:
+    class Refusing:
+        def invoke(self, **_: Any) -> Any:
+            raise fault
+
+    client: Any = Refusing()
+    with pytest.raises(kind):
+        LambdaTransport("memory", "acme", "mika", client).send(Request("GET", "/"))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"FunctionError": "Unhandled", "Payload": io.BytesIO(b'{"errorMessage": "x"}')},
+        {"Payload": io.BytesIO(b"null")},
+        {"Payload": io.BytesIO(b"{")},
+        {"Payload": io.BytesIO(b'{"statusCode": 200, "body": "{"}')},
+    ],
+)
+def test_a_function_that_crashed_or_is_another_is_no_answer(answer: dict[str, Any]) -> None:
+    class Odd:
+        def invoke(self, **_: Any) -> Any:
+            return answer
+
+    client: Any = Odd()
+    with pytest.raises(MemoryUnavailableError):
+        LambdaTransport("memory", "acme", "mika", client).send(Request("GET", "/"))
+
+
+def test_a_token_is_asked_for_at_every_request_and_sent_to_safe_places_only() -> None:
+    tokens = iter(["one", "two"])
+    with Loopback() as loopback:
+        transport = BearerTransport(loopback.url, lambda: next(tokens))
+        for _ in range(2):
+            transport.send(Request("GET", "/api/v1/health"))
+        assert [event["headers"]["authorization"] for event in loopback.seen] == ["Bearer one", "Bearer two"]
+    with pytest.raises(SettingsError, match="https"):
+        BearerTransport("http://memory.example.com", lambda: "secret").send(Request("GET", "/"))
+
+
+def test_nobody_at_the_other_end_is_a_clear_error() -> None:
+    with Loopback() as loopback:
+        url = loopback.url
+    with pytest.raises(MemoryUnavailableError, match="not reached"):
+        BearerTransport(url, lambda: "t", timeout_seconds=1).send(Request("GET", "/"))
+
+
+def test_boto_leaves_retries_and_waiting_to_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    config: Any = lambda_client(4.0).meta.config
+    assert config.read_timeout == 4.0
+    assert config.retries["total_max_attempts"] == 1
