@@ -35,10 +35,21 @@ TopK = Annotated[int, Field(ge=1, le=limits.MAX_TOP_K)]
 KindName = Literal["session", "long_term", "daily", "summary"]
 
 
+def _given(name: str, kind: str) -> dict[str, Any]:
+    return {"required": [name], "properties": {name: {"type": kind}}}
+
+
+_FRESHNESS_NAMES_A_SESSION: dict[str, Any] = {
+    "if": _given("min_updated_at", "string"),
+    "then": _given("session_key", "string"),
+}
+_A_CONVERSATION: dict[str, Any] = {"anyOf": [_given("session_key", "string"), _given("messages", "array")]}
+
+
 class _Request(BaseModel):
     """What every body may say: ``null`` is as good as left out."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_FRESHNESS_NAMES_A_SESSION)
     session_key: Annotated[Id | None, Field(description="the conversation this is asked in")] = None
     min_updated_at: Annotated[
         Time | None, Field(description="`updated_at` of the save of `session_key` that must be known")
@@ -72,6 +83,7 @@ class ContextRequest(_Request):
 class RelatedRequest(_Request):
     """The conversation that past ones should bear on: by its key, or by what is said in it."""
 
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_FRESHNESS_NAMES_A_SESSION | _A_CONVERSATION)
     messages: Annotated[list[str], Field(min_length=1, max_length=limits.MAX_MESSAGES)] | None = None
     top_k: Annotated[int, Field(ge=1, le=limits.MAX_RELATED)] | None = limits.DEFAULT_TOP_K
 

@@ -25,6 +25,9 @@ MIN_CONTEXT_TOKENS, DEFAULT_CONTEXT_TOKENS, MAX_CONTEXT_TOKENS = 64, 1_500, 16_0
 MAX_MESSAGES = 50
 MAX_REQUEST_ID = 64
 
+VISIBLE = r"[^\s\x00-\x1f]"
+"""What a question must have: a character that is neither white nor a control."""
+
 IDENTITY_FIELDS = frozenset({"tenant_id", "user_id"})
 """Allowed in a body if they are the caller's own."""
 KINDS = get_args(Kind)
@@ -151,7 +154,7 @@ def _only(fields: Mapping[str, Any], *known: str) -> None:
 
 
 def _question(query: object) -> str:
-    if not isinstance(query, str) or not query.strip():
+    if not isinstance(query, str) or not re.search(VISIBLE, query):
         raise InvalidRequestError("query must be a string that is not blank")
     return _bounded(query, "query")
 
@@ -169,9 +172,12 @@ def _bounded(text: str, name: str) -> str:
 
 def _whole(body: Mapping[str, Any], name: str, default: int, low: int, high: int) -> int:
     value = body.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+    whole = isinstance(value, int) or (
+        isinstance(value, float) and value.is_integer()
+    )  # 5.0 is an integer in JSON
+    if isinstance(value, bool) or not whole or not low <= value <= high:
         raise InvalidRequestError(f"{name} must be a whole number from {low} to {high}")
-    return value
+    return int(value)
 
 
 def _similarity(body: Mapping[str, Any]) -> float | None:

@@ -29,6 +29,11 @@ class Loopback:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
+            def __getattr__(self, name: str) -> Any:
+                if name.startswith("do_"):  # whatever the method
+                    return self._serve
+                raise AttributeError(name)
+
             def _serve(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
                 headers = {name.lower(): value for name, value in self.headers.items()}
@@ -54,8 +59,6 @@ class Loopback:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"):
-            setattr(Handler, f"do_{method}", Handler._serve)
         self.seen = seen
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
