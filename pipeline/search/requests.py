@@ -81,8 +81,8 @@ class RelatedAsk:
 
 def read_search(body: Mapping[str, Any]) -> SearchAsk:
     """Read the body of a search; every reader here raises InvalidRequestError, which says what is wrong with it."""
-    body = _given(body)
     _only(body, "query", "top_k", "min_similarity", *_FILTERS, *_FRESHNESS)
+    body = _given(body)
     return SearchAsk(
         _question(body.get("query")),
         _whole(body, "top_k", DEFAULT_TOP_K, 1, MAX_TOP_K),
@@ -94,8 +94,8 @@ def read_search(body: Mapping[str, Any]) -> SearchAsk:
 
 def read_context(body: Mapping[str, Any]) -> ContextAsk:
     """Read the body of a request for context."""
-    body = _given(body)
     _only(body, "query", "max_tokens", "top_k", *_FRESHNESS)
+    body = _given(body)
     freshness = _freshness(body)
     return ContextAsk(
         _question(body["query"]) if "query" in body else None,
@@ -108,8 +108,8 @@ def read_context(body: Mapping[str, Any]) -> ContextAsk:
 
 def read_related(body: Mapping[str, Any]) -> RelatedAsk:
     """Read the body of a request for related conversations."""
-    body = _given(body)
     _only(body, "messages", "top_k", *_FRESHNESS)
+    body = _given(body)
     freshness, messages = _freshness(body), _messages(body)
     if freshness.session_key is None and messages is None:
         raise InvalidRequestError(

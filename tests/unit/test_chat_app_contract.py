@@ -153,6 +153,7 @@ def test_a_save_that_is_not_indexed_makes_the_answer_stale(ask: Ask, monkeypatch
     "body",
     [
         {"unknown": 1},
+        {"": None},
         {"kinds": ["poem"]},
         {"kinds": "session"},
         {"roles": [""]},
