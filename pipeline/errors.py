@@ -156,10 +156,8 @@ class ConflictError(RetryableError):
     cause = "conflict"
 
 
-class MemoryUnavailableError(RetryableError):
-    """Memory did not answer, or said that it cannot now."""
-
-    cause = "memory_unavailable"
+class MemoryUnavailableError(VectorMemoryError):
+    """What an agent's client raises: memory did not answer, or said that it cannot now."""
 
 
 def describe(error: BaseException) -> str:

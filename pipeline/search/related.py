@@ -18,8 +18,9 @@ MIN_BEARING = 24.0
 """Of rare words in common, each counting ln(sessions / sessions that have it): about nine words that only two of
 twenty sessions have. The same English sessions reach 12.8 at most in 95%."""
 RARE_SHARE = 0.1
-FEWEST_SESSIONS = 20
-"""Of fewer it cannot be told which words are rare: they are taken for so many."""
+FEWEST = 20
+"""Of fewer sessions it cannot be told which words are rare, nor of fewer candidates which is closer than most: they are
+taken for so many, the lacking ones for unlike."""
 SNIPPET_CHARACTERS = 160
 TITLE_CHARACTERS = 60
 
@@ -68,7 +69,7 @@ def related_sessions(hits: Sequence[Hit], asked: Iterable[str], top_k: int) -> l
     for hit in hits:
         sessions.setdefault(str(hit.metadata.get("key")), []).append(hit)
     shared = _shared_weights(sessions, frozenset(asked))
-    mean = sum(hit.similarity for hit in hits) / max(1, len(hits))
+    mean = sum(hit.similarity for hit in hits) / max(FEWEST, len(hits))
     judged = [_judged(own, shared[key], mean) for key, own in sessions.items()]
     best = sorted((one for one in judged if one is not None), key=lambda one: (-one.score, one.hit.id))
     return best[:top_k]
@@ -89,7 +90,7 @@ def _shared_weights(sessions: Mapping[str, Sequence[Hit]], asked: frozenset[str]
         for key, own in sessions.items()
     }
     seen = Counter(term for own in words.values() for term in own)
-    total = max(FEWEST_SESSIONS, len(sessions))
+    total = max(FEWEST, len(sessions))
     return {
         key: sum(math.log(total / seen[term]) for term in own if seen[term] <= total * RARE_SHARE)
         for key, own in words.items()

@@ -126,6 +126,6 @@ def test_messages_stand_in_for_a_session(memory: UserMemory) -> None:
 
 def test_nothing_rather_than_noise_is_related(memory: UserMemory) -> None:
     trip("chat:1", memory, 0)
-    memory.session("chat:2", "Lunch was good today.", "Glad to hear it.", days=3)
+    memory.session("chat:2", "Lunch was late.", "Glad to hear it.", days=3)
 
     assert memory.recall.related("acme", "mika", "chat:2", None, 5) == []
