@@ -60,6 +60,11 @@ def float32(values: Sequence[float]) -> Vector:
     return array("f", values)
 
 
+def placeholder(space: Space) -> Vector:
+    """Return what stands in for the vector of a text that is not embedded yet: of unit length, and meaning nothing."""
+    return float32([1.0] + [0.0] * (space.dimensions - 1))
+
+
 def check_vectors(vectors: Sequence[Vector], count: int, space: Space) -> None:
     """Refuse an answer that does not hold ``count`` finite, non-zero vectors of ``space``.
 

@@ -8,13 +8,17 @@ What is in the item is indexed. What is held and no longer in the item is
   entries were last seen, so that a fact arriving late is judged rightly. Entries of the item that a retained chunk
   already holds are not indexed a second time.
 
+A chunk may hold both what is forgotten and what stays. It is deleted, and what stays of it is embedded anew. While that
+cannot be, a *stub* stands for it: its text without what was forgotten, found by its words only. So nothing forgotten waits
+for an embedding, and nothing that stays is ever held by the item alone, which may expire meanwhile.
+
 Entries that a forget marker covers are treated as never said: not indexed, and no chunk that holds one stays.
 
 A note has no history: what its item no longer says is deleted.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from pipeline.ingest.chunking import Chunker
@@ -34,6 +38,8 @@ class Plan:
         kept: how many chunks stay as they are.
         cuts: chunk id → those of its entries that are kept (→ last seen at), where others of the same chunk are
             forgotten: the chunk goes, and what is left of its text is indexed by itself.
+        withdrawn: those of ``deletes`` that hold something forgotten → their entries that stay and no other chunk
+            holds.
     """
 
     position: str
@@ -42,6 +48,17 @@ class Plan:
     deletes: tuple[str, ...] = ()
     kept: int = 0
     cuts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    withdrawn: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+def stub(chunk: Chunk) -> Chunk:
+    """Return ``chunk`` as one that waits to be embedded."""
+    return replace(chunk, fingerprint="")
+
+
+def is_stub(chunk: HeldChunk) -> bool:
+    """Tell whether a held chunk waits to be embedded."""
+    return not chunk.fingerprint and bool(chunk.spans)
 
 
 def reflects(
@@ -54,6 +71,8 @@ def reflects(
     a forget marker.
     """
     if not position or held.position < position:
+        return False
+    if any(map(is_stub, held.chunks)):
         return False
     if held.epoch and created_at and (held.created_at is None or held.created_at < created_at):
         return False
@@ -86,6 +105,7 @@ def make_plan(  # noqa: PLR0913, PLR0917  # a decision over plain values
         chunk.id: lost
         for chunk in held.chunks
         if not replaced
+        and not is_stub(chunk)
         and not banned.intersection(chunk.members)
         and (lost := _lost(chunk, present, held.position))
         and not _forgotten(lost, facts)
@@ -93,6 +113,15 @@ def make_plan(  # noqa: PLR0913, PLR0917  # a decision over plain values
     covered = _members(chunk for chunk in held.chunks if chunk.id in retained) & present
     wanted = {chunk.id: chunk for chunk in chunker.chunks(document, covered | banned)} if document else {}
     current = {chunk.id for chunk in held.chunks if _same(chunk, wanted.get(chunk.id))}
+    deletes = tuple(chunk.id for chunk in held.chunks if chunk.id not in retained and chunk.id not in wanted)
+    cuts = {
+        chunk.id: kept
+        for chunk in held.chunks
+        if chunk.spans
+        and not replaced
+        and chunk.id not in retained
+        and (kept := _kept(_lost(chunk, present, held.position), facts, banned))
+    }
     return Plan(
         position=max(held.position, position),
         missing=tuple(chunk for chunk in wanted.values() if chunk.id not in current),
@@ -102,19 +131,27 @@ def make_plan(  # noqa: PLR0913, PLR0917  # a decision over plain values
             if (chunk.id in retained or chunk.id in current)
             and (lost := retained.get(chunk.id, {})) != chunk.lost
         },
-        deletes=tuple(
-            chunk.id for chunk in held.chunks if chunk.id not in retained and chunk.id not in wanted
-        ),
+        deletes=deletes,
         kept=len(current) + len(retained),
-        cuts={
-            chunk.id: kept
-            for chunk in held.chunks
-            if chunk.spans
-            and not replaced
-            and chunk.id not in retained
-            and (kept := _kept(_lost(chunk, present, held.position), facts, banned))
-        },
+        cuts=cuts,
+        withdrawn=_withdrawn(held, frozenset(deletes), present, cuts),
     )
+
+
+def _withdrawn(
+    held: Held, deletes: frozenset[str], present: frozenset[str], cuts: Mapping[str, Mapping[str, str]]
+) -> dict[str, frozenset[str]]:
+    elsewhere = _members(chunk for chunk in held.chunks if chunk.id not in deletes)
+    staying = {
+        chunk.id: present.union(cuts.get(chunk.id, ())).intersection(chunk.members)
+        for chunk in held.chunks
+        if chunk.id in deletes
+    }
+    return {
+        chunk.id: staying[chunk.id] - elsewhere
+        for chunk in held.chunks
+        if chunk.id in deletes and not staying[chunk.id].issuperset(chunk.members)
+    }
 
 
 def _lost(chunk: HeldChunk, present: frozenset[str], position: str) -> dict[str, str]:

@@ -10,14 +10,14 @@ anything is embedded.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
 
 from pipeline.embedding.tokens import estimate_tokens
-from pipeline.embedding.vectors import Embedder, Vector
+from pipeline.embedding.vectors import Embedder, Vector, placeholder
 from pipeline.errors import (
     CapReachedError,
     ConflictError,
@@ -30,10 +30,10 @@ from pipeline.errors import (
 )
 from pipeline.ingest.chunking import Chunker
 from pipeline.ingest.notices import Notice, moment
-from pipeline.ingest.plan import Plan, make_plan, reflects
+from pipeline.ingest.plan import Plan, make_plan, reflects, stub
 from pipeline.source.documents import Document, ItemKey
 from pipeline.source.layouts import Item, Layouts
-from pipeline.stores.protocol import Change, Held, Markers, Store
+from pipeline.stores.protocol import Change, Chunk, Held, Markers, Store
 from pipeline.stores.usage import Meter, Uncounted, seconds_left
 
 PAUSES_SECONDS = (0.05, 0.1, 0.2, 0.4)
@@ -92,12 +92,19 @@ class _Reading:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
+    """What is to be done for one item.
+
+    Args:
+        stubs: chunks that are written before they are embedded.
+    """
+
     notice: Notice
     held: Held
     present: bool
     plan: Plan
     document: Document | None = None
     reflected: bool = True
+    stubs: tuple[tuple[Chunk, Vector], ...] = ()
 
     @property
     def tenant_id(self) -> str:
@@ -122,7 +129,10 @@ class _Work:
             user_id=self.document.user_id if self.document else None,
             updated_at=self.document.updated_at if self.document else None,
             reflected=self.reflected,
-            upserts=[(chunk, vectors[chunk.embedded]) for chunk in self.plan.missing],
+            upserts=[
+                *((chunk, vectors[chunk.embedded]) for chunk in self.plan.missing),
+                *self.stubs,
+            ],
             lost=self.plan.lost,
             deletes=self.plan.deletes,
         )
@@ -183,9 +193,8 @@ class Reconciler:
         ]
         leased = self._lease(works)
         vectors = self._embed(leased, report)
-        ready = [
-            work for work in map(partial(_settled, failures=report.failures, vectors=vectors), leased) if work
-        ]
+        settled = partial(self._settled, failures=report.failures, vectors=vectors)
+        ready = [work for work in map(settled, leased) if work]
         self._release([work for work in leased if work.source not in {other.source for other in ready}])
         busy = {work.source for work in works} - {work.source for work in leased}
         lost = {
@@ -266,19 +275,48 @@ class Reconciler:
 
     def _with_remainders(self, notice: Notice, held: Held, plan: Plan) -> Plan:
         """Return ``plan`` with what is left of chunks that lose some of their entries and keep others."""
-        if not plan.cuts:
-            return plan
-        tenant_id, source = notice.address.tenant_id, notice.address.key.source
-        stored = self.store.texts(tenant_id, list(plan.cuts))
-        left = [
-            (self.chunker.remainder(tenant_id, source, chunk, stored[chunk.id], kept), kept)
-            for chunk in held.chunks
-            if chunk.id in stored and (kept := plan.cuts.get(chunk.id, {}))
-        ]
+        left = self._remainders(notice, held, plan.cuts)
+        made = {chunk.id for chunk in left.values()}  # all of a stub is its own remainder
         return replace(
             plan,
-            missing=(*plan.missing, *(chunk for chunk, _ in left)),
-            lost={**plan.lost, **{chunk.id: kept for chunk, kept in left}},
+            missing=(*plan.missing, *left.values()),
+            deletes=tuple(id_ for id_ in plan.deletes if id_ not in made),
+            lost={**plan.lost, **_lost(plan, left)},
+        )
+
+    def _remainders(
+        self, notice: Notice, held: Held, staying: Mapping[str, Collection[str]]
+    ) -> dict[str, Chunk]:
+        """Return chunk id → what is left of it, with only the entries that stay."""
+        wanted = [chunk for chunk in held.chunks if chunk.spans and staying.get(chunk.id)]
+        if not wanted:
+            return {}
+        tenant_id, source = notice.address.tenant_id, notice.address.key.source
+        stored = self.store.texts(tenant_id, [chunk.id for chunk in wanted])
+        return {
+            chunk.id: self.chunker.remainder(tenant_id, source, chunk, stored[chunk.id], staying[chunk.id])
+            for chunk in wanted
+            if chunk.id in stored
+        }
+
+    def _settled(
+        self, work: _Work, failures: Mapping[str, VectorMemoryError], vectors: Mapping[str, Vector]
+    ) -> _Work | None:
+        """Return what can be applied of ``work``: all; what it forgets, if its text must wait or is refused; or nothing yet."""
+        if all(chunk.embedded in vectors for chunk in work.plan.missing):
+            return work
+        plan = work.plan
+        rejected = isinstance(failures.get(work.source), EmbeddingRejectedError)
+        if not (rejected or plan.withdrawn):
+            return None
+        left = self._remainders(work.notice, work.held, plan.withdrawn)
+        waiting = placeholder(self.chunker.space)
+        superseded = [id_ for id_ in plan.deletes if rejected and id_ not in plan.cuts]
+        deletes = tuple(dict.fromkeys((*plan.withdrawn, *superseded)))
+        lost = {**plan.lost, **_lost(plan, left)}
+        plan = replace(plan, missing=(), deletes=deletes, lost=lost, position=work.held.position)
+        return replace(
+            work, plan=plan, reflected=False, stubs=tuple((stub(chunk), waiting) for chunk in left.values())
         )
 
     def _parse(self, notice: Notice, item: Item | None, report: Report) -> Document | None:
@@ -353,33 +391,12 @@ def _trusted(held: Held, notice: Notice) -> Held:
     return replace(held, chunks=tuple(chunks))
 
 
-def _settled(
-    work: _Work, failures: Mapping[str, VectorMemoryError], vectors: Mapping[str, Vector]
-) -> _Work | None:
-    """Return what can be applied of ``work``: all; what it forgets, if its text must wait or is refused; or nothing yet."""
-    if all(chunk.embedded in vectors for chunk in work.plan.missing):
-        return work
-    rejected = isinstance(failures.get(work.source), EmbeddingRejectedError)
-    deletes = work.plan.deletes if rejected else _forgotten(work)
-    if not (rejected or deletes):
-        return None
-    plan = replace(work.plan, missing=(), deletes=deletes, position=work.held.position)
-    return replace(work, plan=plan, reflected=False)
-
-
-def _forgotten(work: _Work) -> tuple[str, ...]:
-    """Return the deletes that take something out of memory, not those whose text new chunks are to hold.
-
-    A chunk of which something is kept that the item no longer has must wait for what is left of it to be embedded:
-    nothing else holds that text.
-    """
-    present = frozenset(entry.id for entry in work.document.entries) if work.document else frozenset()
-    members = {chunk.id: chunk.members for chunk in work.held.chunks}
-    return tuple(
-        id_
-        for id_ in work.plan.deletes
-        if id_ not in work.plan.cuts and not present.issuperset(members.get(id_, ()))
-    )
+def _lost(plan: Plan, left: Mapping[str, Chunk]) -> dict[str, dict[str, str]]:
+    """Return when those entries of what is left (chunk id → what is left of it) were last seen that the item lacks."""
+    return {
+        chunk.id: {entry: seen for entry, seen in plan.cuts.get(id_, {}).items() if entry in chunk.members}
+        for id_, chunk in left.items()
+    }
 
 
 def _estimates(tenants: Mapping[str, str]) -> dict[str, int]:

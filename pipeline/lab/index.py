@@ -73,6 +73,11 @@ class Database:
             )
         ]
 
+    def waiting(self) -> Sequence[str]:
+        """Return the texts that wait for their vectors: none may, once everything is at rest."""
+        found = self._owner.execute("SELECT content FROM memories WHERE fingerprint = '' ORDER BY 1")
+        return [f"not embedded: {content}" for (content,) in found]
+
     def holds(self, text: str) -> bool:
         """Tell whether a row says just ``text``, behind its header if it has one."""
         query = """

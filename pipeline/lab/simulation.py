@@ -148,6 +148,7 @@ class Simulation:
         discarded = [json.dumps(lost) for mapping in self._mappings for lost in mapping.discarded]
         counts = self._world.counts
         judgement = self._oracle.judge(self._database.rows())
+        judgement.stale += self._database.waiting()
         told = {_named(message.body) for message in self._dead.messages}
         judgement.missing += [f"a dead letter about {place}" for place in self._oracle.unreadable() - told]
         return Outcome(

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.conninfo import make_conninfo
-from support.histories import TROUBLEMAKERS
+from support.histories import SEEDS_THAT_FAILED, TROUBLEMAKERS
 
 from pipeline.ingest import announce
 from pipeline.lab import faults
@@ -166,6 +166,12 @@ def test_a_hot_session_that_is_complete_costs_a_handful_of_embeddings(lab: Labor
     print(dict(outcome.counts))
     assert not outcome.findings()
     assert outcome.counts["embedding_calls"] <= 5
+
+
+@pytest.mark.parametrize("seed", SEEDS_THAT_FAILED)
+def test_what_failed_once_does_not_again(lab: Laboratory, seed: str) -> None:
+    outcome = lab.run(history_of(seed), seed)
+    assert not outcome.findings(), report(seed, history_of(seed), outcome)
 
 
 @pytest.mark.parametrize("seed", range(10))

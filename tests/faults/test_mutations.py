@@ -247,6 +247,15 @@ def a_stream_made_anew_begins_before_the_old_one(patch: pytest.MonkeyPatch) -> N
     patch.setattr(changes, "position", lambda _, number: real("", number))
 
 
+def what_stays_goes_with_what_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+    real = plan._withdrawn
+    patch.setattr(plan, "_withdrawn", lambda *given: dict.fromkeys(real(*given), frozenset()))
+
+
+def a_stub_counts_as_embedded(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(plan, "is_stub", lambda _: False)
+
+
 MUTATIONS: Mapping[str, Mutation] = {
     mutation.__name__: mutation
     for mutation in (
@@ -285,6 +294,8 @@ MUTATIONS: Mapping[str, Mutation] = {
         an_unreadable_item_is_let_go,
         an_unreadable_item_counts_as_gone,
         a_stream_made_anew_begins_before_the_old_one,
+        what_stays_goes_with_what_is_forgotten,
+        a_stub_counts_as_embedded,
     )
 }
 
@@ -292,6 +303,9 @@ MUTATIONS: Mapping[str, Mutation] = {
 MERE_WASTE = frozenset({"chunk_ids_are_random"})
 """What only costs money: in calm weather nothing may be embedded that the index holds."""
 
+_EXPIRED_MEANWHILE = (
+    "a message removed, and the item expired before the rest of its exchange was embedded anew"
+)
 HINTS: Mapping[str, str] = {
     "facts_apply_without_sequence": "a removal undone, and what came back capped",
     "a_put_off_notice_loses_its_facts": "a note edited, and expired before anybody looked",
@@ -303,6 +317,8 @@ HINTS: Mapping[str, str] = {
     "a_creation_is_not_told": "an item made after the order to forget it, and changed at once",
     "a_late_creation_is_skipped": "an item made after the order to forget it, and changed at once",
     "kept_messages_are_indexed_again": "the question of an exchange capped, and its answer not",
+    "what_stays_goes_with_what_is_forgotten": _EXPIRED_MEANWHILE,
+    "a_stub_counts_as_embedded": _EXPIRED_MEANWHILE,
 }
 """Histories that catch a mutation soon; without one, or in vain, random ones are tried."""
 

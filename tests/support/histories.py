@@ -2,6 +2,10 @@
 
 from pipeline.lab.histories import History, Place, Step
 
+SEEDS_THAT_FAILED = ("1.4032",)
+"""Random histories, with the weather they met: an exchange of which one message was removed, while nothing could be
+embedded, in an item that expired before that was over."""
+
 TROUBLEMAKERS = {
     "a note edited, and expired before anybody looked": History(
         (Place("zebra", "memory:daily:2026-11-22", note=True),),
@@ -48,6 +52,15 @@ TROUBLEMAKERS = {
     "the question of an exchange capped, and its answer not": History(
         (Place("acme", "chat:1"),),
         (Step("grow", 0, 4), Step("cap", 0, 1, 0, 3600.0)),
+    ),
+    "a message removed, and the item expired before the rest of its exchange was embedded anew": History(
+        (Place("acme", "chat:1"),),
+        (
+            Step("grow", 0, 1),
+            Step("grow", 0, 1, 1),
+            Step("remove", 0, 2, 11, 3600.0),
+            Step("expire", 0, 1, 11),
+        ),
     ),
     "made and deleted at once, over and over": History(
         tuple(Place("acme", f"chat:{number}") for number in range(3)),

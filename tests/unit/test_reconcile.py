@@ -15,6 +15,7 @@ from pipeline.errors import (
 from pipeline.ingest.chunking import Chunker
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.reconcile import PAUSES_SECONDS, Reconciler, Report
+from pipeline.lexical.terms import terms
 from pipeline.source.layouts import Layouts
 from pipeline.source.transitions import ForgetFact
 from pipeline.stores.memory import InMemoryStore
@@ -344,8 +345,67 @@ def test_a_conflict_while_the_embedding_api_is_down_costs_no_second_probe(bench:
     assert report.reads == 1
 
 
-def test_what_is_kept_of_an_exchange_waits_for_its_embedding(bench: Bench) -> None:
-    """What is left of a chunk is held by nothing else, so the chunk stays until it is embedded anew."""
+def exchange(bench: Bench) -> tuple[str, str]:
+    """Index an exchange of one chunk; return the ids of its question and its answer."""
+    bench.table.put(bench.item(("user", "question"), ("assistant", "answer " * 30)))
+    bench.run(bench.notice("chat:1", "1"))
+    assert len(bench.texts()) == 1
+    document = bench.reconciler.layouts.parse("sessions", next(iter(bench.table.items.values())))
+    assert document
+    question, answer = document.entries
+    return question.id, answer.id
+
+
+def test_what_stays_of_an_exchange_is_found_by_its_words_until_it_is_embedded(bench: Bench) -> None:
+    """What the item still has, too: it may expire before anything can be embedded again."""
+    _, answer = exchange(bench)
+    bench.table.put(bench.item(("user", "question")))
+    removal = bench.notice("chat:1", "2", ForgetFact("2", frozenset({answer})))
+    bench.embedder.error = EmbeddingUnavailableError("down")
+    for _ in range(2):
+        assert isinstance(failure(bench.run(removal), removal), EmbeddingUnavailableError)
+        assert bench.texts() == ["user: question"]
+    [hit] = bench.store.search(SearchRequest("acme", "acme", [0.0] * 7 + [1.0], 5, terms("question")))
+    assert (hit.lexical > 0, hit.similarity) == (True, 0.0)
+    del bench.table.items[removal.address.key.source]
+    expiry = bench.notice("chat:1", "3")
+    assert failure(bench.run(expiry), expiry)
+    assert bench.texts() == ["user: question"]
+
+    bench.embedder.error = None
+    assert bench.run(removal).failures == {}
+    assert bench.texts() == ["user: question"]
+    assert bench.run(expiry).chunks_embedded == 0
+    [held] = bench.store.read("acme", [expiry.address.key.source])[expiry.address.key.source].chunks
+    assert (held.fingerprint != "", set(held.lost.values())) == (True, {"1"})
+
+
+def test_a_notice_that_adds_nothing_embeds_what_waits(bench: Bench) -> None:
+    question, answer = exchange(bench)
+    del bench.table.items[bench.notice("chat:1").address.key.source]
+    bench.run(bench.notice("chat:1", "3"))
+    late = bench.notice("chat:1", "2", ForgetFact("2", frozenset({answer})))
+    bench.embedder.error = EmbeddingUnavailableError("down")
+    assert failure(bench.run(late), late)
+    assert bench.texts() == ["user: question"]
+    bench.embedder.error = None
+    assert bench.run(late).chunks_embedded == 1
+    assert bench.run(late).skipped == 1
+    bench.run(bench.notice("chat:1", "2", ForgetFact("2", frozenset({question}))))
+    assert bench.texts() == []
+
+
+def test_a_refused_text_takes_nothing_along_that_stays(bench: Bench) -> None:
+    _, answer = exchange(bench)
+    bench.table.put(bench.item(("user", "poison")))
+    notice = bench.notice("chat:1", "3", ForgetFact("2", frozenset({answer})))
+    bench.embedder.refuses, bench.embedder.refused = "poison", EmbeddingRejectedError("refused")
+    assert isinstance(failure(bench.run(notice), notice), EmbeddingRejectedError)
+    assert bench.texts() == ["user: question"]
+
+
+def test_what_is_kept_of_an_exchange_stays_while_the_embedding_api_is_down(bench: Bench) -> None:
+    """What is left of a chunk is held by nothing else."""
     bench.table.put(bench.item(("user", "question"), ("assistant", "answer " * 30), ("user", "later")))
     bench.run(bench.notice("chat:1", "1"))
     document = bench.reconciler.layouts.parse("sessions", next(iter(bench.table.items.values())))
@@ -354,7 +414,7 @@ def test_what_is_kept_of_an_exchange_waits_for_its_embedding(bench: Bench) -> No
     notice = bench.notice("chat:1", "3", ForgetFact("2", frozenset({document.entries[1].id})))
     bench.embedder.error = EmbeddingUnavailableError("down")
     assert bench.run(notice).failures
-    assert any("question" in text for text in bench.texts())
+    assert bench.texts() == ["user: later", "user: question"]
     bench.embedder.error = None
     assert bench.run(notice).failures == {}
     assert bench.texts() == ["user: later", "user: question"]
