@@ -3,11 +3,12 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 from urllib.parse import urlsplit
 
 from pipeline.errors import SettingsError
 from pipeline.prices import EMBEDDING_DOLLARS_PER_MILLION_TOKENS
+from pipeline.store_settings import Generation, StoreName, StoreSettings
 
 Retention = Literal["keep", "forget"]
 Provider = Literal["openai", "offline"]
@@ -104,6 +105,7 @@ class Settings:
     openai_secret_arn: str | None = None
     embedding: EmbeddingSettings = field(default_factory=EmbeddingSettings)
     digest: DigestSettings = field(default_factory=DigestSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
     attribute_names: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_ATTRIBUTE_NAMES))
     excluded_roles: frozenset[str] = frozenset({"system", "tool"})
     on_clear: Retention = "keep"
@@ -135,6 +137,7 @@ class Settings:
             openai_secret_arn=read.optional("OPENAI_SECRET_ARN"),
             embedding=_embedding(read),
             digest=_digest(read),
+            store=_store(read),
             attribute_names=_attribute_names(read),
             excluded_roles=read.names("EXCLUDED_ROLES", ("system", "tool")),
             on_clear=read.retention("ON_CLEAR"),
@@ -241,6 +244,27 @@ def _digest(read: _Reader) -> DigestSettings:
         time_zone=read.optional("DIGEST_TIME_ZONE") or defaults.time_zone,
         catch_up_days=read.integer("DIGEST_CATCH_UP_DAYS", defaults.catch_up_days, low=1, high=366),
         excluded_tenants=read.names("DIGEST_EXCLUDED_TENANTS", ()),
+    )
+
+
+def _store(read: _Reader) -> StoreSettings:
+    defaults = StoreSettings()
+    name, generation = (
+        read.optional("STORE") or defaults.name,
+        read.optional("OPENSEARCH_GENERATION") or "classic",
+    )
+    if name not in get_args(StoreName):
+        raise SettingsError("STORE must be pgvector, dynamodb or opensearch")
+    if generation not in get_args(Generation):
+        raise SettingsError("OPENSEARCH_GENERATION must be classic or nextgen")
+    endpoint = read.optional("OPENSEARCH_ENDPOINT")
+    return StoreSettings(
+        cast("StoreName", name),
+        read.optional("LEDGER_TABLE"),
+        read.optional("VECTOR_TABLE"),
+        safe_base_url(endpoint, "OPENSEARCH_ENDPOINT") if endpoint else None,
+        cast("Generation", generation),
+        read.optional("OPENSEARCH_INDEX") or defaults.index,
     )
 
 

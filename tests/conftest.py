@@ -11,6 +11,7 @@ from psycopg.conninfo import make_conninfo
 from support.house import House
 from support.words import SPACE, WordEmbedder
 
+from pipeline.local.aws import LocalAws
 from pipeline.local.postgres import Postgres
 from pipeline.local.processes import new_run_folder
 from pipeline.local.stack import Stack
@@ -28,6 +29,14 @@ def postgres() -> Iterator[Postgres]:
     migrate(server.conninfo(), SPACE)
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def local_aws() -> Iterator[LocalAws]:
+    """A local AWS with nothing deployed to it; whoever makes tables there names them anew."""
+    aws = LocalAws(new_run_folder()).start()
+    yield aws
+    aws.stop()
 
 
 @pytest.fixture(scope="session")

@@ -70,7 +70,7 @@ def reflects(
     things a late notice could still do are to purge what was retained, and to say that the item came into being after
     a forget marker.
     """
-    if not position or held.position < position:
+    if held.half or not position or held.position < position:
         return False
     if any(map(is_stub, held.chunks)):
         return False

@@ -292,7 +292,7 @@ class Reconciler:
         if not wanted:
             return {}
         tenant_id, source = notice.address.tenant_id, notice.address.key.source
-        stored = self.store.texts(tenant_id, [chunk.id for chunk in wanted])
+        stored = self.store.texts(tenant_id, source, [chunk.id for chunk in wanted])
         return {
             chunk.id: self.chunker.remainder(tenant_id, source, chunk, stored[chunk.id], staying[chunk.id])
             for chunk in wanted

@@ -19,7 +19,7 @@ from pipeline.operations.differences import Finding, differences
 from pipeline.source.documents import Document, ItemKey
 from pipeline.source.layouts import Address, Item, Layouts
 from pipeline.source.transitions import ForgetFact
-from pipeline.stores.pgvector.inventory import StoredChunk
+from pipeline.stores.inventory import Inventory, StoredChunk
 from pipeline.stores.protocol import Store
 
 PAGE = 100
@@ -40,16 +40,6 @@ class Tables(Protocol):
     def get(self, key: ItemKey) -> Item | None: ...  # noqa: D102  # see the class
 
     def key_names(self, table: str) -> tuple[str, str]: ...  # noqa: D102  # see the class
-
-
-class Rows(Protocol):
-    """Reads the index, see :class:`pipeline.stores.pgvector.inventory.Inventory`."""
-
-    def rows(self, sources: Sequence[str]) -> Sequence[StoredChunk]: ...  # noqa: D102  # see the class
-
-    def present(self) -> Iterator[tuple[str, str, datetime | None]]: ...  # noqa: D102  # see the class
-
-    def remove(self, tenant_id: str, ids: Sequence[str]) -> None: ...  # noqa: D102  # see the class
 
 
 class Queue(Protocol):
@@ -87,7 +77,7 @@ class Audit:
     layouts: Layouts
     chunker: Chunker
     store: Store
-    inventory: Rows
+    inventory: Inventory
     settle_seconds: float = SETTLE_SECONDS
 
     def run(self, names: Sequence[str], segments: int = 4) -> AuditReport:
@@ -201,7 +191,7 @@ def _notice(address: Address, findings: Sequence[Finding], assume: Assumption, n
     return Notice(address, facts=facts, doubts=doubts, first_sent_at=now)
 
 
-def repair(report: AuditReport, queue: Queue, inventory: Rows, assume: Assumption) -> int:
+def repair(report: AuditReport, queue: Queue, inventory: Inventory, assume: Assumption) -> int:
     """Send the notices that mend what was found, and delete rows under wrong tenants; return how many notices failed."""
     astray: defaultdict[str, list[str]] = defaultdict(list)
     for finding in report.findings:

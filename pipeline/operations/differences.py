@@ -10,7 +10,7 @@ from typing import Literal
 
 from pipeline.ingest.chunking import Chunker
 from pipeline.source.documents import Document
-from pipeline.stores.pgvector.inventory import StoredChunk
+from pipeline.stores.inventory import StoredChunk
 
 Kind = Literal["missing", "stale", "extra", "wrong_tenant", "vanished", "expired", "malformed"]
 

@@ -37,6 +37,7 @@ class Bundle:
 
 
 _STREAM_LACKS = {
+    "numpy": "the stream function searches nothing",
     "openai": "the stream function embeds nothing",
     "opensearchpy": "the stream function reaches no store",
     "semantic_text_splitter": "the stream function cuts nothing",
@@ -48,7 +49,7 @@ BUNDLES: tuple[Bundle, ...] = (
     Bundle(
         "query",
         ("query",),
-        _CORE | {"opensearch-py", "snowballstemmer", "urllib3"},
+        _CORE | {"numpy", "opensearch-py", "snowballstemmer", "urllib3"},
         {
             "openai": "the query function summarises nothing",
             "semantic_text_splitter": "the query function cuts nothing",
@@ -57,7 +58,7 @@ BUNDLES: tuple[Bundle, ...] = (
     Bundle(
         "full",
         ("ingest", "digest"),  # and every function to come that embeds what it writes
-        _CORE | {"openai", "opensearch-py", "semantic-text-splitter", "snowballstemmer", "urllib3"},
+        _CORE | {"numpy", "openai", "opensearch-py", "semantic-text-splitter", "snowballstemmer", "urllib3"},
         {},
     ),
 )

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from pipeline.embedding.vectors import Space, Vector
 from pipeline.lexical.terms import counts
@@ -94,9 +93,10 @@ class InMemoryStore:
         """Write each change whose expected revision still stands."""
         return frozenset(change.source for change in changes if not self._apply(tenant_id, change))
 
-    def texts(self, tenant_id: str, ids: Sequence[str]) -> Mapping[str, StoredText]:
+    def texts(self, tenant_id: str, source: str, ids: Sequence[str]) -> Mapping[str, StoredText]:
         """Return what is stored of these chunks."""
-        found = {id_: self._rows[tenant_id, id_].chunk for id_ in ids if (tenant_id, id_) in self._rows}
+        rows = {id_: row for id_ in ids if (row := self._rows.get((tenant_id, id_))) and row.source == source}
+        found = {id_: row.chunk for id_, row in rows.items()}
         return {
             id_: StoredText(chunk.text, chunk.user_id, _time(chunk), chunk.metadata)
             for id_, chunk in found.items()
@@ -137,6 +137,10 @@ class InMemoryStore:
             if owner == tenant_id and fresh.user_id == user_id and session_key in {None, fresh.name}
         )
         return max((time for time in times if time), default=None)
+
+    def wait_until_searchable(self, tenant_id: str, user_id: str, timeout_seconds: float) -> bool:  # noqa: ARG002  # nothing to wait for
+        """Return at once: what was applied is visible."""
+        return True
 
     def check(self) -> None:
         """Return: it is always there."""
@@ -222,21 +226,8 @@ def _covers(request: ForgetRequest, chunk: Chunk) -> bool:
     return of_user and request.session_key in {None, chunk.metadata.get("key")}
 
 
-def fits(filters: Filters, metadata: Mapping[str, Any], time: datetime) -> bool:
-    """Tell whether a chunk is of the kind asked for."""
-    key = metadata.get("key")
-    return (
-        (not filters.kinds or metadata.get("kind") in filters.kinds)
-        and (not filters.roles or bool(filters.roles & set(metadata.get("roles", ()))))
-        and (not filters.keys or key in filters.keys)
-        and key not in filters.excluded_keys
-        and (filters.since is None or time >= filters.since)
-        and (filters.until is None or time < filters.until)
-    )
-
-
 def _meets(filters: Filters, row: _Row) -> bool:
-    return fits(filters, row.chunk.metadata, _time(row.chunk))
+    return filters.admit(row.chunk.metadata, _time(row.chunk))
 
 
 def _beside(rows: Sequence[_Row], seeds: AbstractSet[str], around: int) -> Iterator[str]:

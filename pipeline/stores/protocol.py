@@ -80,6 +80,7 @@ class Held:
         position: highest stream position known before the read that the index reflects.
         epoch: how often the tenant was asked to forget a user or a session.
         created_at: when the item last came into being, if a change said so.
+        half: a change was begun and not finished, and whoever reads the item next must finish it.
     """
 
     revision: int = 0
@@ -87,6 +88,7 @@ class Held:
     chunks: tuple[HeldChunk, ...] = ()
     epoch: int = 0
     created_at: datetime | None = None
+    half: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,18 @@ class Filters:
     since: datetime | None = None
     until: datetime | None = None
 
+    def admit(self, metadata: Mapping[str, Any], time: datetime) -> bool:
+        """Tell whether a chunk is of the kind asked for."""
+        key = metadata.get("key")
+        return (
+            (not self.kinds or metadata.get("kind") in self.kinds)
+            and (not self.roles or bool(self.roles.intersection(metadata.get("roles", ()))))
+            and (not self.keys or key in self.keys)
+            and key not in self.excluded_keys
+            and (self.since is None or time >= self.since)
+            and (self.until is None or time < self.until)
+        )
+
 
 SEEDS = 24
 """How many candidates of each kind bring along what stands beside them."""
@@ -264,15 +278,18 @@ class Store(Protocol):
         ...
 
     def apply(self, tenant_id: str, changes: Sequence[Change]) -> frozenset[str]:
-        """Write each change whose expected revision and epoch still stand, all in one transaction.
+        """Write each change whose expected revision and epoch still stand, each whole or not at all.
+
+        A backend whose transactions cannot hold a whole change writes it so that no search shows half of it, and that
+        whoever applies next finishes what a worker left behind.
 
         Returns:
-            the sources whose revision or epoch had moved; nothing was written of those.
+            the sources whose revision or epoch had moved; nothing of those is to be seen.
         """
         ...
 
-    def texts(self, tenant_id: str, ids: Sequence[str]) -> Mapping[str, StoredText]:
-        """Return what is stored of these chunks; those that are gone are left out."""
+    def texts(self, tenant_id: str, source: str, ids: Sequence[str]) -> Mapping[str, StoredText]:
+        """Return what is stored of these chunks of an item; those that are gone are left out."""
         ...
 
     def markers(self, tenant_id: str, users: AbstractSet[str], sessions: AbstractSet[str]) -> Markers:
@@ -296,6 +313,13 @@ class Store(Protocol):
 
         It is the chat app's own ``updated_at`` of the newest version that the index reflects; where the item has
         none, or is gone, the time that DynamoDB gave the change. ``None``: nothing of it was ever indexed.
+        """
+        ...
+
+    def wait_until_searchable(self, tenant_id: str, user_id: str, timeout_seconds: float) -> bool:
+        """Wait until a search sees everything that was applied of a user's memory; tell whether it came to that.
+
+        Where writes are visible at once it returns at once.
         """
         ...
 

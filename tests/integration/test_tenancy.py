@@ -153,8 +153,8 @@ def test_nor_does_one_that_forgot_its_tenant(database: Database, monkeypatch: py
     ingest.forget(forgetting)
     with tenants_forgotten(database(), monkeypatch):
         assert_isolated(database("memory_query"))
-        assert {text.content for text in ingest.texts("acme", ids).values()} == {"tea of 'acme'"}
-        assert ingest.texts("nobody", ids) == {}
+        assert {text.content for text in ingest.texts("acme", ITEM, ids).values()} == {"tea of 'acme'"}
+        assert ingest.texts("nobody", ITEM, ids) == {}
         held = ingest.read("acme", [ITEM])[ITEM]
         assert (len(held.chunks), held.epoch) == (len(USERS), 0)
         assert ingest.markers("acme", {"mika"}, set()).times == {}

@@ -10,7 +10,7 @@ from pipeline.operations.audit import AuditReport, repair_notices
 from pipeline.operations.differences import Finding, differences
 from pipeline.source.documents import Document, Entry, ItemKey
 from pipeline.source.layouts import Address
-from pipeline.stores.pgvector.inventory import StoredChunk
+from pipeline.stores.inventory import StoredChunk
 
 KEY = ItemKey("sessions", "tenant_id", "acme", "session_key", "chat:1")
 ADDRESS = Address(KEY, "acme", "acme", "session")

@@ -272,3 +272,8 @@ def test_without_facts_nothing_said_is_ever_lost(
     before = {entry for chunk in held.chunks for entry in chunk.members}
     now = after(held, make_plan(held, document, position, [], chunker))
     assert before <= {entry for chunk in now.chunks for entry in chunk.members}
+
+
+def test_an_item_that_was_left_half_written_is_never_skipped() -> None:
+    assert reflects(Held(3, "9"), "5", ())
+    assert not reflects(Held(3, "9", half=True), "5", ())

@@ -1,9 +1,9 @@
 """Reads the index as it lies there, across tenants, for the audit. Needs a role that may see every tenant."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 
+from pipeline.stores.inventory import StoredChunk
 from pipeline.stores.pgvector.connection import Connection, Connector
 
 PAGE = 1_000
@@ -12,6 +12,8 @@ _ROWS = """
 SELECT tenant_id, source, id::text, user_id, content, members, lost <> '{}'
 FROM memories WHERE source = ANY(%(sources)b)
 """
+
+_SOURCES = "SELECT DISTINCT source FROM memories WHERE source IS NOT NULL"
 
 _PRESENT = """
 SELECT tenant_id, source, expires_at FROM ledger
@@ -27,23 +29,6 @@ WHERE source IS NOT NULL AND lost = '{}'
 """
 
 _REMOVE = "DELETE FROM memories WHERE tenant_id = %(tenant_id)b AND id = ANY(%(ids)b::uuid[])"
-
-
-@dataclass(frozen=True, slots=True)
-class StoredChunk:
-    """One row of an item.
-
-    Args:
-        retained: it is kept although the item no longer has all of it.
-    """
-
-    tenant_id: str
-    source: str
-    id: str
-    user_id: str
-    content: str = field(repr=False)
-    members: tuple[str, ...]
-    retained: bool
 
 
 class Inventory:
@@ -67,6 +52,12 @@ class Inventory:
             ]
 
         return self._connector.read(read)
+
+    def everything(self) -> Sequence[StoredChunk]:
+        """Return every row that belongs to an item."""
+        with self._connector.connection() as connection:
+            sources = [source for (source,) in connection.execute(_SOURCES, binary=True)]
+        return self.rows(sources)
 
     def present(self) -> Iterator[tuple[str, str, datetime | None]]:
         """Yield tenant, source and expiry of every item with rows that are not merely retained."""

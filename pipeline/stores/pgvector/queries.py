@@ -113,7 +113,7 @@ FROM unnest(%(ids)b::uuid[], %(parts)b::int2[], %(user_ids)b::text[], %(words)b:
 
 TEXTS = """
 SELECT id, content, user_id, created_at, metadata FROM memories
-WHERE tenant_id = %(tenant_id)b AND id = ANY(%(ids)b::uuid[])
+WHERE tenant_id = %(tenant_id)b AND source = %(source)b AND id = ANY(%(ids)b::uuid[])
 """
 
 SET_LOST = """

@@ -108,11 +108,11 @@ class PgVectorStore:
         )
         return [Passage(str(id_), *columns) for id_, *columns in rows]
 
-    def texts(self, tenant_id: str, ids: Sequence[str]) -> Mapping[str, StoredText]:
+    def texts(self, tenant_id: str, source: str, ids: Sequence[str]) -> Mapping[str, StoredText]:
         """Return what is stored of these chunks."""
         with self._connector.tenant(tenant_id) as connection:
             rows = connection.execute(
-                queries.TEXTS, {"tenant_id": tenant_id, "ids": list(ids)}, binary=True
+                queries.TEXTS, {"tenant_id": tenant_id, "source": source, "ids": list(ids)}, binary=True
             ).fetchall()
         return {str(id_): StoredText(*columns) for id_, *columns in rows}
 
@@ -170,6 +170,10 @@ class PgVectorStore:
             return row[0] if row else None
 
         return self._connector.read_as(tenant_id, read)
+
+    def wait_until_searchable(self, tenant_id: str, user_id: str, timeout_seconds: float) -> bool:  # noqa: ARG002  # nothing to wait for
+        """Return at once: what was applied is visible."""
+        return True
 
     def check(self) -> None:
         """Ask the database one thing."""

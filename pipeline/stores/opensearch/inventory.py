@@ -1,0 +1,73 @@
+"""Reads the collection as searches see it, across tenants: the documents that the ledger lists."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pipeline.stores.inventory import StoredChunk
+from pipeline.stores.ledger.ledger import Ledger
+from pipeline.stores.opensearch.collection import Collection
+from pipeline.stores.opensearch.queries import Found
+
+_WALK = ({"chunk_id": "asc"}, {"version": "asc"})
+_NAMES = ("chunk_id", "version", "source", "tenant_id", "user_id", "content")
+_EVERY: Mapping[str, Any] = {"match_all": {}}
+
+
+class OpenSearchInventory:
+    """The documents of the index that count. What is hidden is the sweep's business.
+
+    Args:
+        ledger: says which they are.
+    """
+
+    def __init__(self, collection: Collection, ledger: Ledger) -> None:
+        self._collection, self._ledger = collection, ledger
+
+    def rows(self, sources: Sequence[str]) -> Sequence[StoredChunk]:
+        """Return the rows of these items, under whatever tenant they lie."""
+        return [row for page in self._pages({"terms": {"source": list(sources)}}) for row in page]
+
+    def everything(self) -> list[StoredChunk]:
+        """Return every row."""
+        return [row for page in self._pages(_EVERY) for row in page]
+
+    def present(self) -> Iterator[tuple[str, str, datetime | None]]:
+        """Yield tenant, source and expiry of every item with rows that are not merely retained."""
+        expiries = self._ledger.expiries()
+        items = {(row.tenant_id, row.source) for row in self.everything() if not row.retained}
+        yield from ((tenant, source, expiries.get((tenant, source))) for tenant, source in sorted(items))
+
+    def remove(self, tenant_id: str, ids: Sequence[str]) -> None:
+        """Delete rows that lie under a tenant they do not belong to."""
+        conditions: list[Mapping[str, Any]] = [
+            {"term": {"tenant_id": tenant_id}},
+            {"terms": {"chunk_id": list(ids)}},
+        ]
+        for page in self._collection.walk(conditions, _WALK, _NAMES):
+            self._collection.remove([one.document_id for one in page])
+
+    def _pages(self, condition: Mapping[str, Any]) -> Iterator[list[StoredChunk]]:
+        for page in self._collection.walk([condition], _WALK, _NAMES):
+            yield [
+                row
+                for tenant_id in sorted({one.tenant_id for one in page})
+                for row in self._listed(tenant_id, page)
+            ]
+
+    def _listed(self, tenant_id: str, page: Sequence[Found]) -> Iterator[StoredChunk]:
+        ours = [one for one in page if one.tenant_id == tenant_id]
+        rows = self._ledger.chunks(tenant_id, ((one.source, one.chunk_id) for one in ours))
+        for one in ours:
+            row = rows.get((one.source, one.chunk_id))
+            if row and row.version == one.version:
+                yield StoredChunk(
+                    tenant_id,
+                    one.source,
+                    row.id,
+                    row.user_id,
+                    one.content,
+                    row.members,
+                    bool(row.lost),
+                    row.session_key,
+                )

@@ -1,0 +1,387 @@
+"""Finds in OpenSearch, and shows only what the ledger in DynamoDB lists: a chunk, at the version that it lists.
+
+Nothing in OpenSearch can be fenced, and what is written is searchable some time later. So documents are written first,
+each under a version of its own; then the ledger moves, which makes them count and the old ones not, at once; then the
+old ones are deleted. Whatever is left behind by a crash is hidden, and :meth:`OpenSearchStore.sweep` deletes it.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from pipeline.embedding.vectors import Space
+from pipeline.errors import StoreUnavailableError
+from pipeline.stores.forgetting import ForgetRequest, Forgotten
+from pipeline.stores.ledger.client import Client
+from pipeline.stores.ledger.ledger import READ_AGAIN_SECONDS, Ledger, Runtime
+from pipeline.stores.ledger.names import key, name_of
+from pipeline.stores.ledger.rows import ChunkRow, user_weight
+from pipeline.stores.ledger.wishes import Wishes
+from pipeline.stores.ledger.writes import Op, Write
+from pipeline.stores.neighbours import beside, standing
+from pipeline.stores.opensearch.collection import Collection
+from pipeline.stores.opensearch.queries import (
+    MAX_RESULTS,
+    SHOWN,
+    Found,
+    closest,
+    cosine,
+    document,
+    micros,
+    only,
+    scope,
+    wordy,
+)
+from pipeline.stores.protocol import (
+    SEEDS,
+    Change,
+    Chunk,
+    Filters,
+    Held,
+    Hit,
+    Markers,
+    Passage,
+    SearchRequest,
+    StoredText,
+)
+
+OVER_FETCH = 2
+SPARE = 20
+"""So many hits more than asked for are fetched, for those that the ledger does not list; if too few are left, more."""
+GRACE = timedelta(minutes=15)
+"""What is younger may belong to a worker that has not moved the ledger yet; no function runs for so long."""
+LOOK_AGAIN_SECONDS = 0.5
+_NAMES = ("chunk_id", "version", "source", "tenant_id")
+_WALK = ({"chunk_id": "asc"}, {"version": "asc"})
+_IDS_AT_ONCE = 500
+
+Search = Callable[[int, Sequence[str]], Mapping[str, Any]]
+"""How many, and among which chunks (none: all) → the request."""
+Mapper = Callable[[Callable[[Any], list[Found]], Iterable[Any]], Iterable[list[Found]]]
+Result = TypeVar("Result")
+
+
+class OpenSearchStore:
+    """The index in OpenSearch, its ledger in DynamoDB.
+
+    Args:
+        client: of DynamoDB.
+        at_once: as the builtin ``map``, in threads or not.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917  # its collaborators
+        self,
+        collection: Collection,
+        client: Client,
+        ledger: Ledger,
+        space: Space,
+        runtime: Runtime,
+        at_once: Mapper,
+    ) -> None:
+        self._collection, self._client, self._ledger, self.space = collection, client, ledger, space
+        self._runtime, self._at_once = runtime, at_once
+
+    def read(self, tenant_id: str, sources: Sequence[str]) -> Mapping[str, Held]:
+        """Return what is held of each item."""
+        return self._ledger.read(tenant_id, sources)
+
+    def lease(self, tenant_id: str, revisions: Mapping[str, int], seconds: float) -> Mapping[str, int]:
+        """Take the leases that are free."""
+        return self._ledger.lease(tenant_id, revisions, seconds)
+
+    def release(self, tenant_id: str, revisions: Mapping[str, int]) -> None:
+        """Give leases back."""
+        self._ledger.release(tenant_id, revisions)
+
+    def apply(self, tenant_id: str, changes: Sequence[Change]) -> frozenset[str]:
+        """Write each change by itself: documents, then the ledger, then away with what it no longer lists."""
+        return frozenset(change.source for change in changes if not self._apply(tenant_id, change))
+
+    def texts(self, tenant_id: str, source: str, ids: Sequence[str]) -> Mapping[str, StoredText]:
+        """Return what is stored of these chunks; from the ledger's table, since a search may not see them yet."""
+        listed = {id_ for _, id_ in self._ledger.chunks(tenant_id, ((source, id_) for id_ in ids))}
+        found = self._client.get_all(
+            self._ledger.table, [_text_key(tenant_id, id_) for id_ in sorted(listed)]
+        )
+        return {item["id"]["S"]: _stored_text(item) for item in found}
+
+    def markers(self, tenant_id: str, users: AbstractSet[str], sessions: AbstractSet[str]) -> Markers:
+        """Return the forget markers of these users and sessions, and of these users' sessions."""
+        return self._wishes([]).markers(tenant_id, users, sessions)
+
+    def forget(self, request: ForgetRequest) -> Forgotten:
+        """Set the marker, take what it covers out of the ledger, which hides it at once, then delete the documents."""
+        gone: list[ChunkRow] = []
+        done = self._wishes(gone).forget(request, lambda: 0)
+        self._remove(request.tenant_id, gone)
+        return done
+
+    def forgotten(self, tenant_id: str, request_id: str) -> Forgotten | None:
+        """Return what became of a request."""
+        return self._wishes([]).forgotten(tenant_id, request_id)
+
+    def indexed_until(self, tenant_id: str, user_id: str, session_key: str | None) -> datetime | None:
+        """Return how fresh a user's session, or all of the user's memory, is in the ledger; searches follow later."""
+        return self._ledger.indexed_until(tenant_id, user_id, session_key)
+
+    def check(self) -> None:
+        """Ask the ledger and the collection one thing."""
+        self._ledger.check()
+        self._collection.check()
+
+    def search(self, request: SearchRequest) -> Sequence[Hit]:
+        """Return the closest chunks of one user and those that share words, closest first; ties by id.
+
+        Raises:
+            StoreUnavailableError: an item of the user's is half written at this moment.
+        """
+        return self._undisturbed(request.tenant_id, request.user_id, lambda: self._hits(request))
+
+    def passages(
+        self, tenant_id: str, user_id: str, filters: Filters, limit: int, *, oldest_first: bool = False
+    ) -> Sequence[Passage]:
+        """Return one user's chunks that a search can see, newest or oldest first; ties by id."""
+
+        def read() -> list[Passage]:
+            order = ({"said_at": "asc" if oldest_first else "desc"}, *_WALK)
+            passages: dict[str, Passage] = {}
+            for page in self._collection.walk(scope(tenant_id, user_id, filters), order, SHOWN):
+                for one, row in self._listed(tenant_id, user_id, page):
+                    passages.setdefault(
+                        one.chunk_id,
+                        Passage(one.chunk_id, one.content, one.said_at, one.metadata, bool(row.lost)),
+                    )
+                if len(passages) >= limit:
+                    break
+            return list(passages.values())[:limit]
+
+        return self._undisturbed(tenant_id, user_id, read)
+
+    def wait_until_searchable(self, tenant_id: str, user_id: str, timeout_seconds: float) -> bool:
+        """Wait until a search sees every chunk of the user's that the ledger lists; tell whether it came to that."""
+        deadline = time.monotonic() + timeout_seconds
+        while not self._all_searchable(tenant_id, user_id):
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(min(LOOK_AGAIN_SECONDS, timeout_seconds / 100))
+        return True
+
+    def sweep(self) -> int:
+        """Delete every searchable document that the ledger does not list; return how many.
+
+        Run it from time to time: what a crash or a slow index left of a forgotten text is hidden at once, and gone
+        from the index after the first sweep that begins GRACE and one refresh (60 s at most) later.
+        """
+        old = micros(self._runtime.now() - GRACE)
+        removed = 0
+        for page in self._collection.walk([{"range": {"written_at": {"lt": old}}}], _WALK, _NAMES):
+            stray = self._strays(page)
+            self._collection.remove(stray)
+            removed += len(stray)
+        return removed
+
+    def _apply(self, tenant_id: str, change: Change) -> bool:
+        versions, written = self._write(tenant_id, change)
+        gone: list[ChunkRow] = []
+        if not self._ledger.apply(tenant_id, change, self._own_rows(gone), versions):
+            self._clear_away(written)
+            return False
+        self._remove(tenant_id, gone)
+        return True
+
+    def _write(self, tenant_id: str, change: Change) -> tuple[Mapping[str, str], list[str]]:
+        """Write the documents of a change, which nobody sees before the ledger lists them; return versions and ids."""
+        self._collection.make()
+        now = self._runtime.now()
+        versions = {chunk.id: self._runtime.token() for chunk, _ in change.upserts}
+        contents = {chunk.id: (chunk, vector) for chunk, vector in change.upserts}
+        documents = [
+            document(tenant_id, change.source, *content, versions[id_], now)
+            for id_, content in contents.items()
+        ]
+        return versions, self._collection.add(documents)
+
+    def _own_rows(self, gone: list[ChunkRow]) -> Callable[[str, str, Write], list[Op]]:
+        """Return what keeps a chunk's text beside the ledger, and notes in ``gone`` whose documents are in the way."""
+
+        def ops(tenant_id: str, _: str, write: Write) -> list[Op]:
+            if not write.moves:
+                return []
+            if write.old:
+                gone.append(write.old)
+            place = {"TableName": self._ledger.table}
+            if write.content is None:
+                return [{"Delete": {**place, "Key": _text_key(tenant_id, write.id)}}]
+            chunk, _vector = write.content
+            return [{"Put": {**place, "Item": _text_item(tenant_id, chunk, self._runtime.now())}}]
+
+        return ops
+
+    def _wishes(self, gone: list[ChunkRow]) -> Wishes:
+        return Wishes(self._client, self._ledger.table, self._ledger, self._runtime, self._own_rows(gone))
+
+    def _remove(self, tenant_id: str, gone: Sequence[ChunkRow]) -> None:
+        """Delete the documents of chunks at versions that the ledger no longer lists, as far as a search sees them."""
+        versions = {(row.id, row.version) for row in gone}
+        ids = sorted({row.id for row in gone})
+        for start in range(0, len(ids), _IDS_AT_ONCE):
+            conditions = [{"term": {"tenant_id": tenant_id}}, only(ids[start : start + _IDS_AT_ONCE])]
+            with suppress(StoreUnavailableError):  # hidden already; the sweep deletes what is left
+                for page in self._collection.walk(conditions, _WALK, _NAMES):
+                    self._clear_away(
+                        [one.document_id for one in page if (one.chunk_id, one.version) in versions]
+                    )
+
+    def _clear_away(self, document_ids: Sequence[str]) -> None:
+        with suppress(StoreUnavailableError):  # hidden already; the sweep deletes what is left
+            self._collection.remove(document_ids)
+
+    def _undisturbed(self, tenant_id: str, user_id: str, read: Callable[[], Result]) -> Result:
+        """Return what ``read`` returns at a moment when nothing of the user's memory is half written or moving."""
+        self._ledger.check_space()
+        for pause in (*READ_AGAIN_SECONDS, None):
+            before = self._ledger.state(tenant_id, user_id)
+            if not before.applying:
+                result = read()
+                if pause is None or self._ledger.state(tenant_id, user_id) == before:
+                    return result
+            if pause is not None:
+                self._runtime.sleep(pause)
+        raise StoreUnavailableError("an item of this memory is being written", retry_after_seconds=1.0)
+
+    def _hits(self, request: SearchRequest) -> list[Hit]:
+        asked = _Asked(request, scope(request.tenant_id, request.user_id, request.filters))
+        searches = [asked.closest, *([asked.wordy] if request.terms else [])]
+        near, *rest = self._at_once(lambda search: self._best(request, search), searches)
+        words = rest[0] if rest else []
+        chosen = {one.chunk_id: one for one in (*words, *near)}
+        chosen |= self._beside(request, [*near[:SEEDS], *words[:SEEDS]], asked.conditions)
+        similar = self._scores(asked.closest, near, chosen)
+        lexical = self._scores(asked.wordy, words, chosen) if request.terms else {}
+        hits = [
+            Hit(id_, one.content, cosine(similar[id_]), one.said_at, one.metadata, lexical.get(id_, 0.0))
+            for id_, one in chosen.items()
+            if id_ in similar
+        ]
+        return sorted(hits, key=lambda hit: (-hit.similarity, hit.id))
+
+    def _beside(
+        self, request: SearchRequest, seeds: Sequence[Found], conditions: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Found]:
+        """Return what stands beside the seeds in their items: the items are walked, without their vectors."""
+        if not request.around:
+            return {}
+        walks = self._at_once(
+            lambda source: [
+                one
+                for page in self._collection.walk([*conditions, {"term": {"source": source}}], _WALK, SHOWN)
+                for one, _ in self._listed(request.tenant_id, request.user_id, page)
+            ],
+            sorted({one.source for one in seeds}),
+        )
+        told = {one.chunk_id: one for walk in walks for one in walk}
+        stand = (standing(one.chunk_id, one.source, one.said_at, one.metadata) for one in told.values())
+        near = beside(stand, {one.chunk_id for one in seeds}, request.around)
+        return {id_: told[id_] for id_ in near}
+
+    def _best(self, request: SearchRequest, search: Search) -> list[Found]:
+        """Return the best ``top_k`` that the ledger lists, ties by id; fetches more while too few of them are left."""
+        k = OVER_FETCH * request.top_k + SPARE
+        while True:
+            fetched = self._collection.search(search(min(k, MAX_RESULTS), ()))
+            shown = {
+                one.chunk_id: one for one, _ in self._listed(request.tenant_id, request.user_id, fetched)
+            }
+            best = sorted(shown.values(), key=lambda one: (-one.score, one.chunk_id))[: request.top_k]
+            beyond = len(best) == request.top_k and fetched[-1].score < best[-1].score
+            if beyond or len(fetched) < k or k >= MAX_RESULTS:
+                return best
+            k *= 4
+
+    def _scores(
+        self, search: Search, known: Sequence[Found], chosen: Mapping[str, Found]
+    ) -> dict[str, float]:
+        """Return the score by ``search`` of everything chosen, whichever search found it."""
+        scores = {one.chunk_id: one.score for one in known}
+        versions = {one.chunk_id: one.version for one in chosen.values()}
+        rest = sorted(chosen.keys() - scores.keys())
+        if rest:
+            fetched = self._collection.search(search(min(OVER_FETCH * len(rest) + SPARE, MAX_RESULTS), rest))
+            scores |= {
+                one.chunk_id: one.score for one in fetched if versions.get(one.chunk_id) == one.version
+            }
+        return scores
+
+    def _listed(self, tenant_id: str, user_id: str, found: Sequence[Found]) -> list[tuple[Found, ChunkRow]]:
+        """Return those that the ledger lists for this user at the version that was found."""
+        rows = self._ledger.chunks(tenant_id, ((one.source, one.chunk_id) for one in found))
+        pairs = ((one, rows.get((one.source, one.chunk_id))) for one in found)
+        return [
+            (one, row) for one, row in pairs if row and row.version == one.version and row.user_id == user_id
+        ]
+
+    def _all_searchable(self, tenant_id: str, user_id: str) -> bool:
+        state = self._ledger.state(tenant_id, user_id)
+        if state.applying:
+            return False
+        seen = {
+            (row.id, row.version)
+            for page in self._collection.walk(scope(tenant_id, user_id), _WALK, _NAMES)
+            for _, row in self._listed(tenant_id, user_id, page)
+        }
+        return sum(user_weight(*one) for one in seen) == state.total
+
+    def _strays(self, page: Sequence[Found]) -> list[str]:
+        """Return the documents that no ledger row lists."""
+        strays = []
+        for tenant_id in sorted({one.tenant_id for one in page}):
+            ours = [one for one in page if one.tenant_id == tenant_id]
+            rows = self._ledger.chunks(tenant_id, ((one.source, one.chunk_id) for one in ours))
+            strays += [
+                one.document_id
+                for one in ours
+                if (row := rows.get((one.source, one.chunk_id))) is None or row.version != one.version
+            ]
+        return strays
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The two searches of a question."""
+
+    request: SearchRequest
+    conditions: Sequence[Mapping[str, Any]]
+
+    def closest(self, k: int, ids: Sequence[str]) -> Mapping[str, Any]:
+        return closest(self.request.vector, self._within(ids), k)
+
+    def wordy(self, k: int, ids: Sequence[str]) -> Mapping[str, Any]:
+        return wordy(self.request.terms, self._within(ids), k)
+
+    def _within(self, ids: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+        return [*self.conditions, only(ids)] if ids else self.conditions
+
+
+def _text_key(tenant_id: str, id_: str) -> dict[str, Any]:
+    return key(name_of("text", tenant_id, id_), "text")
+
+
+def _text_item(tenant_id: str, chunk: Chunk, now: datetime) -> dict[str, Any]:
+    return {
+        **_text_key(tenant_id, chunk.id),
+        "id": {"S": chunk.id},
+        "content": {"S": chunk.text},
+        "user_id": {"S": chunk.user_id},
+        "said_at": {"S": (chunk.created_at or now).isoformat()},
+        "metadata": {"S": json.dumps(chunk.metadata, ensure_ascii=False)},
+    }
+
+
+def _stored_text(item: Mapping[str, Any]) -> StoredText:
+    said_at = datetime.fromisoformat(item["said_at"]["S"])
+    return StoredText(item["content"]["S"], item["user_id"]["S"], said_at, json.loads(item["metadata"]["S"]))

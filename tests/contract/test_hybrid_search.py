@@ -1,0 +1,78 @@
+"""Words beside meaning, and filters before both."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from support.chunks import TIME, ask, axis, chunk, put, uid
+
+from pipeline.lexical.terms import terms
+from pipeline.stores.protocol import Filters, SearchRequest, Store
+
+
+def test_words_find_what_the_vector_does_not(store: Store) -> None:
+    put(store, (chunk(1, "all quiet"), axis(0)), (chunk(2, "ORA-00942 田中さん"), axis(1)))
+
+    assert ask(store, axis(0), "quiet") == [uid(1)]
+    assert ask(store, axis(0), "田中") == [uid(1), uid(2)]
+    assert ask(store, axis(0), "ora-00942") == [uid(1), uid(2)]
+    assert ask(store, axis(0), "!!! ''") == [uid(1)]
+
+
+def test_a_hit_has_both_scores_whichever_list_found_it(store: Store) -> None:
+    put(store, (chunk(1, "tea"), axis(0)), (chunk(2, "tea coffee"), axis(1)))
+
+    request = SearchRequest("acme", "mika", axis(0), 1, terms("tea coffee"))
+    first, second = store.search(request)
+    assert (first.id, second.id) == (uid(1), uid(2))
+    assert 0 < first.lexical < second.lexical
+    assert second.similarity == pytest.approx(0.0)
+
+
+FILTERS = {
+    "kinds": Filters(kinds=frozenset({"daily"})),
+    "roles": Filters(roles=frozenset({"assistant"})),
+    "keys": Filters(keys=frozenset({"chat:2"})),
+    "excluded keys": Filters(excluded_keys=frozenset({"chat:1"})),
+    "since": Filters(since=TIME + timedelta(hours=1)),
+}
+
+
+@pytest.mark.parametrize("filters", FILTERS.values(), ids=list(FILTERS))
+def test_filters_apply_before_the_lists_are_cut(store: Store, filters: Filters) -> None:
+    metadata = {"key": "chat:2", "kind": "daily", "roles": ["assistant", "user"]}
+    wanted = replace(chunk(2, "tea"), metadata=metadata, created_at=TIME + timedelta(hours=1))
+    put(store, (chunk(1, "tea"), axis(0)), (wanted, axis(1)))
+
+    assert ask(store, axis(0), "tea", filters=filters) == [uid(2)]
+
+
+def test_until_leaves_its_own_moment_out(store: Store) -> None:
+    put(store, (chunk(1, "tea"), axis(0)))
+
+    assert ask(store, axis(0), "tea", filters=Filters(until=TIME)) == []
+    assert ask(store, axis(0), "tea", filters=Filters(until=TIME + timedelta(seconds=1))) == [uid(1)]
+
+
+def test_more_of_the_words_is_better_and_ties_go_by_id(store: Store) -> None:
+    texts = ["red apple", "red", "red apple pie", "green", "red apple"]
+    put(store, *((chunk(number, text), axis(number)) for number, text in enumerate(texts, 1)))
+
+    assert ask(store, axis(15), "red apple pie", top_k=1) == [uid(1), uid(3)]
+    request = SearchRequest("acme", "mika", axis(15), 3, terms("red apple pie"))
+    lexical = {hit.id: hit.lexical for hit in store.search(request)}
+    assert lexical[uid(3)] > lexical[uid(1)] > lexical[uid(2)] > 0
+    assert ask(store, axis(15), "green", top_k=1) == [uid(1), uid(4)]
+
+
+def test_words_of_another_user_or_tenant_count_for_nobody(store: Store) -> None:
+    put(store, (chunk(1, "tea"), axis(0)), (chunk(2, "cobra", "ken"), axis(0)))
+    put(store, (chunk(3, "cobra"), axis(0)), tenant="zenith")
+    assert ask(store, axis(0), "cobra", top_k=5) == [uid(1)]
+
+
+def test_filters_may_leave_nothing(store: Store) -> None:
+    put(store, (chunk(1, "tea"), axis(0)))
+    assert (
+        ask(store, axis(0), "tea", filters=Filters(kinds=frozenset({"daily"}), roles=frozenset({"x"}))) == []
+    )

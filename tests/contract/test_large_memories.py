@@ -1,0 +1,36 @@
+"""A memory beyond every backend's page, batch and transaction."""
+
+import os
+
+from support.chunks import StoreMaker, ask, axis, chunk, found, held_ids, leaning, put, uid
+
+from pipeline.embedding.vectors import Vector
+from pipeline.stores.protocol import Filters
+
+CHUNKS = int(os.environ.get("CONTRACT_CHUNKS", "1200"))
+"""CI says 20,000; each backend's limits are met much earlier."""
+A_CHANGE = 500
+
+
+def at(number: int) -> Vector:
+    """Further from the first axis the higher the number, by the same cosine each."""
+    cosine = 1 - number / CHUNKS
+    return leaning(cosine, (1 - cosine**2) ** 0.5)
+
+
+def test_many_chunks_of_one_user(stores: StoreMaker) -> None:
+    store = stores()
+    for start in range(0, CHUNKS, A_CHANGE):
+        numbers = range(start, start + A_CHANGE)
+        chunks = (
+            (chunk(number, f"n{number} tea" + " needle" * (number == CHUNKS - 7)), at(number))
+            for number in numbers
+        )
+        put(store, *chunks, source=f'["sessions", "acme", "chat:{start}"]')
+
+    reader = stores()
+    assert found(reader, axis(0), top_k=50) == [uid(number) for number in range(50)]
+    assert found(reader, axis(0, -1.0), top_k=3) == [uid(CHUNKS - number) for number in (1, 2, 3)]
+    assert ask(reader, axis(0), "needle", top_k=2) == [uid(0), uid(1), uid(CHUNKS - 7)]
+    assert len(reader.passages("acme", "mika", Filters(), CHUNKS + 1)) == CHUNKS
+    assert len(held_ids(reader, source='["sessions", "acme", "chat:500"]')) == A_CHANGE

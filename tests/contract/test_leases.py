@@ -1,0 +1,26 @@
+"""Leases: one worker at a time embeds an item."""
+
+from support.chunks import ITEM, OTHER, axis, chunk, put
+
+from pipeline.stores.protocol import Change, Store
+
+
+def test_a_leased_item_is_not_leased_again_until_it_is_applied_or_released(store: Store) -> None:
+    leased = store.lease("acme", {ITEM: 0}, 60)
+    assert store.lease("acme", leased, 60) == {}
+    store.release("acme", leased)
+    again = store.lease("acme", leased, 60)
+    assert again == leased
+    assert store.apply("acme", [Change(ITEM, again[ITEM], "p1", present=True)]) == frozenset()
+    revision = store.read("acme", [ITEM])[ITEM].revision
+    assert store.lease("acme", {ITEM: revision}, 60) == {ITEM: revision}
+
+
+def test_a_lease_ends_by_itself(store: Store) -> None:
+    leased = store.lease("acme", {ITEM: 0}, 0)
+    assert store.lease("acme", leased, 60) == leased
+
+
+def test_a_lease_of_a_moved_revision_is_not_given(store: Store) -> None:
+    put(store, (chunk(1), axis(0)))
+    assert store.lease("acme", {ITEM: 0, OTHER: 0}, 60).keys() == {OTHER}

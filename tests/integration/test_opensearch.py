@@ -1,0 +1,217 @@
+"""What OpenSearch promises beyond the contract: the ledger hides at once, and the sweep leaves nothing."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+from support.chunks import ITEM, axis, chunk, forget, found, held_ids, put, uid
+from support.local_aws import Tables
+from support.words import SPACE
+
+from pipeline.errors import StoreUnavailableError
+from pipeline.local.aws import LocalAws
+from pipeline.local.opensearch_server import OpenSearchServer
+from pipeline.stores.opensearch.collection import Collection, connect
+from pipeline.stores.opensearch.store import OpenSearchStore
+from pipeline.stores.protocol import Change, SearchRequest
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Slow:
+    """An index that shows a write 60 s later, and a ledger that lives in the same time."""
+
+    def __init__(self, client: Any) -> None:
+        self.clock = Clock()
+        self.server = OpenSearchServer("classic", clock=self.clock)
+        self.tables = Tables(
+            client,
+            max_ops=20,
+            now=lambda: datetime(2026, 11, 22, tzinfo=UTC) + timedelta(seconds=self.clock.now),
+        )
+
+    def store(self) -> OpenSearchStore:
+        return self.tables.opensearch(self.server, "memories")
+
+    def wait(self, seconds: float = 60) -> None:
+        self.clock.now += seconds
+
+    @property
+    def texts(self) -> list[str]:
+        return sorted(one["content"] for one in self.server.indices["memories"].documents)
+
+
+@pytest.fixture
+def slow(local_aws: LocalAws) -> Iterator[Slow]:
+    made = Slow(local_aws.client("dynamodb"))
+    with made.server:
+        yield made
+
+
+def write(store: OpenSearchStore, *numbers: int, text: str = "text", **fields: Any) -> None:
+    held = store.read("acme", [ITEM])[ITEM]
+    upserts = [(chunk(number, text), axis(0)) for number in numbers]
+    change = Change(
+        ITEM, held.revision, "p", present=True, expected_epoch=held.epoch, upserts=upserts, **fields
+    )
+    assert store.apply("acme", [change]) == frozenset()
+
+
+def seen(store: OpenSearchStore) -> list[tuple[str, str]]:
+    return [(hit.id, hit.content) for hit in store.search(SearchRequest("acme", "mika", axis(0), 10))]
+
+
+def test_a_write_is_seen_after_the_refresh_and_a_delete_at_once(slow: Slow) -> None:
+    store = slow.store()
+    write(store, 1, 2)
+    assert seen(store) == []
+    assert not store.wait_until_searchable("acme", "mika", 0)
+    slow.wait()
+    assert store.wait_until_searchable("acme", "mika", 0)
+    assert seen(store) == [(uid(1), "text"), (uid(2), "text")]
+    write(store, deletes=[uid(1)])
+    assert seen(store) == [(uid(2), "text")]
+
+
+def test_a_chunk_written_again_is_never_seen_as_it_was(slow: Slow) -> None:
+    store = slow.store()
+    write(store, 1, text="old")
+    slow.wait()
+    write(store, 1, text="new")
+    assert seen(store) == []
+    slow.wait()
+    assert seen(store) == [(uid(1), "new")]
+    assert slow.texts == ["new"]
+
+
+def test_what_is_forgotten_before_it_is_searchable_never_shows_and_a_sweep_deletes_it(slow: Slow) -> None:
+    store = slow.store()
+    write(store, 1, text="a secret")
+    assert forget(store, user_id="mika").deleted == 1
+    slow.wait()
+    assert seen(store) == []
+    assert slow.texts == ["a secret"]  # no search saw it, so its id could not be known
+    assert store.sweep() == 0  # it could still belong to a worker on its way
+    slow.wait(15 * 60)
+    assert store.sweep() == 1
+    assert slow.texts == []
+
+
+def test_what_is_forgotten_once_searchable_is_deleted_without_a_sweep(slow: Slow) -> None:
+    store = slow.store()
+    write(store, 1, text="a secret")
+    slow.wait()
+    forget(store, session_key="chat:1")
+    assert slow.texts == []
+
+
+def test_a_worker_that_loses_takes_its_documents_away(slow: Slow) -> None:
+    one, two = slow.store(), slow.store()
+    write(one, 1)
+    stale = Change(ITEM, 0, "p", present=True, upserts=[(chunk(2, "late"), axis(0))])
+    assert two.apply("acme", [stale]) == {ITEM}
+    assert slow.texts == ["text"]
+
+
+def test_a_worker_that_dies_after_writing_left_nothing_to_see(
+    slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = slow.store()
+    write(store, 1)
+
+    def dies(*_: Any, **__: Any) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store._ledger, "apply", dies)
+        with pytest.raises(KeyboardInterrupt):
+            write(store, 2, text="half")
+    slow.wait(15 * 60 + 60)
+    assert seen(store) == [(uid(1), "text")]
+    assert slow.texts == ["half", "text"]
+    assert store.sweep() == 1
+    assert slow.texts == ["text"]
+    slow.wait()
+    assert store.sweep() == 0
+
+
+def test_many_hidden_hits_do_not_crowd_out_the_listed_ones(slow: Slow) -> None:
+    store = slow.store()
+    write(store, *range(200), text="old")
+    slow.wait()
+    slow.server.refresh_seconds = slow.server.indices["memories"]._refresh_seconds = 10**9
+    write(store, deletes=[uid(number) for number in range(190)])  # hidden, and their deletion not visible
+    assert [id_ for id_, _ in seen(store)] == [uid(number) for number in range(190, 200)]
+
+
+def test_texts_are_there_before_a_search_sees_them(slow: Slow) -> None:
+    store = slow.store()
+    write(store, 1, text="fresh")
+    assert store.texts("acme", ITEM, [uid(1), uid(2)])[uid(1)].content == "fresh"
+    write(store, deletes=[uid(1)])
+    assert store.texts("acme", ITEM, [uid(1)]) == {}
+
+
+def test_a_bulk_refused_in_part_writes_nothing_to_the_ledger(
+    slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = slow.store()
+    write(store, 1)
+    index = slow.server.indices["memories"]
+    real: Callable[..., Any] = index.add
+
+    def add(source: Any, *rest: Any) -> Any:
+        return real({**source, "nonsense": 1} if source["chunk_id"] == uid(3) else source, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(index, "add", add)
+        with pytest.raises(StoreUnavailableError) as caught:
+            write(store, 2, 3, text="a secret")
+    assert "secret" not in str(caught.value)
+    assert held_ids(store) == [uid(1)]
+    slow.wait()
+    assert seen(store) == [(uid(1), "text")]
+
+
+LIVE = os.environ.get("OPENSEARCH_LIVE_ENDPOINT", "")
+
+
+@pytest.mark.skipif(
+    not LIVE, reason="set OPENSEARCH_LIVE_ENDPOINT (and AWS credentials) to run against a collection"
+)
+def test_a_real_collection(local_aws: LocalAws) -> None:
+    """Writes, finds, forgets and sweeps in an index of its own, which it deletes; the ledger is local."""
+    session = boto3.Session()
+    client = connect(LIVE, session.region_name or "us-east-1", session.get_credentials())
+    generation = "nextgen" if os.environ.get("OPENSEARCH_LIVE_GENERATION") == "nextgen" else "classic"
+    index = f"vector-memory-{uuid4().hex[:8]}"
+    tables = Tables(local_aws.client("dynamodb"))
+    collection = Collection(client, index, SPACE, generation)  # type: ignore[arg-type]
+    store = OpenSearchStore(collection, tables.calls(), tables.books(), SPACE, tables.runtime, map)
+    try:
+        collection.make()
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                write(store, 1, 2)
+                break
+            except StoreUnavailableError:
+                assert time.monotonic() < deadline
+                time.sleep(2)
+        assert store.wait_until_searchable("acme", "mika", 180)
+        assert found(store, axis(0)) == [uid(1), uid(2)]
+        forget(store, user_id="mika")
+        assert found(store, axis(0)) == []
+        put(store)
+    finally:
+        client.indices.delete(index=index)
