@@ -32,17 +32,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--crash-points", action="store_true", help="crash one scenario at each effect and each pair"
     )
+    parser.add_argument(
+        "--store",
+        choices=["pgvector", "dynamodb", "opensearch"],
+        default="pgvector",
+        help="under the pipeline",
+    )
     options = parser.parse_args(arguments)
+    if options.store != "pgvector":
+        with laboratory("", options.store) as lab:
+            return _run(lab, options)
     server = Postgres(new_run_folder() / "postgres").start()
     try:
         with laboratory(server.conninfo()) as lab:
-            if options.only:
-                return _one(lab, options.only)
-            if options.crash_points:
-                return _crash_points(lab)
-            return _many(lab, options.seed, options.histories)
+            return _run(lab, options)
     finally:
         server.stop()
+
+
+def _run(lab: Laboratory, options: argparse.Namespace) -> int:
+    if options.only:
+        return _one(lab, options.only)
+    if options.crash_points:
+        return _crash_points(lab)
+    return _many(lab, options.seed, options.histories)
 
 
 def _one(lab: Laboratory, seed: str) -> int:

@@ -55,6 +55,10 @@ class Database:
         found = self._owner.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
         self._tables = [name for (name,) in found if name not in _LASTING]
 
+    def connector(self, scheduler: Callable[[], Scheduler]) -> "WatchedConnector":
+        """Return a worker's way to it."""
+        return WatchedConnector(self.conninfo, scheduler)
+
     def clear(self) -> None:
         """Empty every table of the index."""
         self._cleared += 1
@@ -160,6 +164,10 @@ class WatchedConnector(Connector):
         super().__init__(lambda: conninfo)
         self.fuse = Fuse()
         self._scheduler = scheduler
+
+    def watched(self) -> "WatchedStore":
+        """Return the real store on this connection, each of its calls a point."""
+        return WatchedStore(PgVectorStore(self, SPACE), self, self._scheduler)
 
     def _open(self) -> Connection:
         if self._connection is None or self._connection.closed:

@@ -6,10 +6,12 @@ from contextlib import contextmanager
 
 from pipeline.lab.histories import History, drawn
 from pipeline.lab.index import Database
+from pipeline.lab.ledger_index import LedgerIndex
 from pipeline.lab.oracle import Oracle
 from pipeline.lab.simulation import Outcome, Shape, Simulation
 from pipeline.lab.weather import SEASON, RandomFaults, Weather
 from pipeline.lab.workers import Worker, installed
+from pipeline.store_settings import StoreName
 
 
 class Laboratory:
@@ -19,7 +21,7 @@ class Laboratory:
         database: of its own; it is emptied before every run.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database | LedgerIndex) -> None:
         self.database = database
         self._workers: dict[str, Worker] = {}
 
@@ -53,14 +55,14 @@ class Laboratory:
 
     def _lend(self, name: str) -> Worker:
         if name not in self._workers:
-            self._workers[name] = Worker(self.database.conninfo)
+            self._workers[name] = Worker(self.database.connector)
         return self._workers[name]
 
 
 @contextmanager
-def laboratory(conninfo: str) -> Iterator[Laboratory]:
-    """Open a laboratory in the database at ``conninfo``, which must be nobody else's."""
-    made = Laboratory(Database(conninfo))
+def laboratory(conninfo: str, store: StoreName = "pgvector") -> Iterator[Laboratory]:
+    """Open a laboratory in the database at ``conninfo``, which must be nobody else's; other stores are in memory."""
+    made = Laboratory(Database(conninfo) if store == "pgvector" else LedgerIndex(store))
     try:
         with installed():
             yield made

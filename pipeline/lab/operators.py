@@ -16,7 +16,7 @@ from pipeline.operations.dead_letters import redrive
 from pipeline.operations.letters import Selection
 from pipeline.source.documents import ItemKey
 from pipeline.stores.forgetting import ForgetRequest
-from pipeline.stores.pgvector.inventory import Inventory
+from pipeline.stores.inventory import Inventory
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from pipeline.handlers import ingest, stream
 from pipeline.ingest.notices import Notice, encode
 from pipeline.lab.histories import KEY_NAMES, MEMORY, SESSIONS, History
 from pipeline.lab.index import Database
+from pipeline.lab.ledger_index import LedgerIndex
 from pipeline.lab.operators import carry_out, look_after
 from pipeline.lab.oracle import ItemId, Judgement, Oracle
 from pipeline.lab.playing import Forgetting, Play, Write
@@ -99,7 +100,7 @@ class Simulation:
     def __init__(  # noqa: PLR0913, PLR0917  # everything a run hangs on
         self,
         history: History,
-        database: Database,
+        database: Database | LedgerIndex,
         lend: Callable[[str], Worker],
         faults: RandomFaults,
         source: random.Random,

@@ -21,10 +21,10 @@ from pipeline.embedding.vectors import Usage, Vector, float32
 from pipeline.errors import EmbeddingUnavailableError
 from pipeline.handlers import ingest, stream
 from pipeline.lab.index import SPACE, WatchedConnector, WatchedStore
+from pipeline.lab.ledger_index import LedgerConnector
 from pipeline.lab.scheduler import Scheduler
 from pipeline.lab.table import Item, Table
 from pipeline.settings import EmbeddingSettings, Retention, Settings
-from pipeline.stores.pgvector.store import PgVectorStore
 from pipeline.stores.usage import Uncounted
 
 QUEUE_URL, DEAD_LETTER_QUEUE_URL = "https://sqs/notices", "https://sqs/dead-letters"
@@ -69,10 +69,12 @@ class World:
 class Worker:
     """One Lambda environment; it outlives invocations until it crashes."""
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(
+        self, connector: Callable[[Callable[[], Scheduler]], WatchedConnector | LedgerConnector]
+    ) -> None:
         self.world: World | None = None
         self.services: dict[str, Any] = {}
-        self._connector = WatchedConnector(conninfo, lambda: self.there.scheduler)
+        self._connector = connector(lambda: self.there.scheduler)
 
     @property
     def there(self) -> World:
@@ -97,9 +99,7 @@ class Worker:
 
     def store(self) -> WatchedStore:
         """Return the real store on this worker's connection."""
-        return WatchedStore(
-            PgVectorStore(self._connector, SPACE), self._connector, lambda: self.there.scheduler
-        )
+        return self._connector.watched()
 
 
 class WatchedEmbedder:

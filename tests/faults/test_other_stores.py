@@ -1,0 +1,105 @@
+"""The laboratory's histories on the stores that keep their ledger in DynamoDB, and its DynamoDB beside a real one's answers."""
+
+import os
+import random
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from support.chunks import ITEM, OTHER, axis, chunk, forget, found, held_ids, put, uid
+from support.histories import TROUBLEMAKERS
+from support.local_aws import Tables
+
+from pipeline.lab.dynamodb import MemoryDynamoDb
+from pipeline.lab.faults import report
+from pipeline.lab.laboratory import Laboratory, history_of
+from pipeline.lab.ledger_index import LedgerIndex
+from pipeline.lab.workers import installed
+from pipeline.local.aws import LocalAws
+
+HISTORIES = int(os.environ.get("FAULT_HISTORIES", "300"))
+SEED = int(os.environ.get("FAULT_SEED", random.SystemRandom().randrange(10**6)))
+
+
+@pytest.fixture(params=["dynamodb", "opensearch"])
+def other(request: pytest.FixtureRequest) -> Iterator[Laboratory]:
+    made = Laboratory(LedgerIndex(request.param))
+    with installed():
+        yield made
+    made.close()
+
+
+def test_many_histories_end_as_they_must_in_searches_and_physically(other: Laboratory) -> None:
+    print(f"FAULT_SEED={SEED} FAULT_HISTORIES={HISTORIES}")
+    counts: Counter[str] = Counter()
+    for number in range(HISTORIES):
+        seed = f"{SEED}.{number}"
+        outcome = other.run(history_of(seed), seed)
+        assert not outcome.findings(), report(seed, history_of(seed), outcome)
+        counts.update(outcome.counts)
+    print(dict(counts))
+    assert min(counts[name] for name in ("embedding_calls", "reads", "conflicts", "crashes", "skipped")) > 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_known_troublemakers(other: Laboratory, seed: int) -> None:
+    for name, history in TROUBLEMAKERS.items():
+        outcome = other.run(history, f"{name} {seed}")
+        assert not outcome.findings(), report(seed, history, outcome)
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_the_same_seed_gives_the_same_trace(other: Laboratory, number: int) -> None:
+    traces = [other.run(history_of(f"same {number}"), f"same {number}").trace for _ in range(2)]
+    assert traces[0] == traces[1]
+
+
+class Both:
+    """Asks two clients the same, and wants the same answer."""
+
+    def __init__(self, real: Any, other: Any) -> None:
+        self._real, self._other = real, other
+
+    def create_table(self, **request: Any) -> Any:
+        return self._real.create_table(**request)
+
+    def __getattr__(self, name: str) -> Any:
+        def call(**request: Any) -> Any:
+            answers = [self._ask(client, name, request) for client in (self._real, self._other)]
+            assert answers[0][1:] == answers[1][1:], (name, request)
+            answer = answers[0][0]
+            if isinstance(answer, ClientError):
+                raise answer
+            return answer
+
+        return call
+
+    def _ask(self, client: Any, name: str, request: Any) -> tuple[Any, Any]:
+        try:
+            answer = getattr(client, name)(**request) or {}
+        except ClientError as error:
+            reasons = [reason["Code"] for reason in error.response.get("CancellationReasons", ())]
+            return error, (error.response["Error"]["Code"], reasons)
+        if "Responses" in answer:
+            [(_, rows)] = answer["Responses"].items()
+            return answer, sorted(map(repr, map(sorted, (row.items() for row in rows))))
+        rows = [answer["Item"]] if "Item" in answer else answer.get("Items", [])
+        return answer, sorted(map(repr, map(sorted, (row.items() for row in rows))))
+
+
+def test_the_dynamodb_in_memory_answers_as_another_does(local_aws: LocalAws) -> None:
+    tables = Tables(Both(local_aws.client("dynamodb"), MemoryDynamoDb(page=10**6)), max_ops=20)
+    store, rival = tables.store(), tables.store()
+    put(store, *((chunk(number), axis(number % 16)) for number in range(1, 4)))
+    revision = rival.read("acme", [ITEM])[ITEM].revision
+    put(store, (chunk(2, user_id="ken"), axis(0)), lost={uid(3): {"m3": "p0"}}, deletes=[uid(1)])
+    leased = store.lease("acme", {ITEM: revision, OTHER: 0}, 60)
+    assert rival.lease("acme", leased, 60) == {}
+    store.release("acme", leased)
+    put(store, *((chunk(number), axis(1)) for number in range(10, 13)), source=OTHER)
+    assert forget(store, user_id="mika").deleted == 4
+    assert forget(rival, user_id="mika").deleted == 4
+    assert held_ids(store) == [uid(2)]
+    assert found(rival, axis(0), user="ken") == [uid(2)]
