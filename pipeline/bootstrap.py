@@ -29,7 +29,10 @@ from pipeline.settings import Settings
 from pipeline.source.documents import EntryHasher
 from pipeline.source.layouts import Layouts
 from pipeline.source.table import SourceTable
+from pipeline.stores.inventory import Inventory
+from pipeline.stores.opening import LedgerBacked
 from pipeline.stores.pgvector.connection import Connector
+from pipeline.stores.pgvector.inventory import Inventory as PgInventory
 from pipeline.stores.pgvector.store import PgVectorStore
 from pipeline.stores.pgvector.usage import PgUsageLedger
 from pipeline.stores.protocol import Store
@@ -124,8 +127,28 @@ def embedding_usage() -> tuple[int, int]:
 @cache
 def store() -> Store:
     """Return the configured store."""
+    if settings().store.name != "pgvector":
+        return ledger_backed().store()
     chosen = settings().embedding
     return PgVectorStore(connector(), Space(chosen.model, chosen.dimensions), settings().search_strategy)
+
+
+@cache
+def ledger_backed() -> LedgerBacked:
+    """Return what opens a store that keeps its ledger in DynamoDB."""
+    return LedgerBacked(
+        settings(), lambda: boto3.client("dynamodb", config=AWS_CONFIG), _collection_credentials
+    )
+
+
+def inventory() -> Inventory:
+    """Return what reads the configured store as it lies there; its database role must see every tenant."""
+    return PgInventory(connector()) if settings().store.name == "pgvector" else ledger_backed().inventory()
+
+
+def _collection_credentials() -> tuple[str, Any]:
+    session = boto3.Session()
+    return session.region_name or "us-east-1", session.get_credentials()
 
 
 @cache
@@ -137,6 +160,8 @@ def connector() -> Connector:
 @cache
 def usage_ledger() -> UsageLedger:
     """Return what counts the tokens asked of the embedder."""
+    if settings().store.name != "pgvector":
+        return ledger_backed().usage()
     chosen = settings().embedding
     return PgUsageLedger(connector(), chosen.model, chosen.dollars_per_million_tokens, chosen.daily_token_cap)
 
@@ -199,7 +224,7 @@ def warm() -> None:
 
 def forget_collaborators() -> None:
     """Make everything anew when next used: a connection or client of a snapshot belongs to another machine."""
-    for made in (recall, freshness_gate, usage_ledger, store, connector, embedder):
+    for made in (recall, freshness_gate, usage_ledger, store, ledger_backed, connector, embedder):
         made.cache_clear()
 
 

@@ -39,6 +39,12 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--from", dest="path", type=Path, metavar="FILE", help="JSON lines of DynamoDB items, or LoCoMo"
     )
+    demo.add_argument(
+        "--store",
+        choices=["pgvector", "dynamodb", "opensearch"],
+        default="pgvector",
+        help="where memory is kept",
+    )
     demo.set_defaults(run=_demo)
     migrate = commands.add_parser("migrate", help="bring the database schema up to date, as its owner")
     migrate.add_argument("--database-url", help="default: the setting DATABASE_URL or DATABASE_SECRET_ARN")
@@ -183,7 +189,7 @@ def _forget(options: argparse.Namespace) -> int:
 def _demo(options: argparse.Namespace) -> int:
     from pipeline.local import demo  # noqa: PLC0415  # each command loads only what it needs
 
-    return demo.run(check=options.check, path=options.path)
+    return demo.run(check=options.check, path=options.path, store=options.store)
 
 
 def _migrate(options: argparse.Namespace) -> int:

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -21,6 +20,7 @@ from pipeline.local.page.people import Person
 from pipeline.local.page.server import PageServer
 from pipeline.local.samples import Question, Save, growth, items_of, shipped_items, shipped_questions
 from pipeline.local.stack import Stack
+from pipeline.store_settings import StoreName
 
 SEARCH_PATH = "/api/v1/memory/search"
 STALL_SECONDS = 60
@@ -66,10 +66,8 @@ class Demo:
                 time.sleep(0.2)
 
     def rows(self) -> Sequence[Row]:
-        """Return every stored chunk, read as the database's owner."""
-        query = "SELECT tenant_id, user_id, metadata->>'key', content FROM memories WHERE source IS NOT NULL"
-        with psycopg.connect(self.stack.postgres.conninfo()) as connection:
-            return [Row(*row) for row in connection.execute(query)]
+        """Return every stored chunk, without asking the functions."""
+        return self.stack.rows()
 
     def queue_depth(self, output: str = "NoticeQueueUrl") -> int:
         """Return how many messages a queue holds: waiting, in flight and delayed."""
@@ -182,13 +180,16 @@ class Demo:
         return Progress(*columns, console=self.console)
 
 
-def run(*, check: bool, path: Path | None) -> int:
+_STARTED = {"pgvector": "Postgres and ", "dynamodb": "", "opensearch": "a stand-in for OpenSearch and "}
+
+
+def run(*, check: bool, path: Path | None, store: StoreName = "pgvector") -> int:
     """Run the demo; return the exit status: 0 if everything saved is searchable and nothing else is."""
     console = Console(stderr=check, emoji=False, width=None if sys.stderr.isatty() else 140)
     items = items_of(path) if path else shipped_items()
-    console.print("Starting Postgres and the local AWS, and deploying template.yaml ...")
+    console.print(f"Starting {_STARTED[store]}the local AWS, and deploying template.yaml ...")
     started = time.monotonic()
-    with Stack() as stack:
+    with Stack(store=store) as stack:
         demo = Demo(stack, console)
         console.print(f"Up in {time.monotonic() - started:.1f} s at {stack.aws.endpoint_url}.")
         summary = _story(demo, items)

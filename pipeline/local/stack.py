@@ -7,26 +7,33 @@ import secrets
 import shutil
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any, Self
 
 import psycopg
 from botocore.config import Config
+from botocore.credentials import Credentials
 from psycopg import sql
 
 from pipeline.embedding.offline import DIMENSIONS, MODEL
 from pipeline.embedding.vectors import Space
 from pipeline.local import compose
+from pipeline.local.aws import REGION
 from pipeline.local.compose import ComposePostgres
 from pipeline.local.conditions import live
+from pipeline.local.inspection import Row
+from pipeline.local.opensearch_server import ACCESS_KEY, SECRET_KEY, OpenSearchServer
 from pipeline.local.postgres import Postgres
 from pipeline.local.processes import new_run_folder
 from pipeline.local.running import local_aws
 from pipeline.packaging.collect import closure, collect, installed, zipped
 from pipeline.packaging.contents import BUNDLES
 from pipeline.packaging.wheels import WITH_OFFLINE, Target, fetch
+from pipeline.settings import EmbeddingSettings, Settings
+from pipeline.store_settings import StoreName, StoreSettings
+from pipeline.stores.opening import LedgerBacked
 from pipeline.stores.pgvector.migrations import migrate
 
 STACK_NAME = "vector-memory"
@@ -34,6 +41,10 @@ TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 ROLES = {"local_ingest": "memory_ingest", "local_query": "memory_query"}
 DEPLOY_TIMEOUT_SECONDS = 120
 _FETCHES_FASTER = frozenset({"hf-xet"})  # 4 MB that only speed downloads up
+
+OPENSEARCH_REFRESH_SECONDS = 0.2
+"""The service takes 10 or 60; a demo should not."""
+_ROWS = "SELECT tenant_id, user_id, metadata->>'key', content FROM memories WHERE source IS NOT NULL"
 
 PARAMETERS: Mapping[str, str] = {
     "Runtime": "python3.11",  # a word to the local AWS: it runs functions on its own interpreter
@@ -59,16 +70,23 @@ class Stack:
     Args:
         parameters: template parameters that differ from the local defaults.
         secret_values: template parameter → text of a secret that is made, and whose ARN it is given.
+        store: where memory is kept; Postgres and the local OpenSearch only start if it is theirs.
     """
 
     def __init__(
-        self, parameters: Mapping[str, str] | None = None, secret_values: Mapping[str, str] | None = None
+        self,
+        parameters: Mapping[str, str] | None = None,
+        secret_values: Mapping[str, str] | None = None,
+        store: StoreName = "pgvector",
     ) -> None:
         self._secret_values = secret_values or {}
         self._folder = new_run_folder()
         self._in_docker = compose.PORT in os.environ
+        self.store: StoreName = store
+        self._opensearch = OpenSearchServer("classic", OPENSEARCH_REFRESH_SECONDS)
         self.postgres = ComposePostgres() if self._in_docker else Postgres(self._folder / "postgres")
-        self._parameters = {**PARAMETERS, **(IN_DOCKER if self._in_docker else {}), **(parameters or {})}
+        chosen = {**(IN_DOCKER if self._in_docker else {}), "Store": store, **(parameters or {})}
+        self._parameters = {**PARAMETERS, **chosen}
         self.aws = local_aws(self._folder)
         self._names = secrets.token_hex(4)
         self.outputs: Mapping[str, str] = {}
@@ -92,7 +110,32 @@ class Stack:
             self._delete()
         self.aws.stop()
         self.postgres.stop()
+        self._opensearch.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def _space(self) -> Space:
+        return Space(self._parameters["EmbeddingModel"], int(self._parameters["EmbeddingDimensions"]))
+
+    def rows(self) -> Sequence[Row]:
+        """Return every stored chunk: of Postgres as the database's owner, of others as the audit reads them."""
+        if self.store == "pgvector":
+            with psycopg.connect(self.postgres.conninfo()) as connection:
+                return [Row(*row) for row in connection.execute(_ROWS)]
+        embedding = EmbeddingSettings("offline", self._space.model, self._space.dimensions)
+        chosen = StoreSettings(
+            self.store,
+            self.outputs["LedgerTableName"],
+            self.outputs.get("VectorTableName"),
+            self._opensearch.endpoint if self.store == "opensearch" else None,
+        )
+        opened = LedgerBacked(
+            Settings(embedding=embedding, store=chosen),
+            lambda: self.client("dynamodb"),
+            lambda: (REGION, Credentials(ACCESS_KEY, SECRET_KEY)),
+        )
+        found = opened.inventory().everything()
+        return [Row(one.tenant_id, one.user_id, one.session_key, one.content) for one in found]
 
     def client(self, service: str, config: Config | None = None) -> Any:
         """Return a boto3 client of the local AWS."""
@@ -110,12 +153,17 @@ class Stack:
 
     def _start(self) -> None:
         self.aws.start()
-        self.postgres.start()
-        migrate(
-            self.postgres.conninfo(),
-            Space(self._parameters["EmbeddingModel"], int(self._parameters["EmbeddingDimensions"])),
-        )
-        self._parameters |= self._database_secrets() | self._code()
+        match self.store:
+            case "pgvector":
+                self.postgres.start()
+                migrate(self.postgres.conninfo(), self._space)
+                self._parameters |= self._database_secrets()
+            case "opensearch":
+                self._opensearch.open()
+                self._parameters["OpenSearchEndpoint"] = self._opensearch.endpoint
+            case "dynamodb":
+                pass
+        self._parameters |= self._code()
         self._parameters |= {
             name: self._secret(f"{name}-{self._names}", value) for name, value in self._secret_values.items()
         }

@@ -12,8 +12,6 @@ from pipeline.operations.audit import Assumption, Audit, AuditReport, repair
 from pipeline.operations.outcome import Outcome
 from pipeline.operations.stack import environment_of, tables_of
 from pipeline.source.table import SourceTable
-from pipeline.stores.pgvector.connection import Connector
-from pipeline.stores.pgvector.inventory import Inventory
 
 MAX_LINES = 200
 
@@ -44,8 +42,8 @@ def run_audit(
 def _audit() -> Audit:
     """Put the audit together; its database role must see every tenant."""
     client = boto3.client("dynamodb", config=bootstrap.AWS_CONFIG)
-    inventory = Inventory(Connector(bootstrap.conninfo))
-    return Audit(SourceTable(client), bootstrap.layouts(), bootstrap.chunker(), bootstrap.store(), inventory)
+    parts = bootstrap.layouts(), bootstrap.chunker(), bootstrap.store(), bootstrap.inventory()
+    return Audit(SourceTable(client), *parts)
 
 
 def _json(report: AuditReport) -> str:

@@ -14,10 +14,15 @@ OUTPUTS: Mapping[str, str] = {
     "DeadLetterQueueUrl": "DEAD_LETTER_QUEUE_URL",
     "StreamFailureQueueUrl": "STREAM_FAILURE_QUEUE_URL",
     "MessageKeyArn": "MESSAGE_KEY_SECRET_ARN",
+    "LedgerTableName": "LEDGER_TABLE",
+    "VectorTableName": "VECTOR_TABLE",
+    "CollectionEndpoint": "OPENSEARCH_ENDPOINT",
 }
 TABLES = ("Sessions", "Memory", "Config")
 
 PARAMETERS: Mapping[str, str] = {
+    "Store": "STORE",
+    "OpenSearchGeneration": "OPENSEARCH_GENERATION",
     "AttributeNames": "ATTRIBUTE_NAMES",
     "EmbeddingProvider": "EMBEDDING_PROVIDER",
     "EmbeddingModel": "EMBEDDING_MODEL",
