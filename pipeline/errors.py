@@ -159,6 +159,8 @@ class ConflictError(RetryableError):
 class MemoryUnavailableError(VectorMemoryError):
     """What an agent's client raises: memory did not answer, or said that it cannot now."""
 
+    cause = "memory_unavailable"
+
 
 def describe(error: BaseException) -> str:
     """Return what may be logged of ``error``: ours in full, of any other its type and where it was raised.
