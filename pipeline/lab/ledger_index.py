@@ -219,6 +219,12 @@ class LedgerIndex:
             [*shown, *strays, *self._left_behind(shown)], key=lambda row: (row.tenant, row.user, row.content)
         )
 
+    def waiting(self) -> Sequence[str]:
+        """Return the chunks that wait for their vectors: none may, once everything is at rest."""
+        rows = self._aws.dynamodb.tables.get(LEDGER, {})
+        waiting = (key for key, row in rows.items() if not row.get("fingerprint", {"S": "none"})["S"])
+        return [f"not embedded: {' '.join(key)}" for key in sorted(waiting)]
+
     def holds(self, text: str) -> bool:
         """Tell whether a row that counts says just ``text``."""
         if self.kind == "dynamodb":
