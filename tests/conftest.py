@@ -45,13 +45,18 @@ def _numbers() -> Iterator[int]:
 
 
 @pytest.fixture
-def database(postgres: Postgres, _numbers: Iterator[int]) -> Iterator[Callable[..., str]]:
-    """Give a migrated database of one's own; call it with a role's name to connect as a member of that role."""
+def database(
+    postgres: Postgres, _numbers: Iterator[int], request: pytest.FixtureRequest
+) -> Iterator[Callable[..., str]]:
+    """Give a migrated database of one's own; call it with a role's name to connect as a member of that role.
+
+    An indirect parameter is its space.
+    """
     name = f"test_{next(_numbers)}"
     with psycopg.connect(postgres.conninfo(), autocommit=True) as owner:
         owner.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
     own = make_conninfo(postgres.conninfo(), dbname=name)
-    migrate(own, SPACE)
+    migrate(own, getattr(request, "param", SPACE))
 
     def connect_as(role: str | None = None) -> str:
         if role is None:

@@ -223,7 +223,7 @@ def _question(request: SearchRequest, strategy: Strategy) -> dict[str, Any]:
         "top_k": request.top_k,
         "seeds": SEEDS,
         "around": request.around,
-        "near": near(len(request.vector), request.top_k),
+        "near": near(request.top_k),
         "words": Binary(binary.sparse(asked)) if asked else None,
         "strategy": strategy,
         "filtered": request.filters != EVERYTHING,

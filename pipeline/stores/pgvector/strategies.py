@@ -1,7 +1,8 @@
 """How one user's memories are searched: the statements, whole, and the function that chooses among them. Pure.
 
 - ``exact`` compares the question with every vector of the user.
-- ``bq`` compares one bit a dimension, in an index that holds nothing else, and then the nearest of those exactly.
+- ``bq`` compares one bit a dimension, in an index that holds nothing else, then exactly the nearest of those and all
+  that may still be as close as the best found: few where something is close, many where the question is off topic.
 - ``hnsw`` asks the graph index over all users' vectors, which an operator must have made.
 
 Each reads the words of the user's rows from an index as well, and answers with the union of both lists. ``auto`` takes
@@ -19,7 +20,14 @@ from pipeline.stores.pgvector.words import WORD_DIMENSIONS
 EXACT_ROWS = 400
 """Up to so many rows a user, comparing whole vectors is as quick as comparing bits first."""
 
-MANY_BITS, SOME_BITS, MIN_NEAR = 1024, 384, 400
+FIRST, FACTOR = 200, 4
+"""Of the nearest by bits, at least so many, and so many times the hits wanted, are compared exactly whatever comes."""
+
+SURE, SPREADS = 10, 2
+"""Bits of two vectors at an angle t differ in a share t/pi on average, as if each bit were a random cut between them
+(Charikar 2002, "Similarity estimation techniques from rounding algorithms", section 3), with a binomial spread. Rows
+further off than what the 10th best found would have, plus 2 spreads, are not compared. Measured: 2,760 real messages
+at 256 dimensions, 150 questions: .998 of the exact top 10 (1.5 spreads: .987), reading 9% of the rows."""
 
 _FILTERS = """
             AND (p_kinds = '{}' OR m.metadata->>'kind' = ANY(p_kinds))
@@ -42,21 +50,45 @@ _CLOSEST_OF_ALL = f"""
     WHERE m.tenant_id = p_tenant_id AND m.user_id = p_user_id{{filters}}
     ORDER BY {_DISTANCE}, m.id LIMIT p_top_k"""  # noqa: S608  # constants
 
-_CLOSEST_OF_NEAR = f"""
+_CLOSEST_OF_GRAPH = f"""
     SELECT m.id
     FROM (
         SELECT best.id FROM (
             SELECT m.id FROM memories m
             WHERE m.tenant_id = p_tenant_id AND m.user_id = p_user_id
-            ORDER BY {{distance}}{{limit}}
+            ORDER BY m.embedding <=> p_vector{{limit}}
         ) best{{kept}}
         LIMIT p_near
     ) near JOIN memories m ON m.tenant_id = p_tenant_id AND m.id = near.id
     ORDER BY {_DISTANCE}, m.id LIMIT p_top_k"""  # noqa: S608  # constants
 
-# A subquery, or the question's bits would be taken anew for every row.
-_BITS = "m.bits <~> (SELECT binary_quantize(p_vector)::bit(${dimensions}))"
-_GRAPH = "m.embedding <=> p_vector"
+# The question's bits stand in a subquery, or they would be taken anew for every row.
+_BY_BITS = f"""measured AS MATERIALIZED (
+    SELECT m.id, m.bits <~> (SELECT binary_quantize(p_vector)::bit(${{{{dimensions}}}})) AS apart FROM memories m
+    WHERE m.tenant_id = p_tenant_id AND m.user_id = p_user_id
+), first AS MATERIALIZED (
+    SELECT best.id, best.apart, kept.distance
+    FROM (SELECT id, apart FROM measured ORDER BY apart{{limit}}) best
+    CROSS JOIN LATERAL (
+        SELECT {_DISTANCE} AS distance FROM memories m
+        WHERE m.tenant_id = p_tenant_id AND m.id = best.id{{filters}} OFFSET 0
+    ) kept
+    LIMIT p_near
+), worst AS (
+    SELECT acos(GREATEST(-1, LEAST(1, 1 - distance))) / pi() AS share
+    FROM first ORDER BY distance OFFSET LEAST(p_top_k, {SURE}) - 1 LIMIT 1
+), bound AS MATERIALIZED (
+    SELECT ${{{{dimensions}}}} * share + {SPREADS} * sqrt(${{{{dimensions}}}} * share * (1 - share)) AS apart FROM worst
+), """  # noqa: S608  # constants
+
+_CLOSEST_OF_MEASURED = f"""
+    SELECT id FROM (
+        SELECT id, distance FROM first
+        UNION
+        SELECT m.id, {_DISTANCE} FROM measured JOIN memories m ON m.tenant_id = p_tenant_id AND m.id = measured.id
+        WHERE measured.apart BETWEEN (SELECT max(apart) FROM first) AND (SELECT apart FROM bound){{filters}}
+    ) compared
+    ORDER BY distance, id LIMIT p_top_k"""  # noqa: S608  # constants
 
 _WORDIEST = """
     SELECT best.id FROM (
@@ -68,7 +100,7 @@ _WORDIEST = """
 
 # What was ordered and limited is numbered as it comes. An item tells its chunks by time, then by place.
 _SEARCH = """
-WITH closest AS MATERIALIZED (
+WITH {before}closest AS MATERIALIZED (
     SELECT id, row_number() OVER () AS rank FROM ({closest}
     ) ordered
 ), wordiest AS MATERIALIZED (
@@ -129,6 +161,7 @@ PLANNING = {
     "enable_bitmapscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    "work_mem": "16MB",
 }
 """One plan for everybody: the planner cannot know whose rows will be asked for, and must not change its mind."""
 
@@ -174,17 +207,15 @@ _BEFORE_GRAPH = """
 
 def statement(strategy: Strategy, *, filtered: bool) -> str:
     """Return the statement of a strategy; its parameters are those of :data:`PARAMETERS` by name."""
-    wordiest = _WORDIEST.format(kept=_KEPT if filtered else "", limit="" if filtered else " LIMIT p_top_k")
-    filters = _FILTERS if filtered else ""
-    return _SEARCH.format(closest=_closest(strategy, filtered=filtered), wordiest=wordiest, filters=filters)
-
-
-def _closest(strategy: Strategy, *, filtered: bool) -> str:
-    if strategy == "exact":
-        return _CLOSEST_OF_ALL.format(filters=_FILTERS if filtered else "")
-    distance = _BITS if strategy == "bq" else _GRAPH
-    limit = "" if filtered else " LIMIT p_near"
-    return _CLOSEST_OF_NEAR.format(distance=distance, kept=_KEPT if filtered else "", limit=limit)
+    filters, kept = (_FILTERS, _KEPT) if filtered else ("", "")
+    near, wanted = ("", "") if filtered else (" LIMIT p_near", " LIMIT p_top_k")
+    closest = {"exact": _CLOSEST_OF_ALL, "bq": _CLOSEST_OF_MEASURED, "hnsw": _CLOSEST_OF_GRAPH}[strategy]
+    return _SEARCH.format(
+        before=_BY_BITS.format(filters=filters, limit=near) if strategy == "bq" else "",
+        closest=closest.format(filters=filters, kept=kept, limit=near),
+        wordiest=_WORDIEST.format(kept=kept, limit=wanted),
+        filters=filters,
+    )
 
 
 def functions() -> str:
@@ -228,7 +259,6 @@ class Explanation:
         return f"{self.strategy}: this user has {rows} rows, and auto takes exact up to {EXACT_ROWS}"
 
 
-def near(dimensions: int, top_k: int) -> int:
-    """Return how many of the nearest by bits are compared exactly: the fewer the bits, the more."""
-    factor = 4 if dimensions >= MANY_BITS else 12 if dimensions >= SOME_BITS else 20
-    return max(MIN_NEAR, factor * top_k)
+def near(top_k: int) -> int:
+    """Return how many of the nearest by bits, or by the graph, are compared exactly whatever comes."""
+    return max(FIRST, FACTOR * top_k)
