@@ -70,7 +70,11 @@ class Database:
             return cursor.fetchall() if cursor.description else ()
 
     def settle(self) -> None:
-        """Do what autovacuum does in its time."""
+        """Do what autovacuum does in its time.
+
+        What was committed without waiting for the disk must be there first, or its pages are not marked all-visible.
+        """
+        self.execute("CHECKPOINT")
         for name in ("memories", "memory_words"):
             self.execute(f"VACUUM ANALYZE {name}")
 
