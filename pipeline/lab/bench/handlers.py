@@ -21,11 +21,12 @@ from pipeline.lab.bench.data import SPACE, InstantEmbedder, World
 from pipeline.lab.bench.database import Database
 from pipeline.lab.bench.rows import Row, interleaved_ms, percentile, times_ms
 from pipeline.lexical.terms import terms
-from pipeline.search.recall import CANDIDATES
+from pipeline.search.recall import AROUND, CANDIDATES
 from pipeline.settings import EmbeddingSettings, Settings
 from pipeline.source.documents import EntryHasher, ItemKey
 from pipeline.source.layouts import Item, Layouts
 from pipeline.stores.pgvector import binary, strategies, words
+from pipeline.stores.protocol import SEEDS
 from pipeline.stores.usage import Meter
 
 USERS, ITEMS_AN_EVENT = 50, 10
@@ -204,6 +205,8 @@ class _Prepared:
             "p_user_id": user,
             "p_vector": binary.Binary(binary.vector(vector)),
             "p_top_k": CANDIDATES,
+            "p_seeds": SEEDS,
+            "p_around": AROUND,
             "p_words": binary.Binary(binary.sparse(words.question(terms(text)))),
         }
         return self._connection.execute(self._statement, parameters, prepare=True, binary=True).fetchall()
