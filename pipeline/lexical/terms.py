@@ -64,32 +64,35 @@ _MONTHS = (
 
 def terms(text: str) -> tuple[str, ...]:
     """Return the terms of ``text`` in order, repetitions included; at most a few a character."""
-    normal = unicodedata.normalize("NFKC", text).casefold()
+    found: list[str] = []
+    for piece in _normal(text).split():  # no token has a space in it
+        found += _of_piece(piece) if len(piece) <= MAX_TERM_CHARACTERS else _tokenized(piece)
+    return tuple(found)
+
+
+def _normal(text: str) -> str:
+    return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
+
+
+@lru_cache(maxsize=65_536)
+def _of_piece(piece: str) -> tuple[str, ...]:
+    return tuple(_tokenized(piece))
+
+
+def _tokenized(normal: str) -> list[str]:
     found: list[str] = []
     for token in _TOKEN.finditer(normal):
         kind, end = token.lastgroup or "", token.end()
         written = token[0]
-        if len(written) > MAX_TERM_CHARACTERS:
-            found += _of_token(kind, written)
-        else:
-            found += _of_short_token(kind, written)
+        found += (term[:MAX_TERM_CHARACTERS] for term in _OF_KIND[kind](written))
         if kind == "word" and written.isdecimal() and _KANJI_ONE.match(normal, end):
             found.append((written + normal[end])[-MAX_TERM_CHARACTERS:])
-    return tuple(found)
+    return found
 
 
 def counts(text: str) -> Mapping[str, int]:
     """Return how often each term occurs in ``text``."""
     return Counter(terms(text))
-
-
-def _of_token(kind: str, written: str) -> list[str]:
-    return [term[:MAX_TERM_CHARACTERS] for term in _OF_KIND[kind](written)]
-
-
-@lru_cache(maxsize=65_536)
-def _of_short_token(kind: str, written: str) -> tuple[str, ...]:
-    return tuple(_of_token(kind, written))
 
 
 def _of_amount(written: str) -> Iterator[str]:
@@ -149,6 +152,7 @@ class _Stemmer(Protocol):
     def stemWord(self, word: str) -> str: ...  # noqa: N802  # the library's name
 
 
+@lru_cache(maxsize=65_536)
 def _stem(word: str) -> str:
     return _stemmer().stemWord(word[:MAX_TERM_CHARACTERS])
 

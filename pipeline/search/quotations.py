@@ -6,8 +6,9 @@ make no difference.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pipeline.lexical.terms import terms
 from pipeline.search.passages import body
@@ -56,6 +57,7 @@ class Told:
         for text in texts:
             self._runs.update(_runs(text))
             self._sentences.update(terms(sentence) for sentence in _SENTENCE.findall(text))
+        self._sentences.discard(())
 
     def add(self, fresh: Iterable[tuple[Hit, str]]) -> None:
         """Remember what has just been told."""
@@ -84,12 +86,14 @@ class Told:
         return "".join(kept)
 
     def _quoted(self, sentence: str) -> bool:
-        if terms(sentence) in self._sentences - {()}:
+        if self._sentences and terms(sentence) in self._sentences:
             return True
-        runs = list(_runs(sentence))
+        runs = _runs(sentence)
         return len(runs) >= FEWEST_RUNS and sum(run in self._runs for run in runs) >= QUOTED * len(runs)
 
 
-def _runs(text: str) -> Iterator[_Run]:
+@lru_cache(maxsize=4096)
+def _runs(text: str) -> tuple[_Run, ...]:
+    """Return the runs of a text; a passage is judged again each time something is told."""
     found = terms(text)
-    return zip(*(found[start:] for start in range(RUN)), strict=False)
+    return tuple(zip(*(found[start:] for start in range(RUN)), strict=False))

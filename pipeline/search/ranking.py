@@ -173,9 +173,10 @@ def _lexical(windows: Sequence[Window]) -> list[float]:
 
 
 def _summed(window: Window) -> Mapping[str, int]:
-    total: Counter[str] = Counter()
+    total: dict[str, int] = {}
     for part in window:
-        total.update(part.words)
+        for term, count in part.words.items():
+            total[term] = total.get(term, 0) + count
     return total
 
 

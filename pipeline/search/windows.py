@@ -4,13 +4,13 @@ A chunk is small, so that growing conversations are embedded once; a window is a
 wants to see. Windows overlap: each chunk ends one.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from pipeline.embedding.tokens import estimate_tokens
-from pipeline.lexical.terms import terms
+from pipeline.lexical.terms import counts
 from pipeline.search.passages import body
 from pipeline.stores.protocol import Hit
 
@@ -98,6 +98,20 @@ def _predecessor(part: Part, before: Mapping[_End, Part]) -> Part | None:
 
 
 def _part(hit: Hit, asked: AbstractSet[str]) -> Part:
-    found = terms(hit.content)
-    words = Counter(term for term in found if term in asked)
-    return Part(hit, words, len(found), estimate_tokens(body(hit.content)) + 1)
+    found = _measured(hit.content)
+    words = {term: found.counts[term] for term in found.counts.keys() & asked}
+    return Part(hit, words, found.length, found.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    counts: Mapping[str, int] = field(repr=False)
+    length: int
+    tokens: int
+
+
+@lru_cache(maxsize=4096)
+def _measured(content: str) -> _Measured:
+    """Return what does not depend on the question: a conversation asks of the same chunks again and again."""
+    found = counts(content)
+    return _Measured(found, sum(found.values()), estimate_tokens(body(content)) + 1)
