@@ -1,33 +1,27 @@
 """The shipped set is a gate: who changes chunking or ranking sees here what it costs."""
 
-from collections.abc import Iterator
-
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
 from pipeline.embedding.offline import OfflineEmbedder
-from pipeline.lab.evaluation.command import JAPANESE, evaluate, table
+from pipeline.lab.evaluation.command import JAPANESE, evaluate, stores, table
 from pipeline.lab.evaluation.measures import Figures
 from pipeline.lab.evaluation.sets import read_set
 from pipeline.local.postgres import Postgres
-from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.migrations import migrate
-from pipeline.stores.pgvector.store import PgVectorStore
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def found(postgres: Postgres) -> Iterator[dict[str, Figures]]:
+def found(postgres: Postgres) -> dict[str, Figures]:
     embedder = OfflineEmbedder()
     conninfo = make_conninfo(postgres.conninfo(), dbname="evaluation")
     with psycopg.connect(postgres.conninfo(), autocommit=True) as owner:
         owner.execute("CREATE DATABASE evaluation TEMPLATE template0")
     migrate(conninfo, embedder.space)
-    connector = Connector(lambda: conninfo)
-    yield evaluate(read_set(JAPANESE), embedder, PgVectorStore(connector, embedder.space))
-    connector.close()
+    return evaluate(read_set(JAPANESE), embedder, *stores(conninfo, embedder.space))
 
 
 def test_the_japanese_set_is_found(found: dict[str, Figures]) -> None:

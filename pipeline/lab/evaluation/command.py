@@ -8,9 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg
+from psycopg.conninfo import make_conninfo
+
 from pipeline.embedding.offline import OfflineEmbedder
 from pipeline.embedding.tokens import estimate_tokens
-from pipeline.embedding.vectors import Embedder
+from pipeline.embedding.vectors import Embedder, Space
 from pipeline.errors import VectorMemoryError
 from pipeline.lab.evaluation import baselines
 from pipeline.lab.evaluation.measures import Answer, Figures, figures
@@ -26,6 +29,7 @@ from pipeline.stores.protocol import Store
 JAPANESE = Path(__file__).with_name("japanese.jsonl")
 OURS = "ours"
 ONE_SIDED = {"ours_vectors_only": 1.0, "ours_words_only": 0.0}
+ROLES = ("memory_ingest", "memory_query")
 COLUMNS = ("r5", "r10", "mrr", "b1k", "embed_factor")
 
 
@@ -50,9 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with database() as conninfo:
             embedder = OfflineEmbedder()
             migrate(conninfo, embedder.space)
-            found = evaluate(
-                conversations, embedder, PgVectorStore(Connector(lambda: conninfo), embedder.space)
-            )
+            found = evaluate(conversations, embedder, *stores(conninfo, embedder.space))
     except VectorMemoryError as error:
         print(f"scripts/eval: {error}", file=sys.stderr)  # noqa: T201  # a command speaks
         return 2
@@ -72,10 +74,26 @@ def database() -> Iterator[str]:
         server.stop()
 
 
-def evaluate(conversations: Sequence[Conversation], embedder: Embedder, store: Store) -> dict[str, Figures]:
-    """Return the figures of the memory and of each baseline."""
+def stores(owner: str, space: Space) -> tuple[PgVectorStore, PgVectorStore]:
+    """Return the store as the ingest function and as the query function see it: row-level security is part of it."""
+    with psycopg.connect(owner, autocommit=True) as connection:
+        for role in ROLES:
+            connection.execute(f"CREATE ROLE eval_{role} LOGIN PASSWORD 'eval' IN ROLE {role}")
+    ingest, query = (make_conninfo(owner, user=f"eval_{role}", password="eval") for role in ROLES)  # noqa: S106
+    return PgVectorStore(Connector(lambda: ingest), space), PgVectorStore(Connector(lambda: query), space)
+
+
+def evaluate(
+    conversations: Sequence[Conversation], embedder: Embedder, store: Store, asked: Store
+) -> dict[str, Figures]:
+    """Return the figures of the memory and of each baseline.
+
+    Args:
+        store: may write.
+        asked: the same, as those who ask see it.
+    """
     tallies: dict[str, _Tally] = {}
-    memory = Memory(embedder, store)
+    memory = Memory(embedder, store, asked)
     for conversation in conversations:
         source = sum(estimate_tokens(message.text) for message in conversation.messages)
         before = embedder.usage.tokens

@@ -29,13 +29,14 @@ class Memory:
     Args:
         embedder: of the store's space.
         store: empty of these conversations.
+        asked: the same store under the role that questions come with.
     """
 
-    def __init__(self, embedder: Embedder, store: Store) -> None:
+    def __init__(self, embedder: Embedder, store: Store, asked: Store) -> None:
         settings = Settings()
         chunker = Chunker(settings.excluded_roles, settings.max_chunk_tokens, split_markdown, embedder.space)
         self._items: dict[str, Item] = {}
-        self._store = store
+        self._store, self._asked = store, asked
         self._reconciler = Reconciler(LAYOUTS, self, chunker, embedder, store, _no_pause)
         self._embedder = embedder
         self._told: dict[str, frozenset[str]] = {}
@@ -53,7 +54,7 @@ class Memory:
 
     def answers(self, conversation: Conversation, vector_weight: float = VECTOR_WEIGHT) -> list[Answer]:
         """Return what each question finds."""
-        recall = Recall(self._embedder, self._store, vector_weight=vector_weight)
+        recall = Recall(self._embedder, self._asked, vector_weight=vector_weight)
         texts = {message.id: squeezed(message.text) for message in conversation.messages}
         return [self._answer(recall, conversation.name, one, texts) for one in conversation.questions]
 
