@@ -23,6 +23,7 @@ class Filters(TypedDict, total=False):
     """What hits must be like; what is left out asks for nothing."""
 
     min_similarity: float
+    half_life_days: float
     kinds: Sequence[str]
     roles: Sequence[str]
     sessions: Sequence[str]

@@ -44,7 +44,14 @@ class Exchange:
         ask = requests.read_search(body)
         fresh = self._fresh(caller, ask.freshness)
         wide = requests.MAX_TOP_K if ask.min_similarity is not None else ask.top_k
-        ranked = bootstrap.recall().search(caller.tenant_id, caller.user_id, ask.query, wide, ask.filters)
+        ranked = bootstrap.recall().search(
+            caller.tenant_id,
+            caller.user_id,
+            ask.query,
+            wide,
+            ask.filters,
+            half_life_days=ask.half_life_days,
+        )
         results = _results(_similar(ranked, ask.min_similarity)[: ask.top_k])
         return Answer(200, {"results": results, "query": ask.query, **_freshness(fresh)})
 

@@ -62,6 +62,14 @@ class SearchRequest(_Request):
     query: Question
     top_k: TopK | None = limits.DEFAULT_TOP_K
     min_similarity: Annotated[float, Field(ge=-1, le=1)] | None = None
+    half_life_days: Annotated[
+        float | None,
+        Field(
+            ge=limits.MIN_HALF_LIFE_DAYS,
+            le=limits.MAX_HALF_LIFE_DAYS,
+            description="a passage so old counts half as much as one of today; age does not matter if left out",
+        ),
+    ] = None
     kinds: list[KindName] | None = None
     roles: Ids | None = None
     sessions: Ids | None = None

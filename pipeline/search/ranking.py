@@ -5,6 +5,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from pipeline.lexical.terms import terms
 from pipeline.search.passages import header
@@ -39,7 +40,7 @@ class Ranked:
         hit: what is told of it, under the id of its closest chunk; ``similarity`` is that chunk's.
         vector: similarity, scaled to 0..1 among the candidates.
         lexical: words' score, scaled to 0..1 among the candidates.
-        score: the weighted sum, less for what is told already, 0..1.
+        score: the weighted sum, less for what is told already and for age if that counts, 0..1.
         pieces: what it is made of, in order.
     """
 
@@ -56,6 +57,28 @@ class Ranked:
 
 
 @dataclass(frozen=True, slots=True)
+class Weighing:
+    """How a score is made.
+
+    Args:
+        vector: weight of meaning beside words, 0..1.
+        half_life_days: a passage so old counts half as much as one of today; ``None``: age does not matter.
+        now: what ages are counted from.
+    """
+
+    vector: float = VECTOR_WEIGHT
+    half_life_days: float | None = None
+    now: datetime | None = None
+
+    def of_age(self, written: datetime | None) -> float:
+        """Return the factor of something written then, 0..1; what has no date does not age."""
+        if self.half_life_days is None or self.now is None or written is None:
+            return 1.0
+        days = max(0.0, (self.now - written) / timedelta(days=1))
+        return float(0.5 ** (days / self.half_life_days))
+
+
+@dataclass(frozen=True, slots=True)
 class _Scored:
     window: Window
     vector: float
@@ -68,7 +91,7 @@ def rank(
     asked: Iterable[str] = (),
     top_k: int | None = None,
     told: Told | None = None,
-    vector_weight: float = VECTOR_WEIGHT,
+    weighing: Weighing = Weighing(),
 ) -> list[Ranked]:
     """Return passages made of ``hits``, best first; ties by id.
 
@@ -76,23 +99,30 @@ def rank(
         asked: the question's terms; none, or none that any hit has, leaves the order to the vectors.
         top_k: how many; all by default.
         told: what the reader knows already; no passage repeats it.
+        weighing: of meaning, words and age.
     """
     windows = list(windows_of(parts_of(hits, frozenset(asked))))
-    scored = _scored(windows, vector_weight)
+    scored = _scored(windows, weighing)
     passages = _passages(scored, told or Told())
     return [
         passage for _, passage in zip(range(len(hits) if top_k is None else top_k), passages, strict=False)
     ]
 
 
-def _scored(windows: Sequence[Window], vector_weight: float) -> list[_Scored]:
+def _scored(windows: Sequence[Window], weighing: Weighing) -> list[_Scored]:
     lexical = _lexical(windows)
-    weight = vector_weight if any(lexical) else 1.0
+    weight = weighing.vector if any(lexical) else 1.0
     vectors, words = _scaled([_similarity(window) for window in windows]), _scaled(lexical)
     return [
-        _Scored(window, vector, word, weight * vector + (1 - weight) * word)
+        _Scored(
+            window, vector, word, (weight * vector + (1 - weight) * word) * _of_youngest(window, weighing)
+        )
         for window, vector, word in zip(windows, vectors, words, strict=True)
     ]
+
+
+def _of_youngest(window: Window, weighing: Weighing) -> float:
+    return max(weighing.of_age(part.hit.created_at) for part in window)
 
 
 def _passages(scored: Iterable[_Scored], told: Told) -> Iterator[Ranked]:

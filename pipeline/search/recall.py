@@ -12,7 +12,7 @@ from pipeline.search.covering import prefer_summaries
 from pipeline.search.fence import new_nonce
 from pipeline.search.passages import body, in_order
 from pipeline.search.quotations import Told
-from pipeline.search.ranking import VECTOR_WEIGHT, Ranked, rank
+from pipeline.search.ranking import VECTOR_WEIGHT, Ranked, Weighing, rank
 from pipeline.search.related import RelatedSession, entry, related_sessions
 from pipeline.source.layouts import safe_text
 from pipeline.stores.protocol import Filters, Hit, Passage, SearchRequest, Store
@@ -65,8 +65,15 @@ class Recall:
     meter: Meter = field(default_factory=lambda: Meter(Uncounted()))
     vector_weight: float = VECTOR_WEIGHT
 
-    def search(
-        self, tenant_id: str, user_id: str, query: str, top_k: int, filters: Filters = EVERYTHING
+    def search(  # noqa: PLR0913  # the request's own fields
+        self,
+        tenant_id: str,
+        user_id: str,
+        query: str,
+        top_k: int,
+        filters: Filters = EVERYTHING,
+        *,
+        half_life_days: float | None = None,
     ) -> Sequence[Ranked]:
         """Return the ``top_k`` memories that fit ``query`` best, by meaning and by words, best first.
 
@@ -74,13 +81,15 @@ class Recall:
             EmbeddingUnavailableError: the query could not be embedded.
             StoreUnavailableError: the store is away.
         """
-        return self._ranked(tenant_id, user_id, query, top_k, filters, Told())
+        found = self._candidates(tenant_id, user_id, query, max(CANDIDATES, top_k), filters)
+        weighing = Weighing(self.vector_weight, half_life_days, datetime.now(UTC))
+        return rank(found, terms(query), top_k, weighing=weighing)
 
     def _ranked(  # noqa: PLR0913, PLR0917  # the search's own fields
         self, tenant_id: str, user_id: str, query: str, top_k: int, filters: Filters, told: Told
     ) -> Sequence[Ranked]:
         found = self._candidates(tenant_id, user_id, query, max(CANDIDATES, top_k), filters)
-        return rank(found, terms(query), top_k, told, self.vector_weight)
+        return rank(found, terms(query), top_k, told, Weighing(self.vector_weight))
 
     def _candidates(
         self, tenant_id: str, user_id: str, query: str, count: int, filters: Filters

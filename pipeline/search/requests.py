@@ -28,6 +28,7 @@ MAX_REQUEST_ID = 64
 VISIBLE = r"[^\s\x00-\x1f]"
 """What a question must have: a character that is neither white nor a control."""
 
+MIN_HALF_LIFE_DAYS, MAX_HALF_LIFE_DAYS = 0.01, 36_500.0
 IDENTITY_FIELDS = frozenset({"tenant_id", "user_id"})
 """Allowed in a body if they are the caller's own."""
 KINDS = get_args(Kind)
@@ -55,6 +56,7 @@ class SearchAsk:
     top_k: int
     filters: Filters
     min_similarity: float | None
+    half_life_days: float | None
     freshness: Freshness
 
 
@@ -81,13 +83,14 @@ class RelatedAsk:
 
 def read_search(body: Mapping[str, Any]) -> SearchAsk:
     """Read the body of a search; every reader here raises InvalidRequestError, which says what is wrong with it."""
-    _only(body, "query", "top_k", "min_similarity", *_FILTERS, *_FRESHNESS)
+    _only(body, "query", "top_k", "min_similarity", "half_life_days", *_FILTERS, *_FRESHNESS)
     body = _given(body)
     return SearchAsk(
         _question(body.get("query")),
         _whole(body, "top_k", DEFAULT_TOP_K, 1, MAX_TOP_K),
         _filters(body),
-        _similarity(body),
+        _number(body, "min_similarity", -1, 1),
+        _number(body, "half_life_days", MIN_HALF_LIFE_DAYS, MAX_HALF_LIFE_DAYS),
         _freshness(body),
     )
 
@@ -180,12 +183,12 @@ def _whole(body: Mapping[str, Any], name: str, default: int, low: int, high: int
     return int(value)
 
 
-def _similarity(body: Mapping[str, Any]) -> float | None:
-    if "min_similarity" not in body:
+def _number(body: Mapping[str, Any], name: str, low: float, high: float) -> float | None:
+    value = body.get(name)
+    if value is None:
         return None
-    value = body["min_similarity"]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -1 <= value <= 1:
-        raise InvalidRequestError("min_similarity must be a number from -1 to 1")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise InvalidRequestError(f"{name} must be a number from {low:g} to {high:g}")
     return float(value)
 
 

@@ -1,10 +1,14 @@
 """Whatever is asked, Postgres gets a question it can answer."""
 
+import json
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from support.words import SPACE, WordEmbedder
 
+from pipeline.handlers import query
 from pipeline.search.recall import Recall
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.store import PgVectorStore
@@ -46,3 +50,18 @@ def test_an_odd_question_has_an_answer(database: Callable[..., str], question: s
 
     [found] = Recall(embedder, query).search("acme", "mika", question, 5)
     assert found.hit.content == text
+
+
+@pytest.mark.parametrize("path", ["search", "context", "related"])
+def test_through_the_function_it_has_an_answer_or_a_clear_refusal(
+    query_function: PgVectorStore, path: str
+) -> None:
+    assert query_function
+    context: Any = SimpleNamespace(function_name="query")
+    for name, question in ODD.items():
+        body = {"messages": [question]} if path == "related" else {"query": question}
+        event = {"method": "POST", "path": f"/api/v1/memory/{path}", "tenant_id": "acme", "body": body}
+        answer = query.handler(event, context)
+        told = json.loads(answer["body"])
+        assert answer["statusCode"] in {200, 400, 413}, name
+        assert answer["statusCode"] == 200 or (told["code"] and told["hint"]), name

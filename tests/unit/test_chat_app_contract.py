@@ -126,6 +126,7 @@ def test_context_and_related_are_there_as_well(ask: Ask) -> None:
         ({"since": "2026-11-22T10:00:00.000001Z"}, []),
         ({"until": "2026-11-22T19:00:00+09:00"}, []),
         ({"min_similarity": 1}, []),
+        ({"half_life_days": 30, "kinds": ["session"]}, ["chat:1"]),
         ({"min_similarity": -1, "kinds": ["session"], "top_k": None}, ["chat:1"]),
     ],
 )
@@ -168,6 +169,8 @@ def test_a_save_that_is_not_indexed_makes_the_answer_stale(ask: Ask, monkeypatch
         {"min_similarity": "1"},
         {"min_similarity": 1.1},
         {"min_similarity": True},
+        {"half_life_days": 0},
+        {"half_life_days": "30"},
         {"min_updated_at": "2026-11-22T10:00:00Z"},
         {"session_key": 7},
         {"query": ["a"]},

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline.embedding.tokens import estimate_tokens
 from pipeline.lexical.terms import terms
 from pipeline.search.quotations import Told
-from pipeline.search.ranking import Ranked, rank
+from pipeline.search.ranking import Ranked, Weighing, rank
 from pipeline.search.windows import WINDOW_TOKENS
 from pipeline.stores.protocol import Hit
 
@@ -50,6 +50,22 @@ def contents(ranked: list[Ranked]) -> list[str]:
     return [one.hit.content for one in ranked]
 
 
+@pytest.mark.parametrize(("half_life_days", "first"), [(None, "old"), (7, "new"), (3650, "old")])
+def test_age_counts_only_if_asked_for(half_life_days: float | None, first: str) -> None:
+    old = Hit("old", "a", 0.9, TIME - timedelta(days=14), {"key": "chat:1"})
+    new = Hit("new", "b", 0.6, TIME, {"key": "chat:2"})
+    lowest = Hit("undated", "c", 0.1, None, {"key": "chat:3"})
+    best, *_, last = rank([old, new, lowest], weighing=Weighing(half_life_days=half_life_days, now=TIME))
+    assert (best.hit.id, last.hit.id) == (first, "undated")
+    assert 0 <= best.score <= 1
+
+
+def test_an_age_is_halved_by_each_half_life() -> None:
+    weighing = Weighing(half_life_days=7, now=TIME)
+    ages = [TIME, TIME - timedelta(days=7), TIME - timedelta(days=14), TIME + timedelta(days=1), None]
+    assert [weighing.of_age(written) for written in ages] == [1, 0.5, 0.25, 1, 1]
+
+
 def test_nothing_ranks_to_nothing() -> None:
     assert rank([]) == []
 
@@ -65,7 +81,7 @@ def test_words_can_outweigh_the_vector() -> None:
 
 def test_scores_are_scaled_and_weighed() -> None:
     hits = [hit("a", 0.8, "tea"), hit("b", 0.6, "soba tea"), hit("c", 0.4, "rain")]
-    best, *_ = rank(hits, terms("soba tea"), vector_weight=0.5)
+    best, *_ = rank(hits, terms("soba tea"), weighing=Weighing(0.5))
     assert (best.hit.id, best.vector, best.lexical) == ("b", pytest.approx(0.5), 1.0)
     assert best.score == pytest.approx(0.75)
 
