@@ -19,7 +19,7 @@ from typing import Any
 
 import psycopg
 
-from pipeline.local.stack import STACK_NAME, Stack
+from pipeline.local.stack import Stack
 
 POLL_SECONDS = 0.02
 DRAIN_SECONDS = 3_600
@@ -144,7 +144,7 @@ class Operator:
         words = [
             "backfill",
             "--stack",
-            STACK_NAME,
+            self.stack.name,
             "--table",
             table,
             "--checkpoint",
@@ -163,7 +163,7 @@ class Operator:
         seconds = time.monotonic() - started
         self._drain()
         indexed = time.monotonic() - started
-        report = json.loads(self.run("audit", "--stack", STACK_NAME, "--table", table, "--json"))
+        report = json.loads(self.run("audit", "--stack", self.stack.name, "--table", table, "--json"))
         announced = json.loads(said)["announced"]
         return Run(
             announced, kills, seconds, indexed, peak, self.tokens_embedded() - before, report["counts"]

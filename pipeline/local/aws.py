@@ -73,8 +73,7 @@ class LocalAws:
         """Return a boto3 client that talks to it, patient unless ``config`` says otherwise."""
         return client(service, self.endpoint_url, config)
 
-    @property
-    def logs(self) -> str:
+    def logs(self, stack: str) -> str:  # noqa: ARG002  # it holds one
         """Return what it and the functions wrote so far."""
         return self._log.read_text(errors="replace")
 

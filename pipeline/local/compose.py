@@ -6,6 +6,8 @@ import signal
 import subprocess
 from pathlib import Path
 
+import psycopg
+from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from pipeline.local.processes import free_port
@@ -27,11 +29,23 @@ def down() -> None:
 
 
 class ComposePostgres:
-    """The Postgres of the compose file, with the interface of the embedded one."""
+    """The Postgres of the compose file, with the interface of the embedded one.
+
+    Args:
+        database: of this one's own, made when it is first started.
+    """
+
+    def __init__(self, database: str) -> None:
+        self._database = database
 
     def start(self) -> "ComposePostgres":
         """Start it, if it was stopped."""
         _compose("up", "--wait", "postgres", environment={})
+        everybodys = _conninfo("127.0.0.1", os.environ[PORT], "postgres", None, "postgres")
+        with psycopg.connect(everybodys, autocommit=True) as connection:
+            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [self._database])
+            if not known.fetchone():
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self._database)))
         return self
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
@@ -40,18 +54,18 @@ class ComposePostgres:
 
     def conninfo(self, user: str = "postgres", password: str | None = None) -> str:
         """Return how to connect from this machine."""
-        return _conninfo("127.0.0.1", os.environ[PORT], user, password)
+        return _conninfo("127.0.0.1", os.environ[PORT], user, password, self._database)
 
     def conninfo_of_functions(self, user: str, password: str) -> str:
         """Return how functions connect: by the service's name, on the network they share."""
-        return _conninfo("postgres", "5432", user, password, sslmode="disable")
+        return _conninfo("postgres", "5432", user, password, self._database, sslmode="disable")
 
 
-def _conninfo(host: str, port: str, user: str, password: str | None, **options: str) -> str:
+def _conninfo(host: str, port: str, user: str, password: str | None, database: str, **options: str) -> str:
     return make_conninfo(
         host=host,
         port=port,
-        dbname="postgres",
+        dbname=database,
         user=user,
         password=password or os.environ[PASSWORD],
         **options,

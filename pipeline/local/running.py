@@ -13,10 +13,8 @@ from botocore.config import Config
 from pipeline.errors import SettingsError
 from pipeline.local import localstack
 from pipeline.local.aws import LocalAws, client
+from pipeline.local.function_logs import FunctionLogs
 from pipeline.settings import LOOPBACK_HOSTS
-
-LOG_GROUPS = "/aws/lambda/vector-memory-"
-"""Both what the template names and what emulators name that do not heed LoggingConfig."""
 
 
 class Aws(Protocol):
@@ -26,9 +24,8 @@ class Aws(Protocol):
     def endpoint_url(self) -> str:
         """Where its API is."""
 
-    @property
-    def logs(self) -> str:
-        """What its functions wrote so far."""
+    def logs(self, stack: str) -> str:
+        """Return what the functions of ``stack`` wrote so far."""
 
     @property
     def ours(self) -> bool:
@@ -61,6 +58,7 @@ class RunningAws:
         if urlsplit(endpoint_url).hostname not in LOOPBACK_HOSTS:
             raise SettingsError("AWS_ENDPOINT_URL must be of this machine, such as http://127.0.0.1:4566")
         self.endpoint_url = endpoint_url
+        self._logs: dict[str, FunctionLogs] = {}
 
     def start(self) -> Self:
         """Ask who we are, which fails where nobody answers."""
@@ -89,18 +87,11 @@ class RunningAws:
         except (OSError, ValueError):
             return False
 
-    @property
-    def logs(self) -> str:
-        """Return every function's log lines, as CloudWatch Logs has them."""
-        logs = self.client("logs")
-        groups = logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=LOG_GROUPS)
-        names = [group["logGroupName"] for page in groups for group in page["logGroups"]]
-        pages = (
-            page
-            for name in names
-            for page in logs.get_paginator("filter_log_events").paginate(logGroupName=name)
-        )
-        return "\n".join(event["message"].rstrip("\n") for page in pages for event in page["events"])
+    def logs(self, stack: str) -> str:
+        """Return the log lines of every function of ``stack``."""
+        if stack not in self._logs:
+            self._logs[stack] = FunctionLogs(self.client("logs"), stack)
+        return self._logs[stack].read()
 
 
 def local_aws(folder: Path) -> Aws:

@@ -82,13 +82,18 @@ class Stack:
         self._secret_values = secret_values or {}
         self._folder = new_run_folder()
         self._in_docker = compose.PORT in os.environ
+        self._names = secrets.token_hex(4)
         self.store: StoreName = store
         self._opensearch = OpenSearchServer("classic", OPENSEARCH_REFRESH_SECONDS)
-        self.postgres = ComposePostgres() if self._in_docker else Postgres(self._folder / "postgres")
+        self.postgres = (
+            ComposePostgres(f"stack_{self._names}")
+            if self._in_docker
+            else Postgres(self._folder / "postgres")
+        )
         chosen = {**(IN_DOCKER if self._in_docker else {}), "Store": store, **(parameters or {})}
         self._parameters = {**PARAMETERS, **chosen}
         self.aws = local_aws(self._folder)
-        self._names = secrets.token_hex(4)
+        self.name = STACK_NAME if self.aws.ours else f"{STACK_NAME}-{self._names}"
         self.outputs: Mapping[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -109,7 +114,8 @@ class Stack:
         if self.outputs and not self.aws.ours:
             self._delete()
         self.aws.stop()
-        self.postgres.stop()
+        if not self._in_docker:  # there other stacks use it too
+            self.postgres.stop()
         self._opensearch.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -149,7 +155,7 @@ class Stack:
     @property
     def logs(self) -> str:
         """What the local AWS and the functions wrote so far."""
-        return self.aws.logs
+        return self.aws.logs(self.name)
 
     def _start(self) -> None:
         self.aws.start()
@@ -175,15 +181,14 @@ class Stack:
         arns = {}
         with psycopg.connect(self.postgres.conninfo(), autocommit=True) as connection:
             for name, group in ROLES.items():
-                password = secrets.token_hex(16)
+                login, password = f"{name}_{self._names}", secrets.token_hex(16)
                 connection.execute(
                     sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE {}").format(
-                        sql.Identifier(name), sql.Literal(password), sql.Identifier(group)
+                        sql.Identifier(login), sql.Literal(password), sql.Identifier(group)
                     )
                 )
                 arns[group] = self._secret(
-                    f"{name}-{self._names}",
-                    json.dumps({"url": self.postgres.conninfo_of_functions(name, password)}),
+                    login, json.dumps({"url": self.postgres.conninfo_of_functions(login, password)})
                 )
         return {
             "IngestDatabaseSecretArn": arns["memory_ingest"],
@@ -219,14 +224,14 @@ class Stack:
     def _deploy(self) -> None:
         cloudformation = self.client("cloudformation")
         cloudformation.create_stack(
-            StackName=STACK_NAME,
+            StackName=self.name,
             TemplateBody=self._template(),
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
             Parameters=[
                 {"ParameterKey": key, "ParameterValue": value} for key, value in self._parameters.items()
             ],
         )
-        self.outputs = _finished(cloudformation)
+        self.outputs = _finished(cloudformation, self.name)
 
     def _template(self) -> str:
         body = TEMPLATE.read_text("utf-8")
@@ -262,7 +267,7 @@ class Stack:
 
     def _physical_names(self, kind: str) -> list[str]:
         pages = (
-            self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK_NAME)
+            self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.name)
         )
         found = [one for page in pages for one in page["StackResourceSummaries"]]
         return [str(one["PhysicalResourceId"]) for one in found if one["ResourceType"] == kind]
@@ -270,9 +275,9 @@ class Stack:
     def _delete(self) -> None:
         """Take what was deployed away again, from a local AWS that goes on."""
         cloudformation = self.client("cloudformation")
-        cloudformation.delete_stack(StackName=STACK_NAME)
+        cloudformation.delete_stack(StackName=self.name)
         cloudformation.get_waiter("stack_delete_complete").wait(
-            StackName=STACK_NAME, WaiterConfig={"Delay": 1}
+            StackName=self.name, WaiterConfig={"Delay": 1}
         )
         self.outputs = {}
 
@@ -284,16 +289,16 @@ def _with_batches(policy: Any) -> Any:
     return policy
 
 
-def _finished(cloudformation: Any) -> dict[str, str]:
+def _finished(cloudformation: Any, name: str) -> dict[str, str]:
     deadline = time.monotonic() + DEPLOY_TIMEOUT_SECONDS
     while time.monotonic() < deadline:
-        stack = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]
+        stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
         if stack["StackStatus"] == "CREATE_COMPLETE":
             return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
         if "IN_PROGRESS" not in stack["StackStatus"]:
             break
         time.sleep(0.1)
-    events = cloudformation.describe_stack_events(StackName=STACK_NAME)["StackEvents"]
+    events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
     reasons = {event["ResourceStatusReason"] for event in events if "FAILED" in event["ResourceStatus"]}
     raise RuntimeError(
         f"template.yaml was not deployed: {'; '.join(sorted(reasons)) or stack['StackStatus']}"

@@ -31,7 +31,7 @@ def command(house: House, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def audit(house: House, *words: str) -> dict[str, Any]:
-    done = command(house, "audit", "--stack", "vector-memory", "--json", *words)
+    done = command(house, "audit", "--stack", house.stack.name, "--json", *words)
     assert done.returncode in {0, 1}, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
     mine = [row for row in report["findings"] if house.tenant in row[2]]
@@ -95,7 +95,7 @@ def test_the_audit_finds_exactly_what_was_broken_and_repair_embeds_no_more_than_
     assert audit(house) == {"missing": 50, "stale": 50, "extra": 50, "wrong_tenant": 50}
 
     before = house.demo.log_totals()
-    assert command(house, "audit", "--stack", "vector-memory", "--repair").returncode == 0
+    assert command(house, "audit", "--stack", house.stack.name, "--repair").returncode == 0
     until(lambda: count(house) == 250 and house.demo.queue_depth() == 0, "the repair is done")
     until(lambda: audit(house) == {}, "nothing differs any more")
     embedded = house.demo.log_totals()["chunks_embedded"] - before["chunks_embedded"]
@@ -138,10 +138,10 @@ def test_what_vanished_without_a_notice_is_forgotten_and_what_expired_is_decided
         house.delete(key)
     try:
         assert audit(house) == {"vanished": 1, "expired": 1}
-        command(house, "audit", "--stack", "vector-memory", "--repair")
+        command(house, "audit", "--stack", house.stack.name, "--repair")
         until(lambda: count(house) == 1, "the vanished one is forgotten")
         assert audit(house) == {"expired": 1}
-        command(house, "audit", "--stack", "vector-memory", "--repair", "--assume", "expired")
+        command(house, "audit", "--stack", house.stack.name, "--repair", "--assume", "expired")
         until(lambda: audit(house) == {}, "the expired one is kept, and marked so")
         assert count(house) == 1
     finally:
@@ -159,7 +159,7 @@ def test_what_was_forgotten_stays_forgotten_while_the_app_goes_on_rewriting_the_
     assert house.contents() == []
     house.save("chat:1", [said, {"role": "assistant", "content": later, "timestamp": "2126-11-20T10:00:00Z"}])
     until(lambda: any(later in content for content in house.contents()), "what came later is searchable")
-    command(house, "audit", "--stack", "vector-memory", "--repair")
+    command(house, "audit", "--stack", house.stack.name, "--repair")
     assert audit(house) == {}
     assert not any(secret in content for content in house.contents())
     assert secret not in house.stack.logs

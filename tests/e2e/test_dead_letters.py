@@ -14,7 +14,6 @@ import pytest
 from support.house import House, until
 
 from pipeline.local.aws import REGION
-from pipeline.local.stack import STACK_NAME
 
 pytestmark = pytest.mark.e2e
 
@@ -40,7 +39,7 @@ def run(house: House) -> Run:
 
     def command(*arguments: str, status: int = 0) -> "subprocess.CompletedProcess[str]":
         done = subprocess.run(
-            [*COMMAND, arguments[0], "--stack", STACK_NAME, *arguments[1:]],
+            [*COMMAND, arguments[0], "--stack", house.stack.name, *arguments[1:]],
             env=environment,
             capture_output=True,
             text=True,
@@ -292,7 +291,7 @@ def test_a_deleted_secret_is_nowhere_after_every_old_change_was_replayed_and_eve
         "AWS_ENDPOINT_URL": house.stack.aws.endpoint_url,
     }
     credentials = {"AWS_DEFAULT_REGION": REGION, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-    audit = [COMMAND[0], "audit", "--stack", STACK_NAME, "--repair"]
+    audit = [COMMAND[0], "audit", "--stack", house.stack.name, "--repair"]
     subprocess.run(
         audit, env={**os.environ, **environment, **credentials}, check=True, capture_output=True, timeout=120
     )

@@ -126,7 +126,7 @@ def test_what_lambda_gave_up_on_is_replayed_from_its_own_message(
         until(lambda: house.demo.queue_depth("StreamFailureQueueUrl") >= 1, "Lambda gave up on it", 120)
     assert not remembers(house, "blue pot")
     assert "1 batch done with, 0 lost, 0 failed" in command(
-        "dlq", "replay-stream", "--stack", "vector-memory"
+        "dlq", "replay-stream", "--stack", house.stack.name
     )
     until(lambda: remembers(house, "blue pot"), "the replayed change is searchable")
     assert house.demo.queue_depth("StreamFailureQueueUrl") == 0

@@ -12,7 +12,7 @@ from support.house import House, until
 
 from pipeline.lab.backfill import Operator
 from pipeline.local.emf import publish
-from pipeline.local.stack import STACK_NAME, Stack
+from pipeline.local.stack import Stack
 
 pytestmark = pytest.mark.e2e
 
@@ -47,7 +47,9 @@ class Desk:
         lines = self.house.stack.logs.splitlines()
         publish(lines[self.read :], self.house.stack.client("cloudwatch"))
         self.read = len(lines)
-        found: dict[str, Any] = json.loads(self.operator.run("status", "--stack", STACK_NAME, "--json"))
+        found: dict[str, Any] = json.loads(
+            self.operator.run("status", "--stack", self.house.stack.name, "--json")
+        )
         return found
 
     def usage(self) -> int:
@@ -115,7 +117,7 @@ def test_status_and_metrics_tell_the_story_and_the_ledger_equals_the_providers_c
     assert after["put_off"] == 0
     assert after["tokens"] > calm["tokens"]
 
-    desk.operator.run("dlq", "drop", "--stack", STACK_NAME, "--cause", "malformed_item", "--yes")
+    desk.operator.run("dlq", "drop", "--stack", house.stack.name, "--cause", "malformed_item", "--yes")
     assert [level for level, _ in advised(desk.status()) if level == "act"] == []
 
     assert desk.usage() == api.tokens > 0
@@ -136,5 +138,5 @@ def test_alarms_and_dashboard_are_deployed_with_their_thresholds(house: House) -
     }
     assert alarms["IngestLag"]["Threshold"] == 60_000.0
     assert alarms["IngestLag"]["ExtendedStatistic"] == "p95"
-    body = json.loads(cloudwatch.get_dashboard(DashboardName=STACK_NAME)["DashboardBody"])
+    body = json.loads(cloudwatch.get_dashboard(DashboardName=house.stack.name)["DashboardBody"])
     assert len(body["widgets"]) == 6

@@ -30,7 +30,6 @@ _NO_STREAM_RETRIES = (
     "checkpoints the whole batch whatever a stream function reports, so nothing is tried again"
 )
 _OWN_PROCESSES = "the tests are about starting and stopping the MiniStack of a run, not about the pipeline"
-_OWN_STACK = "holds one stack of a run, and the tests deploy one of their own with another embedding API"
 _NO_HTTP_API = (
     "the free edition has no apigatewayv2, and the tests deploy all doors in one stack of their own"
 )
@@ -49,7 +48,6 @@ GAPS = (
     Gap(MINISTACK, "test_event_sources.py::test_what_lambda_gave_up_on_is_replayed_from_its_own_message", _NO_STREAM_RETRIES),
     Gap(LOCALSTACK, "test_permissions.py", "the free edition does not enforce IAM"),
     Gap(LOCALSTACK, "test_local_stack.py", _OWN_PROCESSES),
-    Gap(LOCALSTACK, "test_incident.py", _OWN_STACK),
     *(Gap(LOCALSTACK, f"test_doors.py::{test}", _NO_HTTP_API) for test in _DOORS),
     Gap(
         LOCALSTACK,

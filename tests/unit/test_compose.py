@@ -77,8 +77,8 @@ def test_functions_join_the_network_where_postgres_has_a_name(
     network = file["services"]["localstack"]["environment"]["LAMBDA_DOCKER_NETWORK"]
     assert network == file["networks"]["memory"]["name"]
     assert all(service["networks"] == ["memory"] for service in file["services"].values())
-    seen = compose.ComposePostgres().conninfo_of_functions("u", "p")
-    assert "host=postgres port=5432" in seen
+    seen = compose.ComposePostgres("d").conninfo_of_functions("u", "p")
+    assert "host=postgres port=5432 dbname=d" in seen
     assert set(file["services"]) >= {"postgres"}
 
 
