@@ -20,7 +20,8 @@ RUN = 3
 FEWEST_RUNS = 2
 """A sentence of fewer runs may be said by anybody at any time."""
 QUOTED = 0.6
-"""Share of a sentence's runs that makes it a quotation."""
+"""Share of a sentence's runs that makes it a quotation, unless all that is new in it are figures: "the code of door 7"
+is not "the code of door 8"."""
 GAP = "…"
 
 _SENTENCE = re.compile(r"[^\n.!?。！？]*[\n.!?。！？]*\s*")
@@ -54,8 +55,9 @@ class Told:
         self._chunks = set(chunks)
         self._runs: set[_Run] = set()
         self._sentences: set[_Run] = set()
+        self._words: set[str] = set()
         for text in texts:
-            self._runs.update(_runs(text))
+            self._learn(text)
             self._sentences.update(terms(sentence) for sentence in _SENTENCE.findall(text))
         self._sentences.discard(())
 
@@ -63,7 +65,12 @@ class Told:
         """Remember what has just been told."""
         for hit, text in fresh:
             self._chunks.add(hit.id)
-            self._runs.update(_runs(text))
+            self._learn(text)
+
+    def _learn(self, text: str) -> None:
+        runs = _runs(text)
+        self._runs.update(runs)
+        self._words.update(*runs)
 
     def fresh(self, window: Window) -> "Fresh":
         """Return what is new in ``window``."""
@@ -89,7 +96,12 @@ class Told:
         if self._sentences and terms(sentence) in self._sentences:
             return True
         runs = _runs(sentence)
-        return len(runs) >= FEWEST_RUNS and sum(run in self._runs for run in runs) >= QUOTED * len(runs)
+        alike = len(runs) >= FEWEST_RUNS and sum(run in self._runs for run in runs) >= QUOTED * len(runs)
+        return alike and not self._only_figures_new(runs)
+
+    def _only_figures_new(self, runs: Iterable[_Run]) -> bool:
+        new = set().union(*runs) - self._words
+        return bool(new) and all(any(map(str.isdigit, term)) for term in new)
 
 
 @lru_cache(maxsize=4096)

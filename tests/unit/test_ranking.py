@@ -157,6 +157,16 @@ def test_what_is_new_beside_a_quotation_is_kept() -> None:
     assert "flower pot" not in passage.hit.content
 
 
+def test_what_differs_by_a_figure_is_no_quotation() -> None:
+    said = [
+        f"user: The code of the back door of house {number} is {number}{number}{number}."
+        for number in range(1, 9)
+    ]
+    hits = [hit(f"{number}", 0.5, text, key=f"{number}") for number, text in enumerate(said)]
+    assert sorted(contents(rank(hits, terms("back door code")))) == sorted(said)
+    assert rank(hits, told=Told(said)) == []
+
+
 def test_short_sentences_are_nobodys_quotation() -> None:
     passages = rank(
         [
