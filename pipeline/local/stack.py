@@ -225,7 +225,7 @@ class Stack:
         cloudformation = self.client("cloudformation")
         cloudformation.create_stack(
             StackName=self.name,
-            TemplateBody=self._template(),
+            TemplateBody=self.template(),
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
             Parameters=[
                 {"ParameterKey": key, "ParameterValue": value} for key, value in self._parameters.items()
@@ -233,7 +233,8 @@ class Stack:
         )
         self.outputs = _finished(cloudformation, self.name)
 
-    def _template(self) -> str:
+    def template(self) -> str:
+        """Return template.yaml as this local AWS takes it."""
         body = TEMPLATE.read_text("utf-8")
         return live(body, self._parameters) if self.aws.wants_live_resources_only else body
 
@@ -265,12 +266,18 @@ class Stack:
             if "IngestFunction" in role:
                 self.client("iam").put_role_policy(RoleName=role, PolicyName=table, PolicyDocument=document)
 
+    def resource_types(self) -> set[str]:
+        """Return the types of all that was deployed."""
+        return {str(one["ResourceType"]) for one in self._resources()}
+
     def _physical_names(self, kind: str) -> list[str]:
+        return [str(one["PhysicalResourceId"]) for one in self._resources() if one["ResourceType"] == kind]
+
+    def _resources(self) -> list[Any]:
         pages = (
             self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.name)
         )
-        found = [one for page in pages for one in page["StackResourceSummaries"]]
-        return [str(one["PhysicalResourceId"]) for one in found if one["ResourceType"] == kind]
+        return [one for page in pages for one in page["StackResourceSummaries"]]
 
     def _delete(self) -> None:
         """Take what was deployed away again, from a local AWS that goes on."""

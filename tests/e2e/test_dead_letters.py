@@ -260,12 +260,14 @@ def test_changes_of_a_stream_that_is_gone_are_named_and_their_message_stays(hous
 
 
 def assert_lost(house: House, run: Run) -> None:
-    done = run("replay-stream", status=1)
-    assert "0 batches done with, 1 lost, 0 failed" in done.stdout
-    for word in (house.table(), "2026-11-20T10:00:00Z", "2026-11-20T10:05:00Z", "vector-memory audit"):
-        assert word in done.stderr
-    assert failures(house) == 1
-    house.stack.client("sqs").purge_queue(QueueUrl=house.stack.outputs["StreamFailureQueueUrl"])
+    try:
+        done = run("replay-stream", status=1)
+        assert "0 batches done with, 1 lost, 0 failed" in done.stdout
+        for word in (house.table(), "2026-11-20T10:00:00Z", "2026-11-20T10:05:00Z", "vector-memory audit"):
+            assert word in done.stderr
+        assert failures(house) == 1
+    finally:
+        house.stack.client("sqs").purge_queue(QueueUrl=house.stack.outputs["StreamFailureQueueUrl"])
 
 
 def test_a_stack_that_does_not_exist_is_said_so(house: House, run: Run) -> None:  # noqa: ARG001  # a running AWS

@@ -23,7 +23,16 @@ def name(stack: Stack) -> Iterator[str]:
 
 
 @pytest.fixture
-def run(stack: Stack, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(
+    stack: Stack,
+    name: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Run:
+    template = tmp_path / "template.yaml"
+    template.write_text(stack.template())
+    monkeypatch.setattr(deploy, "TEMPLATE", template)
     stack.client("s3").create_bucket(Bucket=name)
 
     def command(*words: str) -> str:

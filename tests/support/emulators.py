@@ -8,6 +8,7 @@ import os
 import urllib.request
 from dataclasses import dataclass
 from functools import cache
+from urllib.parse import urlsplit
 
 MINISTACK, LOCALSTACK = "ministack", "localstack"
 
@@ -30,14 +31,10 @@ _NO_STREAM_RETRIES = (
     "checkpoints the whole batch whatever a stream function reports, so nothing is tried again"
 )
 _OWN_PROCESSES = "the tests are about starting and stopping the MiniStack of a run, not about the pipeline"
-_NO_HTTP_API = (
-    "the free edition has no apigatewayv2, and the tests deploy all doors in one stack of their own"
-)
-_DOORS = (
+_NO_HTTP_API = "the free edition has no apigatewayv2"
+_HTTP_API = (
     "test_a_token_reads_its_own_users_memory",
     "test_without_a_good_token_nobody_gets_in",
-    "test_the_url_lets_nobody_in_whom_aws_does_not_name",
-    "test_the_deployed_function_takes_an_event_as_its_url_makes_it",
     "test_forgetting_through_a_door_goes_all_the_way",
 )
 
@@ -48,7 +45,12 @@ GAPS = (
     Gap(MINISTACK, "test_event_sources.py::test_what_lambda_gave_up_on_is_replayed_from_its_own_message", _NO_STREAM_RETRIES),
     Gap(LOCALSTACK, "test_permissions.py", "the free edition does not enforce IAM"),
     Gap(LOCALSTACK, "test_local_stack.py", _OWN_PROCESSES),
-    *(Gap(LOCALSTACK, f"test_doors.py::{test}", _NO_HTTP_API) for test in _DOORS),
+    *(Gap(LOCALSTACK, f"test_doors.py::{test}", _NO_HTTP_API) for test in _HTTP_API),
+    Gap(
+        LOCALSTACK,
+        "test_dead_letters.py::test_changes_that_the_stream_no_longer_holds_are_named_and_their_message_stays",
+        "DynamoDB Local trims nothing, and calls a sequence number before its first invalid",
+    ),
     Gap(
         LOCALSTACK,
         "test_dead_letters.py::test_changes_of_a_stream_that_is_gone_are_named_and_their_message_stays",
@@ -70,6 +72,19 @@ def emulator() -> str:
         except OSError:
             continue
     return named
+
+
+def has_http_apis() -> bool:
+    """Tell whether the template's JWT door can be deployed."""
+    return emulator() != LOCALSTACK
+
+
+def over_loopback(url: str, endpoint_url: str) -> tuple[str, dict[str, str]]:
+    """Return how to reach a function's URL without a name server: the address, and the headers that name it."""
+    host = urlsplit(url).hostname or ""
+    if emulator() == LOCALSTACK:
+        return endpoint_url, {"host": host}
+    return f"{endpoint_url}/_aws/lambda-url/{host.partition('.')[0]}", {}
 
 
 def gap(test: str) -> str | None:
