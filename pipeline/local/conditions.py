@@ -1,7 +1,7 @@
-"""A template without what its conditions leave out: LocalStack looks up what such resources refer to, and refuses it.
+"""A template as LocalStack takes it: without what its conditions leave out, and without SAM's names for aliases.
 
 Its engine (4.9 to 4.14) visits every resource before the SAM transform and takes a reference between two resources that
-are both left out, or to something that only SAM makes, for a mistake.
+are both left out, or to something that only SAM makes (``Function.Alias``), for a mistake.
 """
 
 import json
@@ -15,7 +15,7 @@ Node = Any
 
 
 def live(template: str, parameters: Mapping[str, str]) -> str:
-    """Return ``template`` (YAML) as JSON, without resources and outputs whose condition is false."""
+    """Return ``template`` (YAML) as JSON, without resources and outputs whose condition is false; aliases by their ARN."""
     read: dict[str, Node] = yaml.load(template, Loader=_Loader)  # noqa: S506  # a safe loader, and tags
     given = {name: _parameter(one, parameters.get(name)) for name, one in read["Parameters"].items()}
     for section in ("Resources", "Outputs"):
@@ -25,7 +25,21 @@ def live(template: str, parameters: Mapping[str, str]) -> str:
             if "Condition" not in one
             or holds(read["Conditions"][one["Condition"]], given, read["Conditions"])
         }
-    return json.dumps(read)
+    return json.dumps(_spelt_out(read, read["Resources"]))
+
+
+def _spelt_out(node: Node, resources: Mapping[str, Node]) -> Node:
+    """Return ``node`` with SAM's ``Function.Alias`` as the ARN it stands for."""
+    match node:
+        case {"Ref": str(name)} if name.endswith(".Alias"):
+            function = name.removesuffix(".Alias")
+            alias = resources[function]["Properties"]["AutoPublishAlias"]
+            return {"Fn::Sub": f"${{{function}.Arn}}:{alias}"}
+        case dict():
+            return {name: _spelt_out(one, resources) for name, one in node.items()}
+        case list():
+            return [_spelt_out(one, resources) for one in node]
+    return node
 
 
 def holds(node: Node, given: Mapping[str, Node], conditions: Mapping[str, Node]) -> bool:

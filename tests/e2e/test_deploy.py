@@ -57,16 +57,29 @@ def value(stack: Stack, name: str, parameter: str) -> str:
     return next(row["ParameterValue"] for row in found["Parameters"] if row["ParameterKey"] == parameter)
 
 
-def test_it_shows_does_upgrades_and_rolls_back(stack: Stack, run: Run, name: str, tmp_path: Path) -> None:
+@pytest.fixture
+def first(stack: Stack, name: str, tmp_path: Path) -> list[str]:
+    """Give what a first deployment names, and make its bundles."""
     secrets = stack.client("secretsmanager")
     arn = secrets.create_secret(Name=name, SecretString="postgresql://nowhere/db")["ARN"]
     parameters = [f"{one}DatabaseSecretArn={arn}" for one in ("Ingest", "Query")]
     write_bundles(tmp_path, "1")
-    first = ["CreateTables=true", "Runtime=python3.11", "Scale=small", *parameters]
+    return ["CreateTables=true", "Runtime=python3.11", "Scale=small", *parameters]
 
+
+def test_it_shows_what_it_would_do_and_does_it_when_asked(
+    stack: Stack, run: Run, name: str, first: list[str]
+) -> None:
     assert "Nothing was changed" in run(*first)
     assert deploy.described(stack.client("cloudformation"), name) is None
     assert "NoticeQueueUrl: http" in run("--yes", *first)
+    assert value(stack, name, "Scale") == "small"
+
+
+def test_it_upgrades_and_rolls_back(
+    stack: Stack, run: Run, name: str, first: list[str], tmp_path: Path
+) -> None:
+    run("--yes", *first)
     assert "Nothing would change" in run("--yes")
 
     before = value(stack, name, "CodePrefix")

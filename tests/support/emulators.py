@@ -45,6 +45,11 @@ GAPS = (
     Gap(MINISTACK, "test_event_sources.py::test_what_lambda_gave_up_on_is_replayed_from_its_own_message", _NO_STREAM_RETRIES),
     Gap(LOCALSTACK, "test_permissions.py", "the free edition does not enforce IAM"),
     Gap(LOCALSTACK, "test_local_stack.py", _OWN_PROCESSES),
+    Gap(
+        LOCALSTACK,
+        "test_deploy.py::test_it_upgrades_and_rolls_back",
+        "makes no change set that keeps a parameter's earlier value",
+    ),
     *(Gap(LOCALSTACK, f"test_doors.py::{test}", _NO_HTTP_API) for test in _HTTP_API),
     Gap(
         LOCALSTACK,

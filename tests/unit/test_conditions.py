@@ -30,6 +30,14 @@ def test_another_parameter_keeps_other_things() -> None:
     assert "QueryApi" in deployed(JwtIssuer="https://issuer.example", JwtAudience="memory")["Resources"]
 
 
+def test_an_alias_that_only_sam_makes_is_named_by_its_arn() -> None:
+    made = deployed(TrustedCallers='{"a": {}}')
+    statements = made["Resources"]["QueryUrlCallers"]["Properties"]["PolicyDocument"]["Statement"]
+    assert [one["Resource"] for one in statements] == [{"Fn::Sub": "${QueryFunction.Arn}:live"}] * 2
+    assert made["Outputs"]["QueryFunctionName"]["Value"] == {"Fn::Sub": "${QueryFunction.Arn}:live"}
+    assert ".Alias" not in json.dumps(made)
+
+
 def test_everything_else_of_the_template_stays_as_it_is() -> None:
     whole, made = source(), deployed()
     assert {name for name in whole if whole[name] != made.get(name)} == {"Resources", "Outputs"}
