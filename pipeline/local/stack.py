@@ -5,7 +5,6 @@ import os
 import platform
 import secrets
 import shutil
-import time
 import zipfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import Distribution
@@ -23,6 +22,7 @@ from pipeline.local import compose
 from pipeline.local.aws import REGION
 from pipeline.local.compose import ComposePostgres
 from pipeline.local.conditions import live
+from pipeline.local.deployment import finished, with_batches
 from pipeline.local.inspection import Row
 from pipeline.local.opensearch_server import ACCESS_KEY, SECRET_KEY, OpenSearchServer
 from pipeline.local.postgres import Postgres
@@ -39,7 +39,6 @@ from pipeline.stores.pgvector.migrations import migrate
 STACK_NAME = "vector-memory"
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 ROLES = {"local_ingest": "memory_ingest", "local_query": "memory_query"}
-DEPLOY_TIMEOUT_SECONDS = 120
 _FETCHES_FASTER = frozenset({"hf-xet"})  # 4 MB that only speed downloads up
 
 OPENSEARCH_REFRESH_SECONDS = 0.2
@@ -231,7 +230,7 @@ class Stack:
                 {"ParameterKey": key, "ParameterValue": value} for key, value in self._parameters.items()
             ],
         )
-        self.outputs = _finished(cloudformation, self.name)
+        self.outputs = finished(cloudformation, self.name)
 
     def template(self) -> str:
         """Return template.yaml as this local AWS takes it."""
@@ -251,7 +250,7 @@ class Stack:
         for role in self._physical_names("AWS::IAM::Role"):
             for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
                 policy = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-                changed = json.dumps(_with_batches(policy))
+                changed = json.dumps(with_batches(policy))
                 iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=changed)
 
     def allow_reading(self, table: str) -> None:
@@ -287,26 +286,3 @@ class Stack:
             StackName=self.name, WaiterConfig={"Delay": 1}
         )
         self.outputs = {}
-
-
-def _with_batches(policy: Any) -> Any:
-    for statement in policy["Statement"]:
-        if "sqs:SendMessage" in statement["Action"]:
-            statement["Action"] = [*statement["Action"], "sqs:SendMessageBatch"]
-    return policy
-
-
-def _finished(cloudformation: Any, name: str) -> dict[str, str]:
-    deadline = time.monotonic() + DEPLOY_TIMEOUT_SECONDS
-    while time.monotonic() < deadline:
-        stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-        if stack["StackStatus"] == "CREATE_COMPLETE":
-            return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-        if "IN_PROGRESS" not in stack["StackStatus"]:
-            break
-        time.sleep(0.1)
-    events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
-    reasons = {event["ResourceStatusReason"] for event in events if "FAILED" in event["ResourceStatus"]}
-    raise RuntimeError(
-        f"template.yaml was not deployed: {'; '.join(sorted(reasons)) or stack['StackStatus']}"
-    )
