@@ -12,7 +12,7 @@ from pipeline import bootstrap
 from pipeline.handlers.query_answers import Answer
 from pipeline.handlers.query_events import Call
 from pipeline.identity import Caller, Doors, check_identity
-from pipeline.ingest.wishes import new_wish
+from pipeline.ingest.wishes import may_wait, new_id, new_wish
 from pipeline.search import requests
 from pipeline.search.freshness import Fresh
 from pipeline.search.ranking import Ranked
@@ -88,19 +88,22 @@ class Exchange:
         """Take a wish to forget the caller's memory, or one session of it; ingest carries it out."""
         caller, parameters = self._caller_and_parameters()
         key = requests.read_session_key(parameters)
-        wish = new_wish(uuid4().hex, datetime.now(UTC), caller.tenant_id, caller.user_id, key)
+        now = datetime.now(UTC)
+        wish = new_wish(new_id(now, uuid4().hex), now, caller.tenant_id, caller.user_id, key)
         bootstrap.notice_queue().send_wish(wish)
         id_ = wish.request.id
         answer = {"id": id_, "status": "pending", "status_path": f"{STATUS_PATH}/{id_}"}
         return Answer(202, {**answer, "source_items": SOURCE_ITEMS})
 
     def status(self, request_id: str) -> Answer:
-        """Say what became of a wish to forget. One that is not carried out cannot be told from one never made."""
+        """Say what became of a wish to forget; one that cannot be on its way any more is not known."""
         caller, parameters = self._caller_and_parameters()
         requests.read_nothing(parameters)
-        done = bootstrap.store().forgotten(caller.tenant_id, requests.read_request_id(request_id))
+        id_ = requests.read_request_id(request_id)
+        done = bootstrap.store().forgotten(caller.tenant_id, id_)
         answer: Body = {"id": request_id, "source_items": SOURCE_ITEMS}
         if done is None or done.request.user_id != caller.user_id:
+            requests.check_may_wait(may_wait(id_, datetime.now(UTC)))
             return Answer(200, {**answer, "status": "pending"})
         times = {"asked_at": done.request.asked_at.isoformat(), "done_at": done.done_at.isoformat()}
         return Answer(200, {**answer, "status": "done", **times, "deleted": done.deleted})

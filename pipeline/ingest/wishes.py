@@ -9,7 +9,7 @@ A wish is JSON of version 1::
 
 import json
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pipeline.errors import MalformedNoticeError
@@ -34,6 +34,25 @@ class Wish:
     def put_off(self) -> "Wish":
         """Return the copy that is sent when a dependency failed."""
         return replace(self, attempts=self.attempts + 1)
+
+
+WAITS_AT_MOST = timedelta(days=35)
+"""Longer than a wish can be on its way: put off for 7 days, then 14 in the dead-letter queue, then redriven."""
+CLOCKS_APART = timedelta(minutes=5)
+_STAMP, _ID = 8, 32
+
+
+def new_id(asked_at: datetime, draw: str) -> str:
+    """Return an id that tells when it was made: epoch seconds in hex, then of ``draw``, 24 random hex digits."""
+    return f"{int(asked_at.timestamp()):08x}{draw}"[:_ID]
+
+
+def may_wait(request_id: str, now: datetime) -> bool:
+    """Tell whether a wish of this id that is not carried out can still be on its way."""
+    if len(request_id) != _ID:
+        return False
+    made = datetime.fromtimestamp(int(request_id[:_STAMP], 16), UTC)
+    return -CLOCKS_APART <= now - made <= WAITS_AT_MOST
 
 
 def new_wish(

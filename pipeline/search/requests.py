@@ -135,9 +135,19 @@ def read_nothing(parameters: Mapping[str, Any]) -> None:
 
 def read_request_id(text: str) -> str:
     """Read the id of a request to forget."""
-    if not _REQUEST_ID.fullmatch(text):
-        raise InvalidRequestError("this is no id of a request to forget", code="not_found", status=404)
+    check_may_wait(_REQUEST_ID.fullmatch(text) is not None)
     return text
+
+
+def check_may_wait(known: bool) -> None:  # noqa: FBT001  # a check of one thing
+    """Refuse a request to forget that was never made, or was not carried out and is on no queue any more."""
+    if not known:
+        raise InvalidRequestError(
+            "no request to forget of this id is known or can still be on its way",
+            code="not_found",
+            status=404,
+            hint="take the id that DELETE answered; ask to forget again if it is older than 35 days",
+        )
 
 
 _FILTERS = ("kinds", "roles", "sessions", "excluded_sessions", "since", "until")

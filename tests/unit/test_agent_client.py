@@ -27,6 +27,7 @@ from pipeline.agent.transports import (
 )
 from pipeline.errors import InvalidRequestError, MemoryUnavailableError, SettingsError
 from pipeline.handlers import query
+from pipeline.ingest.wishes import new_id
 from pipeline.stores.memory import InMemoryStore
 from pipeline.stores.protocol import Change, Chunk
 
@@ -120,7 +121,7 @@ def test_every_other_question_through_the_real_handler() -> None:
     assert client.context(session_key="chat:9").tokens >= 0
     assert [one.key for one in client.related(messages=["user: aaaa"]).sessions] == ["chat:1"]
     assert client.notes().long_term == ""
-    assert client.forgetting("4f").done is False
+    assert client.forgetting(new_id(datetime.now(UTC), "4f" * 12)).done is False
     fresh = client.search("aaaa", session_key="chat:1", min_updated_at=TIME)
     assert fresh.freshness.stale is False
 

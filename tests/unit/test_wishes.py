@@ -13,7 +13,7 @@ from pipeline import bootstrap
 from pipeline.errors import MalformedNoticeError, StoreUnavailableError
 from pipeline.handlers import ingest, query
 from pipeline.ingest.notices import encode
-from pipeline.ingest.wishes import Wish, decode_wish, encode_wish, new_wish
+from pipeline.ingest.wishes import Wish, decode_wish, encode_wish, may_wait, new_id, new_wish
 from pipeline.stores.forgetting import ForgetRequest
 from pipeline.stores.memory import InMemoryStore
 
@@ -204,7 +204,29 @@ def test_with_the_queue_away_delete_is_503(monkeypatch: pytest.MonkeyPatch) -> N
     assert (status, body["code"]) == (503, "queue_unavailable")
 
 
-@pytest.mark.parametrize("path", ["/api/v1/memory/status/XYZ", "/api/v1/memory/status/" + "a" * 65])
+@pytest.mark.parametrize(
+    ("made", "waits"),
+    [
+        (timedelta(), True),
+        (timedelta(days=34), True),
+        (timedelta(minutes=-1), True),
+        (timedelta(days=36), False),
+        (timedelta(hours=-1), False),
+    ],
+)
+def test_a_wish_waits_no_longer_than_a_queue_can_hold_it(made: timedelta, *, waits: bool) -> None:
+    assert may_wait(new_id(T - made, "4f" * 12), T) is waits
+
+
+@pytest.mark.usefixtures("index")
+def test_a_wish_too_old_to_be_on_its_way_is_not_known() -> None:
+    old = new_id(datetime.now(UTC) - timedelta(days=40), "4f" * 12)
+    status, body = ask("GET", f"/api/v1/memory/status/{old}")
+    assert (status, body["code"]) == (404, "not_found")
+    assert "35 days" in body["hint"]
+
+
+@pytest.mark.parametrize("path", ["XYZ", "4f", "a" * 32, "a" * 65])
 @pytest.mark.usefixtures("index")
 def test_what_is_no_id_is_not_found(path: str) -> None:
-    assert ask("GET", path)[0] == 404
+    assert ask("GET", f"/api/v1/memory/status/{path}")[0] == 404
