@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_hex
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -76,10 +77,11 @@ def database() -> Iterator[str]:
 
 def stores(owner: str, space: Space) -> tuple[PgVectorStore, PgVectorStore]:
     """Return the store as the ingest function and as the query function see it: row-level security is part of it."""
+    draw = token_hex(4)
     with psycopg.connect(owner, autocommit=True) as connection:
         for role in ROLES:
-            connection.execute(f"CREATE ROLE eval_{role} LOGIN PASSWORD 'eval' IN ROLE {role}")
-    ingest, query = (make_conninfo(owner, user=f"eval_{role}", password="eval") for role in ROLES)  # noqa: S106
+            connection.execute(f"CREATE ROLE {role}_{draw} LOGIN PASSWORD '{draw}' IN ROLE {role}")
+    ingest, query = (make_conninfo(owner, user=f"{role}_{draw}", password=draw) for role in ROLES)
     return PgVectorStore(Connector(lambda: ingest), space), PgVectorStore(Connector(lambda: query), space)
 
 
