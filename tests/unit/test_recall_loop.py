@@ -54,7 +54,7 @@ class Life:
 
     def __init__(self, embedder: OfflineEmbedder, agent: Agent) -> None:
         self.store = InMemoryStore(embedder.space)
-        self.memory = Memory(embedder, self.store)
+        self.memory = Memory(embedder, self.store, self.store)
         self.recall = Recall(embedder, self.store)
         self.agent = agent
         self._said("chat:0", *SMALL_TALK)
