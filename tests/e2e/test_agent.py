@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,8 @@ def talk(house: House, conversation: Talk, *options: str) -> None:
                 await session.initialize()
                 await conversation(session)
 
-    anyio.run(run)
+    with ThreadPoolExecutor(1) as own_loop:  # a browser of another test may have left this thread's loop running
+        own_loop.submit(anyio.run, run).result()
 
 
 def test_a_real_mcp_client_finds_what_was_saved(house: House) -> None:
