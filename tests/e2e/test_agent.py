@@ -105,7 +105,9 @@ def talk(house: House, conversation: Talk, *options: str) -> None:
                 await session.initialize()
                 await conversation(session)
 
-    with ThreadPoolExecutor(1) as own_loop:  # a browser of another test may have left this thread's loop running
+    with ThreadPoolExecutor(
+        1
+    ) as own_loop:  # a browser of another test may have left this thread's loop running
         own_loop.submit(anyio.run, run).result()
 
 
