@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from pipeline.embedding.vectors import Vector
 from pipeline.lab.bench.data import TENANT, World
@@ -10,7 +11,9 @@ from pipeline.lab.bench.database import Database, fill
 from pipeline.lab.bench.rows import Row, interleaved_ms, times_ms
 from pipeline.lexical.terms import terms
 from pipeline.local.postgres import Postgres
+from pipeline.search.recall import CANDIDATES
 from pipeline.stores.pgvector.store import PgVectorStore
+from pipeline.stores.pgvector.strategies import EXACT_ROWS
 from pipeline.stores.protocol import Chunk, SearchRequest
 
 TOP_K = 10
@@ -30,6 +33,7 @@ def search_rows(  # noqa: PLR0913  # how much of everything
     for size in sizes:
         report(f"{size} rows a user")
         rows += _of_size(world, auto, exact, size, repeats)
+    rows.append(_crossover(world, exact, bits, repeats))
     rows += _at_ten_thousand(world, exact, bits, max(size for size in sizes if size <= TEN_THOUSAND), repeats)
     small = Database(server)
     fill(small, _memories(world, table // 10, [BUFFER_ROWS]), lambda _: None)
@@ -38,17 +42,35 @@ def search_rows(  # noqa: PLR0913  # how much of everything
 
 
 TEN_THOUSAND = 10_000
+CROSSOVER_SIZES = (200, 400, 800, 1600, 3200)
 
 
 def _memories(world: World, table: int, sizes: Sequence[int]) -> Iterator[tuple[Chunk, Vector]]:
     """Yield rows of all users mixed, as they come in: those of each size, the rest users of 100 to 1,000."""
-    users = [f"size-{size}" for size in sizes for _ in range(size)]
+    users = [f"size-{size}" for size in {*sizes, *CROSSOVER_SIZES} for _ in range(size)]
     users += [f"other-{number % max(1, table // 500)}" for number in range(table - len(users))]
     order = world.order(len(users))
     for start in range(0, len(users), 1000):
         for number in order[start : start + 1000]:
             user = users[number]
             yield world.chunk(number, user), world.vectors(user, 1)[0]
+
+
+def _crossover(world: World, exact: PgVectorStore, bits: PgVectorStore, repeats: int) -> Row:
+    """Find from how many rows a user comparing bits first is quicker, for what the query function asks."""
+    ratios: dict[int, float] = {}
+    for size in CROSSOVER_SIZES:
+        requests = [_request(world, f"size-{size}", words=True, top_k=CANDIDATES) for _ in range(repeats)]
+        searches = [partial(_nth, store, requests) for store in (exact, bits)]
+        all_, few = interleaved_ms(searches, repeats, time.perf_counter)
+        ratios[size] = all_ / few
+    crossover = next((size for size in CROSSOVER_SIZES if ratios[size] >= 1), float("inf"))
+    beside = "exact / bq: " + ", ".join(f"{size} {ratio:.2f}" for size, ratio in ratios.items())
+    return Row(f"rows a user from which bq is quicker (auto: {EXACT_ROWS})", crossover, beside=beside)
+
+
+def _nth(store: PgVectorStore, requests: Sequence[SearchRequest], number: int) -> object:
+    return store.search(requests[number])
 
 
 def _of_size(
@@ -63,7 +85,7 @@ def _of_size(
         )
     asked = [_request(world, user, words=True) for _ in range(repeats)]
     cold, *warm = times_ms(lambda number: auto.search(asked[number]), repeats, time.perf_counter)
-    name = f"search, {size} rows a user, hybrid, 50 candidates, p50 ms"
+    name = f"search, {size} rows a user, hybrid, {CANDIDATES} candidates, p50 ms"
     yield Row(name, sorted(warm)[len(warm) // 2], beside=f"first {cold:.1f}")
 
 
@@ -71,7 +93,7 @@ def _ids(store: PgVectorStore, request: SearchRequest) -> list[str]:
     return [hit.id for hit in store.search(request)][:TOP_K]
 
 
-def _request(world: World, user: str, *, words: bool, top_k: int = 50) -> SearchRequest:
+def _request(world: World, user: str, *, words: bool, top_k: int = CANDIDATES) -> SearchRequest:
     asked = terms(world.text(8)) if words else ()
     return SearchRequest(TENANT, user, world.friendly(user), top_k, asked)
 
@@ -100,7 +122,7 @@ def _at_ten_thousand(
         beside=f"{all_:.2f} and {few:.2f} ms",
     )
     yield Row(
-        f"hybrid / vector-only, {size} rows a user, 50 candidates",
+        f"hybrid / vector-only, {size} rows a user, {CANDIDATES} candidates",
         hybrid / vectors,
         most=2 if size == TEN_THOUSAND else None,
         beside=f"{hybrid:.2f} and {vectors:.2f} ms",
