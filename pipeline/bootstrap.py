@@ -22,10 +22,11 @@ from pipeline.ingest.chunking import Chunker
 from pipeline.ingest.forgetting import Forgetter
 from pipeline.ingest.queue import NoticeQueue
 from pipeline.ingest.reconcile import Reconciler
+from pipeline.ingest.second_space import Filler
 from pipeline.ingest.splitting import split_markdown
 from pipeline.search.freshness import FreshnessGate
 from pipeline.search.recall import Recall
-from pipeline.settings import Settings
+from pipeline.settings import EmbeddingSettings, Settings
 from pipeline.source.documents import EntryHasher
 from pipeline.source.layouts import Layouts
 from pipeline.source.table import SourceTable
@@ -33,6 +34,8 @@ from pipeline.stores.inventory import Inventory
 from pipeline.stores.opening import LedgerBacked
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.inventory import Inventory as PgInventory
+from pipeline.stores.pgvector.mirror import Mirror
+from pipeline.stores.pgvector.spaces import NOTICE_SECONDS, Placed, Register, SpaceWatch
 from pipeline.stores.pgvector.store import PgVectorStore
 from pipeline.stores.pgvector.usage import PgUsageLedger
 from pipeline.stores.protocol import Store
@@ -102,13 +105,80 @@ def announcer() -> Announcer:
 
 
 @cache
+def space_watch() -> SpaceWatch:
+    """Return what tells which space is current."""
+    return SpaceWatch(connector(), time.time)
+
+
+def look_for_switch(max_age_seconds: float = NOTICE_SECONDS) -> None:
+    """Go over to another space if the index was switched to it; where only one is configured nothing is asked."""
+    if following_space() and space_watch().changed(max_age_seconds):
+        for made in (
+            reconciler,
+            recall,
+            freshness_gate,
+            forgetter,
+            fillers,
+            digest,
+            chunker,
+            usage_ledger,
+            store,
+        ):
+            made.cache_clear()
+        embedder.cache_clear()
+
+
+def following_space() -> EmbeddingSettings | None:
+    """Return the settings of the space to go over to; only Postgres holds two."""
+    return settings().next_embedding if settings().store.name == "pgvector" else None
+
+
+def embedding() -> EmbeddingSettings:
+    """Return the settings of the current space."""
+    chosen, following = settings().embedding, following_space()
+    if following is None:
+        return chosen
+    current = space_watch().register.current
+    return following if current and current.space == space_of(following) else chosen
+
+
+def space_of(chosen: EmbeddingSettings) -> Space:
+    """Return the space that settings describe."""
+    return Space(chosen.model, chosen.dimensions)
+
+
+@cache
+def fillers() -> Sequence[Filler]:
+    """Return what keeps both spaces in step, current one to the other first; nothing where one of them is not known."""
+    following = following_space()
+    register = space_watch().register if following else Register(())
+    known = {space_of(one): one for one in (settings().embedding, following) if one}
+    current, beside = register.current, register.beside
+    if not (current and beside and {current.space, beside.space} <= known.keys()):
+        return ()
+    return [
+        _filler(here, there, known[there.space]) for here, there in ((current, beside), (beside, current))
+    ]
+
+
+def _filler(here: Placed, there: Placed, chosen: EmbeddingSettings) -> Filler:
+    made = embedder() if there.current else embedder_of(chosen)
+    meter = Meter(usage_ledger_of(chosen))
+    return Filler(Mirror(connector(), here, there), made, chunker_of(chosen), meter)
+
+
+@cache
 def embedder() -> Embedder:
-    """Return the configured embedder."""
-    chosen = settings().embedding
+    """Return the embedder of the current space."""
+    return embedder_of(embedding())
+
+
+def embedder_of(chosen: EmbeddingSettings) -> Embedder:
+    """Return the embedder that settings describe."""
     if chosen.provider == "offline":
         from pipeline.embedding.offline import OfflineEmbedder  # noqa: PLC0415  # an extra
 
-        return _of_space(OfflineEmbedder(), Space(chosen.model, chosen.dimensions))
+        return _of_space(OfflineEmbedder(), space_of(chosen))
     from pipeline.embedding.openai import OpenAIEmbedder  # noqa: PLC0415  # not needed offline
 
     secret = settings().openai_secret_arn
@@ -117,8 +187,18 @@ def embedder() -> Embedder:
     return OpenAIEmbedder(chosen, lambda: _api_key(read_secret(secret)), time.sleep)
 
 
+def beside_usage() -> tuple[int, int, float]:
+    """Return requests, tokens and dollars asked for the space beside the current one so far in this process."""
+    if not fillers.cache_info().currsize or not fillers():
+        return 0, 0, 0.0
+    filler = fillers()[0]
+    used, chosen = filler.embedder.usage, settings().next_embedding
+    other = chosen if chosen and space_of(chosen) == filler.chunker.space else settings().embedding
+    return used.requests, used.tokens, (other.dollars_per_million_tokens or 0.0) * used.tokens / 1_000_000
+
+
 def embedding_usage() -> tuple[int, int]:
-    """Return requests and tokens asked of the embedder so far in this process."""
+    """Return requests and tokens asked of the current space's embedder so far in this process."""
     if not embedder.cache_info().currsize:
         return 0, 0
     return embedder().usage.requests, embedder().usage.tokens
@@ -126,11 +206,10 @@ def embedding_usage() -> tuple[int, int]:
 
 @cache
 def store() -> Store:
-    """Return the configured store."""
+    """Return the configured store, in the current space."""
     if settings().store.name != "pgvector":
         return ledger_backed().store()
-    chosen = settings().embedding
-    return PgVectorStore(connector(), Space(chosen.model, chosen.dimensions), settings().search_strategy)
+    return PgVectorStore(connector(), space_of(embedding()), settings().search_strategy)
 
 
 @cache
@@ -162,15 +241,23 @@ def usage_ledger() -> UsageLedger:
     """Return what counts the tokens asked of the embedder."""
     if settings().store.name != "pgvector":
         return ledger_backed().usage()
-    chosen = settings().embedding
+    return usage_ledger_of(embedding())
+
+
+def usage_ledger_of(chosen: EmbeddingSettings) -> UsageLedger:
+    """Return what counts the tokens asked of the embedder that settings describe."""
     return PgUsageLedger(connector(), chosen.model, chosen.dollars_per_million_tokens, chosen.daily_token_cap)
 
 
 @cache
 def chunker() -> Chunker:
     """Return what cuts documents into chunks."""
-    chosen = settings().embedding
-    space = Space(chosen.model, chosen.dimensions)
+    return chunker_of(embedding())
+
+
+def chunker_of(chosen: EmbeddingSettings) -> Chunker:
+    """Return what cuts documents into chunks of the space that settings describe."""
+    space = space_of(chosen)
     return Chunker(settings().excluded_roles, settings().max_chunk_tokens, split_markdown, space)
 
 
@@ -218,13 +305,24 @@ def warm() -> None:
 
     if settings().embedding.provider == "openai":
         import urllib3  # noqa: F401, PLC0415  # only to have been imported
+    if following_space():
+        return  # which space is current is for the database to say
     recall()
     freshness_gate()
 
 
 def forget_collaborators() -> None:
     """Make everything anew when next used: a connection or client of a snapshot belongs to another machine."""
-    for made in (recall, freshness_gate, usage_ledger, store, ledger_backed, connector, embedder):
+    for made in (
+        recall,
+        freshness_gate,
+        usage_ledger,
+        store,
+        ledger_backed,
+        space_watch,
+        connector,
+        embedder,
+    ):
         made.cache_clear()
 
 

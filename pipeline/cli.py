@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_backfill(commands)
     _add_usage(commands)
     _add_status(commands)
+    _add_reembed(commands)
     mcp = commands.add_parser(
         "mcp", help="serve one user's memory to an agent: MCP over standard input and output"
     )
@@ -151,6 +152,20 @@ def _add_usage(commands: "Commands") -> None:
     usage = commands.add_parser("usage", help="tokens and dollars, a tenant and day; caps")
     add_arguments(usage)
     usage.set_defaults(run=_usage)
+
+
+def _add_reembed(commands: "Commands") -> None:
+    from pipeline.operations.reembed_options import add_arguments  # noqa: PLC0415  # its options live with it
+
+    reembed = commands.add_parser("reembed", help="go over to another model or dimension, and back")
+    add_arguments(reembed)
+    reembed.set_defaults(run=_reembed)
+
+
+def _reembed(options: argparse.Namespace) -> int:
+    from pipeline.operations.reembed_command import run_reembed  # noqa: PLC0415  # each command loads only what it needs
+
+    return _say(run_reembed(options))
 
 
 def _usage(options: argparse.Namespace) -> int:

@@ -81,6 +81,8 @@ class Settings:
     """All settings of all functions; each function needs only some of them.
 
     Args:
+        embedding: the current space, unless the index has been switched to the next one.
+        next_embedding: the space that the index is being, or has been, embedded in anew.
         attribute_names: our name for a DynamoDB attribute → the table's own name.
         excluded_roles: message roles that are not indexed.
         on_clear: what happens to the messages of a session that is emptied.
@@ -104,6 +106,7 @@ class Settings:
     message_key_secret_arn: str | None = None
     openai_secret_arn: str | None = None
     embedding: EmbeddingSettings = field(default_factory=EmbeddingSettings)
+    next_embedding: EmbeddingSettings | None = None
     digest: DigestSettings = field(default_factory=DigestSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     attribute_names: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_ATTRIBUTE_NAMES))
@@ -135,7 +138,8 @@ class Settings:
             database_url=read.optional("DATABASE_URL"),
             message_key_secret_arn=read.optional("MESSAGE_KEY_SECRET_ARN"),
             openai_secret_arn=read.optional("OPENAI_SECRET_ARN"),
-            embedding=_embedding(read),
+            embedding=_embedding(read, ""),
+            next_embedding=_embedding(read, "NEXT_") if read.optional("NEXT_EMBEDDING_MODEL") else None,
             digest=_digest(read),
             store=_store(read),
             attribute_names=_attribute_names(read),
@@ -210,20 +214,20 @@ class _Reader:
         raise SettingsError(f"{name} must be one of {', '.join(get_args(Strategy))}")
 
 
-def _embedding(read: _Reader) -> EmbeddingSettings:
+def _embedding(read: _Reader, which: str) -> EmbeddingSettings:
     defaults = EmbeddingSettings()
-    provider = read.optional("EMBEDDING_PROVIDER") or defaults.provider
+    provider = read.optional(f"{which}EMBEDDING_PROVIDER") or defaults.provider
     if provider not in get_args(Provider):
-        raise SettingsError("EMBEDDING_PROVIDER must be openai or offline")
+        raise SettingsError(f"{which}EMBEDDING_PROVIDER must be one of {', '.join(get_args(Provider))}")
     offline = provider == "offline"
-    model = read.optional("EMBEDDING_MODEL") or ("wordllama-256" if offline else defaults.model)
+    model = read.optional(f"{which}EMBEDDING_MODEL") or ("wordllama-256" if offline else defaults.model)
     return EmbeddingSettings(
         provider="offline" if offline else "openai",
         model=model,
-        dollars_per_million_tokens=read.price("EMBEDDING_DOLLARS_PER_MILLION_TOKENS", model),
+        dollars_per_million_tokens=read.price(f"{which}EMBEDDING_DOLLARS_PER_MILLION_TOKENS", model),
         daily_token_cap=read.integer("DAILY_TOKEN_CAP", 0, low=0, high=10**12) or None,
         dimensions=read.integer(
-            "EMBEDDING_DIMENSIONS", 256 if offline else defaults.dimensions, low=8, high=2000
+            f"{which}EMBEDDING_DIMENSIONS", 256 if offline else defaults.dimensions, low=8, high=2000
         ),
         base_url=safe_base_url(read.optional("OPENAI_BASE_URL") or defaults.base_url),
         timeout_seconds=read.integer("EMBEDDING_TIMEOUT_SECONDS", 20, low=1, high=60),

@@ -36,11 +36,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN4
     """Reconcile every item the messages name; answers with the messages the queue must deliver again."""
     started = time.perf_counter()
     bodies = {record["messageId"]: record["body"] for record in event["Records"]}
-    before = bootstrap.embedding_usage()
+    bootstrap.look_for_switch(0)
+    before = _spent()
     notices, wishes, failed = _decode(bodies)
     failed |= {message for message, wish in wishes.items() if not _forget(wish)}
     merged = coalesce(notices.values())
     report = _reconcile(merged)
+    _fill_other_space(merged, report)
     kept = {source for source, error in report.failures.items() if not _settle(merged[source], error)}
     failed |= {message for message, notice in notices.items() if notice.address.key.source in kept}
     totals = {"messages": len(bodies), "wishes": len(wishes), "failed": len(failed)}
@@ -86,6 +88,29 @@ def _reconcile(notices: Mapping[str, Notice]) -> Report:
         return Report(failures=dict.fromkeys(notices, error), items=len(notices))
 
 
+def _fill_other_space(notices: Mapping[str, Notice], report: Report) -> None:
+    """Bring the space beside the current one up to date with what was reconciled, if there is one."""
+    done = {
+        source: notice.address.tenant_id
+        for source, notice in notices.items()
+        if source not in report.failures
+    }
+    try:
+        for filler in bootstrap.fillers() if done else ():
+            report.failures.update(filler.fill(done))
+    except (RetryableError, SettingsError) as error:
+        report.failures.update(dict.fromkeys(done, error))
+
+
+def _spent() -> Spent:
+    """Return what was asked of embedders so far in this process."""
+    requests, tokens = bootstrap.embedding_usage()
+    price = bootstrap.embedding().dollars_per_million_tokens if tokens else 0.0
+    others = bootstrap.beside_usage()
+    dollars = (price or 0.0) * tokens / 1_000_000
+    return Spent(requests + others[0], tokens + others[1], dollars + others[2])
+
+
 def _settle(notice: Notice | Wish, error: VectorMemoryError) -> bool:
     """Give a failed item's notice its fate; tell whether its messages are done with."""
     settings = bootstrap.settings()
@@ -129,13 +154,11 @@ def _log(
     report: Report,
     notices: Mapping[str, Notice],
     totals: dict[str, Any],
-    before: tuple[int, int],
+    before: Spent,
     started: float,
 ) -> None:
     """Write the invocation's one line, counts and causes and no text, and its metrics."""
-    requests, tokens = (now - then for now, then in zip(bootstrap.embedding_usage(), before, strict=True))
-    price = bootstrap.settings().embedding.dollars_per_million_tokens or 0.0
-    spent = Spent(requests, tokens, price * tokens / 1_000_000)
+    spent = _spent().since(before)
     # Not asdict: it copies deep, and not every error can be copied.
     counts: dict[str, Any] = {each.name: getattr(report, each.name) for each in fields(report)}
     del counts["failures"], counts["indexed"]
@@ -145,8 +168,8 @@ def _log(
         **totals,
         causes=Counter(error.cause for error in report.failures.values()),
         reasons=sorted({describe(error) for error in report.failures.values()}),
-        embedding_requests=requests,
-        tokens_embedded=tokens,
+        embedding_requests=spent.requests,
+        tokens_embedded=spent.tokens,
         correlation_ids=correlation_ids(notices),
         milliseconds=round((time.perf_counter() - started) * 1000, 1),
     )

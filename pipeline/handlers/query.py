@@ -71,6 +71,7 @@ def _served(action: Callable[..., Answer]) -> Callable[..., Response[str]]:
     @wraps(action)
     def serve(**arguments: str) -> Response[str]:
         request: _Request = app.context["request"]
+        bootstrap.look_for_switch()
         return _response(action(Exchange(request.call, bootstrap.doors()), **arguments))
 
     return serve

@@ -14,7 +14,7 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -117,6 +117,10 @@ class Chunker:
             header=len(_header(document, group[0])),
         )
 
+    def fingerprint(self, user_id: str, text: str, metadata: Mapping[str, Any]) -> str:
+        """Return the fingerprint that a held chunk has in this space."""
+        return _fingerprint(user_id, text, dict(metadata), self.space)
+
     def remainder(
         self, tenant_id: str, source: str, chunk: HeldChunk, stored: StoredText, kept: Container[str]
     ) -> Chunk:
@@ -151,12 +155,22 @@ def _units(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
         yield unit
 
 
+def embedded_text(text: str, metadata: Mapping[str, Any]) -> str:
+    """Return what of a held chunk's text its vector is made of: all but its header."""
+    return text.removeprefix(_header_of(str(metadata.get("kind") or "session"), metadata.get("date")))
+
+
 def _header(document: Document, first: Entry) -> str:
-    words = [] if document.kind == "session" else [document.kind.replace("_", "-")]
-    if document.date:
-        words.append(document.date)
-    elif first.time:
-        words.append(first.time.date().isoformat())
+    return _header_of(document.kind, _date(document, first))
+
+
+def _date(document: Document, first: Entry) -> str | None:
+    return document.date or (first.time.date().isoformat() if first.time else None)
+
+
+def _header_of(kind: str, date: str | None) -> str:
+    words = [] if kind == "session" else [kind.replace("_", "-")]
+    words += [date] if date else []
     return f"[{' '.join(words)}]\n" if words else ""
 
 
@@ -186,12 +200,11 @@ class _Place:
 
 
 def _metadata(document: Document, group: Sequence[Entry], place: _Place) -> dict[str, Any]:
-    time = group[0].time
     return {
         "key": document.name,
         "kind": document.kind,
         "roles": sorted({entry.role for entry in group}),
-        "date": document.date or (time.date().isoformat() if time else None),
+        "date": _date(document, group[0]),
         "part": place.part,
         "last": group[-1].id,
         **place.metadata,

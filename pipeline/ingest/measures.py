@@ -25,11 +25,17 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What one invocation asked of the embedder."""
+    """What was asked of embedders."""
 
     requests: int
     tokens: int
     dollars: float
+
+    def since(self, before: "Spent") -> "Spent":
+        """Return what was asked since ``before``."""
+        return Spent(
+            self.requests - before.requests, self.tokens - before.tokens, self.dollars - before.dollars
+        )
 
 
 def ingest_measures(report: Report, notices: Mapping[str, Notice], spent: Spent, now: float) -> list[Measure]:

@@ -1,10 +1,12 @@
 """Reads the index as it lies there, across tenants, for the audit. Needs a role that may see every tenant."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from pipeline.stores.inventory import StoredChunk
 from pipeline.stores.pgvector.connection import Connection, Connector
+from pipeline.stores.pgvector.spaces import PATH_OF_CURRENT
 
 PAGE = 1_000
 
@@ -45,7 +47,7 @@ class Inventory:
         """Return the rows of these items, under whatever tenant they lie."""
 
         def read(connection: Connection) -> Sequence[StoredChunk]:
-            found = connection.execute(_ROWS, {"sources": list(sources)}, binary=True).fetchall()
+            found = _in_current(connection, _ROWS, {"sources": list(sources)})
             return [
                 StoredChunk(tenant_id, source, id_, user_id, content, tuple(members or ()), retained)
                 for tenant_id, source, id_, user_id, content, members, retained in found
@@ -65,16 +67,26 @@ class Inventory:
         while True:
             with self._connector.connection() as connection:
                 parameters = {"tenant_id": last[0], "source": last[1], "page": PAGE}
-                page = connection.execute(_PRESENT, parameters, binary=True).fetchall()
+                page = _in_current(connection, _PRESENT, parameters)
             yield from page
             if len(page) < PAGE:
                 break
             last = (page[-1][0], page[-1][1])
         with self._connector.connection() as connection:
-            strays = connection.execute(_STRAY, binary=True).fetchall()
+            strays = _in_current(connection, _STRAY, {})
         yield from ((tenant_id, source, None) for tenant_id, source in strays)
 
     def remove(self, tenant_id: str, ids: Sequence[str]) -> None:
         """Delete rows that lie under a tenant they do not belong to."""
         with self._connector.connection() as connection:
-            connection.execute(_REMOVE, {"tenant_id": tenant_id, "ids": list(ids)})
+            _in_current(connection, _REMOVE, {"tenant_id": tenant_id, "ids": list(ids)})
+
+
+def _in_current(
+    connection: Connection, statement: str, parameters: Mapping[str, Any]
+) -> list[tuple[Any, ...]]:
+    """Run a statement on the tables of the space that answers; return its rows, if it gives any."""
+    with connection.transaction():
+        connection.execute(PATH_OF_CURRENT)
+        done = connection.execute(statement, parameters, binary=True)
+        return done.fetchall() if done.description else []

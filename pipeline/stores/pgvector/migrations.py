@@ -87,7 +87,7 @@ def _apply(connection: Owner, space: Space) -> Sequence[str]:
     )
     due = _due(connection)
     for migration in due:
-        connection.execute(_filled(migration.sql, space).encode())
+        connection.execute(filled(migration.sql, space).encode())
         connection.execute("INSERT INTO schema_version (version) VALUES (%s)", [migration.version])
     _settle_space(connection, space)
     return [migration.name for migration in due]
@@ -150,7 +150,8 @@ def _make_graph(connection: Owner) -> Sequence[str]:
     return ["the graph index"]
 
 
-def _filled(text: str, space: Space) -> str:
+def filled(text: str, space: Space) -> str:
+    """Return SQL with what depends on the space."""
     storage = "PLAIN" if space.dimensions <= MAX_PLAIN_DIMENSIONS else "EXTERNAL"
     # Template would trip over the dollar quotes of a DO block.
     for name, value in (
@@ -164,13 +165,14 @@ def _filled(text: str, space: Space) -> str:
 
 
 def _settle_space(connection: Owner, space: Space) -> None:
+    """Note the first space; later ones come by :mod:`pipeline.stores.pgvector.switching`."""
     connection.execute(
-        "INSERT INTO index_space (model, dimensions) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+        "INSERT INTO index_space (model, dimensions) SELECT %s, %s WHERE NOT EXISTS (SELECT FROM index_space)",
         [space.model, space.dimensions],
     )
-    held = connection.execute("SELECT model, dimensions FROM index_space").fetchone()
-    if held != (space.model, space.dimensions):
+    held = connection.execute("SELECT model, dimensions FROM index_space ORDER BY state DESC").fetchall()
+    if (space.model, space.dimensions) not in held:
         raise SettingsError(
-            f"the index holds vectors of {held}; vectors of {space.model}/{space.dimensions} cannot join them. "
-            "Set EMBEDDING_MODEL and EMBEDDING_DIMENSIONS back, or migrate a new database and ingest again"
+            f"the index holds vectors of {held[0]}; vectors of {space.model}/{space.dimensions} cannot join them. "
+            "Set EMBEDDING_MODEL and EMBEDDING_DIMENSIONS back; `vector-memory reembed` goes over to another space"
         )

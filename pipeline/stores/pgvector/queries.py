@@ -1,8 +1,12 @@
 """The SQL, whole and with parameters only. Pure."""
 
+from dataclasses import dataclass
+
 # Arrays of the extension's types must say which type that is, and it has another number in every database.
-SPACE = """
-SELECT model, dimensions, to_regtype('vector')::oid::int8, to_regtype('sparsevec')::oid::int8 FROM index_space
+PLACE = """
+SELECT schema, number, state, since, model, dimensions, to_regtype('vector')::oid::int8, to_regtype('sparsevec')::oid::int8,
+       current_schema(), current_setting('search_path')
+FROM index_space ORDER BY number
 """
 
 READ_LEDGER = """
@@ -172,13 +176,16 @@ WHERE tenant_id = %(tenant_id)b AND id = %(id)b
 
 # Rows of the chat app itself belong to a user, and to no session. A minute is how far the clocks of those who ask and
 # those who index may be apart.
-FORGET = """
-WITH gone AS (
+_GONE = """
     DELETE FROM memories
     WHERE tenant_id = %(tenant_id)b
       AND (%(user_id)b::text IS NULL OR user_id = %(user_id)b::text)
       AND (%(session_key)b::text IS NULL OR (source IS NOT NULL AND metadata->>'key' = %(session_key)b::text))
-    RETURNING source
+    RETURNING id, source
+"""
+_FORGET = """
+WITH here AS ({gone}){beside}, gone AS (
+    SELECT id, source FROM here{also}
 ), recent AS (
     SELECT source, item_key FROM ledger
     WHERE tenant_id = %(tenant_id)b AND indexed_at >= %(asked_at)b - interval '1 minute' AND item_key IS NOT NULL
@@ -188,6 +195,7 @@ INSERT INTO forget_request (tenant_id, id, user_id, session_key, asked_at, delet
 SELECT %(tenant_id)b, %(id)b, %(user_id)b, %(session_key)b, %(asked_at)b, (SELECT count(*) FROM gone),
        COALESCE((SELECT jsonb_agg(item_key ORDER BY source) FROM recent), '[]')
 """
+FORGET = _FORGET.format(gone=_GONE, beside="", also="")
 
 # What an item that is gone says of itself no longer counts.
 INDEXED_UNTIL = """
@@ -195,3 +203,41 @@ SELECT max(CASE WHEN present THEN COALESCE(updated_at, saved_at) ELSE saved_at E
 WHERE tenant_id = %(tenant_id)b AND user_id = %(user_id)b
   AND (%(name)b::text IS NULL OR name = %(name)b::text)
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """Statements that read and write what is held of items, in every space there is.
+
+    A row that only the other space has is held as well: what forgets, forgets it there.
+    """
+
+    read_chunks: str = READ_CHUNKS
+    texts: str = TEXTS
+    deletes: tuple[str, ...] = (DELETE,)
+    set_lost: tuple[str, ...] = (SET_LOST,)
+    forget: str = FORGET
+
+    @classmethod
+    def beside(cls, table: str) -> "Writing":
+        """Return them with the other space's ``table`` of memories, its name quoted."""
+        only = f"FROM {table} b WHERE b.tenant_id = %(tenant_id)b AND {{which}} AND NOT EXISTS ({_HERE})"
+        sources, ids = "b.source = ANY(%(sources)b)", "b.source = %(source)b AND b.id = ANY(%(ids)b::uuid[])"
+        held = (
+            f"SELECT b.source, b.id, b.members, b.fingerprint, b.lost, b.spans {only.format(which=sources)}"
+        )
+        text = f"SELECT b.id, b.content, b.user_id, b.created_at, b.metadata {only.format(which=ids)}"
+        return cls(
+            read_chunks=f"{READ_CHUNKS} UNION ALL {held}",
+            texts=f"{TEXTS} UNION ALL {text}",
+            deletes=(DELETE, DELETE.replace("memories", table)),
+            set_lost=(SET_LOST, SET_LOST.replace("memories", table)),
+            forget=_FORGET.format(
+                gone=_GONE,
+                beside=f", beside AS ({_GONE.replace('memories', table)})",
+                also=" UNION SELECT id, source FROM beside",
+            ),
+        )
+
+
+_HERE = "SELECT FROM memories m WHERE m.tenant_id = %(tenant_id)b AND m.id = b.id"

@@ -1,8 +1,9 @@
 """Talks to Postgres: runs the statements of :mod:`queries`, converts rows, nothing else."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from dataclasses import astuple
 from datetime import datetime
 from typing import Any
@@ -15,9 +16,10 @@ from pipeline.lexical.terms import counts
 from pipeline.settings import Strategy
 from pipeline.source.documents import ItemKey
 from pipeline.stores.forgetting import ForgetRequest, Forgotten, bounded, session_of
-from pipeline.stores.pgvector import binary, queries, words
+from pipeline.stores.pgvector import binary, queries, spaces, words
 from pipeline.stores.pgvector.binary import Binary
-from pipeline.stores.pgvector.connection import Connection, Connector
+from pipeline.stores.pgvector.connection import Connection, Connector, Result
+from pipeline.stores.pgvector.place import Place, place_of
 from pipeline.stores.pgvector.strategies import Explanation, near
 from pipeline.stores.protocol import (
     SEEDS,
@@ -41,7 +43,8 @@ class PgVectorStore:
 
     Args:
         connector: hands out the connection.
-        space: the configured space; the database must hold the same.
+        space: the database must hold it. What it searches is this space; what it writes reaches every space that the
+            database holds, and only the current one may be written.
         strategy: how to search.
     """
 
@@ -50,13 +53,14 @@ class PgVectorStore:
         self._strategy = strategy
         self.space = space
         self._checked: Connection | None = None
-        self._oids = (0, 0)
+        self._place = Place()
 
     def read(self, tenant_id: str, sources: Sequence[str]) -> Mapping[str, Held]:
         """Return what is held of each item."""
         self._check_space()
-        return self._connector.read_as(
-            tenant_id, lambda connection: _read(connection, tenant_id, list(sources))
+        read_chunks = self._place.writing.read_chunks
+        return self._read_as(
+            tenant_id, lambda connection: _read(connection, tenant_id, list(sources), read_chunks)
         )
 
     def lease(self, tenant_id: str, revisions: Mapping[str, int], seconds: float) -> Mapping[str, int]:
@@ -72,11 +76,10 @@ class PgVectorStore:
 
     def apply(self, tenant_id: str, changes: Sequence[Change]) -> frozenset[str]:
         """Move the ledger, then write what belongs to the rows that moved; one transaction."""
-        self._check_space()
-        with self._connector.tenant(tenant_id) as connection:
+        with self._writing(tenant_id) as connection:
             connection.execute(queries.CREATE_EPOCH, {"tenant_id": tenant_id})
             moved = _move_ledger(connection, tenant_id, changes)
-            _write(connection, tenant_id, [c for c in changes if c.source in moved], self._oids)
+            _write(connection, tenant_id, [c for c in changes if c.source in moved], self._place)
         return frozenset(change.source for change in changes) - moved
 
     def search(self, request: SearchRequest) -> Sequence[Hit]:
@@ -84,14 +87,15 @@ class PgVectorStore:
         self._check_space()
         parameters = _question(request, self._strategy)
         rows = self._connector.read(
-            lambda connection: connection.execute(queries.SEARCH, parameters, binary=True).fetchall()
+            lambda connection: connection.execute(self._place.search, parameters, binary=True).fetchall()
         )
         return [Hit(str(id_), *columns) for id_, *columns in rows]
 
     def explain(self, tenant_id: str, user_id: str) -> Explanation:
         """Return how a question about this user is searched, and why."""
         parameters = {"tenant_id": tenant_id, "user_id": user_id, "strategy": self._strategy}
-        [(strategy, counted)] = self._connector.read_as(
+        self._check_space()
+        [(strategy, counted)] = self._read_as(
             tenant_id,
             lambda connection: connection.execute(queries.STRATEGY, parameters, binary=True).fetchall(),
         )
@@ -103,17 +107,22 @@ class PgVectorStore:
         """Return one user's chunks, newest or oldest first; ties by id."""
         query = queries.OLDEST_PASSAGES if oldest_first else queries.NEWEST_PASSAGES
         scope = {"tenant_id": tenant_id, "user_id": user_id, "limit": limit, **_filters(filters)}
-        rows = self._connector.read_as(
+        self._check_space()
+        rows = self._read_as(
             tenant_id, lambda connection: connection.execute(query, scope, binary=True).fetchall()
         )
         return [Passage(str(id_), *columns) for id_, *columns in rows]
 
     def texts(self, tenant_id: str, source: str, ids: Sequence[str]) -> Mapping[str, StoredText]:
         """Return what is stored of these chunks."""
-        with self._connector.tenant(tenant_id) as connection:
-            rows = connection.execute(
-                queries.TEXTS, {"tenant_id": tenant_id, "source": source, "ids": list(ids)}, binary=True
-            ).fetchall()
+        self._check_space()
+        parameters = {"tenant_id": tenant_id, "source": source, "ids": list(ids)}
+        rows = self._read_as(
+            tenant_id,
+            lambda connection: connection.execute(
+                self._place.writing.texts, parameters, binary=True
+            ).fetchall(),
+        )
         return {str(id_): StoredText(*columns) for id_, *columns in rows}
 
     def markers(self, tenant_id: str, users: AbstractSet[str], sessions: AbstractSet[str]) -> Markers:
@@ -143,12 +152,12 @@ class PgVectorStore:
             "session_key": request.session_key,
             "asked_at": request.asked_at,
         }
-        with self._connector.tenant(request.tenant_id) as connection:
+        with self._writing(request.tenant_id) as connection:
             connection.execute(queries.MOVE_EPOCH, parameters)
             if known := _forgotten(connection, request.tenant_id, request.id):
                 return known
             connection.execute(queries.SET_MARKER, parameters)
-            connection.execute(queries.FORGET, parameters)
+            connection.execute(self._place.writing.forget, parameters)
             done = _forgotten(connection, request.tenant_id, request.id)
         if done is None:
             raise StoreUnavailableError("a request to forget was written and cannot be read back")
@@ -177,31 +186,45 @@ class PgVectorStore:
 
     def check(self) -> None:
         """Ask the database one thing."""
-        self._connector.read(lambda connection: connection.execute(queries.SPACE))
-        self._connector.read(self._compare_space)
+        self._connector.read(spaces.read_register)
+        self._check_space()
 
     def _check_space(self) -> None:
-        """Refuse to mix spaces: once a connection."""
+        """Find where the space lies, and refuse to mix spaces: once a connection."""
         self._connector.read(self._compare_space)
 
     def _compare_space(self, connection: Connection) -> None:
-        if self._checked is connection:
-            return
-        row = connection.execute(queries.SPACE).fetchone()
-        if row is None or Space(*row[:2]) != self.space:
-            raise StoreUnavailableError(
-                f"the index is not in space {self.space.model}/{self.space.dimensions}: set EMBEDDING_MODEL and "
-                "EMBEDDING_DIMENSIONS to what `vector-memory migrate` was run with"
-            )
-        self._checked, self._oids = connection, row[2:]
+        if self._checked is not connection:
+            self._place, self._checked = place_of(connection, self.space), connection
+
+    def _read_as(self, tenant_id: str, work: Callable[[Connection], Result]) -> Result:
+        def placed(connection: Connection) -> Result:
+            self._place.enter(connection)
+            return work(connection)
+
+        return self._connector.read_as(tenant_id, placed)
+
+    @contextmanager
+    def _writing(self, tenant_id: str) -> Iterator[Connection]:
+        """Give a transaction that begins with the spaces as they are believed to be, and so ends, or is undone."""
+        self._check_space()
+        try:
+            with self._connector.tenant(tenant_id) as connection:
+                fence = connection.execute(spaces.REGISTER)
+                self._place.enter(connection)
+                yield connection
+                self._place.still(fence.fetchall())
+        except StoreUnavailableError:
+            self._checked = None
+            raise
 
 
-def _read(connection: Connection, tenant_id: str, sources: list[str]) -> Mapping[str, Held]:
+def _read(connection: Connection, tenant_id: str, sources: list[str], read_chunks: str) -> Mapping[str, Held]:
     parameters = {"tenant_id": tenant_id, "sources": sources}
     connection.execute(queries.CREATE_EPOCH, parameters)
     epochs, ledger, held = (
         connection.execute(statement, parameters, binary=True)
-        for statement in (queries.READ_EPOCH, queries.READ_LEDGER, queries.READ_CHUNKS)
+        for statement in (queries.READ_EPOCH, queries.READ_LEDGER, read_chunks)
     )
     [(epoch,)] = epochs.fetchall()
     chunks: defaultdict[str, list[HeldChunk]] = defaultdict(list)
@@ -274,13 +297,13 @@ def _move_ledger(connection: Connection, tenant_id: str, changes: Sequence[Chang
     return frozenset(source for (source,) in connection.execute(queries.MOVE_LEDGER, parameters))
 
 
-def _write(connection: Connection, tenant_id: str, changes: Sequence[Change], oids: tuple[int, int]) -> None:
+def _write(connection: Connection, tenant_id: str, changes: Sequence[Change], place: Place) -> None:
     deletes = [id_ for change in changes for id_ in change.deletes]
-    if deletes:
-        connection.execute(queries.DELETE, {"tenant_id": tenant_id, "ids": deletes})
+    for statement in place.writing.deletes if deletes else ():
+        connection.execute(statement, {"tenant_id": tenant_id, "ids": deletes})
     upserts = [(change.source, chunk, vector) for change in changes for chunk, vector in change.upserts]
     if upserts:
-        vector_oid, sparse_oid = oids
+        vector_oid, sparse_oid = place.oids
         connection.execute(queries.UPSERT, _rows(tenant_id, upserts, vector_oid))
         chunks = [chunk for _, chunk, _ in upserts]
         connection.execute(
@@ -288,9 +311,9 @@ def _write(connection: Connection, tenant_id: str, changes: Sequence[Change], oi
         )
         connection.execute(queries.ADD_WORDS, _words(tenant_id, chunks, sparse_oid))
     lost = {id_: value for change in changes for id_, value in change.lost.items()}
-    if lost:
-        losts = [Jsonb(dict(value)) for value in lost.values()]
-        connection.execute(queries.SET_LOST, {"tenant_id": tenant_id, "ids": list(lost), "losts": losts})
+    losts = [Jsonb(dict(value)) for value in lost.values()]
+    for statement in place.writing.set_lost if lost else ():
+        connection.execute(statement, {"tenant_id": tenant_id, "ids": list(lost), "losts": losts})
 
 
 def _rows(tenant_id: str, upserts: Sequence[tuple[str, Chunk, Vector]], vector_oid: int) -> dict[str, Any]:

@@ -1,0 +1,204 @@
+"""The command ``vector-memory reembed``: its database role owns the schema and sees every tenant."""
+
+import argparse
+import json
+import os
+import time
+from dataclasses import asdict
+from typing import Any
+
+from pipeline import bootstrap
+from pipeline.errors import SettingsError
+from pipeline.operations.outcome import Outcome
+from pipeline.operations.pacing import Pacer
+from pipeline.operations.progress import money
+from pipeline.operations.reembed import Filling, Sent, Side, compare, refuse_gaps, two
+from pipeline.operations.stack import environment_of
+from pipeline.prices import EMBEDDING_DOLLARS_PER_MILLION_TOKENS as PRICES
+from pipeline.settings import EmbeddingSettings
+from pipeline.stores.pgvector.connection import Connector
+from pipeline.stores.pgvector.spaces import Placed
+from pipeline.stores.pgvector.standing import Spaces, Standing
+from pipeline.stores.pgvector.store import PgVectorStore
+from pipeline.stores.pgvector.switching import drop_beside, make_beside, switch
+
+
+def run_reembed(options: argparse.Namespace) -> Outcome:
+    """Do one step.
+
+    Raises:
+        SettingsError: it cannot be done now; the message says what comes before it.
+    """
+    if options.stack:
+        os.environ.update(environment_of(bootstrap.cloudformation_client(), options.stack))
+        bootstrap.settings.cache_clear()
+    if bootstrap.settings().store.name != "pgvector":
+        raise SettingsError(
+            "only Postgres holds two spaces: another store is filled anew, with a stack of its own"
+        )
+    actions = {
+        "start": _start,
+        "fill": _fill,
+        "status": _status,
+        "compare": _compare,
+        "switch": _switch,
+        "rollback": _switch,
+        "drop": _drop,
+    }
+    return actions[options.action](options)
+
+
+def _start(options: argparse.Namespace) -> Outcome:
+    following = bootstrap.following_space()
+    if following is None:
+        raise SettingsError(
+            "set NEXT_EMBEDDING_MODEL and NEXT_EMBEDDING_DIMENSIONS, and deploy the functions with them first"
+        )
+    _spaces().register()  # a role that sees no tenant makes nothing
+    made = make_beside(bootstrap.conninfo(), bootstrap.space_of(following), graph=options.hnsw)
+    bootstrap.look_for_switch(0)
+    outcome = _fill(options)
+    return Outcome(f"{_said(made)} is beside the current space.\n{outcome.text}", outcome.notes)
+
+
+def _fill(options: argparse.Namespace) -> Outcome:
+    spaces = _spaces()
+    current, beside = two(spaces.register())
+    fillers = bootstrap.fillers()
+    if not fillers:
+        raise SettingsError(
+            f"EMBEDDING_… and NEXT_EMBEDDING_… must name both {_said(current)} and {_said(beside)}"
+        )
+    sent = Sent()
+    for filler, (here, there) in zip(fillers, ((current, beside), (beside, current)), strict=True):
+        filling = Filling(
+            spaces,
+            bootstrap.addresses(),
+            bootstrap.notice_queue(),
+            filler,
+            Pacer(options.tokens_per_minute / 60 or None, time.monotonic, time.sleep),
+            options.max_waiting,
+            time.time,
+            time.sleep,
+        )
+        done = filling.run(here, there)
+        sent = Sent(*(one + more for one, more in zip(_counts(sent), _counts(done), strict=True)))
+    text = f"{sent.items:,} items announced, about {sent.tokens:,} tokens to embed"
+    notes = ["ingest works them off now: see `vector-memory reembed status`"] if sent.items else []
+    if sent.here:
+        notes.append(f"{sent.here} items that no notice can name were embedded here")
+    if sent.failed:
+        notes.append(f"{sent.failed} items that no notice can name failed: run it again")
+    return Outcome(json.dumps(asdict(sent)) if options.json else text, notes, status=int(bool(sent.failed)))
+
+
+def _status(options: argparse.Namespace) -> Outcome:
+    spaces = _spaces()
+    register = spaces.register()
+    if register.beside is None or register.current is None:
+        rows = [_said(row) for row in register.rows]
+        text = json.dumps({"current": rows[0] if rows else None, "beside": None})
+        return Outcome(text if options.json else f"{', '.join(rows)}: no other space")
+    current, beside = register.current, register.beside
+    standing = spaces.standing(current, beside)
+    dollars = _dollars(beside.space.model, standing.tokens)
+    if options.json:
+        fields: dict[str, Any] = {"current": _said(current), "beside": _said(beside), "dollars": dollars}
+        return Outcome(json.dumps({**fields, **asdict(standing)}))
+    return Outcome(_standing(current, beside, standing, dollars), _advice(current, beside, standing))
+
+
+def _compare(options: argparse.Namespace) -> Outcome:
+    spaces = _spaces()
+    current, beside = two(spaces.register())
+    samples = spaces.sample(current, beside, options.queries)
+    done = compare(samples, _side(current), _side(beside))
+    if options.json:
+        return Outcome(json.dumps({"mean": done.mean, "overlaps": done.overlaps, "tokens": done.tokens}))
+    worst = min(done.overlaps, default=0.0)
+    return Outcome(
+        f"{len(done.overlaps)} questions: {_said(current)} and {_said(beside)} share {done.mean:.0%} of the ten nearest "
+        f"(least: {worst:.0%}); {done.tokens:,} tokens asked"
+    )
+
+
+def _switch(options: argparse.Namespace) -> Outcome:
+    newer = options.action == "switch"
+    if not options.anyway:
+        spaces = _spaces()
+        refuse_gaps(spaces, spaces.register(), newer=newer)
+    placed, before = switch(bootstrap.conninfo(), newer=newer)
+    text = f"{_said(placed)} answers {'already' if before else 'now; functions notice within 5 s'}"
+    if options.json:
+        return Outcome(json.dumps({"current": _said(placed), "changed": not before}))
+    back = "`vector-memory reembed rollback` goes back" if newer else "`vector-memory reembed switch` goes on"
+    return Outcome(text, [f"{back}; both are kept up to date until `vector-memory reembed drop`"])
+
+
+def _drop(options: argparse.Namespace) -> Outcome:
+    register = _spaces().register()
+    if register.beside is None:
+        return Outcome(json.dumps({"dropped": None}) if options.json else "there is no other space to drop")
+    if not options.yes:
+        return Outcome(f"{_said(register.beside)} would be dropped with all its vectors: say --yes")
+    dropped = drop_beside(bootstrap.conninfo())
+    name = _said(dropped) if dropped else None
+    notes = [
+        "set EMBEDDING_… to the space that is left, and take NEXT_EMBEDDING_… away, at the next deployment"
+    ]
+    return Outcome(json.dumps({"dropped": name}) if options.json else f"{name} is dropped", notes)
+
+
+def _spaces() -> Spaces:
+    return Spaces(Connector(bootstrap.conninfo))
+
+
+def _side(placed: Placed) -> Side:
+    chosen = next((one for one in _known() if bootstrap.space_of(one) == placed.space), None)
+    if chosen is None:
+        raise SettingsError(f"EMBEDDING_… or NEXT_EMBEDDING_… must name {_said(placed)}")
+    store = PgVectorStore(Connector(bootstrap.conninfo), placed.space, "exact")
+    return Side(bootstrap.embedder_of(chosen), store)
+
+
+def _known() -> list[EmbeddingSettings]:
+    settings = bootstrap.settings()
+    return [one for one in (settings.embedding, settings.next_embedding) if one]
+
+
+def _dollars(model: str, tokens: int) -> float | None:
+    price = next(
+        (one.dollars_per_million_tokens for one in _known() if one.model == model), PRICES.get(model)
+    )
+    return None if price is None else price * tokens / 1_000_000
+
+
+def _standing(current: Placed, beside: Placed, standing: Standing, dollars: float | None) -> str:
+    return (
+        f"current: {_said(current)}, {standing.chunks:,} chunks\n"
+        f"beside:  {_said(beside)}, {standing.behind:,} chunks of {standing.items:,} items still to embed: about "
+        f"{standing.tokens:,} tokens, {money(dollars)}"
+    )
+
+
+def _advice(current: Placed, beside: Placed, standing: Standing) -> list[str]:
+    notes = []
+    if standing.own:
+        notes.append(
+            f"{standing.own} chunks are the chat app's own: it must write them to schema {beside.schema} itself"
+        )
+    if standing.overdue:
+        notes.append("`vector-memory reembed fill` announces what is missing")
+    elif beside.number > current.number:
+        notes.append("`vector-memory reembed compare`, then `vector-memory reembed switch`")
+    else:
+        notes.append("`vector-memory reembed drop --yes` gives its room back, and ends the way back")
+    return notes
+
+
+def _counts(sent: Sent) -> tuple[int, int, int, int]:
+    return sent.items, sent.tokens, sent.here, sent.failed
+
+
+def _said(placed: Placed) -> str:
+    return f"{placed.space.model}/{placed.space.dimensions}"

@@ -1,0 +1,40 @@
+"""The options of ``vector-memory reembed``; nothing heavy is imported here."""
+
+import argparse
+
+from pipeline.operations.limits import Limits
+
+
+def add_arguments(reembed: argparse.ArgumentParser) -> None:
+    """Say which actions there are."""
+    actions = reembed.add_subparsers(required=True, dest="action", metavar="action")
+    where, pace, gaps = (argparse.ArgumentParser(add_help=False) for _ in range(3))
+    where.add_argument("--stack", metavar="NAME", help="take queues and settings from this stack")
+    where.add_argument("--json", action="store_true", help="one JSON object")
+    pace.add_argument(
+        "--tokens-per-minute",
+        type=float,
+        default=600_000,
+        help="most tokens a minute to be embedded (default: %(default)s; 0: no limit)",
+    )
+    pace.add_argument(
+        "--max-waiting",
+        type=int,
+        default=Limits().waiting,
+        help="wait while the queue holds this many notices (default: %(default)s)",
+    )
+    gaps.add_argument("--anyway", action="store_true", help="even if chunks are missing there")
+    start = actions.add_parser(
+        "start", parents=[where, pace], help="make the space of NEXT_EMBEDDING_… and fill it"
+    )
+    start.add_argument("--hnsw", action="store_true", help="with a graph index, for SEARCH_STRATEGY=hnsw")
+    actions.add_parser("fill", parents=[where, pace], help="announce what is still missing there")
+    actions.add_parser("status", parents=[where], help="what is missing, and what it costs")
+    compare = actions.add_parser(
+        "compare", parents=[where], help="ask both with stored texts: how alike are they?"
+    )
+    compare.add_argument("--queries", type=int, default=50, metavar="N", help="default: %(default)s")
+    actions.add_parser("switch", parents=[where, gaps], help="let the new space answer")
+    actions.add_parser("rollback", parents=[where, gaps], help="let the old space answer again")
+    drop = actions.add_parser("drop", parents=[where], help="drop the space that does not answer")
+    drop.add_argument("--yes", action="store_true", help="really drop it")

@@ -1,0 +1,198 @@
+"""What an operator does with spaces, as the owner of the schema: makes one beside the current one, switches, drops.
+
+Each is one transaction, which first holds the register alone: what is writing finishes before, and what comes after knows.
+Nobody who searches waits for it longer than a row takes to be written. A second run finds what the first one did.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
+
+from pipeline.embedding.vectors import Space
+from pipeline.errors import SettingsError
+from pipeline.stores.pgvector.connection import Result, translated, with_defaults
+from pipeline.stores.pgvector.migrations import LOCK, Owner, filled
+from pipeline.stores.pgvector.spaces import SETTLE_SECONDS, Placed, Register, read_register
+
+SPACE_SQL = Path(__file__).parent / "space.sql"
+
+LOCK_TIMEOUT = "2s"
+"""Whoever waits for a lock keeps others waiting behind: give up soon, and try again."""
+ATTEMPTS = 15
+
+_TRIGGERS = """
+CREATE TRIGGER also_gone AFTER DELETE ON {here}.memories REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION {home}.also_gone({there});
+CREATE TRIGGER also_inserted AFTER INSERT ON {here}.memories REFERENCING NEW TABLE AS written
+    FOR EACH STATEMENT EXECUTE FUNCTION {home}.also_changed({there});
+CREATE TRIGGER also_updated AFTER UPDATE ON {here}.memories REFERENCING NEW TABLE AS written
+    FOR EACH STATEMENT EXECUTE FUNCTION {home}.also_changed({there})
+"""
+_UNTIE = """
+DROP TRIGGER also_gone ON {here}.memories;
+DROP TRIGGER also_inserted ON {here}.memories;
+DROP TRIGGER also_updated ON {here}.memories
+"""
+_NOTE = "INSERT INTO index_space (schema, number, state, model, dimensions) VALUES (%s, %s, 'beside', %s, %s)"
+_FLIP = """
+UPDATE index_space SET state = CASE WHEN schema = %s THEN 'current' ELSE 'beside' END, since = clock_timestamp()
+"""
+
+
+def registered(conninfo: str) -> Register:
+    """Return the spaces there are."""
+    return _alone(conninfo, lambda _, register: register)
+
+
+def make_beside(conninfo: str, space: Space, *, graph: bool = False) -> Placed:
+    """Make ``space`` beside the current one, empty; or find it made.
+
+    Raises:
+        SettingsError: it is the current one, or another one is beside it.
+    """
+
+    def make(connection: Owner, register: Register) -> Placed:
+        current, found = _current(register), register.of(space)
+        if found:
+            if found.current:
+                raise SettingsError(
+                    f"{_said(space)} is the current space: set NEXT_EMBEDDING_MODEL to another"
+                )
+            return found
+        if register.beside:
+            raise SettingsError(
+                f"{_said(register.beside.space)} is beside the current space already: drop it first"
+            )
+        return _make(connection, current, space, graph=graph)
+
+    return _alone(conninfo, make)
+
+
+def switch(conninfo: str, *, newer: bool) -> tuple[Placed, bool]:
+    """Make the newer (or the older) of the two spaces the current one, in one transaction.
+
+    Returns:
+        the space that is current now, and whether it was so before.
+
+    Raises:
+        SettingsError: there is only one.
+    """
+
+    def flip(connection: Owner, register: Register) -> tuple[Placed, bool]:
+        if len(register.rows) < 2:  # noqa: PLR2004  # a switch is between two
+            raise SettingsError("there is no space to switch to: run `vector-memory reembed start` first")
+        wanted = max(register.rows, key=lambda row: row.number if newer else -row.number)
+        if not wanted.current:
+            connection.execute(_FLIP, [wanted.schema])
+        return wanted, wanted.current
+
+    return _alone(conninfo, flip)
+
+
+def drop_beside(conninfo: str, settle_seconds: float = SETTLE_SECONDS) -> Placed | None:
+    """Drop the space that is not current, with all its vectors; ``None`` if there is none.
+
+    Raises:
+        SettingsError: it was current a moment ago, and functions may still ask it.
+    """
+
+    def drop(connection: Owner, register: Register) -> Placed | None:
+        beside = register.beside
+        if beside is None:
+            return None
+        [(now,)] = connection.execute("SELECT clock_timestamp()").fetchall()
+        if now - beside.since < timedelta(seconds=settle_seconds):
+            raise SettingsError(
+                f"functions may still ask it: a space is dropped no sooner than {settle_seconds:.0f} s after a switch"
+            )
+        _drop(connection, _current(register), beside)
+        return beside
+
+    return _alone(conninfo, drop)
+
+
+def _alone(conninfo: str, work: Callable[[Owner, Register], Result]) -> Result:
+    """Run ``work`` in one transaction that holds the register alone."""
+    try:
+        retrying = Retrying(
+            retry=retry_if_exception_type(psycopg.errors.LockNotAvailable),
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_fixed(0.2),
+            reraise=True,
+        )
+        for attempt in retrying:
+            with attempt:
+                return _once(conninfo, work)
+        raise AssertionError  # the last attempt raises
+    except psycopg.Error as error:
+        raise translated(error) from None
+
+
+def _once(conninfo: str, work: Callable[[Owner, Register], Result]) -> Result:
+    with psycopg.connect(with_defaults(conninfo)) as connection, connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        connection.execute("SELECT set_config('lock_timeout', %s, true)", [LOCK_TIMEOUT])
+        connection.execute("LOCK TABLE index_space IN ACCESS EXCLUSIVE MODE")
+        return work(connection, read_register(connection))
+
+
+def _make(connection: Owner, current: Placed, space: Space, *, graph: bool) -> Placed:
+    [(home, path, number)] = connection.execute(
+        "SELECT current_schema(), current_setting('search_path'), nextval('space_number')"
+    ).fetchall()
+    schema = f"memory_{number}"
+    name = sql.Identifier(schema)
+    connection.execute(sql.SQL("CREATE SCHEMA {}").format(name))
+    roles = "memory_ingest, memory_query, memory_app, memory_operations"
+    connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO " + roles).format(name))
+    connection.execute("SELECT set_config('search_path', %s, true)", [f"{schema}, {path}"])
+    connection.execute(filled(SPACE_SQL.read_text("utf-8"), space).encode())
+    if graph:
+        connection.execute(
+            "CREATE INDEX memories_by_graph ON memories USING hnsw (embedding vector_cosine_ops)"
+        )
+    connection.execute("SELECT set_config('search_path', %s, true)", [path])
+    for here, there in ((current.schema, schema), (schema, current.schema)):
+        _run(connection, _TRIGGERS, here, there, home)
+    connection.execute(_NOTE, [schema, number, space.model, space.dimensions])
+    made = read_register(connection).of(space)
+    if made is None:
+        raise SettingsError("the space was made and cannot be read back: does the owner see index_space?")
+    return made
+
+
+def _drop(connection: Owner, current: Placed, beside: Placed) -> None:
+    _run(connection, _UNTIE, current.schema, beside.schema, "")
+    connection.execute("DELETE FROM index_space WHERE schema = %s", [beside.schema])
+    if beside.number > 1:
+        connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(beside.schema)))
+        return
+    for table in ("memories", "memory_words"):  # the first space's schema holds what belongs to all as well
+        connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(beside.schema, table)))
+    for function in ("memory_search", "memory_strategy", "drop_words"):
+        connection.execute(sql.SQL("DROP FUNCTION {}").format(sql.Identifier(beside.schema, function)))
+
+
+def _run(connection: Owner, statements: str, here: str, there: str, home: str) -> None:
+    for statement in statements.split(";"):
+        names: dict[str, Any] = {
+            "here": sql.Identifier(here),
+            "there": sql.Literal(there),
+            "home": sql.Identifier(home or here),
+        }
+        connection.execute(sql.SQL(statement).format(**names))
+
+
+def _current(register: Register) -> Placed:
+    if register.current is None:
+        raise SettingsError("the database holds no space: run `vector-memory migrate` first")
+    return register.current
+
+
+def _said(space: Space) -> str:
+    return f"{space.model}/{space.dimensions}"
