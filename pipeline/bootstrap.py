@@ -220,6 +220,11 @@ def ledger_backed() -> LedgerBacked:
     )
 
 
+def sweep() -> int:
+    """Delete what the configured store's index holds and its ledger does not list; return how many."""
+    return 0 if settings().store.name == "pgvector" else ledger_backed().sweep()
+
+
 def inventory() -> Inventory:
     """Return what reads the configured store as it lies there; its database role must see every tenant."""
     return PgInventory(connector()) if settings().store.name == "pgvector" else ledger_backed().inventory()

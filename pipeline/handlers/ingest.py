@@ -33,7 +33,12 @@ class _NotIngestedError(Exception):
 @tracer.capture_lambda_handler(capture_response=False, capture_error=False)
 @without_values
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN401  # Lambda's answer
-    """Reconcile every item the messages name; answers with the messages the queue must deliver again."""
+    """Reconcile every item the messages name; answers with the messages the queue must deliver again.
+
+    ``{"sweep": true}``, which a schedule sends, deletes what the index holds and the ledger does not list.
+    """
+    if event.get("sweep") is True:
+        return _sweep()
     started = time.perf_counter()
     bodies = {record["messageId"]: record["body"] for record in event["Records"]}
     bootstrap.look_for_switch(0)
@@ -53,6 +58,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN4
             raise _NotIngestedError
 
     return process_partial_response(event, outcome, processor, context)
+
+
+def _sweep() -> dict[str, int]:
+    removed = bootstrap.sweep()
+    logger.info("swept", removed=removed)
+    return {"removed": removed}
 
 
 def _decode(bodies: Mapping[str, str]) -> tuple[dict[str, Notice], dict[str, Wish], set[str]]:

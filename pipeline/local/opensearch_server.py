@@ -22,8 +22,8 @@ REFRESH_SECONDS = {"classic": 60.0, "nextgen": 10.0}
 READY_SECONDS = 0.0
 """How long a new index refuses writes; up to 15 at the service."""
 ACCESS_KEY, SECRET_KEY = "local", "a secret of nobody's"
-KEYS = {ACCESS_KEY: SECRET_KEY, "test": "test"}
-"""Who may sign; the local AWS gives its functions the second."""
+KEYS = {ACCESS_KEY: SECRET_KEY}
+"""Who may sign."""
 
 
 class OpenSearchServer:
@@ -32,6 +32,7 @@ class OpenSearchServer:
     Args:
         refresh_seconds: default that of the generation.
         ready_seconds: how long a new index refuses writes.
+        sessions: see :class:`Signatures`.
         clock: seconds.
     """
 
@@ -41,16 +42,17 @@ class OpenSearchServer:
         refresh_seconds: float | None = None,
         ready_seconds: float = READY_SECONDS,
         clock: Callable[[], float] = time.monotonic,
-        port: int = 0,
+        *,
+        sessions: bool = False,
     ) -> None:
         self.generation = generation
         self.refresh_seconds = REFRESH_SECONDS[generation] if refresh_seconds is None else refresh_seconds
         self.ready_seconds, self.clock = ready_seconds, clock
         self.indices: dict[str, Index] = {}
-        self.signatures = Signatures(KEYS, "aoss")
+        self.signatures = Signatures(KEYS, "aoss", sessions)
         self.requests: list[tuple[str, str]] = []
         self.lock = threading.Lock()
-        self._http = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._http.daemon_threads = True
         self._thread: threading.Thread | None = None
 

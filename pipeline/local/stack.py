@@ -83,7 +83,7 @@ class Stack:
         self._in_docker = compose.PORT in os.environ
         self._names = secrets.token_hex(4)
         self.store: StoreName = store
-        self._opensearch = OpenSearchServer("classic", OPENSEARCH_REFRESH_SECONDS)
+        self._opensearch = OpenSearchServer("classic", OPENSEARCH_REFRESH_SECONDS, sessions=True)
         self.postgres = (
             ComposePostgres(f"stack_{self._names}")
             if self._in_docker

@@ -53,6 +53,15 @@ class LedgerBacked:
 
         return OpenSearchStore(self._collection(), client, ledger, self._space, runtime, at_once)
 
+    def sweep(self) -> int:
+        """Delete what the index holds and the ledger does not list; return how many. Only OpenSearch has such."""
+        if self._chosen.name != "opensearch":
+            return 0
+        from pipeline.stores.opensearch.store import OpenSearchStore  # noqa: PLC0415  # not needed otherwise
+
+        store = self.store()
+        return store.sweep() if isinstance(store, OpenSearchStore) else 0
+
     def inventory(self) -> Inventory:
         """Return what reads the index as it lies there."""
         client, ledger, _ = self._parts()

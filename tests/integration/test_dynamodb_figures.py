@@ -63,8 +63,8 @@ def test_figures_of_a_thousand_chunks(local_aws: LocalAws) -> None:
     tables = Tables(local_aws.client("dynamodb"), Space("figures", DIMENSIONS))
     put(tables.store(), *((chunk(place, texts[place]), float32(vectors[place])) for place in range(CHUNKS)))
     question = random.standard_normal(DIMENSIONS).astype(np.float32)
-    closest = SearchRequest("acme", "mika", question.tolist(), TOP_K)
-    hybrid = SearchRequest("acme", "mika", question.tolist(), 50, ("reducer", "friday", "kurogane"))
+    closest = SearchRequest("acme", "mika", float32(question), TOP_K)
+    hybrid = SearchRequest("acme", "mika", float32(question), 50, ("reducer", "friday", "kurogane"))
     lengths = np.linalg.norm(vectors, axis=1)
 
     def numpy_alone() -> Any:

@@ -55,6 +55,14 @@ def test_the_items_that_messages_name_become_searchable(
     assert aws.requests == []
 
 
+def test_a_sweep_that_was_asked_for_is_done_and_its_count_logged(
+    monkeypatch: pytest.MonkeyPatch, logs: io.StringIO
+) -> None:
+    monkeypatch.setattr(bootstrap, "sweep", lambda: 3)
+    assert ingest.handler({"sweep": True}, CONTEXT) == {"removed": 3}
+    assert json.loads(logs.getvalue())["removed"] == 3
+
+
 def test_one_line_a_batch_counts_and_names_nothing(
     aws: Any, index: InMemoryStore, event: Build, session_item: Build, logs: io.StringIO
 ) -> None:

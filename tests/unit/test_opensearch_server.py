@@ -133,6 +133,21 @@ def test_only_who_signs_with_the_right_key_for_aoss_gets_in(server: OpenSearchSe
         client.search(index=INDEX, body={})
 
 
+def test_a_session_is_let_in_unproven_only_where_that_is_said() -> None:
+    session = Credentials("ASIASOMEBODY", "nobody knows", "a token")
+    with OpenSearchServer() as strict, OpenSearchServer(sessions=True) as trusting:
+        for server, let_in in ((strict, False), (trusting, True)):
+            signed = connect(server.endpoint, "us-east-1", session)
+            with pytest.raises(NotFoundError if let_in else AuthorizationException):
+                signed.search(index=INDEX, body={})
+        with pytest.raises(AuthorizationException):
+            client_of(trusting, "another secret").search(index=INDEX, body={})
+        sign = connect(trusting.endpoint, "us-east-1", session).transport.get_connection().http_auth
+        url = f"{trusting.endpoint}/{INDEX}/_search"
+        headers = sign("POST", url, '{"size": 1}', {"content-type": "application/json"})
+        assert urllib3.request("POST", url, body='{"size": 2}', headers=headers).status == 403
+
+
 def test_a_body_that_was_changed_on_its_way_is_refused(server: OpenSearchServer) -> None:
     sign = client_of(server).transport.get_connection().http_auth
     url = f"{server.endpoint}/{INDEX}/_search"

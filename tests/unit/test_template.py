@@ -1,11 +1,15 @@
 """template.yaml keeps its promises, and each rule that says so can fail."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 from support.sam import Template, mutated, source, spelt, transformed
 from support.template_rules import RULES, Rule, of_type
+
+from pipeline.local.conditions import live
+from pipeline.local.stack import TEMPLATE
 
 Change = Callable[[dict[str, Any]], object]
 """Changes the template's resources in place."""
@@ -188,3 +192,37 @@ def test_new_code_is_a_new_version_for_snapstart(template: Template) -> None:
 def test_functions_spell_as_people_write_them() -> None:
     assert spelt({"Fn::If": ["A", {"Ref": "B"}, {"Fn::GetAtt": ["C", "Arn"]}]}) == "If(A, B, C.Arn)"
     assert spelt({"Fn::Sub": "x-${Y}"}) == "x-${Y}"
+
+
+INDEX = "index/${AWS::StackName}/memories"
+
+
+def data_access(template: Template) -> dict[str, tuple[list[str], list[str]]]:
+    """Return role → permissions and resources, of the collection's own policy."""
+    text = template["Resources"]["CollectionAccess"]["Properties"]["Policy"]["Fn::Sub"]
+    return {
+        principal: (sorted(rule["Permission"]), rule["Resource"])
+        for statement in json.loads(text)
+        for rule in statement["Rules"]
+        for principal in statement["Principal"]
+    }
+
+
+def test_in_the_collection_only_ingest_writes_and_both_roles_reach_one_index() -> None:
+    write = ["aoss:CreateIndex", "aoss:DescribeIndex", "aoss:ReadDocument", "aoss:WriteDocument"]
+    assert data_access(source()) == {
+        "${IngestFunctionRole.Arn}": (write, [INDEX]),
+        "${QueryFunctionRole.Arn}": (["aoss:DescribeIndex", "aoss:ReadDocument"], [INDEX]),
+    }
+
+
+@pytest.mark.parametrize("store", ["dynamodb", "opensearch"])
+def test_a_store_deploys_nothing_that_another_needs(store: str) -> None:
+    template = json.loads(live(TEMPLATE.read_text("utf-8"), {"Store": store}))
+    kinds = {one["Type"] for one in template["Resources"].values()}
+    assert ("VectorTable" in template["Resources"], "AWS::OpenSearchServerless::Collection" in kinds) == (
+        store == "dynamodb",
+        store == "opensearch",
+    )
+    assert ("SweepSchedule" in template["Resources"]) == (store == "opensearch")
+    assert "LedgerTable" in template["Resources"]
