@@ -14,7 +14,7 @@ from pipeline.lexical.terms import counts
 from pipeline.search.passages import body
 from pipeline.stores.protocol import Hit
 
-WINDOW_TOKENS = 300
+WINDOW_TOKENS = 350
 """Of a window of several chunks; a chunk may be longer by itself."""
 
 
