@@ -14,7 +14,7 @@ from psycopg.conninfo import make_conninfo
 from pipeline.digest.service import Digest
 from pipeline.digest.summarisers import ChatSummariser, ExtractiveSummariser, Summariser
 from pipeline.digest.tables import NoteTables
-from pipeline.embedding.vectors import Embedder, Space, Usage, Vector
+from pipeline.embedding.vectors import Embedder, Space, Usage, Vector, question_vectors
 from pipeline.errors import EmbeddingNotConfiguredError, SecretUnavailableError, SettingsError
 from pipeline.identity import Doors, read_grants
 from pipeline.ingest.announce import Announcer
@@ -179,6 +179,10 @@ def embedder_of(chosen: EmbeddingSettings) -> Embedder:
         from pipeline.embedding.offline import OfflineEmbedder  # noqa: PLC0415  # an extra
 
         return _of_space(OfflineEmbedder(), space_of(chosen))
+    if chosen.provider == "bedrock":
+        from pipeline.embedding.bedrock import BedrockEmbedder  # noqa: PLC0415  # not needed elsewhere
+
+        return BedrockEmbedder(chosen, bedrock_client(chosen.timeout_seconds), time.sleep)
     from pipeline.embedding.openai import OpenAIEmbedder  # noqa: PLC0415  # not needed offline
 
     secret = settings().openai_secret_arn
@@ -195,6 +199,15 @@ def beside_usage() -> tuple[int, int, float]:
     used, chosen = filler.embedder.usage, settings().next_embedding
     other = chosen if chosen and space_of(chosen) == filler.chunker.space else settings().embedding
     return used.requests, used.tokens, (other.dollars_per_million_tokens or 0.0) * used.tokens / 1_000_000
+
+
+def bedrock_client(timeout_seconds: float) -> Any:  # noqa: ANN401  # its stubs are not among ours
+    """Return a client of Bedrock's runtime; the embedder does the retrying."""
+    make: Any = boto3.client
+    config = Config(
+        connect_timeout=2, read_timeout=timeout_seconds, retries={"mode": "standard", "total_max_attempts": 1}
+    )
+    return make("bedrock-runtime", config=config)
 
 
 def embedding_usage() -> tuple[int, int]:
@@ -343,7 +356,7 @@ class _EmbedderWhenAsked:
         return embedder().usage
 
     def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
-        return embedder().embed(texts)
+        return question_vectors(embedder(), texts)
 
 
 @cache

@@ -36,6 +36,9 @@ EMBEDDING: Mapping[str, Price] = {
     "text-embedding-3-small": Price(0.02, _OPENAI, "2026-07-03"),
     "text-embedding-3-large": Price(0.13, _OPENAI, "2026-05"),
     "text-embedding-ada-002": Price(0.10, _OPENAI, "2026-05"),
+    "amazon.titan-embed-text-v2:0": _recalled(0.02),
+    "cohere.embed-multilingual-v3": _recalled(0.10),
+    "cohere.embed-english-v3": _recalled(0.10),
     "wordllama-256": Price(0.0, "runs on the function itself", LIST_DATE),
 }
 """For a million tokens."""

@@ -11,7 +11,7 @@ from pipeline.prices import EMBEDDING_DOLLARS_PER_MILLION_TOKENS
 from pipeline.store_settings import Generation, StoreName, StoreSettings
 
 Retention = Literal["keep", "forget"]
-Provider = Literal["openai", "offline"]
+Provider = Literal["openai", "bedrock", "offline"]
 Summariser = Literal["openai", "extractive"]
 Strategy = Literal["auto", "exact", "bq", "hnsw"]
 
@@ -36,7 +36,7 @@ class EmbeddingSettings:
     """Which space vectors live in and who makes them.
 
     Args:
-        provider: ``openai`` (or any API that speaks its embeddings call) or ``offline``.
+        provider: ``openai`` (or any API that speaks its embeddings call), ``bedrock`` or ``offline``.
         model: the provider's model name.
         dimensions: length of a vector.
         base_url: API root, https or loopback only.
@@ -214,21 +214,26 @@ class _Reader:
         raise SettingsError(f"{name} must be one of {', '.join(get_args(Strategy))}")
 
 
+_USUAL: Mapping[str, tuple[str, int]] = {
+    "openai": ("text-embedding-3-small", 1536),
+    "bedrock": ("amazon.titan-embed-text-v2:0", 1024),
+    "offline": ("wordllama-256", 256),
+}
+
+
 def _embedding(read: _Reader, which: str) -> EmbeddingSettings:
     defaults = EmbeddingSettings()
     provider = read.optional(f"{which}EMBEDDING_PROVIDER") or defaults.provider
     if provider not in get_args(Provider):
         raise SettingsError(f"{which}EMBEDDING_PROVIDER must be one of {', '.join(get_args(Provider))}")
-    offline = provider == "offline"
-    model = read.optional(f"{which}EMBEDDING_MODEL") or ("wordllama-256" if offline else defaults.model)
+    usual_model, usual_dimensions = _USUAL[provider]
+    model = read.optional(f"{which}EMBEDDING_MODEL") or usual_model
     return EmbeddingSettings(
-        provider="offline" if offline else "openai",
+        provider=provider,  # type: ignore[arg-type]  # it is one of them
         model=model,
         dollars_per_million_tokens=read.price(f"{which}EMBEDDING_DOLLARS_PER_MILLION_TOKENS", model),
         daily_token_cap=read.integer("DAILY_TOKEN_CAP", 0, low=0, high=10**12) or None,
-        dimensions=read.integer(
-            f"{which}EMBEDDING_DIMENSIONS", 256 if offline else defaults.dimensions, low=8, high=2000
-        ),
+        dimensions=read.integer(f"{which}EMBEDDING_DIMENSIONS", usual_dimensions, low=8, high=2000),
         base_url=safe_base_url(read.optional("OPENAI_BASE_URL") or defaults.base_url),
         timeout_seconds=read.integer("EMBEDDING_TIMEOUT_SECONDS", 20, low=1, high=60),
         max_attempts=read.integer("EMBEDDING_MAX_ATTEMPTS", 3, low=1, high=6),

@@ -11,30 +11,18 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
-
 from pipeline.embedding.batching import batches
+from pipeline.embedding.retrying import MAX_PAUSE_SECONDS, FailedCallError, retrying
 from pipeline.embedding.vectors import Space, Usage, Vector, check_vectors, float32
-from pipeline.errors import EmbeddingRejectedError, EmbeddingUnavailableError
+from pipeline.errors import EmbeddingRejectedError
 from pipeline.settings import EmbeddingSettings
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, PoolManager
 
-MAX_PAUSE_SECONDS = 8.0
-"""Longest pause inside one invocation. A provider that asks for more gets the notice put off instead."""
-
 _BAD_INPUT = frozenset({400, 413, 422})
 _KEY_REFUSED = frozenset({401, 403})
 _FINAL_FOR_NOW = frozenset({401, 403, 404})
-
-
-class _FailedCallError(EmbeddingUnavailableError):
-    """A failed call: ``again`` says whether another one in a moment may do."""
-
-    def __init__(self, message: str, *, again: bool, retry_after_seconds: float | None = None) -> None:
-        super().__init__(message, retry_after_seconds=retry_after_seconds)
-        self.again = again
 
 
 class OpenAIEmbedder:
@@ -61,17 +49,8 @@ class OpenAIEmbedder:
         """Embed ``texts`` in as few requests as the API's limits allow."""
         vectors: list[Vector] = []
         for batch in batches(texts):
-            vectors += self._retrying()(self._request, batch)
+            vectors += retrying(self._settings.max_attempts, self._sleep)(self._request, batch)
         return vectors
-
-    def _retrying(self) -> Retrying:
-        return Retrying(
-            retry=retry_if_exception(lambda error: isinstance(error, _FailedCallError) and error.again),
-            stop=stop_after_attempt(self._settings.max_attempts),
-            wait=_pause,
-            sleep=self._sleep,
-            reraise=True,
-        )
 
     def _request(self, texts: Sequence[str]) -> Sequence[Vector]:
         import urllib3  # noqa: PLC0415  # needed only when something is embedded
@@ -81,7 +60,7 @@ class OpenAIEmbedder:
             answer = self._post(texts)
             payload = _json(answer) if answer.status == HTTPStatus.OK else None
         except (urllib3.exceptions.HTTPError, ValueError) as error:
-            raise _FailedCallError(
+            raise FailedCallError(
                 f"the embedding API gave no answer: {type(error).__name__}", again=True
             ) from None
         if payload is None:
@@ -136,29 +115,19 @@ def _code(answer: "BaseHTTPResponse") -> str | None:
     return code if isinstance(code, str) else None
 
 
-def _pause(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    wished = error.retry_after_seconds if isinstance(error, _FailedCallError) else None
-    return (
-        wished
-        if wished is not None
-        else wait_random_exponential(multiplier=0.5, max=MAX_PAUSE_SECONDS)(state)
-    )
-
-
 def _refusal(status: int, code: str | None, headers: Any) -> Exception:  # noqa: ANN401  # case-insensitive, as HTTP's are
     wished = _retry_after(headers)
     if code == "insufficient_quota":
-        return _FailedCallError("the embedding API's quota is spent: add credit to the account", again=False)
+        return FailedCallError("the embedding API's quota is spent: add credit to the account", again=False)
     if status in _FINAL_FOR_NOW:
-        return _FailedCallError(
+        return FailedCallError(
             f"the embedding API refused key or model ({status}): check the secret and EMBEDDING_MODEL",
             again=False,
         )
     if status in _BAD_INPUT:
         return EmbeddingRejectedError(f"the embedding API refused the input ({status})")
     again = wished is None or wished <= MAX_PAUSE_SECONDS
-    return _FailedCallError(f"the embedding API answered {status}", again=again, retry_after_seconds=wished)
+    return FailedCallError(f"the embedding API answered {status}", again=again, retry_after_seconds=wished)
 
 
 def _retry_after(headers: Any) -> float | None:  # noqa: ANN401  # case-insensitive, as HTTP's are
@@ -174,12 +143,12 @@ def _in_order(payload: Any) -> Sequence[Vector]:  # noqa: ANN401  # whatever JSO
     try:
         rows = {row["index"]: row["embedding"] for row in payload["data"]}
         if sorted(rows) != list(range(len(payload["data"]))):
-            raise _FailedCallError(
+            raise FailedCallError(
                 "the embedding API returned indexes that do not match its inputs", again=True
             )
         return [_vector(rows[index]) for index in range(len(rows))]
     except (KeyError, TypeError, ValueError, binascii.Error) as error:
-        raise _FailedCallError(
+        raise FailedCallError(
             f"the embedding API's answer has another shape: {type(error).__name__}", again=True
         ) from None
 

@@ -4,7 +4,7 @@ import math
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pipeline.errors import EmbeddingUnavailableError
 
@@ -53,6 +53,20 @@ class Embedder(Protocol):
             EmbeddingRejectedError: the provider refuses one of the texts.
         """
         ...
+
+
+@runtime_checkable
+class TellsQuestions(Protocol):
+    """An embedder whose model embeds questions another way than what they are to find."""
+
+    def embed_questions(self, texts: Sequence[str]) -> Sequence[Vector]:
+        """As :meth:`Embedder.embed`."""
+        ...
+
+
+def question_vectors(embedder: Embedder, texts: Sequence[str]) -> Sequence[Vector]:
+    """Embed questions."""
+    return embedder.embed_questions(texts) if isinstance(embedder, TellsQuestions) else embedder.embed(texts)
 
 
 def float32(values: Sequence[float]) -> Vector:

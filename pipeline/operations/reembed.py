@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pipeline.embedding.vectors import Embedder
+from pipeline.embedding.vectors import Embedder, question_vectors
 from pipeline.errors import QueueUnavailableError, SettingsError
 from pipeline.ingest.chunking import embedded_text
 from pipeline.ingest.notices import Notice
@@ -119,7 +119,7 @@ class Side:
 
     def nearest(self, question: str, asked: Sample) -> frozenset[str]:
         """Return the ids of the nearest of the same user's memories, by vectors only, the asked one left out."""
-        [vector] = self.embedder.embed([question])
+        [vector] = question_vectors(self.embedder, [question])
         request = SearchRequest(asked.tenant_id, asked.user_id, vector, COMPARED + 1)
         ids = [hit.id for hit in self.store.search(request) if hit.id != asked.id]
         return frozenset(ids[:COMPARED])

@@ -25,6 +25,7 @@ READ_ONLY = (
     "dynamodb:Query",
     "dynamodb:SearchVectors",
     "aoss:APIAccessAll",
+    "bedrock:InvokeModel",
 )
 """Beginnings of actions that change nothing; aoss's own access policy says what the role may do there."""
 QUERY_MAY_ALSO = {

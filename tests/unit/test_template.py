@@ -42,6 +42,7 @@ MUTATIONS: Mapping[str, list[tuple[str, Change]]] = {
         ("a new action", allow("StreamFunction", "sqs:DeleteMessage", arn("NoticeQueue"))),
         ("a new resource", allow("IngestFunction", "sqs:SendMessage", arn("StreamFailureQueue"))),
         ("URL callers may invoke directly", lambda r: r["QueryUrlCallers"]["Properties"]["PolicyDocument"]["Statement"][1].pop("Condition")),
+        ("every model", allow("IngestFunction", "bedrock:InvokeModel", {"Fn::Sub": "arn:${AWS::Partition}:bedrock:${AWS::Region}::foundation-model/*"})),
         ("an action gone", lambda r: statements(r, "IngestFunction").pop()),
         ("a managed policy", lambda r: r["QueryFunction"]["Properties"]["Policies"].append("AmazonSQSFullAccess")),
         ("a SAM policy", lambda r: r["QueryFunction"]["Properties"]["Policies"].append({"SQSPollerPolicy": {"QueueName": "q"}})),
