@@ -4,27 +4,30 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from dataclasses import astuple
 from datetime import datetime
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from pipeline.embedding.vectors import Space, Vector
+from pipeline.embedding.vectors import Space
 from pipeline.errors import StoreUnavailableError
-from pipeline.lexical.terms import counts
 from pipeline.settings import Strategy
 from pipeline.source.documents import ItemKey
 from pipeline.stores.forgetting import ForgetRequest, Forgotten, bounded, session_of
-from pipeline.stores.pgvector import binary, queries, spaces, words
-from pipeline.stores.pgvector.binary import Binary
+from pipeline.stores.pgvector import queries, spaces
 from pipeline.stores.pgvector.connection import Connection, Connector, Result
+from pipeline.stores.pgvector.parameters import (
+    filtering,
+    memory_rows,
+    moving,
+    question,
+    revisions_of,
+    word_rows,
+)
 from pipeline.stores.pgvector.place import Place, place_of
-from pipeline.stores.pgvector.strategies import Explanation, near
+from pipeline.stores.pgvector.strategies import Explanation
 from pipeline.stores.protocol import (
-    SEEDS,
     Change,
-    Chunk,
     Filters,
     Held,
     HeldChunk,
@@ -34,8 +37,6 @@ from pipeline.stores.protocol import (
     SearchRequest,
     StoredText,
 )
-
-EVERYTHING = Filters()
 
 
 class PgVectorStore:
@@ -65,14 +66,14 @@ class PgVectorStore:
 
     def lease(self, tenant_id: str, revisions: Mapping[str, int], seconds: float) -> Mapping[str, int]:
         """Take the leases that are free."""
-        parameters = {**_ledger_rows(tenant_id, revisions), "seconds": float(seconds)}
+        parameters = {**revisions_of(tenant_id, revisions), "seconds": float(seconds)}
         with self._connector.tenant(tenant_id) as connection:
             return dict(connection.execute(queries.LEASE, parameters, binary=True).fetchall())
 
     def release(self, tenant_id: str, revisions: Mapping[str, int]) -> None:
         """Give leases back."""
         with self._connector.tenant(tenant_id) as connection:
-            connection.execute(queries.RELEASE, _ledger_rows(tenant_id, revisions))
+            connection.execute(queries.RELEASE, revisions_of(tenant_id, revisions))
 
     def apply(self, tenant_id: str, changes: Sequence[Change]) -> frozenset[str]:
         """Move the ledger, then write what belongs to the rows that moved; one transaction."""
@@ -85,7 +86,7 @@ class PgVectorStore:
     def search(self, request: SearchRequest) -> Sequence[Hit]:
         """Return the closest chunks of one user, closest first; ties by id."""
         self._check_space()
-        parameters = _question(request, self._strategy)
+        parameters = question(request, self._strategy)
         rows = self._connector.read(
             lambda connection: connection.execute(self._place.search, parameters, binary=True).fetchall()
         )
@@ -106,7 +107,7 @@ class PgVectorStore:
     ) -> Sequence[Passage]:
         """Return one user's chunks, newest or oldest first; ties by id."""
         query = queries.OLDEST_PASSAGES if oldest_first else queries.NEWEST_PASSAGES
-        scope = {"tenant_id": tenant_id, "user_id": user_id, "limit": limit, **_filters(filters)}
+        scope = {"tenant_id": tenant_id, "user_id": user_id, "limit": limit, **filtering(filters)}
         self._check_space()
         rows = self._read_as(
             tenant_id, lambda connection: connection.execute(query, scope, binary=True).fetchall()
@@ -237,23 +238,6 @@ def _read(connection: Connection, tenant_id: str, sources: list[str], read_chunk
     }
 
 
-def _question(request: SearchRequest, strategy: Strategy) -> dict[str, Any]:
-    asked = words.question(request.terms)
-    return {
-        "tenant_id": request.tenant_id,
-        "user_id": request.user_id,
-        "vector": Binary(binary.vector(request.vector)),
-        "top_k": request.top_k,
-        "seeds": SEEDS,
-        "around": request.around,
-        "near": near(request.top_k),
-        "words": Binary(binary.sparse(asked)) if asked else None,
-        "strategy": strategy,
-        "filtered": request.filters != EVERYTHING,
-        **_filters(request.filters),
-    }
-
-
 def _forgotten(connection: Connection, tenant_id: str, request_id: str) -> Forgotten | None:
     parameters = {"tenant_id": tenant_id, "id": request_id}
     row = connection.execute(queries.FORGOTTEN, parameters, binary=True).fetchone()
@@ -273,27 +257,8 @@ def _held_chunk(
     return HeldChunk(str(id_), tuple(members or ()), fingerprint, lost, tuple(spans or ()))
 
 
-def _ledger_rows(tenant_id: str, revisions: Mapping[str, int]) -> dict[str, Any]:
-    return {"tenant_id": tenant_id, "sources": list(revisions), "revisions": list(revisions.values())}
-
-
 def _move_ledger(connection: Connection, tenant_id: str, changes: Sequence[Change]) -> frozenset[str]:
-    parameters = {
-        "tenant_id": tenant_id,
-        "sources": [change.source for change in changes],
-        "revisions": [change.expected_revision for change in changes],
-        "positions": [change.position for change in changes],
-        "presents": [change.present for change in changes],
-        "saved_ats": [change.saved_at for change in changes],
-        "created_ats": [change.created_at for change in changes],
-        "expires_ats": [change.expires_at for change in changes],
-        "epochs": [change.expected_epoch for change in changes],
-        "item_keys": [Jsonb(astuple(change.key)) if change.key else None for change in changes],
-        "names": [None if change.name is None else bounded(change.name) for change in changes],
-        "user_ids": [change.user_id for change in changes],
-        "updated_ats": [change.updated_at for change in changes],
-        "reflecteds": [change.reflected for change in changes],
-    }
+    parameters = moving(tenant_id, changes)
     return frozenset(source for (source,) in connection.execute(queries.MOVE_LEDGER, parameters))
 
 
@@ -304,58 +269,13 @@ def _write(connection: Connection, tenant_id: str, changes: Sequence[Change], pl
     upserts = [(change.source, chunk, vector) for change in changes for chunk, vector in change.upserts]
     if upserts:
         vector_oid, sparse_oid = place.oids
-        connection.execute(queries.UPSERT, _rows(tenant_id, upserts, vector_oid))
+        connection.execute(queries.UPSERT, memory_rows(tenant_id, upserts, vector_oid))
         chunks = [chunk for _, chunk, _ in upserts]
         connection.execute(
             queries.DROP_WORDS, {"tenant_id": tenant_id, "ids": [chunk.id for chunk in chunks]}
         )
-        connection.execute(queries.ADD_WORDS, _words(tenant_id, chunks, sparse_oid))
+        connection.execute(queries.ADD_WORDS, word_rows(tenant_id, chunks, sparse_oid))
     lost = {id_: value for change in changes for id_, value in change.lost.items()}
     losts = [Jsonb(dict(value)) for value in lost.values()]
     for statement in place.writing.set_lost if lost else ():
         connection.execute(statement, {"tenant_id": tenant_id, "ids": list(lost), "losts": losts})
-
-
-def _rows(tenant_id: str, upserts: Sequence[tuple[str, Chunk, Vector]], vector_oid: int) -> dict[str, Any]:
-    vectors = [binary.vector(vector) for _, _, vector in upserts]
-    return {
-        "tenant_id": tenant_id,
-        "sources": [source for source, _, _ in upserts],
-        "ids": [chunk.id for _, chunk, _ in upserts],
-        "user_ids": [chunk.user_id for _, chunk, _ in upserts],
-        "contents": [chunk.text for _, chunk, _ in upserts],
-        "embeddings": Binary(binary.array_of(vector_oid, vectors)),
-        "created_ats": [chunk.created_at for _, chunk, _ in upserts],
-        "metadatas": [Jsonb(chunk.metadata) for _, chunk, _ in upserts],
-        "members": [",".join(chunk.members) for _, chunk, _ in upserts],
-        "spans": [",".join(map(str, chunk.spans)) for _, chunk, _ in upserts],
-        "fingerprints": [chunk.fingerprint for _, chunk, _ in upserts],
-    }
-
-
-def _words(tenant_id: str, chunks: Sequence[Chunk], sparse_oid: int) -> dict[str, Any]:
-    rows = [
-        (chunk, part, piece)
-        for chunk in chunks
-        for part, piece in enumerate(
-            words.parts(words.document(counts(chunk.text)), tenant_id, chunk.user_id)
-        )
-    ]
-    return {
-        "tenant_id": tenant_id,
-        "ids": [chunk.id for chunk, _, _ in rows],
-        "parts": [part for _, part, _ in rows],
-        "user_ids": [chunk.user_id for chunk, _, _ in rows],
-        "words": Binary(binary.array_of(sparse_oid, [binary.sparse(piece) for _, _, piece in rows])),
-    }
-
-
-def _filters(filters: Filters) -> dict[str, Any]:
-    return {
-        "kinds": sorted(filters.kinds),
-        "roles": sorted(filters.roles),
-        "keys": sorted(filters.keys),
-        "excluded_keys": sorted(filters.excluded_keys),
-        "since": filters.since,
-        "until": filters.until,
-    }
