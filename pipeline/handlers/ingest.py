@@ -15,6 +15,7 @@ from pipeline import bootstrap
 from pipeline.errors import PermanentError, RetryableError, SettingsError, VectorMemoryError, describe
 from pipeline.handlers.guard import without_values
 from pipeline.handlers.metrics import emit
+from pipeline.handlers.spending import spent_so_far
 from pipeline.ingest.fate import Bury, PutOff, fate
 from pipeline.ingest.measures import Spent, correlation_ids, ingest_measures
 from pipeline.ingest.notices import Notice, coalesce, decode, encode
@@ -42,7 +43,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN4
     started = time.perf_counter()
     bodies = {record["messageId"]: record["body"] for record in event["Records"]}
     bootstrap.look_for_switch(0)
-    before = _spent()
+    before = spent_so_far()
     notices, wishes, failed = _decode(bodies)
     failed |= {message for message, wish in wishes.items() if not _forget(wish)}
     merged = coalesce(notices.values())
@@ -113,15 +114,6 @@ def _fill_other_space(notices: Mapping[str, Notice], report: Report) -> None:
         report.failures.update(dict.fromkeys(done, error))
 
 
-def _spent() -> Spent:
-    """Return what was asked of embedders so far in this process."""
-    requests, tokens = bootstrap.embedding_usage()
-    price = bootstrap.embedding().dollars_per_million_tokens if tokens else 0.0
-    others = bootstrap.beside_usage()
-    dollars = (price or 0.0) * tokens / 1_000_000
-    return Spent(requests + others[0], tokens + others[1], dollars + others[2])
-
-
 def _settle(notice: Notice | Wish, error: VectorMemoryError) -> bool:
     """Give a failed item's notice its fate; tell whether its messages are done with."""
     settings = bootstrap.settings()
@@ -169,7 +161,7 @@ def _log(
     started: float,
 ) -> None:
     """Write the invocation's one line, counts and causes and no text, and its metrics."""
-    spent = _spent().since(before)
+    spent = spent_so_far().since(before)
     # Not asdict: it copies deep, and not every error can be copied.
     counts: dict[str, Any] = {each.name: getattr(report, each.name) for each in fields(report)}
     del counts["failures"], counts["indexed"]

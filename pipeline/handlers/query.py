@@ -27,6 +27,7 @@ from pipeline.handlers.metrics import emit
 from pipeline.handlers.query_answers import Answer, failure, no_such_path
 from pipeline.handlers.query_events import Call
 from pipeline.handlers.query_routes import ROUTES, Exchange
+from pipeline.handlers.spending import spent_so_far
 from pipeline.ingest.measures import query_measures
 
 CONTENT_TYPE = "application/json; charset=utf-8"
@@ -40,6 +41,7 @@ class _Note:
     """What the log says of a request: no word of it."""
 
     hits: int = 0
+    dollars: float = 0.0
     reason: str | None = None
 
 
@@ -63,7 +65,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         reason=request.note.reason,
         milliseconds=milliseconds,
     )
-    emit("query", query_measures(milliseconds, answer["statusCode"], "default"))
+    emit("query", query_measures(milliseconds, answer["statusCode"], "default", request.note.dollars))
     return answer
 
 
@@ -72,7 +74,11 @@ def _served(action: Callable[..., Answer]) -> Callable[..., Response[str]]:
     def serve(**arguments: str) -> Response[str]:
         request: _Request = app.context["request"]
         bootstrap.look_for_switch()
-        return _response(action(Exchange(request.call, bootstrap.doors()), **arguments))
+        before = spent_so_far()
+        try:
+            return _response(action(Exchange(request.call, bootstrap.doors()), **arguments))
+        finally:
+            request.note.dollars = spent_so_far().since(before).dollars
 
     return serve
 

@@ -79,9 +79,11 @@ def _by_cause(report: Report) -> list[Measure]:
     ]
 
 
-def query_measures(milliseconds: float, status: int, strategy: str) -> list[Measure]:
-    """Return the measures of one question: how long it took, and whether a dependency or a bug failed it."""
+def query_measures(milliseconds: float, status: int, strategy: str, dollars: float = 0.0) -> list[Measure]:
+    """Return the measures of one question: how long it took, what it cost, whether a dependency or a bug failed it."""
     measures = [Measure("QueryFailures", "Count", [int(status >= FAILED_STATUS)])]
+    if dollars:
+        measures.append(Measure("Dollars", "None", [dollars]))
     if status < FAILED_STATUS:
         measures.append(Measure("QueryLatency", "Milliseconds", [milliseconds], ("strategy", strategy)))
     return measures

@@ -58,7 +58,11 @@ def _start(options: argparse.Namespace) -> Outcome:
     made = make_beside(bootstrap.conninfo(), bootstrap.space_of(following), graph=options.hnsw)
     bootstrap.look_for_switch(0)
     outcome = _fill(options)
-    return Outcome(f"{_said(made)} is beside the current space.\n{outcome.text}", outcome.notes)
+    if options.json:
+        return outcome
+    return Outcome(
+        f"{_said(made)} is beside the current space.\n{outcome.text}", outcome.notes, outcome.status
+    )
 
 
 def _fill(options: argparse.Namespace) -> Outcome:

@@ -108,7 +108,8 @@ class Export:
     def parts(self) -> Sequence[str]:
         """Name the data files."""
         with self._folder.open(FILES) as file:
-            rows = [_object(line, FILES) for line in file if line.strip()]
+            lines = file.read().splitlines()  # what S3 gives is iterated by blocks, not by lines
+        rows = [_object(line, FILES) for line in lines if line.strip()]
         return sorted("data/" + str(row["dataFileS3Key"]).rpartition("/")[2] for row in rows)
 
     def size(self) -> int | None:

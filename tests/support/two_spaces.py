@@ -107,6 +107,10 @@ class Two:
         position = "" if look else f"s/{next(self.positions):040d}"
         return {key.source: Notice(address, position, facts, look=look)}
 
+    def everything_gone(self) -> tuple[ForgetFact, ...]:
+        """A fact that covers whatever is no longer in an item."""
+        return (ForgetFact("s/" + "9" * 40),)
+
     def reconciler(self, space: Space) -> Reconciler:
         parts: Any = (self.layouts, self.table, self.chunker(space), self.embedders[space])
         return Reconciler(*parts, PgVectorStore(self.connector, space, "exact"), lambda _: None)

@@ -8,6 +8,7 @@ from typing import Any
 
 import boto3
 import pytest
+from moto import mock_aws
 
 from pipeline.embedding.vectors import Space
 from pipeline.errors import QueueUnavailableError, SettingsError, SourceUnavailableError
@@ -24,7 +25,7 @@ from pipeline.operations.progress import Pace, duration, money
 from pipeline.operations.weighing import IndexScales, TextScales
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
 from pipeline.source.documents import EntryHasher, ItemKey
-from pipeline.source.exports import Export, LocalFolder
+from pipeline.source.exports import BucketFolder, Export, LocalFolder
 from pipeline.source.layouts import Item, Layouts
 from pipeline.source.pages import Page, TableScan
 from pipeline.stores.memory import InMemoryStore
@@ -421,3 +422,54 @@ def test_money_and_durations_read_well() -> None:
         "$12.35",
         "1:02:05",
     )
+
+
+@pytest.fixture
+def bucket() -> Iterator[Any]:
+    with mock_aws():
+        client = boto3.client("s3", "us-east-1")
+        client.create_bucket(Bucket="exports")
+        yield client
+
+
+def uploaded(bucket: Any, files: int, rows_a_file: int) -> str:
+    """Put a full export into the bucket, as DynamoDB lays it out; return its address."""
+    prefix = "backup/AWSDynamoDB/0123-abc"
+    names = [f"{prefix}/data/{number:030d}.json.gz" for number in range(files)]
+    arn = "arn:aws:dynamodb:us-east-1:123456789012:table/sessions"
+    summary = {"tableArn": arn, "itemCount": files * rows_a_file, "outputFormat": "DYNAMODB_JSON"}
+    manifest = [
+        {"itemCount": rows_a_file, "md5Checksum": "x" * 24, "etag": "y" * 34, "dataFileS3Key": name}
+        for name in names
+    ]
+    bucket.put_object(Bucket="exports", Key=f"{prefix}/manifest-summary.json", Body=json.dumps(summary))
+    lines = "".join(json.dumps(row) + "\n" for row in manifest)
+    bucket.put_object(Bucket="exports", Key=f"{prefix}/manifest-files.json", Body=lines)
+    for place, name in enumerate(names):
+        rows = [{"Item": session(place * rows_a_file + row)} for row in range(rows_a_file)]
+        body = gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode())
+        bucket.put_object(Bucket="exports", Key=name, Body=body)
+    return f"s3://exports/{prefix}/"
+
+
+def test_an_export_in_s3_gives_every_item_of_every_file(bucket: Any) -> None:
+    found = Export(BucketFolder(bucket, uploaded(bucket, 40, 130)))
+    assert (found.table, found.size(), len(found.parts())) == ("sessions", 5200, 40)
+    items = [item for part in found.parts() for page in found.pages(part, None) for item in page.items]
+    assert len({item["session_key"]["S"] for item in items}) == 5200
+
+
+def test_an_export_in_s3_goes_on_where_it_was(bucket: Any) -> None:
+    found = Export(BucketFolder(bucket, uploaded(bucket, 1, 250)))
+    [part] = found.parts()
+    first = next(iter(found.pages(part, None)))
+    rest = [item for page in found.pages(part, first.cursor) for item in page.items]
+    assert len(first.items) + len(rest) == 250
+    assert not {item["session_key"]["S"] for item in first.items} & {
+        item["session_key"]["S"] for item in rest
+    }
+
+
+def test_an_export_in_s3_that_is_not_there_says_what_it_takes(bucket: Any) -> None:
+    with pytest.raises(SourceUnavailableError, match="s3:GetObject"):
+        Export(BucketFolder(bucket, "s3://exports/none"))

@@ -198,3 +198,9 @@ def test_a_question_is_timed_where_it_was_answered_and_counted_where_it_failed()
 def test_a_function_goes_by_its_name_also_where_an_alias_is_given() -> None:
     assert name_of("arn:aws:lambda:us-east-1:1:function:mine:live") == "mine"
     assert name_of("mine") == "mine"
+
+
+def test_what_a_question_cost_is_measured_if_it_cost_anything() -> None:
+    asked, free = (named(query_measures(1.0, 200, "exact", dollars)) for dollars in (0.5, 0.0))
+    assert asked["Dollars"] == [0.5]
+    assert "Dollars" not in free

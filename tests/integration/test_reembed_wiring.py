@@ -1,0 +1,148 @@
+"""Both spaces through bootstrap, the ingest function and the command line, as they are deployed."""
+
+import json
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from support.two_spaces import NEXT, Queue, Two
+from support.words import SPACE, WordEmbedder
+
+from pipeline import bootstrap, cli
+from pipeline.handlers import ingest
+from pipeline.ingest.notices import Notice, encode
+from pipeline.stores.pgvector.switching import drop_beside, make_beside, switch
+from pipeline.stores.protocol import SearchRequest
+
+pytestmark = pytest.mark.integration
+MADE_ONCE = [made for made in vars(bootstrap).values() if hasattr(made, "cache_clear")]
+CONTEXT: Any = SimpleNamespace(function_name="ingest")
+
+
+def unmade() -> None:
+    for made in MADE_ONCE:
+        made.cache_clear()
+
+
+@pytest.fixture
+def there(database: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Two]:
+    two = Two(database)
+    unmade()
+    settings = {
+        "DATABASE_URL": two.ingest,
+        "EMBEDDING_MODEL": SPACE.model,
+        "EMBEDDING_DIMENSIONS": "16",
+        "NEXT_EMBEDDING_MODEL": NEXT.model,
+        "NEXT_EMBEDDING_DIMENSIONS": "16",
+        "EMBEDDING_DOLLARS_PER_MILLION_TOKENS": "1",
+        "NEXT_EMBEDDING_DOLLARS_PER_MILLION_TOKENS": "1000",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(bootstrap, "embedder_of", lambda chosen: two.embedders[bootstrap.space_of(chosen)])
+    monkeypatch.setattr(bootstrap, "addresses", lambda: two.layouts)
+    monkeypatch.setattr(bootstrap, "layouts", lambda: two.layouts)
+    monkeypatch.setattr("pipeline.bootstrap.SourceTable", lambda _: two.table)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    yield two
+    bootstrap.connector().close()
+    unmade()
+
+
+def ingested(notices: dict[str, Notice]) -> None:
+    """Give the notices to the ingest function as SQS does."""
+    records = [
+        {
+            "messageId": source,
+            "body": encode(notice),
+            "eventSource": "aws:sqs",
+            "attributes": {},
+            "messageAttributes": {},
+        }
+        for source, notice in notices.items()
+    ]
+    assert ingest.handler({"Records": records}, CONTEXT) == {"batchItemFailures": []}
+
+
+def count(two: Two, space: Any) -> int:
+    vector = WordEmbedder().embed(["anything"])[0]
+    return len(two.store(space).search(SearchRequest("acme", "acme", vector, 50)))
+
+
+def test_a_warm_ingest_function_follows_what_the_operator_does(there: Two) -> None:
+    ingested(there.notice(there.table.save("chat:1", "before")))
+    make_beside(there.owner, NEXT)
+    ingested(there.notice(there.table.save("chat:2", "beside")))
+    assert (count(there, SPACE), count(there, NEXT)) == (2, 1)
+    switch(there.owner, newer=True)
+    ingested(there.notice(there.table.save("chat:3", "after")))
+    assert bootstrap.embedding().model == NEXT.model
+    assert (count(there, SPACE), count(there, NEXT)) == (3, 2)
+    ingested(there.notice(there.table.save("chat:1", "before"), look=True))
+    assert (count(there, SPACE), count(there, NEXT)) == (3, 3)
+    drop_beside(there.owner, settle_seconds=0)
+    ingested(there.notice(there.table.save("chat:4", "alone")))
+    assert (count(there, NEXT), list(bootstrap.fillers())) == (4, [])
+
+
+def test_both_spaces_are_paid_for_at_their_own_price(there: Two, capsys: pytest.CaptureFixture[str]) -> None:
+    make_beside(there.owner, NEXT)
+    ingested(there.notice(there.table.save("chat:1", "three words here")))
+    tokens = there.embedders[SPACE].usage.tokens
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    [measured] = [line for line in lines if "Dollars" in line]
+    assert measured["TokensEmbedded"] in (2 * tokens, [2 * tokens])
+    assert measured["Dollars"] in (pytest.approx(tokens * 1001 / 1e6), pytest.approx([tokens * 1001 / 1e6]))
+
+
+def test_a_function_that_knows_one_space_only_still_forgets_in_both(
+    there: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = there.save("chat:1", "one", "two")
+    make_beside(there.owner, NEXT)
+    there.work(there.notice(key, look=True))
+    monkeypatch.delenv("NEXT_EMBEDDING_MODEL")
+    unmade()
+    ingested(there.notice(there.table.save("chat:1", "one"), *there.everything_gone()))
+    assert (count(there, SPACE), count(there, NEXT)) == (1, 1)
+
+
+def test_the_command_line_takes_every_step(
+    there: Two, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there.save("chat:1", "one", "two")
+    monkeypatch.setenv("DATABASE_URL", there.owner)
+    monkeypatch.setattr(bootstrap, "notice_queue", lambda: Queue(there.work))
+
+    def run(*arguments: str) -> Any:
+        unmade()
+        assert cli.main(["reembed", *arguments, "--json"]) == 0
+        return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    assert run("status")["beside"] is None
+    assert run("start")["items"] == 1
+    assert run("fill")["items"] == 0
+    assert run("status")["behind"] == 0
+    assert run("compare", "--queries", "2")["mean"] == 1.0
+    assert run("switch") == {"current": "next-words/16", "changed": True}
+    assert run("switch")["changed"] is False
+    assert run("rollback") == {"current": "test-words/16", "changed": True}
+    unmade()
+    assert cli.main(["reembed", "drop", "--yes"]) == 2
+    assert "no sooner than 60 s" in capsys.readouterr().err
+
+
+def test_without_a_next_space_there_is_nothing_to_start(
+    there: Two, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", there.owner)
+    monkeypatch.delenv("NEXT_EMBEDDING_MODEL")
+    for action, reason in (
+        ("start", "set NEXT_EMBEDDING_MODEL"),
+        ("fill", "one space only"),
+        ("switch", "one space only"),
+    ):
+        unmade()
+        assert cli.main(["reembed", action]) == 2
+        assert reason in capsys.readouterr().err
