@@ -126,8 +126,8 @@ def test_status_and_metrics_tell_the_story_and_the_ledger_equals_the_providers_c
     assert desk.status()["latency_p95"].keys() == {"default"}
 
 
-def test_alarms_and_dashboard_are_deployed_with_their_thresholds(house: House) -> None:
-    cloudwatch = house.stack.client("cloudwatch")
+def test_alarms_are_deployed_with_their_thresholds(stack: Stack) -> None:
+    cloudwatch = stack.client("cloudwatch")
     alarms = {alarm["MetricName"]: alarm for alarm in cloudwatch.describe_alarms()["MetricAlarms"]}
     assert alarms.keys() >= {
         "ApproximateNumberOfMessagesVisible",
@@ -138,5 +138,9 @@ def test_alarms_and_dashboard_are_deployed_with_their_thresholds(house: House) -
     }
     assert alarms["IngestLag"]["Threshold"] == 60_000.0
     assert alarms["IngestLag"]["ExtendedStatistic"] == "p95"
-    body = json.loads(cloudwatch.get_dashboard(DashboardName=house.stack.name)["DashboardBody"])
+
+
+def test_a_dashboard_is_deployed(stack: Stack) -> None:
+    cloudwatch = stack.client("cloudwatch")
+    body = json.loads(cloudwatch.get_dashboard(DashboardName=stack.name)["DashboardBody"])
     assert len(body["widgets"]) == 6
