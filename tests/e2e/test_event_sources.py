@@ -5,6 +5,7 @@ import json
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -132,18 +133,62 @@ def test_what_lambda_gave_up_on_is_replayed_from_its_own_message(
     assert house.demo.queue_depth("StreamFailureQueueUrl") == 0
 
 
-@pytest.fixture
-def picky(house: House) -> Iterator[tuple[str, str]]:
-    """Attach a function that fails on purpose to the session table's stream, set up as the template's own mapping is.
+@dataclass
+class Picky:
+    """A function that fails on purpose, for the stream of a table of its own.
 
-    Gives the URLs of two queues: what it saw, and what Lambda gave up on.
+    Args:
+        seen: URL of a queue, told of every batch.
+        failed: URL of the queue of what Lambda gave up on.
     """
+
+    house: House
+    name: str
+    seen: str
+    failed: str
+    mapping: str = ""
+
+    def put(self, *keys: str) -> None:
+        for key in keys:
+            item = {"tenant_id": {"S": self.house.tenant}, "session_key": {"S": key}}
+            self.house.stack.client("dynamodb").put_item(TableName=self.name, Item=item)
+
+    def attach(self) -> None:
+        """Let the function read the stream from its beginning, set up as the template's own mapping is."""
+        ours, aws_lambda = sessions_mapping(self.house), self.house.stack.client("lambda")
+        table = self.house.stack.client("dynamodb").describe_table(TableName=self.name)["Table"]
+        copied = ("BisectBatchOnFunctionError", "FunctionResponseTypes", "MaximumRecordAgeInSeconds")
+        self.mapping = aws_lambda.create_event_source_mapping(
+            FunctionName=self.name,
+            EventSourceArn=table["LatestStreamArn"],
+            StartingPosition="TRIM_HORIZON",
+            BatchSize=ours["BatchSize"],
+            MaximumRetryAttempts=3,
+            DestinationConfig={"OnFailure": {"Destination": arn_of(self.house, self.failed)}},
+            **{setting: ours[setting] for setting in copied},
+        )["UUID"]
+
+
+@pytest.fixture
+def picky(house: House) -> Iterator[Picky]:
     name, aws_lambda, sqs = (
         f"picky-{uuid4().hex[:8]}",
         house.stack.client("lambda"),
         house.stack.client("sqs"),
     )
     seen, failed = (sqs.create_queue(QueueName=f"{name}-{kind}")["QueueUrl"] for kind in ("seen", "failed"))
+    house.stack.client("dynamodb").create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": one, "AttributeType": "S"} for one in ("tenant_id", "session_key")
+        ],
+        KeySchema=[
+            {"AttributeName": "tenant_id", "KeyType": "HASH"},
+            {"AttributeName": "session_key", "KeyType": "RANGE"},
+        ],
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+    )
     model = aws_lambda.get_function_configuration(FunctionName=house.stack.outputs["StreamFunctionName"])
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
@@ -158,24 +203,12 @@ def picky(house: House) -> Iterator[tuple[str, str]]:
         Environment={"Variables": {"SEEN": seen}},
     )
     aws_lambda.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
-    ours = sessions_mapping(house)
-    copied = ("BatchSize", "BisectBatchOnFunctionError", "FunctionResponseTypes", "MaximumRecordAgeInSeconds")
-    mapping = aws_lambda.create_event_source_mapping(
-        FunctionName=name,
-        EventSourceArn=ours["EventSourceArn"],
-        StartingPosition="LATEST",
-        MaximumBatchingWindowInSeconds=2,
-        MaximumRetryAttempts=3,
-        DestinationConfig={"OnFailure": {"Destination": arn_of(house, failed)}},
-        **{setting: ours[setting] for setting in copied},
-    )["UUID"]
-    until(
-        lambda: aws_lambda.get_event_source_mapping(UUID=mapping)["State"] == "Enabled",
-        "the mapping is enabled",
-    )
-    yield seen, failed
-    aws_lambda.delete_event_source_mapping(UUID=mapping)
+    made = Picky(house, name, seen, failed)
+    yield made
+    if made.mapping:
+        aws_lambda.delete_event_source_mapping(UUID=made.mapping)
     aws_lambda.delete_function(FunctionName=name)
+    house.stack.client("dynamodb").delete_table(TableName=name)
     for queue in (seen, failed):
         sqs.delete_queue(QueueUrl=queue)
 
@@ -191,34 +224,15 @@ def taken(house: House, queue: str, into: list[Any]) -> list[Any]:
     return into
 
 
-def batches(house: House, queue: str, into: list[Any]) -> list[list[str]]:
-    """Return the keys of each batch seen, of this house only and warm-up apart."""
-    return [mine for batch in taken(house, queue, into) if (mine := [key for key in batch if key[0] != "w"])]
-
-
-def warmed(house: House, seen: str) -> None:
-    """Save until the mapping delivers: it starts at the stream's end, which is reached some time after."""
-    caught: list[Any] = []
-
-    def delivers() -> bool:
-        house.save("warm", TALK)
-        return bool(taken(house, seen, caught))
-
-    until(delivers, "the mapping delivers")
-
-
-def test_a_reported_record_comes_again_and_its_neighbours_are_not_lost(
-    house: House, picky: tuple[str, str]
-) -> None:
-    seen, failed = picky
-    warmed(house, seen)
+def test_a_reported_record_comes_again_and_its_neighbours_are_not_lost(house: House, picky: Picky) -> None:
     got: list[Any] = []
     lost: list[Any] = []
-    for key in ("a", "refuse-b", "c"):
-        house.save(key, TALK)
-    until(lambda: len(taken(house, failed, lost)) == 1, "Lambda gave up on the refused record", 120)
-    until(lambda: any("c" in batch for batch in batches(house, seen, got)), "its neighbour came")
-    runs = batches(house, seen, got)
+    picky.put("a", "refuse-b", "c")
+    picky.attach()
+    until(lambda: len(taken(house, picky.failed, lost)) == 1, "Lambda gave up on the refused record", 180)
+    until(lambda: any("c" in batch for batch in taken(house, picky.seen, got)), "its neighbour came", 180)
+    runs = taken(house, picky.seen, got)
+    assert runs[0] == ["a", "refuse-b", "c"]
     assert sum("refuse-b" in batch for batch in runs) >= 2
     assert sum("a" in batch for batch in runs) == 1  # before the checkpoint: it is done with
     assert "RetryAttemptsExhausted" in json.dumps(lost[0])
