@@ -84,24 +84,35 @@ class Wishes:
         return forgotten(item) if item else None
 
     def _mark(self, request: ForgetRequest) -> None:
-        """Set a permanent marker, which never moves back, and move every copy of the epoch."""
-        place = marker_key(request.tenant_id, request.scope, request.subject)
+        """Set a permanent marker, which never moves back; then move every copy of the epoch.
+
+        Not in one transaction, which may be seen by halves: whoever sees the epoch moved must see the marker. What
+        is written in between, by one who saw neither, is deleted afterwards.
+        """
         moves = [_epoch_moves(self._table, request.tenant_id, shard) for shard in range(EPOCH_SHARDS)]
+        marked = False
         for pause in (*READ_AGAIN_SECONDS, 1.0):
-            known = self._client.get(self._table, place)
-            at = max(request.asked_at, (known and moment(known, "forgotten_at")) or request.asked_at)
-            values = {":known": known["forgotten_at"]} if known else {}
-            put: dict[str, Any] = {
-                "TableName": self._table,
-                "Item": {**place, "forgotten_at": {"S": at.isoformat()}},
-                "ConditionExpression": "forgotten_at = :known" if known else "attribute_not_exists(pk)",
-                **({"ExpressionAttributeValues": values} if values else {}),
-            }
+            marked = marked or self._put_marker(request)
             try:
-                return self._client.transact(self._table, [*moves, {"Put": put}])
+                if marked:
+                    return self._client.transact(self._table, moves)
             except Cancelled:
-                self._runtime.sleep(pause)
+                pass
+            self._runtime.sleep(pause)
         raise StoreUnavailableError("the same is being forgotten by others all the time")
+
+    def _put_marker(self, request: ForgetRequest) -> bool:
+        """Set the marker to the later of what it says and what is asked; tell whether nobody came in between."""
+        place = marker_key(request.tenant_id, request.scope, request.subject)
+        known = self._client.get(self._table, place)
+        at = max(request.asked_at, (known and moment(known, "forgotten_at")) or request.asked_at)
+        values = {":known": known["forgotten_at"]} if known else {}
+        return self._client.put(
+            self._table,
+            Item={**place, "forgotten_at": {"S": at.isoformat()}},
+            ConditionExpression="forgotten_at = :known" if known else "attribute_not_exists(pk)",
+            **({"ExpressionAttributeValues": values} if values else {}),
+        )
 
     def _sources_of(self, request: ForgetRequest) -> list[str]:
         """Return the items that have, or had, chunks of the user or session."""
