@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pipeline.lexical.terms import terms
 from pipeline.search.passages import header
 from pipeline.search.quotations import Fresh, Told
-from pipeline.search.windows import WINDOW_TOKENS, Window, parts_of, windows_of
+from pipeline.search.windows import Window, parts_of, windows_of
 from pipeline.stores.protocol import Hit
 
 VECTOR_WEIGHT = 0.4
@@ -86,14 +86,12 @@ class _Scored:
     score: float
 
 
-def rank(  # noqa: PLR0913  # each has a default
+def rank(
     hits: Sequence[Hit],
     asked: Iterable[str] = (),
     top_k: int | None = None,
     told: Told | None = None,
     weighing: Weighing = Weighing(),
-    *,
-    window_tokens: int = WINDOW_TOKENS,
 ) -> list[Ranked]:
     """Return passages made of ``hits``, best first; ties by id.
 
@@ -102,9 +100,8 @@ def rank(  # noqa: PLR0913  # each has a default
         top_k: how many; all by default.
         told: what the reader knows already; no passage repeats it.
         weighing: of meaning, words and age.
-        window_tokens: how long a passage of several chunks may be.
     """
-    windows = list(windows_of(parts_of(hits, frozenset(asked)), window_tokens))
+    windows = list(windows_of(parts_of(hits, frozenset(asked))))
     scored = _scored(windows, weighing)
     passages = _passages(scored, told or Told())
     return [

@@ -14,7 +14,6 @@ from pipeline.search.passages import body, in_order
 from pipeline.search.quotations import Told
 from pipeline.search.ranking import VECTOR_WEIGHT, Ranked, Weighing, rank
 from pipeline.search.related import RelatedSession, entry, related_sessions
-from pipeline.search.windows import SMALL_WINDOW_TOKENS
 from pipeline.source.layouts import safe_text
 from pipeline.stores.protocol import Filters, Hit, Passage, SearchRequest, Store
 from pipeline.stores.usage import Meter, Uncounted
@@ -86,12 +85,11 @@ class Recall:
         weighing = Weighing(self.vector_weight, half_life_days, datetime.now(UTC))
         return rank(found, terms(query), top_k, weighing=weighing)
 
-    def _reminders(  # noqa: PLR0913, PLR0917  # the search's own fields
+    def _ranked(  # noqa: PLR0913, PLR0917  # the search's own fields
         self, tenant_id: str, user_id: str, query: str, top_k: int, filters: Filters, told: Told
     ) -> Sequence[Ranked]:
         found = self._candidates(tenant_id, user_id, query, max(CANDIDATES, top_k), filters)
-        weighing = Weighing(self.vector_weight)
-        return rank(found, terms(query), top_k, told, weighing, window_tokens=SMALL_WINDOW_TOKENS)
+        return rank(found, terms(query), top_k, told, Weighing(self.vector_weight))
 
     def _candidates(
         self, tenant_id: str, user_id: str, query: str, count: int, filters: Filters
@@ -125,7 +123,7 @@ class Recall:
         told = Told([long_term, *(body(passage.content) for passage in at_hand)], [one.id for one in at_hand])
         if asked.strip():
             question = asked[-MAX_QUERY_CHARACTERS:]
-            found = self._reminders(tenant_id, user_id, question, top_k, _NOT_LONG_TERM, told)
+            found = self._ranked(tenant_id, user_id, question, top_k, _NOT_LONG_TERM, told)
         else:
             found = self._newest(tenant_id, user_id, top_k, told)
         fresh = prefer_summaries(found, lambda one: one.hit.metadata)

@@ -16,8 +16,6 @@ from pipeline.stores.protocol import Hit
 
 WINDOW_TOKENS = 350
 """Of a window of several chunks; a chunk may be longer by itself."""
-SMALL_WINDOW_TOKENS = 150
-"""Of one that competes for a narrow budget: with 1,000 tokens to read, 100 and 200 find less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +42,10 @@ def parts_of(hits: Sequence[Hit], asked: AbstractSet[str]) -> list[Part]:
     return [_part(hit, asked) for hit in hits]
 
 
-def windows_of(parts: Sequence[Part], tokens: int = WINDOW_TOKENS) -> Iterator[Window]:
+def windows_of(parts: Sequence[Part]) -> Iterator[Window]:
     """Yield the windows that end in each chunk and reach back as far as there is room; a beginning is filled up."""
     for chain in chains(parts):
-        start, room = 0, tokens
+        start, room = 0, WINDOW_TOKENS
         for end, part in enumerate(chain):
             room -= part.tokens
             while room < 0 and start < end:
