@@ -227,3 +227,25 @@ def test_a_store_deploys_nothing_that_another_needs(store: str) -> None:
     )
     assert ("SweepSchedule" in template["Resources"]) == (store == "opensearch")
     assert "LedgerTable" in template["Resources"]
+
+
+@pytest.mark.parametrize("generation", ["classic", "nextgen"])
+def test_a_collection_is_made_of_the_generation_that_is_asked_for(generation: str) -> None:
+    chosen = {"Store": "opensearch", "OpenSearchGeneration": generation}
+    made = json.loads(live(TEMPLATE.read_text("utf-8"), chosen))["Resources"]
+    collection = made["Collection"]["Properties"]
+    assert ("CollectionGroup" in made) is (generation == "nextgen")
+    condition, name, _ = collection["CollectionGroupName"]["Fn::If"]
+    assert (condition, name) == (
+        "MakesNextGen",
+        {"Fn::Select": [0, [collection["Name"], {"Ref": "CollectionGroup"}]]},
+    )
+    group = source()["Resources"]["CollectionGroup"]["Properties"]
+    assert (group["Generation"], group["Name"]) == ("NEXTGEN", collection["Name"])
+    assert group["StandbyReplicas"] == collection["StandbyReplicas"]
+
+
+def test_a_collection_of_ones_own_needs_no_other() -> None:
+    chosen = {"Store": "opensearch", "OpenSearchGeneration": "nextgen", "OpenSearchEndpoint": "https://x"}
+    made = json.loads(live(TEMPLATE.read_text("utf-8"), chosen))["Resources"]
+    assert not {name for name in made if name.startswith("Collection")}
