@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from support.chunks import ITEM, OTHER, axis, chunk, forget, found, held_ids, put, uid
-from support.histories import TROUBLEMAKERS
+from support.histories import SEEDS_THAT_FAILED, TROUBLEMAKERS
 from support.local_aws import Tables
 
 from pipeline.lab.dynamodb import MemoryDynamoDb
@@ -41,6 +41,12 @@ def test_many_histories_end_as_they_must_in_searches_and_physically(other: Labor
         counts.update(outcome.counts)
     print(dict(counts))
     assert min(counts[name] for name in ("embedding_calls", "reads", "conflicts", "crashes", "skipped")) > 0
+
+
+@pytest.mark.parametrize("seed", SEEDS_THAT_FAILED)
+def test_what_failed_once_does_not_again(other: Laboratory, seed: str) -> None:
+    outcome = other.run(history_of(seed), seed)
+    assert not outcome.findings(), report(seed, history_of(seed), outcome)
 
 
 @pytest.mark.parametrize("seed", range(3))
