@@ -23,6 +23,7 @@ from pipeline.source.documents import Document, ItemKey
 from pipeline.source.table import SourceTable
 from pipeline.source.transitions import ForgetFact
 from pipeline.stores.pgvector import queries
+from pipeline.stores.pgvector import store as pgvector_store
 from pipeline.stores.protocol import Markers
 
 pytestmark = pytest.mark.integration
@@ -191,7 +192,12 @@ def a_put_off_notice_is_not_sent(patch: pytest.MonkeyPatch) -> None:
 
 
 def deletes_are_not_written(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(queries, "DELETE", queries.DELETE + " AND false")
+    real = pgvector_store._write
+
+    def write(connection: Any, tenant_id: str, changes: Sequence[Any], place: Any) -> None:
+        real(connection, tenant_id, [dataclasses.replace(change, deletes=()) for change in changes], place)
+
+    patch.setattr(pgvector_store, "_write", write)
 
 
 def excluded_roles_are_indexed(patch: pytest.MonkeyPatch) -> None:
