@@ -293,10 +293,11 @@ class Reconciler:
             return {}
         tenant_id, source = notice.address.tenant_id, notice.address.key.source
         stored = self.store.texts(tenant_id, source, [chunk.id for chunk in wanted])
+        if len(stored) < len(wanted):
+            raise StoreUnavailableError("a chunk went while what is left of it was read: it is tried again")
         return {
             chunk.id: self.chunker.remainder(tenant_id, source, chunk, stored[chunk.id], staying[chunk.id])
             for chunk in wanted
-            if chunk.id in stored
         }
 
     def _settled(

@@ -2,9 +2,10 @@
 
 from pipeline.lab.histories import History, Place, Step
 
-SEEDS_THAT_FAILED = ("1.4032", "200116.683")
+SEEDS_THAT_FAILED = ("1.4032", "200116.683", "973545.77")
 """Random histories, with the weather they met: an exchange of which one message was removed, while nothing could be
-embedded, in an item that expired before that was over; on OpenSearch, a forget marker of which a worker saw the half."""
+embedded, in an item that expired before that was over; on OpenSearch, a forget marker of which a worker saw the half; on
+DynamoDB, a transaction seen by halves while what was left of an exchange was read."""
 
 TROUBLEMAKERS = {
     "a note edited, and expired before anybody looked": History(
