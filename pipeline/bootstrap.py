@@ -361,7 +361,9 @@ class _EmbedderWhenAsked:
 
 @cache
 def digest() -> Digest:
-    """Return what summarises days."""
+    """Return what summarises days; it keeps its books in Postgres."""
+    if settings().store.name != "pgvector":
+        raise SettingsError("daily summaries are made with STORE pgvector only: set DigestProvider to off")
     client: DynamoDBClient = boto3.client("dynamodb", config=AWS_CONFIG)
     chosen, summariser = settings().digest, summariser_of_days()
     return Digest(

@@ -164,3 +164,14 @@ def test_addresses_need_no_secret(aws: Any) -> None:
 def test_no_call_to_aws_hangs() -> None:
     config: Any = boto3.client("sqs", "us-east-1", config=bootstrap.AWS_CONFIG).meta.config
     assert (config.connect_timeout, config.read_timeout) == (2, 8)
+
+
+def test_daily_summaries_say_that_they_need_postgres(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORE", "dynamodb")
+    monkeypatch.setenv("LEDGER_TABLE", "ledger")
+    monkeypatch.setenv("VECTOR_TABLE", "vectors")
+    for made in (bootstrap.settings, bootstrap.digest):
+        made.cache_clear()
+    with pytest.raises(SettingsError, match="DigestProvider"):
+        bootstrap.digest()
+    bootstrap.settings.cache_clear()
