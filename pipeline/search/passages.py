@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from pipeline.stores.protocol import Passage
+from pipeline.stores.protocol import Hit, Passage
 
 _HEADER = re.compile(r"\[[^\[\]\n]*\]\n")
 _KANA = re.compile(r"[\u3041-\u30ff]")
@@ -47,14 +47,25 @@ def day(metadata: Mapping[str, Any], created_at: datetime) -> str:
 
 def in_order(passages: Sequence[Passage]) -> list[Passage]:
     """Return the passages of one item in the order in which it says them."""
-    return sorted(passages, key=_position)
+    return sorted(passages, key=position)
 
 
-def _position(passage: Passage) -> tuple[datetime, int, int, str]:
+def position(passage: Passage | Hit) -> tuple[datetime, int, int, str]:
+    """Return what the chunks of one item are sorted by, to stand as it says them."""
     metadata = passage.metadata
     dated = metadata.get("kind") == "session"
     start = passage.created_at if dated else datetime.min.replace(tzinfo=passage.created_at.tzinfo)
     return start, _number(metadata, "place"), _number(metadata, "part"), passage.id
+
+
+def follows(later: Hit, earlier: Hit) -> bool:
+    """Tell whether nothing was said between these chunks of one item."""
+    before, after = earlier.metadata, later.metadata
+    if _number(after, "part"):
+        return (
+            before.get("last") == after.get("last") and _number(after, "part") == _number(before, "part") + 1
+        )
+    return after.get("after") is not None and after.get("after") == before.get("last")
 
 
 def _number(metadata: Mapping[str, Any], name: str) -> int:

@@ -4,19 +4,21 @@ import heapq
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from pipeline.lexical.terms import terms
 from pipeline.search.passages import header
 from pipeline.search.quotations import Fresh, Told
-from pipeline.search.windows import Window, parts_of, windows_of
+from pipeline.search.windows import Part, Window, parts_of, windows_of
 from pipeline.stores.protocol import Hit
 
 VECTOR_WEIGHT = 0.4
 """Flat between .2 and .6 in the experiments; words carry the rest."""
 SATURATION, LENGTH_SHARE = 0.8, 0.3
 """BM25's k1 and b. Windows are of much the same length, so it matters little."""
+CHUNK_SHARE = 0.3
+"""Of a passage's score, what its best chunk is worth alone; the rest is the whole's. Between .3 and .5 is flat."""
 REPETITION_PENALTY = 0.5
 """Of a passage that is told already; between .3 and .8 in the experiments makes no difference."""
 MOST_REPEATED = 0.7
@@ -25,11 +27,15 @@ MOST_REPEATED = 0.7
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What one chunk adds to a passage: its text without header, and its own similarity."""
+    """What one chunk adds to a passage: its text without header and without what is told elsewhere."""
 
-    id: str
+    hit: Hit
     text: str = field(repr=False)
-    similarity: float
+
+    @property
+    def id(self) -> str:
+        """The chunk's."""
+        return self.hit.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,8 @@ class Ranked:
         hit: what is told of it, under the id of its closest chunk; ``similarity`` is that chunk's.
         vector: similarity, scaled to 0..1 among the candidates.
         lexical: words' score, scaled to 0..1 among the candidates.
-        score: the weighted sum, less for what is told already and for age if that counts, 0..1.
+        score: the weighted sum, mixed with that of its best chunk; less for what is told already and for age if that
+            counts, 0..1.
         pieces: what it is made of, in order.
     """
 
@@ -79,7 +86,9 @@ class Weighing:
 
 
 @dataclass(frozen=True, slots=True)
-class _Scored:
+class Scored:
+    """A window's score and what it is made of, 0..1 each; scaled among the windows it was scored with."""
+
     window: Window
     vector: float
     lexical: float
@@ -101,22 +110,37 @@ def rank(
         told: what the reader knows already; no passage repeats it.
         weighing: of meaning, words and age.
     """
-    windows = list(windows_of(parts_of(hits, frozenset(asked))))
-    scored = _scored(windows, weighing)
-    passages = _passages(scored, told or Told())
+    parts = parts_of(hits, frozenset(asked))
+    passages = _passages(_judged(parts, weighing), told or Told())
     return [
         passage for _, passage in zip(range(len(hits) if top_k is None else top_k), passages, strict=False)
     ]
 
 
-def _scored(windows: Sequence[Window], weighing: Weighing) -> list[_Scored]:
+def _judged(parts: Sequence[Part], weighing: Weighing) -> Iterator[Scored]:
+    """Yield the windows of hits, each with what its best chunk adds to it."""
+    alone = best_scores(scored([(part,) for part in parts], weighing))
+    for one in scored(list(windows_of(parts)), weighing):
+        best = max(alone[part.hit.id] for part in one.window)
+        yield replace(one, score=(1 - CHUNK_SHARE) * one.score + CHUNK_SHARE * best)
+
+
+def best_scores(found: Iterable[Scored]) -> Mapping[str, float]:
+    """Return the score of the best window that each chunk is in, by the chunk's id."""
+    best: dict[str, float] = {}
+    for one in found:
+        for part in one.window:
+            best[part.hit.id] = max(best.get(part.hit.id, 0.0), one.score)
+    return best
+
+
+def scored(windows: Sequence[Window], weighing: Weighing) -> list[Scored]:
+    """Return the score of each window, by meaning and by words."""
     lexical = _lexical(windows)
     weight = weighing.vector if any(lexical) else 1.0
     vectors, words = _scaled([_similarity(window) for window in windows]), _scaled(lexical)
     return [
-        _Scored(
-            window, vector, word, (weight * vector + (1 - weight) * word) * _of_youngest(window, weighing)
-        )
+        Scored(window, vector, word, (weight * vector + (1 - weight) * word) * _of_youngest(window, weighing))
         for window, vector, word in zip(windows, vectors, words, strict=True)
     ]
 
@@ -125,9 +149,9 @@ def _of_youngest(window: Window, weighing: Weighing) -> float:
     return max(weighing.of_age(part.hit.created_at) for part in window)
 
 
-def _passages(scored: Iterable[_Scored], told: Told) -> Iterator[Ranked]:
+def _passages(found: Iterable[Scored], told: Told) -> Iterator[Ranked]:
     """Yield the best passage again and again, each judged by what is new in it (lazily: scores only ever sink)."""
-    heap = [(-one.score, one.window[-1].hit.id, one) for one in scored]
+    heap = [(-one.score, one.window[-1].hit.id, one) for one in found]
     heapq.heapify(heap)
     while heap:
         _, id_, one = heapq.heappop(heap)
@@ -157,7 +181,7 @@ def _still_asked(window: Window, fresh: Fresh) -> float:
     return len(asked & left) / len(asked)
 
 
-def _ranked(one: _Scored, fresh: Sequence[tuple[Hit, str]], score: float) -> Ranked:
+def _ranked(one: Scored, fresh: Sequence[tuple[Hit, str]], score: float) -> Ranked:
     hits = [hit for hit, _ in fresh]
     best = min(hits, key=lambda hit: (-hit.similarity, hit.id))
     roles = sorted({str(role) for hit in hits for role in hit.metadata.get("roles", ())})
@@ -169,7 +193,7 @@ def _ranked(one: _Scored, fresh: Sequence[tuple[Hit, str]], score: float) -> Ran
         metadata={**best.metadata, "date": hits[0].metadata.get("date"), "roles": roles},
         lexical=one.lexical,
     )
-    pieces = tuple(Piece(hit.id, text, hit.similarity) for hit, text in fresh)
+    pieces = tuple(Piece(hit, text) for hit, text in fresh)
     return Ranked(passage, one.vector, one.lexical, score, pieces)
 
 

@@ -14,6 +14,7 @@ from pipeline.search.passages import body, in_order
 from pipeline.search.quotations import Told
 from pipeline.search.ranking import VECTOR_WEIGHT, Ranked, Weighing, rank
 from pipeline.search.related import RelatedSession, entry, related_sessions
+from pipeline.search.worth import worths
 from pipeline.source.layouts import safe_text
 from pipeline.stores.protocol import Filters, Hit, Passage, SearchRequest, Store
 from pipeline.stores.usage import Meter, Uncounted
@@ -85,12 +86,6 @@ class Recall:
         weighing = Weighing(self.vector_weight, half_life_days, datetime.now(UTC))
         return rank(found, terms(query), top_k, weighing=weighing)
 
-    def _ranked(  # noqa: PLR0913, PLR0917  # the search's own fields
-        self, tenant_id: str, user_id: str, query: str, top_k: int, filters: Filters, told: Told
-    ) -> Sequence[Ranked]:
-        found = self._candidates(tenant_id, user_id, query, max(CANDIDATES, top_k), filters)
-        return rank(found, terms(query), top_k, told, Weighing(self.vector_weight))
-
     def _candidates(
         self, tenant_id: str, user_id: str, query: str, count: int, filters: Filters
     ) -> Sequence[Hit]:
@@ -121,13 +116,14 @@ class Recall:
         asked = query or "\n".join(body(passage.content) for passage in at_hand[-QUERY_PASSAGES:])
         long_term = self._note(tenant_id, user_id, "long_term")
         told = Told([long_term, *(body(passage.content) for passage in at_hand)], [one.id for one in at_hand])
-        if asked.strip():
-            question = asked[-MAX_QUERY_CHARACTERS:]
-            found = self._ranked(tenant_id, user_id, question, top_k, _NOT_LONG_TERM, told)
+        question = asked[-MAX_QUERY_CHARACTERS:]
+        if question.strip():
+            found = self._candidates(tenant_id, user_id, question, max(CANDIDATES, top_k), _NOT_LONG_TERM)
         else:
-            found = self._newest(tenant_id, user_id, top_k, told)
-        fresh = prefer_summaries(found, lambda one: one.hit.metadata)
-        return assemble(long_term, fresh, terms(asked), max_tokens, new_nonce())
+            found = self._newest(tenant_id, user_id, top_k)
+        sought, weighing = terms(question), Weighing(self.vector_weight)
+        fresh = prefer_summaries(rank(found, sought, top_k, told, weighing), lambda one: one.hit.metadata)
+        return assemble(long_term, fresh, worths(found, sought, weighing), max_tokens, new_nonce())
 
     def related(
         self,
@@ -173,14 +169,13 @@ class Recall:
         passages = self.store.passages(tenant_id, user_id, filters, AT_HAND)
         return in_order([passage for passage in passages if not passage.retained])
 
-    def _newest(self, tenant_id: str, user_id: str, limit: int, told: Told) -> Sequence[Ranked]:
+    def _newest(self, tenant_id: str, user_id: str, limit: int) -> Sequence[Hit]:
+        """Return the newest chunks as hits, the more alike the newer."""
         passages = self.store.passages(tenant_id, user_id, _NOT_LONG_TERM, limit + AT_HAND)
-        newest_first = enumerate(passages)
-        hits = [
+        return [
             Hit(one.id, one.content, 1.0 / (1 + age), one.created_at, one.metadata)
-            for age, one in newest_first
+            for age, one in enumerate(passages)
         ]
-        return rank(hits, (), limit, told)
 
     def _opening(self, tenant_id: str, user_id: str, hit: Hit) -> str:
         key = str(hit.metadata.get("key"))

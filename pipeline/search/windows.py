@@ -42,10 +42,14 @@ def parts_of(hits: Sequence[Hit], asked: AbstractSet[str]) -> list[Part]:
     return [_part(hit, asked) for hit in hits]
 
 
-def windows_of(parts: Sequence[Part]) -> Iterator[Window]:
-    """Yield the windows that end in each chunk and reach back as far as there is room; a beginning is filled up."""
+def windows_of(parts: Sequence[Part], tokens: int = WINDOW_TOKENS) -> Iterator[Window]:
+    """Yield the windows that end in each chunk and reach back as far as there is room; a beginning is filled up.
+
+    Args:
+        tokens: of a window of several chunks; with 1 each chunk is one by itself.
+    """
     for chain in chains(parts):
-        start, room = 0, WINDOW_TOKENS
+        start, room = 0, tokens
         for end, part in enumerate(chain):
             room -= part.tokens
             while room < 0 and start < end:

@@ -1,0 +1,42 @@
+"""What each chunk is worth to a question, by itself and for what stands around it. Pure.
+
+Hits are long, because a reader wants to see what a sentence stands in. A context has little room, and takes of each
+passage what says most.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+
+from pipeline.lexical.terms import terms
+from pipeline.search.passages import body
+from pipeline.search.ranking import Weighing, best_scores, scored
+from pipeline.search.windows import WINDOW_TOKENS, parts_of, windows_of
+from pipeline.stores.protocol import Hit
+
+SCALES = (1, 120, 200, WINDOW_TOKENS)
+"""Tokens of the windows that a chunk is judged in; the smallest is the chunk alone."""
+SPEAKER_WEIGHT = 0.2
+"""Of what somebody said whom the question names, beside the mean over the scales (0..1)."""
+
+_SPEAKER = re.compile(r"^([^:\n]{1,60}): ", re.MULTILINE)
+
+
+def worths(hits: Sequence[Hit], asked: Iterable[str], weighing: Weighing) -> dict[str, float]:
+    """Return what each chunk is worth to the terms ``asked``, by its id; more is better.
+
+    That is the mean of the best windows it is in, over :data:`SCALES`, and more if whoever is asked about said it.
+    """
+    sought = frozenset(asked)
+    parts = parts_of(hits, sought)
+    scales = [best_scores(scored(list(windows_of(parts, tokens)), weighing)) for tokens in SCALES]
+    return {
+        hit.id: sum(scale[hit.id] for scale in scales) / len(SCALES) + SPEAKER_WEIGHT * _spoken(hit, sought)
+        for hit in hits
+    }
+
+
+def _spoken(hit: Hit, sought: AbstractSet[str]) -> float:
+    """Return the share of the chunk's turns that belong to somebody whom the question names."""
+    speakers = _SPEAKER.findall(body(hit.content))
+    return sum(not sought.isdisjoint(terms(name)) for name in speakers) / max(1, len(speakers))
