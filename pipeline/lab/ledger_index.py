@@ -208,13 +208,14 @@ class LedgerIndex:
         self._aws.dynamodb.settle()
         early = self._shown()
         self._aws.later += REFRESH_SECONDS + 1
-        shown = self._shown()
-        strays = [row for row in early if row not in shown]
+        settled = self._shown()
         self._aws.later += GRACE.total_seconds() + REFRESH_SECONDS
-        if self.kind == "opensearch":
-            store = self._owner.store()
-            if isinstance(store, OpenSearchStore):
-                store.sweep()
+        store = self._owner.store()
+        if isinstance(store, OpenSearchStore):
+            store.sweep()
+        self._aws.later += REFRESH_SECONDS + 1
+        shown = self._shown()  # a sweep takes nothing away that counts
+        strays = [row for row in early if row not in settled]
         return sorted(
             [*shown, *strays, *self._left_behind(shown)], key=lambda row: (row.tenant, row.user, row.content)
         )
