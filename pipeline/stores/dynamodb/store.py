@@ -4,7 +4,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import datetime
 
 from pipeline.embedding.vectors import Space
 from pipeline.errors import StoreUnavailableError
@@ -23,12 +22,12 @@ from pipeline.stores.forgetting import ForgetRequest, Forgotten
 from pipeline.stores.ledger.client import Client
 from pipeline.stores.ledger.ledger import READ_AGAIN_SECONDS, Ledger, Runtime
 from pipeline.stores.ledger.rows import Item, UserState, user_weight
+from pipeline.stores.ledger.store import LedgerStore
 from pipeline.stores.ledger.wishes import Wishes
 from pipeline.stores.ledger.writes import Op, Write
 from pipeline.stores.protocol import (
     Change,
     Filters,
-    Held,
     Hit,
     Markers,
     Passage,
@@ -52,7 +51,7 @@ class _Cached:
     matrix: UserMatrix
 
 
-class DynamoDbStore:
+class DynamoDbStore(LedgerStore):
     """The index in DynamoDB.
 
     Args:
@@ -63,22 +62,11 @@ class DynamoDbStore:
     def __init__(  # noqa: PLR0913, PLR0917  # its collaborators
         self, client: Client, table: str, ledger: Ledger, space: Space, runtime: Runtime, at_once: Mapper
     ) -> None:
-        self._client, self._table, self._ledger, self.space = client, table, ledger, space
+        super().__init__(ledger)
+        self._client, self._table, self.space = client, table, space
         self._runtime, self._at_once = runtime, at_once
         self._wishes = Wishes(client, ledger.table, ledger, runtime, self._own_rows)
         self._cache: OrderedDict[tuple[str, str], _Cached] = OrderedDict()
-
-    def read(self, tenant_id: str, sources: Sequence[str]) -> Mapping[str, Held]:
-        """Return what is held of each item."""
-        return self._ledger.read(tenant_id, sources)
-
-    def lease(self, tenant_id: str, revisions: Mapping[str, int], seconds: float) -> Mapping[str, int]:
-        """Take the leases that are free."""
-        return self._ledger.lease(tenant_id, revisions, seconds)
-
-    def release(self, tenant_id: str, revisions: Mapping[str, int]) -> None:
-        """Give leases back."""
-        self._ledger.release(tenant_id, revisions)
 
     def apply(self, tenant_id: str, changes: Sequence[Change]) -> frozenset[str]:
         """Write each change by itself: one transaction, or several that a successor can take over from."""
@@ -105,10 +93,6 @@ class DynamoDbStore:
     def forgotten(self, tenant_id: str, request_id: str) -> Forgotten | None:
         """Return what became of a request."""
         return self._wishes.forgotten(tenant_id, request_id)
-
-    def indexed_until(self, tenant_id: str, user_id: str, session_key: str | None) -> datetime | None:
-        """Return how fresh a user's session, or all of the user's memory, is."""
-        return self._ledger.indexed_until(tenant_id, user_id, session_key)
 
     def wait_until_searchable(self, tenant_id: str, user_id: str, timeout_seconds: float) -> bool:  # noqa: ARG002  # nothing to wait for
         """Return at once: what was applied is visible."""

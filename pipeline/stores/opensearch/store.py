@@ -21,6 +21,7 @@ from pipeline.stores.ledger.client import Client
 from pipeline.stores.ledger.ledger import READ_AGAIN_SECONDS, Ledger, Runtime
 from pipeline.stores.ledger.names import key, name_of
 from pipeline.stores.ledger.rows import ChunkRow, user_weight
+from pipeline.stores.ledger.store import LedgerStore
 from pipeline.stores.ledger.wishes import Wishes
 from pipeline.stores.ledger.writes import Op, Write
 from pipeline.stores.neighbours import beside, standing
@@ -42,7 +43,6 @@ from pipeline.stores.protocol import (
     Change,
     Chunk,
     Filters,
-    Held,
     Hit,
     Markers,
     Passage,
@@ -66,7 +66,7 @@ Mapper = Callable[[Callable[[Any], list[Found]], Iterable[Any]], Iterable[list[F
 Result = TypeVar("Result")
 
 
-class OpenSearchStore:
+class OpenSearchStore(LedgerStore):
     """The index in OpenSearch, its ledger in DynamoDB.
 
     Args:
@@ -83,20 +83,9 @@ class OpenSearchStore:
         runtime: Runtime,
         at_once: Mapper,
     ) -> None:
-        self._collection, self._client, self._ledger, self.space = collection, client, ledger, space
+        super().__init__(ledger)
+        self._collection, self._client, self.space = collection, client, space
         self._runtime, self._at_once = runtime, at_once
-
-    def read(self, tenant_id: str, sources: Sequence[str]) -> Mapping[str, Held]:
-        """Return what is held of each item."""
-        return self._ledger.read(tenant_id, sources)
-
-    def lease(self, tenant_id: str, revisions: Mapping[str, int], seconds: float) -> Mapping[str, int]:
-        """Take the leases that are free."""
-        return self._ledger.lease(tenant_id, revisions, seconds)
-
-    def release(self, tenant_id: str, revisions: Mapping[str, int]) -> None:
-        """Give leases back."""
-        self._ledger.release(tenant_id, revisions)
 
     def apply(self, tenant_id: str, changes: Sequence[Change]) -> frozenset[str]:
         """Write each change by itself: documents, then the ledger, then away with what it no longer lists."""
@@ -124,10 +113,6 @@ class OpenSearchStore:
     def forgotten(self, tenant_id: str, request_id: str) -> Forgotten | None:
         """Return what became of a request."""
         return self._wishes([]).forgotten(tenant_id, request_id)
-
-    def indexed_until(self, tenant_id: str, user_id: str, session_key: str | None) -> datetime | None:
-        """Return how fresh a user's session, or all of the user's memory, is in the ledger; searches follow later."""
-        return self._ledger.indexed_until(tenant_id, user_id, session_key)
 
     def check(self) -> None:
         """Ask the ledger and the collection one thing."""
