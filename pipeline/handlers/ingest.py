@@ -19,8 +19,8 @@ from pipeline.handlers.spending import spent_so_far
 from pipeline.ingest.fate import Bury, PutOff, fate
 from pipeline.ingest.measures import Spent, correlation_ids, ingest_measures
 from pipeline.ingest.notices import Notice, coalesce, decode, encode
-from pipeline.ingest.reconcile import Report
 from pipeline.ingest.wishes import Wish, decode_wish, encode_wish
+from pipeline.ingest.work import Report
 
 logger = Logger(service="ingest")
 tracer = Tracer(service="ingest", auto_patch=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pipeline.errors import PermanentError
 from pipeline.ingest.notices import Notice
-from pipeline.ingest.reconcile import Report
+from pipeline.ingest.work import Report
 
 FAILED_STATUS = 500
 MAX_VALUES = 100

@@ -10,14 +10,14 @@ anything is embedded.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
 
 from pipeline.embedding.tokens import estimate_tokens
-from pipeline.embedding.vectors import Embedder, Vector, placeholder
+from pipeline.embedding.vectors import Embedder, Vector
 from pipeline.errors import (
     CapReachedError,
     ConflictError,
@@ -30,10 +30,12 @@ from pipeline.errors import (
 )
 from pipeline.ingest.chunking import Chunker
 from pipeline.ingest.notices import Notice, moment
-from pipeline.ingest.plan import Plan, make_plan, reflects, stub
+from pipeline.ingest.plan import make_plan, reflects
+from pipeline.ingest.remainders import Remainders
+from pipeline.ingest.work import Reading, Report, Work
 from pipeline.source.documents import Document, ItemKey
 from pipeline.source.layouts import Item, Layouts
-from pipeline.stores.protocol import Change, Chunk, Held, Markers, Store
+from pipeline.stores.protocol import Held, Markers, Store
 from pipeline.stores.usage import Meter, Uncounted, seconds_left
 
 PAUSES_SECONDS = (0.05, 0.1, 0.2, 0.4)
@@ -50,92 +52,6 @@ class Source(Protocol):
     def get(self, key: ItemKey) -> Item | None:
         """Return the item; see :class:`pipeline.source.table.SourceTable`."""
         ...
-
-
-@dataclass(slots=True)
-class Report:
-    """What became of the notices of one invocation.
-
-    Args:
-        failures: source → what went wrong.
-        indexed: sources that the index reflects now, and did not before.
-    """
-
-    failures: dict[str, VectorMemoryError] = field(default_factory=dict)
-    indexed: set[str] = field(default_factory=set)
-    items: int = 0
-    reads: int = 0
-    skipped: int = 0
-    conflicts: int = 0
-    chunks_embedded: int = 0
-    chunks_kept: int = 0
-    chunks_deleted: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """What was read of one item.
-
-    Args:
-        document: ``None`` if the item is absent, or cannot be read.
-    """
-
-    notice: Notice
-    held: Held
-    present: bool
-    document: Document | None
-
-    @property
-    def source(self) -> str:
-        return self.notice.address.key.source
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """What is to be done for one item.
-
-    Args:
-        stubs: chunks that are written before they are embedded.
-    """
-
-    notice: Notice
-    held: Held
-    present: bool
-    plan: Plan
-    document: Document | None = None
-    reflected: bool = True
-    stubs: tuple[tuple[Chunk, Vector], ...] = ()
-
-    @property
-    def tenant_id(self) -> str:
-        return self.notice.address.tenant_id
-
-    @property
-    def source(self) -> str:
-        return self.notice.address.key.source
-
-    def change(self, vectors: Mapping[str, Vector]) -> Change:
-        return Change(
-            source=self.source,
-            expected_revision=self.held.revision,
-            expected_epoch=self.held.epoch,
-            position=self.plan.position,
-            present=self.present,
-            saved_at=moment(self.notice.saved_at),
-            created_at=moment(self.notice.created_at),
-            expires_at=self.document.expires_at if self.document else None,
-            key=self.notice.address.key,
-            name=self.document.name if self.document else None,
-            user_id=self.document.user_id if self.document else None,
-            updated_at=self.document.updated_at if self.document else None,
-            reflected=self.reflected,
-            upserts=[
-                *((chunk, vectors[chunk.embedded]) for chunk in self.plan.missing),
-                *self.stubs,
-            ],
-            lost=self.plan.lost,
-            deletes=self.plan.deletes,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +77,10 @@ class Reconciler:
     sleep: Callable[[float], None]
     meter: Meter = field(default_factory=lambda: Meter(Uncounted()))
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    @property
+    def _remainders(self) -> Remainders:
+        return Remainders(self.chunker, self.store)
 
     def run(self, notices: Mapping[str, Notice]) -> Report:
         """Reconcile every item that ``notices`` (source → notice) name."""
@@ -208,7 +128,7 @@ class Reconciler:
         report.conflicts += len(again)
         return {source: notice for source, notice in pending.items() if source in again}
 
-    def _lease(self, works: Sequence[_Work]) -> list[_Work]:
+    def _lease(self, works: Sequence[Work]) -> list[Work]:
         """Return the works that may go on: those that embed nothing, and those whose item we got the lease of."""
         needy = _grouped(work for work in works if work.plan.missing)
         revisions = {
@@ -222,11 +142,11 @@ class Reconciler:
             if not work.plan.missing or work.source in revisions
         ]
 
-    def _release(self, works: Sequence[_Work]) -> None:
+    def _release(self, works: Sequence[Work]) -> None:
         for tenant_id, group in _grouped(works).items():
             self.store.release(tenant_id, _revisions(group))
 
-    def _prepare(self, tenant_id: str, notices: Sequence[Notice], report: Report) -> list[_Work]:
+    def _prepare(self, tenant_id: str, notices: Sequence[Notice], report: Report) -> list[Work]:
         by_source = {notice.address.key.source: notice for notice in notices}
         held = self.store.read(tenant_id, sorted(by_source))
         readings = [self._read(notice, held[source], report) for source, notice in by_source.items()]
@@ -235,7 +155,7 @@ class Reconciler:
         works = [self._plan(reading, markers, report) for reading in read]
         return [work for work in works if work is not None]
 
-    def _read(self, notice: Notice, held: Held, report: Report) -> _Reading | None:
+    def _read(self, notice: Notice, held: Held, report: Report) -> Reading | None:
         source = notice.address.key.source
         if not notice.look and reflects(held, notice.position, notice.facts, moment(notice.created_at)):
             report.skipped += 1
@@ -243,12 +163,12 @@ class Reconciler:
         try:
             report.reads += 1
             item = self.source.get(notice.address.key)
-            return _Reading(notice, held, item is not None, self._parse(notice, item, report))
+            return Reading(notice, held, item is not None, self._parse(notice, item, report))
         except Exception as error:  # noqa: BLE001  # a bug met by one item must not stop its neighbours
             report.failures[source] = _ours(error)
             return None
 
-    def _markers(self, tenant_id: str, read: Sequence[_Reading]) -> Markers:
+    def _markers(self, tenant_id: str, read: Sequence[Reading]) -> Markers:
         """Return the forget markers of the users and sessions read; most tenants have none, and no question is asked."""
         documents = [reading.document for reading in read if reading.document and reading.held.epoch]
         if not documents:
@@ -257,68 +177,32 @@ class Reconciler:
             tenant_id, {document.user_id for document in documents}, {d.name for d in documents}
         )
 
-    def _plan(self, reading: _Reading, markers: Markers, report: Report) -> _Work | None:
+    def _plan(self, reading: Reading, markers: Markers, report: Report) -> Work | None:
         notice, held, document = reading.notice, reading.held, reading.document
         try:
             banned = markers.banned(document, held.created_at, notice.created_at) if document else frozenset()
             plan = make_plan(
                 _trusted(held, notice), document, notice.position, notice.facts, self.chunker, banned
             )
-            plan = self._with_remainders(notice, held, plan)
+            plan = self._remainders.completed(notice, held, plan)
         except Exception as error:  # noqa: BLE001  # a bug met by one item must not stop its neighbours
             report.failures[reading.source] = _ours(error)
             return None
         reflected = reading.source not in report.failures
         if not reflected:
             plan = replace(plan, position=held.position)  # the same notice may come again
-        return _Work(notice, held, reading.present, plan, document, reflected)
-
-    def _with_remainders(self, notice: Notice, held: Held, plan: Plan) -> Plan:
-        """Return ``plan`` with what is left of chunks that lose some of their entries and keep others."""
-        left = self._remainders(notice, held, plan.cuts)
-        made = {chunk.id for chunk in left.values()}  # all of a stub is its own remainder
-        return replace(
-            plan,
-            missing=(*plan.missing, *left.values()),
-            deletes=tuple(id_ for id_ in plan.deletes if id_ not in made),
-            lost={**plan.lost, **_lost(plan, left)},
-        )
-
-    def _remainders(
-        self, notice: Notice, held: Held, staying: Mapping[str, Collection[str]]
-    ) -> dict[str, Chunk]:
-        """Return chunk id → what is left of it, with only the entries that stay."""
-        wanted = [chunk for chunk in held.chunks if chunk.spans and staying.get(chunk.id)]
-        if not wanted:
-            return {}
-        tenant_id, source = notice.address.tenant_id, notice.address.key.source
-        stored = self.store.texts(tenant_id, source, [chunk.id for chunk in wanted])
-        if len(stored) < len(wanted):
-            raise StoreUnavailableError("a chunk went while what is left of it was read: it is tried again")
-        return {
-            chunk.id: self.chunker.remainder(tenant_id, source, chunk, stored[chunk.id], staying[chunk.id])
-            for chunk in wanted
-        }
+        return Work(notice, held, reading.present, plan, document, reflected)
 
     def _settled(
-        self, work: _Work, failures: Mapping[str, VectorMemoryError], vectors: Mapping[str, Vector]
-    ) -> _Work | None:
+        self, work: Work, failures: Mapping[str, VectorMemoryError], vectors: Mapping[str, Vector]
+    ) -> Work | None:
         """Return what can be applied of ``work``: all; what it forgets, if its text must wait or is refused; or nothing yet."""
         if all(chunk.embedded in vectors for chunk in work.plan.missing):
             return work
-        plan = work.plan
         rejected = isinstance(failures.get(work.source), EmbeddingRejectedError)
-        if not (rejected or plan.withdrawn):
+        if not (rejected or work.plan.withdrawn):
             return None
-        left = self._remainders(work.notice, work.held, plan.withdrawn)
-        waiting = placeholder(self.chunker.space)
-        superseded = [id_ for id_ in plan.deletes if rejected and id_ not in plan.cuts]
-        deletes = tuple(dict.fromkeys((*plan.withdrawn, *superseded)))
-        lost = {**plan.lost, **_lost(plan, left)}
-        plan = replace(plan, missing=(), deletes=deletes, lost=lost, position=work.held.position)
-        return replace(
-            work, plan=plan, reflected=False, stubs=tuple((stub(chunk), waiting) for chunk in left.values())
-        )
+        return self._remainders.forgetting_only(work, rejected=rejected)
 
     def _parse(self, notice: Notice, item: Item | None, report: Report) -> Document | None:
         """Parse the item. One that cannot be read is reported, and its facts still apply."""
@@ -329,7 +213,7 @@ class Reconciler:
             report.failures[notice.address.key.source] = error
             return None
 
-    def _embed(self, works: Sequence[_Work], report: Report) -> dict[str, Vector]:
+    def _embed(self, works: Sequence[Work], report: Report) -> dict[str, Vector]:
         tenants = {chunk.embedded: work.tenant_id for work in works for chunk in work.plan.missing}
         try:
             vectors = self._vectors(tenants, works, report) if tenants else {}
@@ -347,7 +231,7 @@ class Reconciler:
         return vectors
 
     def _vectors(
-        self, tenants: Mapping[str, str], works: Sequence[_Work], report: Report
+        self, tenants: Mapping[str, str], works: Sequence[Work], report: Report
     ) -> dict[str, Vector]:
         """Embed texts (text → tenant) and count them, but for tenants whose cap is reached; those works fail."""
         now, estimates = self.now(), _estimates(tenants)
@@ -365,7 +249,7 @@ class Reconciler:
             self.meter.settle(asked, self.embedder.usage.tokens - before, now.date())
 
     def _apply(
-        self, tenant_id: str, works: Sequence[_Work], vectors: Mapping[str, Vector], report: Report
+        self, tenant_id: str, works: Sequence[Work], vectors: Mapping[str, Vector], report: Report
     ) -> frozenset[str]:
         try:
             conflicts = self.store.apply(tenant_id, [work.change(vectors) for work in works])
@@ -392,14 +276,6 @@ def _trusted(held: Held, notice: Notice) -> Held:
     return replace(held, chunks=tuple(chunks))
 
 
-def _lost(plan: Plan, left: Mapping[str, Chunk]) -> dict[str, dict[str, str]]:
-    """Return when those entries of what is left (chunk id → what is left of it) were last seen that the item lacks."""
-    return {
-        chunk.id: {entry: seen for entry, seen in plan.cuts.get(id_, {}).items() if entry in chunk.members}
-        for id_, chunk in left.items()
-    }
-
-
 def _estimates(tenants: Mapping[str, str]) -> dict[str, int]:
     estimates: defaultdict[str, int] = defaultdict(int)
     for text, tenant_id in tenants.items():
@@ -418,12 +294,12 @@ def _by_tenant(notices: Iterable[Notice]) -> dict[str, list[Notice]]:
     return grouped
 
 
-def _grouped(works: Iterable[_Work]) -> dict[str, list[_Work]]:
-    grouped: defaultdict[str, list[_Work]] = defaultdict(list)
+def _grouped(works: Iterable[Work]) -> dict[str, list[Work]]:
+    grouped: defaultdict[str, list[Work]] = defaultdict(list)
     for work in works:
         grouped[work.tenant_id].append(work)
     return grouped
 
 
-def _revisions(works: Iterable[_Work]) -> dict[str, int]:
+def _revisions(works: Iterable[Work]) -> dict[str, int]:
     return {work.source: work.held.revision for work in works}

@@ -12,8 +12,9 @@ from support.words import SPACE, WordEmbedder
 from pipeline.embedding.vectors import Space, Vector
 from pipeline.ingest.chunking import Chunker
 from pipeline.ingest.notices import Notice
-from pipeline.ingest.reconcile import Reconciler, Report
+from pipeline.ingest.reconcile import Reconciler
 from pipeline.ingest.second_space import Filler
+from pipeline.ingest.work import Report
 from pipeline.source.documents import EntryHasher, ItemKey
 from pipeline.source.layouts import Item, Layouts
 from pipeline.source.transitions import ForgetFact

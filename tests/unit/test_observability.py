@@ -17,7 +17,7 @@ from pipeline.errors import (
 from pipeline.handlers import ingest, stream
 from pipeline.handlers.metrics import emit
 from pipeline.ingest.measures import Measure, Spent, correlation_ids, ingest_measures, query_measures
-from pipeline.ingest.reconcile import Report
+from pipeline.ingest.work import Report
 from pipeline.local.emf import data_of, publish
 from pipeline.operations.situation import Situation, Thresholds, advice, as_text
 from pipeline.operations.status_command import name_of

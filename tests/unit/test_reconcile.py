@@ -14,7 +14,8 @@ from pipeline.errors import (
 )
 from pipeline.ingest.chunking import Chunker
 from pipeline.ingest.notices import Notice
-from pipeline.ingest.reconcile import PAUSES_SECONDS, Reconciler, Report
+from pipeline.ingest.reconcile import PAUSES_SECONDS, Reconciler
+from pipeline.ingest.work import Report
 from pipeline.lexical.terms import terms
 from pipeline.source.layouts import Layouts
 from pipeline.source.transitions import ForgetFact

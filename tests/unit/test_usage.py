@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pipeline.errors import CapReachedError, ConflictError, EmbeddingUnavailableError, StoreUnavailableError
 from pipeline.ingest.fate import PutOff, fate
 from pipeline.ingest.notices import Notice
-from pipeline.ingest.reconcile import Reconciler, Report
+from pipeline.ingest.reconcile import Reconciler
+from pipeline.ingest.work import Report
 from pipeline.settings import Settings
 from pipeline.source.documents import ItemKey
 from pipeline.source.layouts import Item, Layouts
