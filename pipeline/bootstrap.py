@@ -37,9 +37,9 @@ from pipeline.stores.pgvector.inventory import Inventory as PgInventory
 from pipeline.stores.pgvector.mirror import Mirror
 from pipeline.stores.pgvector.spaces import NOTICE_SECONDS, Placed, Register, SpaceWatch
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.pgvector.usage import PgUsageLedger
+from pipeline.stores.pgvector.usage import PgUsageBook, PgUsageLedger
 from pipeline.stores.protocol import Store
-from pipeline.stores.usage import Meter, UsageLedger
+from pipeline.stores.usage import Meter, UsageBook, UsageLedger
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -260,6 +260,11 @@ def usage_ledger() -> UsageLedger:
     if settings().store.name != "pgvector":
         return ledger_backed().usage()
     return usage_ledger_of(embedding())
+
+
+def usage_book() -> UsageBook:
+    """Return what reads the counts of all tenants; its database role must see every tenant."""
+    return PgUsageBook(connector()) if settings().store.name == "pgvector" else ledger_backed().usage_book()
 
 
 def usage_ledger_of(chosen: EmbeddingSettings) -> UsageLedger:

@@ -1,4 +1,4 @@
-"""Sees the situation: asks SQS, CloudWatch and the usage ledger."""
+"""Sees the situation: asks SQS, CloudWatch and, where it is cheap to read, the usage ledger."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,8 +10,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.errors import StoreUnavailableError
 from pipeline.operations.situation import Situation
-from pipeline.stores.pgvector.usage import UsageBook
+from pipeline.stores.usage import UsageBook
 
+SPENDERS = ("ingest", "query", "digest")
+"""Functions that ask providers for something that costs."""
 SUMS = ("Items", "ChunksEmbedded", "ChunksKept", "TokensEmbedded", "Conflicts")
 _DEPTHS = (
     "ApproximateNumberOfMessages",
@@ -29,7 +31,7 @@ class Watch:
         queues: ``notices``, ``dead`` and ``stream`` → URL.
         namespace: of the stack's metrics.
         functions: our name of a function → its own.
-        book: the usage ledger, if it can be read.
+        book: the usage ledger, if it can be read at little cost; without it, the metrics tell what was spent.
     """
 
     sqs: Any
@@ -91,7 +93,7 @@ class Watch:
 
     def _value(self, period: tuple[datetime, datetime], metric: dict[str, Any], stat: str) -> float | None:
         """Return the statistic over the whole period; ``None`` if there is no value."""
-        seconds = int(-(-(period[1] - period[0]).total_seconds() // 60) * 60)
+        seconds = max(60, int(-(-(period[1] - period[0]).total_seconds() // 60) * 60))
         with self._asking("metrics (cloudwatch:GetMetricStatistics)"):
             statistics = {"ExtendedStatistics": [stat]} if stat.startswith("p") else {"Statistics": [stat]}
             answer = self.cloudwatch.get_metric_statistics(
@@ -122,8 +124,9 @@ class Watch:
 
     def _dollars(self, now: datetime) -> float:
         if self.book is None:
-            self.unseen.append("what was spent (set DATABASE_URL)")
-            return 0.0
+            midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+            metrics = [self._ours("Dollars", service=name) for name in SPENDERS]
+            return sum(self._value((midnight, now), metric, "Sum") or 0.0 for metric in metrics)
         try:
             return sum(row.dollars for row in self.book.report(now.astimezone(UTC).date()))
         except StoreUnavailableError as error:
