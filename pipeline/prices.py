@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-LIST_DATE = "2026-11-22"
+LIST_DATE = "2026-11-25"
+READ_DATE = LIST_DATE
+"""The date of a price whose source does not say when it was so: when it was read."""
 Region = Literal["us-east-1", "ap-northeast-1"]
 
 
@@ -24,6 +26,14 @@ class Price:
 
 def _recalled(dollars: float) -> Price:
     return Price(dollars, "recalled", LIST_DATE, verified=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatPrice:
+    """Dollars for what a chat model reads, and for what it writes."""
+
+    read: Price
+    written: Price
 
 
 _OPENAI = "developers.openai.com/api/docs/models, through tokenprice.fyi and embeddingcost.com"
@@ -46,6 +56,22 @@ EMBEDDING: Mapping[str, Price] = {
 EMBEDDING_DOLLARS_PER_MILLION_TOKENS: Mapping[str, float] = {
     model: price.dollars for model, price in EMBEDDING.items()
 }
+
+_CHAT = "developers.openai.com/api/docs/models/{model}"
+_CHAT_LIST = "morphllm.com/openai-api-pricing"
+
+
+def _chat(read: float, written: float, source: str, date: str) -> ChatPrice:
+    return ChatPrice(Price(read, source, date), Price(written, source, date))
+
+
+CHAT: Mapping[str, ChatPrice] = {
+    "gpt-5-nano": _chat(0.05, 0.40, _CHAT.format(model="gpt-5-nano"), READ_DATE),
+    "gpt-5.4-nano": _chat(0.20, 1.25, _CHAT.format(model="gpt-5.4-nano"), READ_DATE),
+    "gpt-5.4-mini": _chat(0.75, 4.50, _CHAT_LIST, "2026-06"),
+    "gpt-5.4": _chat(2.50, 15.00, _CHAT_LIST, "2026-06"),
+}
+"""For a million tokens of a chat model that writes daily summaries."""
 
 AWS: Mapping[str, Mapping[Region, Price]] = {
     "lambda GB-second (arm64)": {

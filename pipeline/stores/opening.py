@@ -73,13 +73,8 @@ class LedgerBacked:
 
         return OpenSearchInventory(self._collection(), ledger)
 
-    def usage(self) -> UsageLedger:
-        """Return what counts the tokens asked of the embedder."""
-        chosen = self._settings.embedding
-        return self.usage_of(chosen.model, chosen.dollars_per_million_tokens, chosen.daily_token_cap)
-
-    def usage_of(self, model: str, dollars_per_million_tokens: float | None, cap: int | None) -> UsageLedger:
-        """Return what counts the tokens asked of any model."""
+    def usage(self, model: str, dollars_per_million_tokens: float | None, cap: int | None) -> UsageLedger:
+        """Return what counts the tokens asked of a model."""
         from pipeline.stores.ledger.usage import DynamoDbUsageLedger  # noqa: PLC0415  # not needed otherwise
 
         client, ledger, _ = self._parts()
