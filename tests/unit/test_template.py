@@ -43,6 +43,8 @@ MUTATIONS: Mapping[str, list[tuple[str, Change]]] = {
         ("a new resource", allow("IngestFunction", "sqs:SendMessage", arn("StreamFailureQueue"))),
         ("URL callers may invoke directly", lambda r: r["QueryUrlCallers"]["Properties"]["PolicyDocument"]["Statement"][1].pop("Condition")),
         ("every model", allow("IngestFunction", "bedrock:InvokeModel", {"Fn::Sub": "arn:${AWS::Partition}:bedrock:${AWS::Region}::foundation-model/*"})),
+        ("the digest reads the whole ledger", lambda r: statements(r, "DigestFunction")[-2]["Fn::If"][1].pop("Condition")),
+        ("the digest writes anything to the ledger", lambda r: statements(r, "DigestFunction")[-1]["Fn::If"][1].pop("Condition")),
         ("an action gone", lambda r: statements(r, "IngestFunction").pop()),
         ("a managed policy", lambda r: r["QueryFunction"]["Properties"]["Policies"].append("AmazonSQSFullAccess")),
         ("a SAM policy", lambda r: r["QueryFunction"]["Properties"]["Policies"].append({"SQSPollerPolicy": {"QueueName": "q"}})),
