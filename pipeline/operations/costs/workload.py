@@ -23,6 +23,7 @@ class Workload:
         notices_per_save: less than 1 where saves of one item arrive together.
         batch: notices an invocation of ingest, at low rates 1.
         peak: busiest moment, as a multiple of the average.
+        standby_replicas: of an OpenSearch Classic collection; template.yaml makes none.
     """
 
     users: float = 10_000
@@ -39,6 +40,7 @@ class Workload:
     batch: float = 1.0
     dimensions: int = 1536
     peak: float = 5.0
+    standby_replicas: int = 0
 
 
 @dataclass(frozen=True, slots=True)
