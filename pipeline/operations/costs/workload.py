@@ -14,7 +14,7 @@ class Workload:
     Args:
         exchanges_a_day: question and answer; an average over all users, most of whom are not there every day.
         saves_per_exchange: puts of the session; the chat app puts the whole item.
-        exchange_tokens: of question, answer, and the header of their chunks.
+        exchange_tokens: of question and answer.
         growth: tokens embedded for one that stays: 1.00 measured with one save an exchange, 1.13 with one a message.
         chunks_per_exchange: rows that stay.
         session_kilobytes: of the item that ingest reads each time, on average.
