@@ -12,6 +12,8 @@ from pipeline.errors import StoreUnavailableError
 from pipeline.operations.situation import Situation
 from pipeline.stores.usage import UsageBook
 
+OTHERS = {"QueryLatency": "query", "Summaries": "digest", "SummaryFailures": "digest"}
+"""Metrics that are not of ingest."""
 SPENDERS = ("ingest", "query", "digest")
 """Functions that ask providers for something that costs."""
 SUMS = ("Items", "ChunksEmbedded", "ChunksKept", "TokensEmbedded", "Conflicts")
@@ -67,6 +69,8 @@ class Watch:
             retries=self._by(period, "Retries", "cause", "Sum"),
             buried=self._by(period, "Buried", "cause", "Sum"),
             latency_p95=self._by(period, "QueryLatency", "strategy", "p95"),
+            summaries=int(self._value(period, self._ours("Summaries"), "Sum") or 0),
+            summary_failures=self._by(period, "SummaryFailures", "cause", "Sum"),
             unseen=tuple(dict.fromkeys(self.unseen)),
         )
 
@@ -80,7 +84,7 @@ class Watch:
         return 0, 0, 0
 
     def _ours(self, name: str, **dimensions: str) -> dict[str, Any]:
-        service = "query" if name == "QueryLatency" else "ingest"
+        service = OTHERS.get(name, "ingest")
         return self._metric(self.namespace, name, {"service": service, **dimensions})
 
     def _lambda(self, name: str, function: str) -> dict[str, Any]:

@@ -201,6 +201,24 @@ def test_without_a_book_the_metrics_of_all_functions_tell_what_was_spent_today(
     assert watch.look(15, datetime.now(UTC) + timedelta(seconds=1)).dollars_today == 1.75
 
 
+@pytest.mark.usefixtures("aws")
+def test_status_tells_of_summaries_and_what_to_do_about_those_that_failed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "VectorMemory/mine")
+    cloudwatch = boto3.client("cloudwatch", region_name="us-east-1")
+    failures = Measure("SummaryFailures", "Count", [3], ("cause", "malformed_item"))
+    emit("digest", [Measure("Summaries", "Count", [147]), failures])
+    publish(capsys.readouterr().out.splitlines(), cloudwatch)
+    watch = Watch(Away(), cloudwatch, {}, "VectorMemory/mine", {}, None)
+    seen = watch.look(15, datetime.now(UTC))
+    assert (seen.summaries, seen.summary_failures) == (147, {"malformed_item": 3})
+    said = as_text(seen, advice(seen))
+    assert "summaries written" in said
+    assert "3 daily logs not summarised: malformed_item" in said
+    assert "vector-memory audit" in said
+
+
 def test_a_question_is_timed_where_it_was_answered_and_counted_where_it_failed() -> None:
     answered, failed = named(query_measures(12.5, 200, "exact")), named(query_measures(9.0, 503, "exact"))
     assert answered == {"QueryFailures": [0], ("QueryLatency", "exact"): [12.5]}
