@@ -183,6 +183,15 @@ def test_every_rule_fails_on_a_mutated_template(template: Template) -> None:
     assert {rule for rule, _, _ in cases} == set(RULES), "give each rule a mutation that breaks it"
 
 
+def test_every_alarm_has_its_row_in_the_runbook(template: Template) -> None:
+    readme = (TEMPLATE.parent / "README.md").read_text("utf-8")
+    table = readme.partition("### Alarms\n")[2].partition("\n### ")[0]
+    rows = [row.split("|")[1:-1] for row in table.splitlines() if row.startswith("| `")]
+    told = {name.strip(" `") for row in rows for name in row[0].split(",")}
+    assert told == {name for name, _ in of_type(template, "AWS::CloudWatch::Alarm")}
+    assert all(cell.strip() for row in rows for cell in row)
+
+
 def test_new_code_is_a_new_version_for_snapstart(template: Template) -> None:
     versions = []
     for prefix in ("one", "two", "one"):
