@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -224,6 +224,11 @@ def store() -> Store:
     if settings().store.name != "pgvector":
         return ledger_backed().store()
     return PgVectorStore(connector(), space_of(embedding()), settings().search_strategy)
+
+
+def searched() -> Mapping[str, int]:
+    """Return how many searches this process's store answered so far, by strategy."""
+    return dict(store().searched) if store.cache_info().currsize else {}
 
 
 @cache

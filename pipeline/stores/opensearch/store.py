@@ -7,6 +7,7 @@ old ones are deleted. Whatever is left behind by a crash is hidden, and :meth:`O
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
@@ -85,6 +86,7 @@ class OpenSearchStore:
     ) -> None:
         self._collection, self._client, self._ledger, self.space = collection, client, ledger, space
         self._runtime, self._at_once = runtime, at_once
+        self.searched: Counter[str] = Counter()
 
     def read(self, tenant_id: str, sources: Sequence[str]) -> Mapping[str, Held]:
         """Return what is held of each item."""
@@ -140,7 +142,9 @@ class OpenSearchStore:
         Raises:
             StoreUnavailableError: an item of the user's is half written at this moment.
         """
-        return self._undisturbed(request.tenant_id, request.user_id, lambda: self._hits(request))
+        hits = self._undisturbed(request.tenant_id, request.user_id, lambda: self._hits(request))
+        self.searched["hnsw"] += 1  # what the collection's k-NN fields are made of
+        return hits
 
     def passages(
         self, tenant_id: str, user_id: str, filters: Filters, limit: int, *, oldest_first: bool = False
