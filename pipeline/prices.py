@@ -39,6 +39,7 @@ class ChatPrice:
 
 _OPENAI = "developers.openai.com/api/docs/models/text-embedding-3-large"
 _OPENAI_OLD = "tokenprice.fyi and embeddingcost.com"
+_BEDROCK = "an example of AWS's own blog for Virginia, as quoted in a public repository"
 _LISTS = "pricing.us-east-1.amazonaws.com/offers/v1.0/aws"
 _VIRGINIA = f"{_LISTS} as quoted in github.com/ocelhq/ocel (research for its issue 1014)"
 _TOKYO = f"{_LISTS} ({{}}) as quoted in a public repository"
@@ -57,9 +58,11 @@ EMBEDDING: Mapping[str, Price] = {
     "text-embedding-3-small": Price(0.02, _OPENAI, READ_DATE),
     "text-embedding-3-large": Price(0.13, _OPENAI, READ_DATE),
     "text-embedding-ada-002": Price(0.10, _OPENAI_OLD, "2026-05"),
-    "amazon.titan-embed-text-v2:0": _recalled(0.02),
-    "cohere.embed-multilingual-v3": _recalled(0.10),
-    "cohere.embed-english-v3": _recalled(0.10),
+    "amazon.titan-embed-text-v2:0": Price(
+        0.02, _BEDROCK, READ_DATE
+    ),  # in Tokyo 0.029, by its list of 2026-09-15
+    "cohere.embed-multilingual-v3": Price(0.10, _BEDROCK, READ_DATE),
+    "cohere.embed-english-v3": Price(0.10, _BEDROCK, READ_DATE),
     "wordllama-256": Price(0.0, "runs on the function itself", LIST_DATE),
 }
 """For a million tokens."""
@@ -145,20 +148,25 @@ AWS: Mapping[str, Mapping[Region, Price]] = {
 """An RDS GB is one of memory: of db.t4g.micro, which has one; the sizes above cost twice as much for twice the memory."""
 
 SUPABASE: Mapping[str, Price] = {
-    "plan month": Price(25.0, _SUPABASE, "2026-01-24"),
+    "plan month": Price(25.0, "supabase.com/docs/guides/platform/manage-your-usage/compute", READ_DATE),
     "GB-month": Price(0.125, _SUPABASE, "2026-01-24"),
-    "compute credit": Price(10.0, "supabase.com/dashboard/org/orgname/usage", READ_DATE),
+    "compute credit": Price(10.0, "supabase.com/docs/guides/platform/manage-your-usage/compute", READ_DATE),
 }
 """The Pro plan, the same everywhere: 8 GB of disk are in it, and a credit for compute."""
 
 SUPABASE_COMPUTE: Mapping[int, Price] = {
-    1: _recalled(10.0),
-    2: _recalled(15.0),
-    4: _recalled(60.0),
-    8: _recalled(110.0),
-    16: _recalled(210.0),
-    32: _recalled(410.0),
-    64: _recalled(960.0),
+    memory: Price(dollars, "supabase.com/docs/guides/platform/compute-add-ons", READ_DATE)
+    for memory, dollars in {
+        1: 10.0,
+        2: 15.0,
+        4: 60.0,
+        8: 110.0,
+        16: 210.0,
+        32: 410.0,
+        64: 960.0,
+        128: 1_870.0,
+        256: 3_730.0,
+    }.items()
 }
 """GB of memory → dollars a month."""
 

@@ -9,7 +9,7 @@ from pipeline.operations.costs.estimate import HOSTINGS, STORES, acus, bill, bil
 from pipeline.operations.costs.limits import limits
 from pipeline.operations.costs.proposal import ROWS, now
 from pipeline.operations.costs.workload import Workload, demand
-from pipeline.prices import AWS, EMBEDDING
+from pipeline.prices import AWS, CHAT, EMBEDDING, SUPABASE, SUPABASE_COMPUTE
 
 WORK = Workload()
 MODEL = "text-embedding-3-small"
@@ -89,7 +89,14 @@ def test_every_price_has_a_source_and_a_date_and_both_regions() -> None:
     for prices in AWS.values():
         assert prices.keys() == {"us-east-1", "ap-northeast-1"}
         assert all(price.source and price.date and price.dollars > 0 for price in prices.values())
-    assert all(price.source and price.date for price in EMBEDDING.values())
+    others = [*EMBEDDING.values(), *SUPABASE.values(), *SUPABASE_COMPUTE.values()]
+    others += [price for model in CHAT.values() for price in (model.read, model.written)]
+    assert all(price.source and price.date for price in others)
+    assert {name for name, prices in AWS.items() for price in prices.values() if not price.verified} == {
+        "opensearch GB-month",
+        "aurora GB-month",
+    }
+    assert all(price.verified for price in others)
 
 
 def test_the_report_names_every_store_and_what_was_not_looked_up(capsys: pytest.CaptureFixture[str]) -> None:

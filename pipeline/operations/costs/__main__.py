@@ -12,7 +12,7 @@ from pipeline.operations.costs.limits import limits
 from pipeline.operations.costs.proposal import ROWS, differences, now
 from pipeline.operations.costs.workload import Workload, demand
 from pipeline.operations.text import aligned
-from pipeline.prices import AWS, EMBEDDING, LIST_DATE, SUPABASE_COMPUTE, Region
+from pipeline.prices import AWS, EMBEDDING, LIST_DATE, Region
 
 SCALES = (10_000.0, 1_000_000.0, 100_000_000.0)
 REGIONS: dict[str, Region] = {"virginia": "us-east-1", "tokyo": "ap-northeast-1"}
@@ -65,7 +65,6 @@ def report(work: Workload, region: Region, model: str) -> Iterator[str]:
     yield from _proposal(work, region, model)
     yield ""
     unverified = sorted(item for item, prices in AWS.items() if not prices[region].verified)
-    unverified += ["supabase compute"] if not all(one.verified for one in SUPABASE_COMPUTE.values()) else []
     yield f"Recalled, not looked up: {', '.join(unverified)}. Assumed: see pipeline/operations/costs/estimate.py."
 
 
