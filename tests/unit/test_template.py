@@ -192,6 +192,13 @@ def test_every_alarm_has_its_row_in_the_runbook(template: Template) -> None:
     assert all(cell.strip() for row in rows for cell in row)
 
 
+def test_every_parameter_of_the_digest_reaches_its_function(template: Template) -> None:
+    variables = template["Resources"]["DigestFunction"]["Properties"]["Environment"]["Variables"]
+    given = {spelt(value) for value in variables.values()}
+    assert {name for name in template["Parameters"] if name.startswith("Digest")} <= given
+    assert spelt(variables["DIGEST_CATCH_UP_DAYS"]) == "DigestCatchUpDays"
+
+
 def test_new_code_is_a_new_version_for_snapstart(template: Template) -> None:
     versions = []
     for prefix in ("one", "two", "one"):
