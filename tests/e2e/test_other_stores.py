@@ -10,6 +10,7 @@ import urllib3
 from support.house import House, until
 
 from pipeline.lab.backfill import Operator
+from pipeline.local.emf import publish
 from pipeline.local.page.people import Person
 from pipeline.local.page.server import PageServer
 from pipeline.local.stack import Stack
@@ -58,6 +59,10 @@ def test_what_is_saved_answers_until_it_is_forgotten(other: House, tmp_path: Pat
     used = json.loads(operator.run("usage", "--stack", other.stack.name, "--json"))
     assert {row["tenant_id"] for row in used} == {other.tenant}
     assert sum(row["tokens"] for row in used) > 0
+    publish(other.stack.logs.splitlines(), other.stack.client("cloudwatch"))
+    status = json.loads(operator.run("status", "--stack", other.stack.name, "--json"))
+    assert (status["unseen"], status["items"] > 0, status["waiting"]) == ([], True, 0)
+    assert status["latency_p95"].keys() == {"exact" if other.stack.store == "dynamodb" else "hnsw"}
 
     with PageServer(other.stack, {Person(other.tenant, other.tenant): ["When does it ship?"]}) as page:
         opened = urllib3.request("GET", page.url, timeout=60)
