@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from botocore.config import Config
 from psycopg.conninfo import make_conninfo
 
 from pipeline.digest.service import Digest
+from pipeline.digest.spending import ChatMeter
 from pipeline.digest.summarisers import ChatSummariser, ExtractiveSummariser, Summariser
 from pipeline.digest.tables import NoteTables
 from pipeline.embedding.vectors import Embedder, Space, Usage, Vector, question_vectors
@@ -37,9 +38,9 @@ from pipeline.stores.pgvector.inventory import Inventory as PgInventory
 from pipeline.stores.pgvector.mirror import Mirror
 from pipeline.stores.pgvector.spaces import NOTICE_SECONDS, Placed, Register, SpaceWatch
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.pgvector.usage import PgUsageLedger
+from pipeline.stores.pgvector.usage import PgUsageBook, PgUsageLedger
 from pipeline.stores.protocol import Store
-from pipeline.stores.usage import Meter, UsageLedger
+from pipeline.stores.usage import Meter, UsageBook, UsageLedger
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -225,6 +226,11 @@ def store() -> Store:
     return PgVectorStore(connector(), space_of(embedding()), settings().search_strategy)
 
 
+def searched() -> Mapping[str, int]:
+    """Return how many searches this process's store answered so far, by strategy."""
+    return dict(store().searched) if store.cache_info().currsize else {}
+
+
 @cache
 def ledger_backed() -> LedgerBacked:
     """Return what opens a store that keeps its ledger in DynamoDB."""
@@ -257,14 +263,23 @@ def connector() -> Connector:
 @cache
 def usage_ledger() -> UsageLedger:
     """Return what counts the tokens asked of the embedder."""
-    if settings().store.name != "pgvector":
-        return ledger_backed().usage()
     return usage_ledger_of(embedding())
+
+
+def usage_book() -> UsageBook:
+    """Return what reads the counts of all tenants; its database role must see every tenant."""
+    return PgUsageBook(connector()) if settings().store.name == "pgvector" else ledger_backed().usage_book()
 
 
 def usage_ledger_of(chosen: EmbeddingSettings) -> UsageLedger:
     """Return what counts the tokens asked of the embedder that settings describe."""
-    return PgUsageLedger(connector(), chosen.model, chosen.dollars_per_million_tokens, chosen.daily_token_cap)
+    return _ledger_of(chosen.model, chosen.dollars_per_million_tokens, chosen.daily_token_cap)
+
+
+def _ledger_of(model: str, dollars_per_million_tokens: float | None, cap: int | None = None) -> UsageLedger:
+    if settings().store.name != "pgvector":
+        return ledger_backed().usage(model, dollars_per_million_tokens, cap)
+    return PgUsageLedger(connector(), model, dollars_per_million_tokens, cap)
 
 
 @cache
@@ -361,9 +376,7 @@ class _EmbedderWhenAsked:
 
 @cache
 def digest() -> Digest:
-    """Return what summarises days; it keeps its books in Postgres."""
-    if settings().store.name != "pgvector":
-        raise SettingsError("daily summaries are made with STORE pgvector only: set DigestProvider to off")
+    """Return what summarises days."""
     client: DynamoDBClient = boto3.client("dynamodb", config=AWS_CONFIG)
     chosen, summariser = settings().digest, summariser_of_days()
     return Digest(
@@ -371,12 +384,18 @@ def digest() -> Digest:
         layouts(),
         summariser,
         store(),
-        Meter(PgUsageLedger(connector(), summariser.name, None)),
+        _chat_meter(summariser.name),
         chosen.tables,
         chosen.time_zone,
         chosen.catch_up_days,
         chosen.excluded_tenants,
     )
+
+
+def _chat_meter(model: str) -> ChatMeter:
+    read, written = settings().digest.input_dollars, settings().digest.output_dollars
+    meters = Meter(_ledger_of(f"{model} input", read)), Meter(_ledger_of(f"{model} output", written))
+    return ChatMeter(*meters, read or 0.0, written or 0.0)
 
 
 def summariser_of_days() -> Summariser:

@@ -7,7 +7,7 @@ from typing import Literal, cast, get_args
 from urllib.parse import urlsplit
 
 from pipeline.errors import SettingsError
-from pipeline.prices import EMBEDDING_DOLLARS_PER_MILLION_TOKENS
+from pipeline.prices import CHAT, EMBEDDING_DOLLARS_PER_MILLION_TOKENS
 from pipeline.store_settings import Generation, StoreName, StoreSettings
 
 Retention = Literal["keep", "forget"]
@@ -66,6 +66,8 @@ class DigestSettings:
         time_zone: where a user's notes name none.
         catch_up_days: how far back missed days are made up for.
         excluded_tenants: want no summaries.
+        input_dollars: for a million tokens that the model reads; ``None`` if nobody knows.
+        output_dollars: for a million tokens that it writes.
     """
 
     provider: Summariser = "extractive"
@@ -74,6 +76,8 @@ class DigestSettings:
     time_zone: str = "Asia/Tokyo"
     catch_up_days: int = 7
     excluded_tenants: frozenset[str] = frozenset()
+    input_dollars: float | None = CHAT["gpt-5.4-nano"].read.dollars
+    output_dollars: float | None = CHAT["gpt-5.4-nano"].written.dollars
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +189,10 @@ class _Reader:
             raise SettingsError(f"{name} must be a whole number from {low} to {high}")
         return value
 
-    def price(self, name: str, model: str) -> float | None:
+    def price(self, name: str, listed: float | None) -> float | None:
         raw = self.optional(name)
         try:
-            value = EMBEDDING_DOLLARS_PER_MILLION_TOKENS.get(model) if raw is None else float(raw)
+            value = listed if raw is None else float(raw)
         except ValueError:
             value = -1.0
         if value is not None and not 0 <= value <= 1_000:  # noqa: PLR2004  # said in the message
@@ -228,10 +232,11 @@ def _embedding(read: _Reader, which: str) -> EmbeddingSettings:
         raise SettingsError(f"{which}EMBEDDING_PROVIDER must be one of {', '.join(get_args(Provider))}")
     usual_model, usual_dimensions = _USUAL[provider]
     model = read.optional(f"{which}EMBEDDING_MODEL") or usual_model
+    listed = EMBEDDING_DOLLARS_PER_MILLION_TOKENS.get(model)
     return EmbeddingSettings(
         provider=provider,  # type: ignore[arg-type]  # it is one of them
         model=model,
-        dollars_per_million_tokens=read.price(f"{which}EMBEDDING_DOLLARS_PER_MILLION_TOKENS", model),
+        dollars_per_million_tokens=read.price(f"{which}EMBEDDING_DOLLARS_PER_MILLION_TOKENS", listed),
         daily_token_cap=read.integer("DAILY_TOKEN_CAP", 0, low=0, high=10**12) or None,
         dimensions=read.integer(f"{which}EMBEDDING_DIMENSIONS", usual_dimensions, low=8, high=2000),
         base_url=safe_base_url(read.optional("OPENAI_BASE_URL") or defaults.base_url),
@@ -246,9 +251,17 @@ def _digest(read: _Reader) -> DigestSettings:
     if provider not in get_args(Summariser):
         raise SettingsError("DIGEST_PROVIDER must be openai or extractive")
     named = (read.optional("DIGEST_MEMORY_TABLE"), read.optional("DIGEST_CONFIG_TABLE"))
+    model = read.optional("DIGEST_MODEL") or defaults.model
+    listed = CHAT.get(model)
     return DigestSettings(
         provider="openai" if provider == "openai" else "extractive",
-        model=read.optional("DIGEST_MODEL") or defaults.model,
+        model=model,
+        input_dollars=read.price(
+            "DIGEST_DOLLARS_PER_MILLION_INPUT_TOKENS", listed.read.dollars if listed else None
+        ),
+        output_dollars=read.price(
+            "DIGEST_DOLLARS_PER_MILLION_OUTPUT_TOKENS", listed.written.dollars if listed else None
+        ),
         tables=tuple(name for name in named if name),
         time_zone=read.optional("DIGEST_TIME_ZONE") or defaults.time_zone,
         catch_up_days=read.integer("DIGEST_CATCH_UP_DAYS", defaults.catch_up_days, low=1, high=366),

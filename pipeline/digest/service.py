@@ -5,20 +5,20 @@ forget marker covers is not summarised, and a summary whose log is gone, or forg
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
 from pipeline.digest.days import Notes, fingerprint, logs, orphans, over, summary_key, zone_of
+from pipeline.digest.spending import ChatMeter, ChatUsage
 from pipeline.digest.summarisers import Summariser
 from pipeline.digest.text import as_note
 from pipeline.errors import MalformedItemError, RetryableError, VectorMemoryError, describe
 from pipeline.source.documents import Document
 from pipeline.source.layouts import Address, Item, Layouts
 from pipeline.stores.protocol import Store
-from pipeline.stores.usage import Meter
 
 MAX_FAILURES_IN_A_ROW = 5
 """Of the summariser; then it is away, and the next run goes on."""
@@ -40,6 +40,7 @@ class DigestReport:
 
     Args:
         failures: cause → logs that could not be summarised.
+        used: what the chat model was asked for.
         unfinished: it stopped before the end; the next run goes on.
     """
 
@@ -50,6 +51,8 @@ class DigestReport:
     failures: Counter[str] = field(default_factory=Counter)
     reasons: set[str] = field(default_factory=set)
     unfinished: bool = False
+    used: ChatUsage = field(default_factory=ChatUsage)
+    dollars: float = 0.0
 
 
 class _AwayError(Exception):
@@ -71,7 +74,7 @@ class Digest:
     layouts: Layouts
     summariser: Summariser
     store: Store
-    meter: Meter
+    meter: ChatMeter
     names: Sequence[str]
     time_zone: str
     catch_up_days: int
@@ -136,7 +139,8 @@ class Digest:
         if held is not None and held.get("source_hash", {}).get("S") == mark:
             report.unchanged += 1
             return
-        summary = self._summary(address, item, content, mark, now)
+        points = self._points(address.tenant_id, content, now, report)
+        summary = self._summary(address, item, points, mark, now)
         written = self.tables.put(notes.table, {**key, **summary})
         report.written += written
         report.unchanged += not written
@@ -146,10 +150,7 @@ class Digest:
         markers = self.store.markers(document.tenant_id, {document.user_id}, {document.name})
         return bool(markers.banned(document, None, None))
 
-    def _summary(
-        self, address: Address, item: Item, content: str, mark: str, now: datetime
-    ) -> dict[str, Any]:
-        points = self._points(address.tenant_id, content, now)
+    def _summary(self, address: Address, item: Item, points: str, mark: str, now: datetime) -> dict[str, Any]:
         source = address.key.range_value
         summary: dict[str, Any] = {
             self.layouts.names["content"]: {"S": as_note(address.date or "", points)},
@@ -161,14 +162,14 @@ class Digest:
         kept = (self.layouts.names["user_id"], self.layouts.names["ttl"])
         return summary | {name: item[name] for name in kept if name in item}
 
-    def _points(self, tenant_id: str, content: str, now: datetime) -> str:
-        before = self.summariser.usage.tokens
+    def _points(self, tenant_id: str, content: str, now: datetime, report: DigestReport) -> str:
+        before = self.summariser.usage
         try:
             points = self.summariser.summarise(content)
         finally:
-            spent: Mapping[str, int] = {tenant_id: self.summariser.usage.tokens - before}
-            if spent[tenant_id]:
-                self.meter.add(spent, now.date())
+            used = self.summariser.usage.since(before)
+            report.used = report.used.plus(used)
+            report.dollars += self.meter.add(tenant_id, used, now.date())
         if not points.strip():
             raise MalformedItemError("the summariser found nothing to say about a day's log")
         return points

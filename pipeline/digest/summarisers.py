@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pipeline.digest.spending import ChatUsage
 from pipeline.digest.text import extracted, messages, tidied
-from pipeline.embedding.vectors import Usage
 from pipeline.errors import EmbeddingRejectedError, SummariserUnavailableError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Summariser(Protocol):
         ...
 
     @property
-    def usage(self) -> Usage:
+    def usage(self) -> ChatUsage:
         """Everything asked for so far."""
         ...
 
@@ -43,7 +43,7 @@ class ExtractiveSummariser:
     name = "extractive"
 
     def __init__(self) -> None:
-        self.usage = Usage()
+        self.usage = ChatUsage()
 
     def summarise(self, content: str) -> str:
         """Return lines of the log."""
@@ -61,7 +61,7 @@ class ChatSummariser:
         self, model: str, base_url: str, key: Callable[[], str], timeout_seconds: float = 60.0
     ) -> None:
         self.name = model
-        self.usage = Usage()
+        self.usage = ChatUsage()
         self._base_url, self._key, self._timeout_seconds = base_url, key, timeout_seconds
         self._client: OpenAI | None = None
 
@@ -69,7 +69,7 @@ class ChatSummariser:
         """Return the model's points."""
         import openai  # noqa: PLC0415  # a second of imports, needed only when something is summarised
 
-        self.usage.requests += 1
+        self.usage = self.usage.plus(ChatUsage(requests=1))
         try:
             self._client = self._client or openai.OpenAI(
                 api_key=self._key(),
@@ -88,5 +88,7 @@ class ChatSummariser:
             raise SummariserUnavailableError(f"the chat API answered {error.status_code}") from None
         except (openai.OpenAIError, ValueError) as error:
             raise SummariserUnavailableError(f"the chat API gave no answer: {type(error).__name__}") from None
-        self.usage.tokens += answer.usage.total_tokens if answer.usage else 0
+        if answer.usage:
+            asked_for = ChatUsage(0, answer.usage.prompt_tokens, answer.usage.completion_tokens)
+            self.usage = self.usage.plus(asked_for)
         return tidied(answer.choices[0].message.content or "" if answer.choices else "")

@@ -43,6 +43,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         "failed": sum(report.failures.values()),
         "causes": dict(report.failures),
         "unfinished": report.unfinished,
+        "chat_requests": report.used.requests,
+        "input_tokens": report.used.input_tokens,
+        "output_tokens": report.used.output_tokens,
     }
     logger.info(
         "digested",
@@ -54,6 +57,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         "digest",
         [
             Measure("Summaries", "Count", [report.written]),
+            Measure("Dollars", "None", [report.dollars]),
             *(
                 Measure("SummaryFailures", "Count", [count], ("cause", cause))
                 for cause, count in report.failures.items()

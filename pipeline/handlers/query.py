@@ -12,6 +12,7 @@ Directly invoked, the event is the request::
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
@@ -30,6 +31,8 @@ from pipeline.handlers.query_routes import ROUTES, Exchange
 from pipeline.handlers.spending import spent_so_far
 from pipeline.ingest.measures import query_measures
 
+NO_SEARCH = "none"
+"""The strategy of a request that searched nothing: notes, a wish to forget, one that was refused."""
 CONTENT_TYPE = "application/json; charset=utf-8"
 logger = Logger(service="query")
 snapshot.prepare()
@@ -42,6 +45,7 @@ class _Note:
 
     hits: int = 0
     dollars: float = 0.0
+    strategy: str = NO_SEARCH
     reason: str | None = None
 
 
@@ -62,10 +66,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         "answered",
         status=answer["statusCode"],
         hits=request.note.hits,
+        strategy=request.note.strategy,
         reason=request.note.reason,
         milliseconds=milliseconds,
     )
-    emit("query", query_measures(milliseconds, answer["statusCode"], "default", request.note.dollars))
+    note = request.note
+    emit("query", query_measures(milliseconds, answer["statusCode"], note.strategy, note.dollars))
     return answer
 
 
@@ -74,11 +80,12 @@ def _served(action: Callable[..., Answer]) -> Callable[..., Response[str]]:
     def serve(**arguments: str) -> Response[str]:
         request: _Request = app.context["request"]
         bootstrap.look_for_switch()
-        before = spent_so_far()
+        before, searched = spent_so_far(), Counter(bootstrap.searched())
         try:
             return _response(action(Exchange(request.call, bootstrap.doors()), **arguments))
         finally:
             request.note.dollars = spent_so_far().since(before).dollars
+            request.note.strategy = next(iter(Counter(bootstrap.searched()) - searched), NO_SEARCH)
 
     return serve
 

@@ -183,7 +183,7 @@ class WatchedStore:
         self, store: PgVectorStore, connector: WatchedConnector, scheduler: Callable[[], Scheduler]
     ) -> None:
         self._store, self._connector, self._scheduler = store, connector, scheduler
-        self.space = store.space
+        self.space, self.searched = store.space, store.searched
 
     def read(self, tenant_id: str, sources: Sequence[str]) -> Mapping[str, Held]:
         """Read at a point."""

@@ -4,12 +4,14 @@ import json
 import random
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 from rich.console import Console
 
+from pipeline.embedding.offline import OfflineEmbedder
 from pipeline.embedding.tokens import estimate_tokens
 from pipeline.local.demo import Demo
 from pipeline.local.stack import Stack
@@ -47,21 +49,25 @@ def exchange(user: int, number: int) -> list[dict[str, str]]:
     ]
 
 
-def workload() -> Workload:
-    """Return the run as the model sees it, a month long."""
+def workload(tokens_of: Callable[[str], int] = estimate_tokens) -> Workload:
+    """Return the run as the model sees it, a month long.
+
+    Args:
+        tokens_of: how many the provider counts; what texts cost is given to the model, how often they are embedded is its own.
+    """
     texts = [
         f"{message['role']}: {message['content']}"
         for user in range(USERS)
         for number in range(EXCHANGES)
         for message in exchange(user, number)
     ]
-    tokens = sum(map(estimate_tokens, texts)) / (USERS * EXCHANGES)
+    tokens = sum(map(tokens_of, texts)) / (USERS * EXCHANGES)
     return Workload(
         users=USERS,
         exchanges_a_day=EXCHANGES / DAYS,
-        exchange_tokens=tokens + 4,  # the header
+        exchange_tokens=tokens,
         questions_a_day=QUESTIONS / DAYS,
-        question_tokens=float(estimate_tokens(_question(0))),
+        question_tokens=float(tokens_of(_question(0))),
         months=1,
         dimensions=256,
     )
@@ -147,10 +153,22 @@ def compared(work: Workload, counts: dict[str, float]) -> list[Row]:
     return [Row(name, predicted[name], counts[name]) for name in predicted]
 
 
+def counting() -> Callable[[str], int]:
+    """Return what tells how many tokens the offline embedder counts."""
+    embedder = OfflineEmbedder()
+
+    def tokens_of(text: str) -> int:
+        before = embedder.usage.tokens
+        embedder.embed([text])
+        return embedder.usage.tokens - before
+
+    return tokens_of
+
+
 def main() -> int:
     """Run it; the status is 1 if a count is off by more than 20%."""
     with Stack() as stack:
-        rows = compared(workload(), metered(stack))
+        rows = compared(workload(counting()), metered(stack))
     lines = [(row.name, f"{row.predicted:,.0f}", f"{row.metered:,.0f}", f"{row.off:+.0%}") for row in rows]
     sys.stdout.write(aligned(("", "model", "metered", "off"), lines) + "\n")
     return int(any(abs(row.off) > TOLERANCE for row in rows))

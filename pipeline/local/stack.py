@@ -201,7 +201,9 @@ class Stack:
         """Upload one bundle under every name: here all functions embed offline, and size matters little."""
         full = next(bundle for bundle in BUNDLES if bundle.name == "full")
         offline = self._parameters["EmbeddingProvider"] == "offline"
-        needs = full.needs - {"openai"} | {"wordllama"} if offline else full.needs
+        chats = self._parameters.get("DigestProvider") == "openai"
+        needs = full.needs | ({"wordllama"} if offline else frozenset())
+        needs -= {"openai"} if offline and not chats else frozenset()
         files = collect(needs, self._available(needs), without=_FETCHES_FASTER)
         archive = zipped(files, self._folder / "bundle.zip", zipfile.ZIP_STORED)
         s3 = self.client("s3")

@@ -113,7 +113,8 @@ def _scales(origin: Origin) -> Scales:
 
 def _sees_index() -> bool:
     settings = bootstrap.settings()
-    return bool(settings.database_url or settings.database_secret_arn)
+    in_postgres = settings.store.name == "pgvector"
+    return not in_postgres or bool(settings.database_url or settings.database_secret_arn)
 
 
 def _json(totals: Totals, price: float | None) -> str:

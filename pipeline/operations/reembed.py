@@ -4,6 +4,7 @@ What is missing is asked of the database each time, so a run may be killed and b
 sent, and what is sent twice is not embedded twice.
 """
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -111,17 +112,61 @@ class Filling:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """What both spaces are asked.
+
+    Args:
+        without: id of the chunk the question was made of, which is no answer to it.
+    """
+
+    tenant_id: str
+    user_id: str
+    text: str = field(repr=False)
+    without: str | None = None
+
+
+def question_of(sample: Sample) -> Question:
+    """Return the beginning of a stored text as a question."""
+    text = embedded_text(sample.content, sample.metadata)[:MAX_QUESTION_CHARACTERS]
+    return Question(sample.tenant_id, sample.user_id, text, sample.id)
+
+
+def questions_in(lines: str) -> Sequence[Question]:
+    """Read questions: a JSON object a line, ``tenant_id``, ``query``, and ``user_id`` where it is not the tenant.
+
+    Raises:
+        SettingsError: a line is none; the message names it and quotes nothing.
+    """
+    return [_question(number, line) for number, line in enumerate(lines.splitlines(), 1) if line.strip()]
+
+
+def _question(number: int, line: str) -> Question:
+    try:
+        given = json.loads(line)
+        tenant_id, text = given["tenant_id"], given["query"]
+        found = Question(tenant_id, given.get("user_id", tenant_id), text)
+        sound = all(isinstance(one, str) and one.strip() for one in (tenant_id, found.user_id, text))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        sound = False
+    if not sound:
+        raise SettingsError(
+            f'line {number} is no question: {{"tenant_id": "…", "user_id": "…", "query": "…"}}, user_id if not the tenant'
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True)
 class Side:
     """A space to be compared."""
 
     embedder: Embedder
     store: Store
 
-    def nearest(self, question: str, asked: Sample) -> frozenset[str]:
-        """Return the ids of the nearest of the same user's memories, by vectors only, the asked one left out."""
-        [vector] = question_vectors(self.embedder, [question])
+    def nearest(self, asked: Question) -> frozenset[str]:
+        """Return the ids of the nearest of the user's memories, by vectors only, the asked one left out."""
+        [vector] = question_vectors(self.embedder, [asked.text])
         request = SearchRequest(asked.tenant_id, asked.user_id, vector, COMPARED + 1)
-        ids = [hit.id for hit in self.store.search(request) if hit.id != asked.id]
+        ids = [hit.id for hit in self.store.search(request) if hit.id != asked.without]
         return frozenset(ids[:COMPARED])
 
 
@@ -143,13 +188,12 @@ class Comparison:
         return sum(self.overlaps) / len(self.overlaps) if self.overlaps else 0.0
 
 
-def compare(samples: Sequence[Sample], one: Side, other: Side) -> Comparison:
-    """Ask both spaces with the beginnings of stored texts, and see how many of the nearest ten they share."""
+def compare(questions: Sequence[Question], one: Side, other: Side) -> Comparison:
+    """Ask both spaces, and see how many of the nearest ten they share; who has no memory says nothing."""
     before = one.embedder.usage.tokens + other.embedder.usage.tokens
     overlaps = []
-    for sample in samples:
-        question = embedded_text(sample.content, sample.metadata)[:MAX_QUESTION_CHARACTERS]
-        found, too = one.nearest(question, sample), other.nearest(question, sample)
+    for question in questions:
+        found, too = one.nearest(question), other.nearest(question)
         if found or too:
             overlaps.append(len(found & too) / max(len(found), len(too)))
     return Comparison(tuple(overlaps), one.embedder.usage.tokens + other.embedder.usage.tokens - before)

@@ -4,7 +4,9 @@ import argparse
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from pipeline import bootstrap
@@ -12,7 +14,17 @@ from pipeline.errors import SettingsError
 from pipeline.operations.outcome import Outcome
 from pipeline.operations.pacing import Pacer
 from pipeline.operations.progress import money
-from pipeline.operations.reembed import Filling, Sent, Side, compare, refuse_gaps, two
+from pipeline.operations.reembed import (
+    Filling,
+    Question,
+    Sent,
+    Side,
+    compare,
+    question_of,
+    questions_in,
+    refuse_gaps,
+    two,
+)
 from pipeline.operations.stack import environment_of
 from pipeline.prices import EMBEDDING_DOLLARS_PER_MILLION_TOKENS as PRICES
 from pipeline.settings import EmbeddingSettings
@@ -115,8 +127,11 @@ def _status(options: argparse.Namespace) -> Outcome:
 def _compare(options: argparse.Namespace) -> Outcome:
     spaces = _spaces()
     current, beside = two(spaces.register())
-    samples = spaces.sample(current, beside, options.queries)
-    done = compare(samples, _side(current), _side(beside))
+    if options.questions:
+        questions = _read(options.questions)
+    else:
+        questions = [question_of(sample) for sample in spaces.sample(current, beside, options.queries)]
+    done = compare(questions, _side(current), _side(beside))
     if options.json:
         return Outcome(json.dumps({"mean": done.mean, "overlaps": done.overlaps, "tokens": done.tokens}))
     worst = min(done.overlaps, default=0.0)
@@ -124,6 +139,13 @@ def _compare(options: argparse.Namespace) -> Outcome:
         f"{len(done.overlaps)} questions: {_said(current)} and {_said(beside)} share {done.mean:.0%} of the ten nearest "
         f"(least: {worst:.0%}); {done.tokens:,} tokens asked"
     )
+
+
+def _read(path: Path) -> Sequence[Question]:
+    try:
+        return questions_in(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"--questions: {path} cannot be read: {type(error).__name__}") from None
 
 
 def _switch(options: argparse.Namespace) -> Outcome:

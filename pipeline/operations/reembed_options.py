@@ -1,6 +1,7 @@
 """The options of ``vector-memory reembed``; nothing heavy is imported here."""
 
 import argparse
+from pathlib import Path
 
 from pipeline.operations.limits import Limits
 
@@ -31,9 +32,18 @@ def add_arguments(reembed: argparse.ArgumentParser) -> None:
     actions.add_parser("fill", parents=[where, pace], help="announce what is still missing there")
     actions.add_parser("status", parents=[where], help="what is missing, and what it costs")
     compare = actions.add_parser(
-        "compare", parents=[where], help="ask both with stored texts: how alike are they?"
+        "compare",
+        parents=[where],
+        help="ask both with stored texts, or your own questions: how alike are they?",
     )
-    compare.add_argument("--queries", type=int, default=50, metavar="N", help="default: %(default)s")
+    asked = compare.add_mutually_exclusive_group()
+    asked.add_argument("--queries", type=int, default=50, metavar="N", help="default: %(default)s")
+    asked.add_argument(
+        "--questions",
+        type=Path,
+        metavar="FILE",
+        help='ask these instead: JSON lines of {"tenant_id", "user_id", "query"}',
+    )
     actions.add_parser("switch", parents=[where, gaps], help="let the new space answer")
     actions.add_parser("rollback", parents=[where, gaps], help="let the old space answer again")
     drop = actions.add_parser("drop", parents=[where], help="drop the space that does not answer")

@@ -30,6 +30,7 @@ class Situation:
         buried: cause → letters.
         lag_p95: milliseconds from save to searchable; ``None`` if nothing became searchable.
         latency_p95: strategy → milliseconds of a question.
+        summary_failures: cause → daily logs that were not summarised.
         unseen: what could not be asked.
     """
 
@@ -51,6 +52,8 @@ class Situation:
     retries: Mapping[str, int] = field(default_factory=dict)
     buried: Mapping[str, int] = field(default_factory=dict)
     latency_p95: Mapping[str, float] = field(default_factory=dict)
+    summaries: int = 0
+    summary_failures: Mapping[str, int] = field(default_factory=dict)
     unseen: Sequence[str] = ()
 
 
@@ -77,9 +80,16 @@ _CAUSES: Mapping[str, str] = {
 }
 
 
+_SUMMARY_CAUSES: Mapping[str, str] = {
+    "malformed_item": "vector-memory audit names the logs that are not what their keys promise",
+    "summariser_unavailable": _CAUSES["summariser_unavailable"],
+    "embedding_rejected": "the chat API refuses that log: every other day and user has its summary",
+}
+
+
 def advice(seen: Situation, limits: Thresholds = Thresholds()) -> list[Advice]:  # frozen
     """Return what is out of the ordinary, the most urgent first; nothing if all is well."""
-    found = [*_letters(seen), *_retries(seen), *_rates(seen, limits)]
+    found = [*_letters(seen), *_retries(seen), *_rates(seen, limits), *_summaries(seen)]
     return sorted(found, key=lambda one: one.level != "act")
 
 
@@ -134,6 +144,12 @@ def _rates(seen: Situation, limits: Thresholds) -> Iterator[Advice]:
         yield Advice("watch", f"not seen: {what}", "allow it to whoever runs this, or set what is missing")
 
 
+def _summaries(seen: Situation) -> Iterator[Advice]:
+    for cause, count in sorted(seen.summary_failures.items()):
+        what = f"{counted(count, 'daily log')} not summarised: {cause}"
+        yield Advice("watch", what, _SUMMARY_CAUSES.get(cause, "read the digest function's log"))
+
+
 def as_text(seen: Situation, advised: Sequence[Advice]) -> str:
     """Return it for a terminal."""
     chunks = seen.chunks_embedded + seen.chunks_kept
@@ -149,6 +165,7 @@ def as_text(seen: Situation, advised: Sequence[Advice]) -> str:
         ("spent today", f"${seen.dollars_today:.4f}"),
         ("conflicts", f"{seen.conflicts}"),
         *((f"question, p95, {name}", f"{value:,.0f} ms") for name, value in sorted(seen.latency_p95.items())),
+        *([("summaries written", f"{seen.summaries}")] if seen.summaries else []),
         *((f"put off: {cause}", f"{count}") for cause, count in sorted(seen.retries.items())),
         *((f"buried: {cause}", f"{count}") for cause, count in sorted(seen.buried.items())),
     ]

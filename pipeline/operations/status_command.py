@@ -14,7 +14,6 @@ from pipeline.operations.outcome import Outcome
 from pipeline.operations.situation import Thresholds, advice, as_text
 from pipeline.operations.stack import described, environment_of
 from pipeline.operations.watching import Watch
-from pipeline.stores.pgvector.usage import UsageBook
 
 QUEUES: Mapping[str, str] = {
     "notices": "NoticeQueueUrl",
@@ -50,7 +49,8 @@ def run_status(options: argparse.Namespace) -> Outcome:
 
 def _watch(stack: str, outputs: Mapping[str, str]) -> Watch:
     settings = bootstrap.settings()
-    sees_index = settings.database_url or settings.database_secret_arn
+    # The ledger of the other stores would have to be scanned.
+    sees_book = settings.store.name == "pgvector" and (settings.database_url or settings.database_secret_arn)
     return Watch(
         bootstrap.sqs_client(),
         boto3.client("cloudwatch", config=bootstrap.AWS_CONFIG),
@@ -61,7 +61,7 @@ def _watch(stack: str, outputs: Mapping[str, str]) -> Watch:
             for name in FUNCTIONS
             if f"{name.capitalize()}FunctionName" in outputs
         },
-        UsageBook(bootstrap.connector()) if sees_index else None,
+        bootstrap.usage_book() if sees_book else None,
     )
 
 

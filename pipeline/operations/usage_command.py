@@ -2,14 +2,15 @@
 
 import argparse
 import json
+import os
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 from pipeline import bootstrap
 from pipeline.errors import SettingsError
 from pipeline.operations.outcome import Outcome
+from pipeline.operations.stack import environment_of
 from pipeline.operations.text import aligned, printable
-from pipeline.stores.pgvector.usage import UsageBook
 
 
 def run_usage(options: argparse.Namespace) -> Outcome:
@@ -18,7 +19,10 @@ def run_usage(options: argparse.Namespace) -> Outcome:
     Raises:
         SettingsError: a cap without a tenant, or a negative one.
     """
-    book = UsageBook(bootstrap.connector())
+    if options.stack:
+        os.environ.update(environment_of(bootstrap.cloudformation_client(), options.stack))
+        bootstrap.settings.cache_clear()
+    book = bootstrap.usage_book()
     if options.cap is not None or options.no_cap:
         if not options.tenant or (options.cap or 0) < 0:
             raise SettingsError("a cap needs --tenant, and is a number of tokens from 0")

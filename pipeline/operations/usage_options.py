@@ -5,6 +5,9 @@ import argparse
 
 def add_arguments(usage: argparse.ArgumentParser) -> None:
     """Say which options there are."""
+    usage.add_argument(
+        "--stack", metavar="NAME", help="take settings from this stack (default: the environment)"
+    )
     usage.add_argument("--tenant", help="only this tenant")
     usage.add_argument("--days", type=int, default=7, help="today and the days before (default: %(default)s)")
     usage.add_argument("--json", action="store_true", help="a JSON array")

@@ -1,4 +1,4 @@
-"""Sees the situation: asks SQS, CloudWatch and the usage ledger."""
+"""Sees the situation: asks SQS, CloudWatch and, where it is cheap to read, the usage ledger."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,8 +10,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.errors import StoreUnavailableError
 from pipeline.operations.situation import Situation
-from pipeline.stores.pgvector.usage import UsageBook
+from pipeline.stores.usage import UsageBook
 
+OTHERS = {"QueryLatency": "query", "Summaries": "digest", "SummaryFailures": "digest"}
+"""Metrics that are not of ingest."""
+SPENDERS = ("ingest", "query", "digest")
+"""Functions that ask providers for something that costs."""
 SUMS = ("Items", "ChunksEmbedded", "ChunksKept", "TokensEmbedded", "Conflicts")
 _DEPTHS = (
     "ApproximateNumberOfMessages",
@@ -29,7 +33,7 @@ class Watch:
         queues: ``notices``, ``dead`` and ``stream`` → URL.
         namespace: of the stack's metrics.
         functions: our name of a function → its own.
-        book: the usage ledger, if it can be read.
+        book: the usage ledger, if it can be read at little cost; without it, the metrics tell what was spent.
     """
 
     sqs: Any
@@ -65,6 +69,8 @@ class Watch:
             retries=self._by(period, "Retries", "cause", "Sum"),
             buried=self._by(period, "Buried", "cause", "Sum"),
             latency_p95=self._by(period, "QueryLatency", "strategy", "p95"),
+            summaries=int(self._value(period, self._ours("Summaries"), "Sum") or 0),
+            summary_failures=self._by(period, "SummaryFailures", "cause", "Sum"),
             unseen=tuple(dict.fromkeys(self.unseen)),
         )
 
@@ -78,7 +84,7 @@ class Watch:
         return 0, 0, 0
 
     def _ours(self, name: str, **dimensions: str) -> dict[str, Any]:
-        service = "query" if name == "QueryLatency" else "ingest"
+        service = OTHERS.get(name, "ingest")
         return self._metric(self.namespace, name, {"service": service, **dimensions})
 
     def _lambda(self, name: str, function: str) -> dict[str, Any]:
@@ -91,7 +97,7 @@ class Watch:
 
     def _value(self, period: tuple[datetime, datetime], metric: dict[str, Any], stat: str) -> float | None:
         """Return the statistic over the whole period; ``None`` if there is no value."""
-        seconds = int(-(-(period[1] - period[0]).total_seconds() // 60) * 60)
+        seconds = max(60, int(-(-(period[1] - period[0]).total_seconds() // 60) * 60))
         with self._asking("metrics (cloudwatch:GetMetricStatistics)"):
             statistics = {"ExtendedStatistics": [stat]} if stat.startswith("p") else {"Statistics": [stat]}
             answer = self.cloudwatch.get_metric_statistics(
@@ -122,8 +128,9 @@ class Watch:
 
     def _dollars(self, now: datetime) -> float:
         if self.book is None:
-            self.unseen.append("what was spent (set DATABASE_URL)")
-            return 0.0
+            midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+            metrics = [self._ours("Dollars", service=name) for name in SPENDERS]
+            return sum(self._value((midnight, now), metric, "Sum") or 0.0 for metric in metrics)
         try:
             return sum(row.dollars for row in self.book.report(now.astimezone(UTC).date()))
         except StoreUnavailableError as error:

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -57,6 +58,7 @@ class InMemoryStore:
 
     def __init__(self, space: Space) -> None:
         self.space = space
+        self.searched: Counter[str] = Counter()
         self._revision = 0
         self._ledger: dict[tuple[str, str], tuple[int, str]] = {}
         self._rows: dict[tuple[str, str], _Row] = {}
@@ -147,6 +149,7 @@ class InMemoryStore:
 
     def search(self, request: SearchRequest) -> Sequence[Hit]:
         """Return the closest chunks of one user and those that share words, closest first; ties by id."""
+        self.searched["exact"] += 1
         rows = [row for row in self._of(request.tenant_id, request.user_id) if _meets(request.filters, row)]
         found = [_hit(row, request) for row in rows]
         closest = sorted(found, key=lambda hit: (-hit.similarity, hit.id))

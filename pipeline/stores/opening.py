@@ -12,7 +12,7 @@ from pipeline.embedding.vectors import Space
 from pipeline.settings import Settings
 from pipeline.stores.inventory import Inventory
 from pipeline.stores.protocol import Store
-from pipeline.stores.usage import UsageLedger
+from pipeline.stores.usage import UsageBook, UsageLedger
 
 if TYPE_CHECKING:
     from pipeline.stores.ledger.client import Client
@@ -73,15 +73,19 @@ class LedgerBacked:
 
         return OpenSearchInventory(self._collection(), ledger)
 
-    def usage(self) -> UsageLedger:
-        """Return what counts tokens."""
+    def usage(self, model: str, dollars_per_million_tokens: float | None, cap: int | None) -> UsageLedger:
+        """Return what counts the tokens asked of a model."""
         from pipeline.stores.ledger.usage import DynamoDbUsageLedger  # noqa: PLC0415  # not needed otherwise
 
         client, ledger, _ = self._parts()
-        chosen = self._settings.embedding
-        return DynamoDbUsageLedger(
-            client, ledger.table, chosen.model, chosen.dollars_per_million_tokens, chosen.daily_token_cap
-        )
+        return DynamoDbUsageLedger(client, ledger.table, model, dollars_per_million_tokens, cap)
+
+    def usage_book(self) -> UsageBook:
+        """Return what reads the counts of all tenants."""
+        from pipeline.stores.ledger.usage import DynamoDbUsageBook  # noqa: PLC0415  # not needed otherwise
+
+        client, ledger, _ = self._parts()
+        return DynamoDbUsageBook(client, ledger.table)
 
     def _parts(self) -> "tuple[Client, Ledger, Runtime]":
         from pipeline.stores.ledger.client import Client  # noqa: PLC0415  # not needed with Postgres

@@ -259,6 +259,14 @@ class Store(Protocol):
         """The space its vectors are in."""
         ...
 
+    @property
+    def searched(self) -> Mapping[str, int]:
+        """How many searches were answered so far, by strategy: ``exact``, ``bq`` or ``hnsw``.
+
+        An empty answer of a store that chooses by itself does not say; that counts as ``auto``.
+        """
+        ...
+
     def read(self, tenant_id: str, sources: Sequence[str]) -> Mapping[str, Held]:
         """Return what is held of each item; one that is not known is ``Held()``."""
         ...

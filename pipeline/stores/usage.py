@@ -4,7 +4,7 @@ Tokens are reserved by estimate before the provider is asked, and set right by i
 worker that dies in between has counted, and a call whose chunks were then lost to a conflict stays counted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Protocol
@@ -21,6 +21,18 @@ class DayOfUse:
     model: str
     tokens: int
     dollars: float
+
+
+class UsageBook(Protocol):
+    """Reads the counts of all tenants, and sets caps. Every method raises StoreUnavailableError when it is away."""
+
+    def report(self, since: date, tenant_id: str | None = None) -> Sequence[DayOfUse]:
+        """Return what was used since a day, by day, tenant and model."""
+        ...
+
+    def cap(self, tenant_id: str, daily_tokens: int | None) -> None:
+        """Set a tenant's own cap; ``None`` takes it away."""
+        ...
 
 
 class UsageLedger(Protocol):

@@ -12,6 +12,15 @@ def test_hits_come_closest_first_and_ties_by_id(store: Store) -> None:
     assert found(store, axis(0)) == [uid(2), uid(3), uid(1), uid(4)]
 
 
+def test_each_search_is_counted_by_the_strategy_that_answered_it(store: Store) -> None:
+    put(store, (chunk(1), axis(0)))
+    assert sum(store.searched.values()) == 0
+    found(store, axis(0))
+    found(store, axis(1))
+    [(strategy, count)] = store.searched.items()
+    assert (strategy in {"exact", "bq", "hnsw"}, count) == (True, 2)
+
+
 def test_similarity_is_the_cosine(store: Store) -> None:
     put(store, (chunk(1), leaning(3.0, 4.0)))
     [hit] = store.search(SearchRequest("acme", "mika", axis(0, 7.0), 5))

@@ -123,7 +123,7 @@ def test_status_and_metrics_tell_the_story_and_the_ledger_equals_the_providers_c
     assert desk.usage() == api.tokens > 0
     house.contents("what about tea?")
     assert desk.usage() == api.tokens
-    assert desk.status()["latency_p95"].keys() == {"default"}
+    assert desk.status()["latency_p95"].keys() == {"exact"}
 
 
 def test_alarms_are_deployed_with_their_thresholds(stack: Stack) -> None:

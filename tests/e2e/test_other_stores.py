@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 import urllib3
 from support.house import House, until
 
+from pipeline.lab.backfill import Operator
+from pipeline.local.emf import publish
 from pipeline.local.page.people import Person
 from pipeline.local.page.server import PageServer
 from pipeline.local.stack import Stack
@@ -39,7 +42,7 @@ def answers(house: House, text: str) -> bool:
         return False
 
 
-def test_what_is_saved_answers_until_it_is_forgotten(other: House) -> None:
+def test_what_is_saved_answers_until_it_is_forgotten(other: House, tmp_path: Path) -> None:
     other.save("chat:1", TALK)
     other.save("chat:2", ASKED_FOR)
     until(lambda: answers(other, "12 December"), "the first session is searchable", PATIENCE_SECONDS)
@@ -48,6 +51,18 @@ def test_what_is_saved_answers_until_it_is_forgotten(other: House) -> None:
         (other.tenant, "chat:1"),
         (other.tenant, "chat:2"),
     }
+
+    until(lambda: other.demo.queue_depth() == 0, "everything is indexed")
+    operator = Operator(other.stack, tmp_path)
+    plan = json.loads(operator.run("backfill", "--stack", other.stack.name, "--dry-run", "--json"))
+    assert (plan["memory"], plan["announced"], plan["tokens"]) == (2, 0, 0)
+    used = json.loads(operator.run("usage", "--stack", other.stack.name, "--json"))
+    assert {row["tenant_id"] for row in used} == {other.tenant}
+    assert sum(row["tokens"] for row in used) > 0
+    publish(other.stack.logs.splitlines(), other.stack.client("cloudwatch"))
+    status = json.loads(operator.run("status", "--stack", other.stack.name, "--json"))
+    assert (status["unseen"], status["items"] > 0, status["waiting"]) == ([], True, 0)
+    assert status["latency_p95"].keys() == {"exact" if other.stack.store == "dynamodb" else "hnsw"}
 
     with PageServer(other.stack, {Person(other.tenant, other.tenant): ["When does it ship?"]}) as page:
         opened = urllib3.request("GET", page.url, timeout=60)

@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -33,6 +34,12 @@ Powers = Callable[[str, dict[str, Any]], dict[str, str]]
 @pytest.fixture
 def powers(stack: Stack) -> Iterator[Powers]:
     """Try calls with the role of one of the stack's functions."""
+    with trying(stack) as attempt:
+        yield attempt
+
+
+@contextmanager
+def trying(stack: Stack) -> Iterator[Powers]:
     aws_lambda, made = stack.client("lambda"), []
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
@@ -89,3 +96,29 @@ def test_a_role_may_do_what_its_function_needs_and_no_more(
     assert {name for name, outcome in outcomes.items() if outcome == "allowed"} == allowed
     assert {outcome for name, outcome in outcomes.items() if name not in allowed} <= REFUSED
     stack.client("sqs").purge_queue(QueueUrl=stack.outputs["DeadLetterQueueUrl"])
+
+
+def ledger_calls(ledger: str) -> dict[str, Any]:
+    """Which rows it may be is for the template's tests: the local AWS does not know dynamodb:LeadingKeys."""
+    key = {"pk": {"S": "usage 4:acme"}, "sk": {"S": "x"}}
+    one, added = {"TableName": ledger, "Key": key}, {"UpdateExpression": "ADD n :n"}
+    by = {"ExpressionAttributeValues": {":n": {"N": "1"}}}
+    return {
+        "read rows": ("dynamodb", "batch_get_item", {"RequestItems": {ledger: {"Keys": [key]}}}),
+        "count": ("dynamodb", "update_item", {**one, **added, **by}),
+        "write a row": ("dynamodb", "put_item", {"TableName": ledger, "Item": key}),
+        "delete a row": ("dynamodb", "delete_item", one),
+        "scan": ("dynamodb", "scan", {"TableName": ledger}),
+    }
+
+
+def test_the_digest_reads_and_counts_in_the_ledger_and_does_nothing_else_there() -> None:
+    with (
+        Stack({"DigestProvider": "extractive"}, store="dynamodb") as elsewhere,
+        trying(elsewhere) as attempt,
+    ):
+        outcomes = attempt("Digest", ledger_calls(elsewhere.outputs["LedgerTableName"]))
+        assert {name for name, one in outcomes.items() if one == "allowed"} == {"read rows", "count"}
+        assert set(outcomes.values()) - {"allowed"} <= REFUSED
+        vectors = attempt("Digest", ledger_calls(elsewhere.outputs["VectorTableName"]))
+        assert set(vectors.values()) <= REFUSED

@@ -18,7 +18,7 @@ from pipeline.errors import (
     StoreUnavailableError,
 )
 from pipeline.operations.pacing import Pacer
-from pipeline.operations.reembed import Filling, Sent, Side, compare, refuse_gaps, two
+from pipeline.operations.reembed import Filling, Sent, Side, compare, question_of, refuse_gaps, two
 from pipeline.source.transitions import ForgetFact
 from pipeline.stores.forgetting import ForgetRequest
 from pipeline.stores.pgvector.connection import Connector
@@ -410,11 +410,12 @@ def test_comparing_a_space_with_its_like_finds_the_same(there: Two) -> None:
     there.start()
     fill(there)
     samples = Spaces(Connector(lambda: there.owner)).sample(*two(there.register), 5)
+    questions = [question_of(sample) for sample in samples]
     sides = [Side(there.embedders[space], there.store(space)) for space in (SPACE, NEXT)]
-    done = compare(samples, *sides)
+    done = compare(questions, *sides)
     assert (len(done.overlaps), done.mean) == (5, pytest.approx(1.0))
     assert done.tokens == 30
-    apart = compare(samples, sides[0], Side(there.embedders[SPACE], there.store(NEXT)))
+    apart = compare(questions, sides[0], Side(there.embedders[SPACE], there.store(NEXT)))
     assert apart.mean < 0.9
 
 

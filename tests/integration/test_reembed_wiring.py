@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -109,7 +110,7 @@ def test_a_function_that_knows_one_space_only_still_forgets_in_both(
 
 
 def test_the_command_line_takes_every_step(
-    there: Two, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    there: Two, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     there.save("chat:1", "one", "two")
     monkeypatch.setenv("DATABASE_URL", there.owner)
@@ -125,6 +126,10 @@ def test_the_command_line_takes_every_step(
     assert run("fill")["items"] == 0
     assert run("status")["behind"] == 0
     assert run("compare", "--queries", "2")["mean"] == 1.0
+    asked = tmp_path / "questions.jsonl"
+    asked.write_text('{"tenant_id": "acme", "query": "one?"}\n{"tenant_id": "nobody", "query": "?"}', "utf-8")
+    own = run("compare", "--questions", str(asked))
+    assert (own["overlaps"], own["mean"]) == ([1.0], 1.0)
     assert run("switch") == {"current": "next-words/16", "changed": True}
     assert run("switch")["changed"] is False
     assert run("rollback") == {"current": "test-words/16", "changed": True}

@@ -193,6 +193,36 @@ def test_auto_compares_all_of_few_rows_and_bits_of_many(filled: Database) -> Non
     assert "SEARCH_STRATEGY" in str(chosen)
 
 
+def test_the_answer_says_which_strategy_it_took_in_the_same_round_trip(
+    filled: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conninfo = filled("memory_query")
+    store = PgVectorStore(Connector(lambda: conninfo), SPACE)
+    vector = float32([1.0] + [0.0] * 15)
+    store.search(SearchRequest("acme", "ken", vector, 5))  # the first looks where the space lies
+    trips: list[object] = []
+    execute = psycopg.Connection.execute
+
+    def counted(self: Any, query: Any, *rest: Any, **more: Any) -> Any:
+        trips.append(query)
+        return execute(self, query, *rest, **more)
+
+    monkeypatch.setattr(psycopg.Connection, "execute", counted)
+    for user in ("mika", "mika", "nobody"):
+        store.search(SearchRequest("acme", user, vector, 5))
+    assert store.searched == {"exact": 1, "bq": 2, "auto": 1}
+    assert len(trips) == 3
+
+
+@pytest.mark.parametrize("strategy", KINDS)
+def test_a_strategy_that_was_set_is_told_whatever_is_found(filled: Database, strategy: Strategy) -> None:
+    conninfo = filled("memory_query")
+    store = PgVectorStore(Connector(lambda: conninfo), SPACE, strategy)
+    for user in ("ken", "mika", "nobody"):
+        store.search(SearchRequest("acme", user, float32([1.0] + [0.0] * 15), 5))
+    assert store.searched == {strategy: 3}
+
+
 def test_every_strategy_is_one_the_settings_know() -> None:
     assert {*KINDS, "auto"} == set(get_args(Strategy))
 

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from pipeline.stores.pgvector.connection import Connector
-from pipeline.stores.pgvector.usage import PgUsageLedger, UsageBook
+from pipeline.stores.pgvector.usage import PgUsageBook, PgUsageLedger
 
 pytestmark = pytest.mark.integration
 DAY = date(2026, 11, 22)
@@ -23,7 +23,7 @@ def test_reservations_and_corrections_add_up_in_tokens_and_dollars(database: Cal
     assert own.reserve("acme", 1_000_000, DAY)
     own.correct("acme", -250_000, DAY)
     assert own.reserve("zebra", 10, DAY)
-    rows = UsageBook(Connector(database)).report(DAY)
+    rows = PgUsageBook(Connector(database)).report(DAY)
     assert [(row.tenant_id, row.tokens, row.dollars) for row in rows] == [
         ("acme", 750_000, 0.015),
         ("zebra", 10, 2e-7),
@@ -39,7 +39,7 @@ def test_a_cap_counts_all_models_of_the_day_and_a_tenants_own_one_comes_first(
     assert other.reserve("acme", 60, DAY)
     assert not own.reserve("acme", 1, DAY)
     assert own.reserve("acme", 1, date(2026, 11, 23))
-    book = UsageBook(Connector(database))
+    book = PgUsageBook(Connector(database))
     book.cap("acme", 1_000)
     assert own.reserve("acme", 1, DAY)
     book.cap("acme", None)
@@ -57,7 +57,7 @@ def test_many_workers_lose_nothing(database: Callable[..., str]) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(4)))
-    assert [row.tokens for row in UsageBook(Connector(database)).report(DAY)] == [160]
+    assert [row.tokens for row in PgUsageBook(Connector(database)).report(DAY)] == [160]
 
 
 def test_the_query_role_counts_too_and_sees_only_the_tenant_it_names(database: Callable[..., str]) -> None:
@@ -73,4 +73,4 @@ def test_the_query_role_counts_too_and_sees_only_the_tenant_it_names(database: C
 
 def test_an_unknown_price_counts_tokens(database: Callable[..., str]) -> None:
     ledger(database("memory_ingest"), price=None).reserve("acme", 5, DAY)
-    assert [(row.tokens, row.dollars) for row in UsageBook(Connector(database)).report(DAY)] == [(5, 0.0)]
+    assert [(row.tokens, row.dollars) for row in PgUsageBook(Connector(database)).report(DAY)] == [(5, 0.0)]

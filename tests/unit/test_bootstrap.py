@@ -9,6 +9,7 @@ from pipeline import bootstrap
 from pipeline.embedding.openai import OpenAIEmbedder
 from pipeline.embedding.vectors import Space
 from pipeline.errors import SecretUnavailableError, SettingsError
+from pipeline.stores.ledger.usage import DynamoDbUsageLedger
 
 
 @pytest.fixture
@@ -166,12 +167,24 @@ def test_no_call_to_aws_hangs() -> None:
     assert (config.connect_timeout, config.read_timeout) == (2, 8)
 
 
-def test_daily_summaries_say_that_they_need_postgres(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STORE", "dynamodb")
-    monkeypatch.setenv("LEDGER_TABLE", "ledger")
-    monkeypatch.setenv("VECTOR_TABLE", "vectors")
-    for made in (bootstrap.settings, bootstrap.digest):
-        made.cache_clear()
-    with pytest.raises(SettingsError, match="DigestProvider"):
-        bootstrap.digest()
-    bootstrap.settings.cache_clear()
+ELSEWHERE = {
+    "dynamodb": {"LEDGER_TABLE": "ledger", "VECTOR_TABLE": "vectors"},
+    "opensearch": {"LEDGER_TABLE": "ledger", "OPENSEARCH_ENDPOINT": "https://collection.example"},
+}
+
+
+@pytest.mark.usefixtures("aws")
+@pytest.mark.parametrize("store", ELSEWHERE)
+def test_daily_summaries_of_the_other_stores_keep_their_books_in_the_ledgers_table(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"STORE": store, "DIGEST_MODEL": "gpt-5-nano", **ELSEWHERE[store]}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("DIGEST_PROVIDER", "openai")
+    monkeypatch.setenv("OPENAI_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:123456789012:secret:key")
+    books = [bootstrap.digest().meter.read.ledger, bootstrap.digest().meter.written.ledger]
+    assert [(type(book), book.table) for book in books] == [(DynamoDbUsageLedger, "ledger")] * 2
+    assert [(book.model, book.dollars_per_million_tokens) for book in books] == [
+        ("gpt-5-nano input", 0.05),
+        ("gpt-5-nano output", 0.40),
+    ]

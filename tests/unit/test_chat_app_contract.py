@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -79,7 +80,7 @@ def test_notes(ask: Ask) -> None:
 
 @pytest.mark.usefixtures("aws")
 def test_clearing(ask: Ask, monkeypatch: pytest.MonkeyPatch, index: InMemoryStore) -> None:
-    monkeypatch.setattr(bootstrap, "store", lambda: index)
+    monkeypatch.setattr(bootstrap, "store", cache(lambda: index))
     status, body = ask("DELETE", "/api/v1/memory")
     assert status == 202
     assert ask("GET", body["status_path"])[1]["status"] == "pending"

@@ -5,9 +5,11 @@ import pytest
 
 from pipeline.lab.metered import Row, compared, workload
 from pipeline.operations.costs.__main__ import main
-from pipeline.operations.costs.estimate import STORES, acus, bill, bills, crossovers, limits
+from pipeline.operations.costs.estimate import HOSTINGS, STORES, acus, bill, bills, crossovers
+from pipeline.operations.costs.limits import limits
+from pipeline.operations.costs.proposal import ROWS, now
 from pipeline.operations.costs.workload import Workload, demand
-from pipeline.prices import AWS, EMBEDDING
+from pipeline.prices import AWS, CHAT, EMBEDDING, SUPABASE, SUPABASE_COMPUTE
 
 WORK = Workload()
 MODEL = "text-embedding-3-small"
@@ -34,7 +36,13 @@ def test_embeddings_cost_what_the_list_says() -> None:
 def test_the_part_of_a_serverless_store_grows_and_that_of_a_database_has_a_floor() -> None:
     few = replace(WORK, users=10)
     assert bill("pgvector", few, "us-east-1", MODEL).parts["database"] == pytest.approx(0.5 * 730 * 0.12)
-    assert bill("opensearch classic", few, "us-east-1", MODEL).parts["database"] >= 4 * 730 * 0.24
+    assert bill("opensearch classic", few, "us-east-1", MODEL).parts["database"] == pytest.approx(
+        730 * 0.24, rel=0.01
+    )
+    safe = replace(few, standby_replicas=1)
+    assert bill("opensearch classic", safe, "us-east-1", MODEL).parts["database"] == pytest.approx(
+        2 * 730 * 0.24, rel=0.01
+    )
     assert bill("dynamodb", few, "us-east-1", MODEL).parts["database"] < 1
 
 
@@ -44,7 +52,7 @@ def test_a_vpc_needs_a_nat_gateway_and_only_then() -> None:
     assert all("nat" not in bill(store, WORK, "us-east-1", MODEL).parts for store in STORES[1:])
 
 
-@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("store", [*STORES, *HOSTINGS])
 def test_more_users_never_cost_less(store: str) -> None:
     totals = [total(store, replace(WORK, users=10.0**exponent)) for exponent in range(2, 10)]
     assert totals == sorted(totals)
@@ -81,7 +89,14 @@ def test_every_price_has_a_source_and_a_date_and_both_regions() -> None:
     for prices in AWS.values():
         assert prices.keys() == {"us-east-1", "ap-northeast-1"}
         assert all(price.source and price.date and price.dollars > 0 for price in prices.values())
-    assert all(price.source and price.date for price in EMBEDDING.values())
+    others = [*EMBEDDING.values(), *SUPABASE.values(), *SUPABASE_COMPUTE.values()]
+    others += [price for model in CHAT.values() for price in (model.read, model.written)]
+    assert all(price.source and price.date for price in others)
+    assert {name for name, prices in AWS.items() for price in prices.values() if not price.verified} == {
+        "opensearch GB-month",
+        "aurora GB-month",
+    }
+    assert all(price.verified for price in others)
 
 
 def test_the_report_names_every_store_and_what_was_not_looked_up(capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,6 +105,29 @@ def test_the_report_names_every_store_and_what_was_not_looked_up(capsys: pytest.
     assert all(store in said for store in STORES)
     assert "not looked up" in said
     assert "100,000,000 users" in said
+
+
+def test_the_order_of_magnitude_is_the_proposals_and_the_differences_are_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for row in ROWS:
+        found = now(row, WORK, "us-east-1", MODEL)
+        assert row.least / 10 <= found <= 10 * max(row.most, 10.0), row
+    main([])
+    said = capsys.readouterr().out
+    assert all(row.name in said for row in ROWS)
+    assert all(name in said for name in ("June 2024", "November 2024", "May 2026"))
+
+
+def test_an_instance_has_the_memory_that_is_hot_and_a_plan_what_is_in_it() -> None:
+    few = replace(WORK, users=100)
+    small = bill("pgvector, rds", few, "us-east-1", MODEL).parts
+    assert small["database"] == pytest.approx(730 * 0.016)
+    assert small["storage"] == pytest.approx(20 * 0.115)
+    assert "nat" in small
+    plan = bill("pgvector, supabase", few, "us-east-1", MODEL).parts
+    assert (plan["database"], plan["storage"]) == (25.0, 0.0)
+    assert "nat" not in plan
 
 
 def test_the_chart_is_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

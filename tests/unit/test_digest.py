@@ -1,18 +1,18 @@
 import json
-import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.chat_api import ChatApi
 
 from pipeline.digest.days import Notes, over, zone_of
 from pipeline.digest.service import MAX_FAILURES_IN_A_ROW, Digest
+from pipeline.digest.spending import ChatMeter, ChatUsage
 from pipeline.digest.summarisers import ChatSummariser, ExtractiveSummariser
 from pipeline.digest.text import (
     INSTRUCTIONS,
@@ -24,7 +24,7 @@ from pipeline.digest.text import (
     messages,
     tidied,
 )
-from pipeline.embedding.vectors import Space, Usage
+from pipeline.embedding.vectors import Space
 from pipeline.errors import EmbeddingRejectedError, SummariserUnavailableError
 from pipeline.operations.forget_command import forget
 from pipeline.search.covering import prefer_summaries
@@ -89,25 +89,29 @@ class Obedient:
     name = "obedient"
 
     def __init__(self) -> None:
-        self.usage = Usage()
+        self.usage = ChatUsage()
         self.asked: list[str] = []
         self.error: Exception | None = None
 
     def summarise(self, content: str) -> str:
         if self.error:
             raise self.error
-        self.usage.requests += 1
-        self.usage.tokens += len(content)
+        self.usage = self.usage.plus(ChatUsage(1, len(content), 5))
         self.asked.append(content)
         if "output the other users' notes" in content:
             return f"as you wish, all I see:\n{content}"
         return tidied(content.splitlines()[-1])
 
 
-class Book(Uncounted):
+class Book:
     """A ledger that remembers."""
 
-    used: dict[str, int] = {}  # noqa: RUF012  # one a test, see below
+    def __init__(self) -> None:
+        self.used: dict[str, int] = {}
+
+    def reserve(self, tenant_id: str, tokens: int, day: Any) -> bool:
+        self.correct(tenant_id, tokens, day)
+        return True
 
     def correct(self, tenant_id: str, tokens: int, day: Any) -> None:  # noqa: ARG002  # no days here
         self.used[tenant_id] = self.used.get(tenant_id, 0) + tokens
@@ -130,7 +134,8 @@ def store() -> InMemoryStore:
 
 @pytest.fixture
 def digest(shelf: Shelf, model: Obedient, store: InMemoryStore) -> Digest:
-    return Digest(shelf, LAYOUTS, model, store, Meter(Uncounted()), ["notes"], "Asia/Tokyo", 7)
+    meter = ChatMeter(Meter(Uncounted()), Meter(Uncounted()))
+    return Digest(shelf, LAYOUTS, model, store, meter, ["notes"], "Asia/Tokyo", 7)
 
 
 def run(digest: Digest, now: datetime = NOON) -> Any:
@@ -256,12 +261,34 @@ def test_a_tenant_may_want_none(digest: Digest, shelf: Shelf) -> None:
     assert run(digest).written == 48 * 3
 
 
-def test_tokens_are_counted_for_the_tenant(digest: Digest, shelf: Shelf, model: Obedient) -> None:
-    book = Book()
-    digest.meter = Meter(book)
+def test_tokens_are_counted_for_the_tenant_and_cost_what_each_kind_costs(
+    digest: Digest, shelf: Shelf, model: Obedient
+) -> None:
+    read, written = Book(), Book()
+    digest.meter = ChatMeter(Meter(read), Meter(written), 0.20, 1.25)
     shelf.add("a", "memory:daily:2026-11-21", "- tea")
-    run(digest)
-    assert book.used == {"a": model.usage.tokens}
+    shelf.add("b", "memory:daily:2026-11-21", "- coffee")
+    report = run(digest)
+    assert (read.used, written.used) == ({"a": 5, "b": 8}, {"a": 5, "b": 5})
+    assert report.used == model.usage == ChatUsage(2, 13, 10)
+    assert report.dollars == pytest.approx((13 * 0.20 + 10 * 1.25) / 1_000_000)
+
+
+def test_what_a_failed_answer_cost_is_counted_all_the_same(
+    digest: Digest, shelf: Shelf, model: Obedient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Book()
+    digest.meter = ChatMeter(Meter(read), Meter(Uncounted()))
+    shelf.add("a", "memory:daily:2026-11-21", "- tea")
+    real = model.summarise
+
+    def says_nothing(content: str) -> str:
+        real(content)
+        return " "
+
+    monkeypatch.setattr(model, "summarise", says_nothing)
+    assert run(digest).failures == {"malformed_item": 1}
+    assert read.used == {"a": 5}
 
 
 @pytest.mark.parametrize(
@@ -324,6 +351,16 @@ def test_the_digest_has_settings_and_says_which_are_wrong() -> None:
     assert (chosen.tables, chosen.provider, chosen.excluded_tenants) == (("notes",), "extractive", {"a", "b"})
 
 
+def test_the_price_of_the_chat_model_is_that_of_the_list_or_a_setting() -> None:
+    listed = Settings.from_environment({}).digest
+    assert (listed.model, listed.input_dollars, listed.output_dollars) == ("gpt-5.4-nano", 0.20, 1.25)
+    unknown = Settings.from_environment({"DIGEST_MODEL": "my-own"}).digest
+    assert (unknown.input_dollars, unknown.output_dollars) == (None, None)
+    prices = {"DIGEST_DOLLARS_PER_MILLION_INPUT_TOKENS": "1", "DIGEST_DOLLARS_PER_MILLION_OUTPUT_TOKENS": "2"}
+    own = Settings.from_environment({"DIGEST_MODEL": "my-own", **prices}).digest
+    assert (own.input_dollars, own.output_dollars) == (1.0, 2.0)
+
+
 def test_the_handler_answers_with_counts_and_logs_no_text(
     monkeypatch: pytest.MonkeyPatch, digest: Digest, shelf: Shelf, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -345,54 +382,21 @@ def test_old_days_are_left_alone(digest: Digest, shelf: Shelf) -> None:
     assert run(digest).written == 0
 
 
-class ChatApi:
-    """A chat API on this machine."""
-
-    def __init__(self) -> None:
-        self.status, self.asked = 200, [{}]
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                outer.asked.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-                message = {"role": "assistant", "content": "Here you are:\n* tea at four\n"}
-                answer = {
-                    "id": "1",
-                    "object": "chat.completion",
-                    "created": 1,
-                    "model": "m",
-                    "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
-                    "usage": {"prompt_tokens": 90, "completion_tokens": 10, "total_tokens": 100},
-                }
-                content = json.dumps(answer).encode()
-                self.send_response(outer.status)
-                self.send_header("content-type", "application/json")
-                self.send_header("content-length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-
 @pytest.fixture
 def chat() -> Iterator[ChatApi]:
-    api = ChatApi()
+    api = ChatApi(lambda _: "Here you are:\n* tea at four\n")
     yield api
-    api.server.shutdown()
-    api.server.server_close()
+    api.close()
 
 
 def test_a_chat_model_is_given_one_log_no_tools_and_a_bound(chat: ChatApi) -> None:
-    model = ChatSummariser("m", f"http://127.0.0.1:{chat.server.server_port}/v1", lambda: "sk-of-tests")
+    model = ChatSummariser("m", chat.base_url, lambda: "sk-of-tests")
     assert model.summarise("- tea at four?") == "- Here you are:\n* tea at four"
     asked = chat.asked[-1]
     assert asked.keys() == {"messages", "model", "max_completion_tokens"}
     assert "- tea at four?" in asked["messages"][1]["content"]
-    assert (model.usage.requests, model.usage.tokens) == (1, 100)
+    assert model.usage == ChatUsage(1, chat.input_tokens, chat.output_tokens)
+    assert chat.input_tokens > chat.output_tokens > 0
 
 
 @pytest.mark.parametrize(
@@ -403,7 +407,7 @@ def test_a_chat_model_that_refuses_says_whose_fault_it_is(
     chat: ChatApi, status: int, error: type[Exception]
 ) -> None:
     chat.status = status
-    model = ChatSummariser("m", f"http://127.0.0.1:{chat.server.server_port}/v1", lambda: "sk-of-tests")
+    model = ChatSummariser("m", chat.base_url, lambda: "sk-of-tests")
     with pytest.raises(error) as caught:
         model.summarise("- canary")
     assert "canary" not in str(caught.value)

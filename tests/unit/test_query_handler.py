@@ -188,6 +188,21 @@ def test_one_line_a_request_and_no_question_in_it(logs: io.StringIO) -> None:
     assert "private" not in logs.getvalue()
 
 
+def test_a_question_is_timed_by_the_strategy_that_answered_it(
+    logs: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask(tenant_id="acme", user_id="mika", body={"query": "aaaa"})
+    ask(tenant_id="acme", user_id="mika", method="GET", path="/api/v1/memory")
+    ask(tenant_id="acme", user_id="mika", body={"query": ""})
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "QueryLatency" in line]
+    assert [line["strategy"] for line in told] == ["exact", "none", "none"]
+    assert [json.loads(line)["strategy"] for line in logs.getvalue().splitlines()] == [
+        "exact",
+        "none",
+        "none",
+    ]
+
+
 def test_a_wrong_setting_is_500_and_only_the_log_names_it(
     monkeypatch: pytest.MonkeyPatch, logs: io.StringIO
 ) -> None:

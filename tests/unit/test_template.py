@@ -43,6 +43,8 @@ MUTATIONS: Mapping[str, list[tuple[str, Change]]] = {
         ("a new resource", allow("IngestFunction", "sqs:SendMessage", arn("StreamFailureQueue"))),
         ("URL callers may invoke directly", lambda r: r["QueryUrlCallers"]["Properties"]["PolicyDocument"]["Statement"][1].pop("Condition")),
         ("every model", allow("IngestFunction", "bedrock:InvokeModel", {"Fn::Sub": "arn:${AWS::Partition}:bedrock:${AWS::Region}::foundation-model/*"})),
+        ("the digest reads the whole ledger", lambda r: statements(r, "DigestFunction")[-2]["Fn::If"][1].pop("Condition")),
+        ("the digest writes anything to the ledger", lambda r: statements(r, "DigestFunction")[-1]["Fn::If"][1].pop("Condition")),
         ("an action gone", lambda r: statements(r, "IngestFunction").pop()),
         ("a managed policy", lambda r: r["QueryFunction"]["Properties"]["Policies"].append("AmazonSQSFullAccess")),
         ("a SAM policy", lambda r: r["QueryFunction"]["Properties"]["Policies"].append({"SQSPollerPolicy": {"QueueName": "q"}})),
@@ -179,6 +181,22 @@ def test_every_rule_fails_on_a_mutated_template(template: Template) -> None:
     print(f"\nmutated templates caught: {len(cases) - len(missed)} of {len(cases)}")
     assert missed == []
     assert {rule for rule, _, _ in cases} == set(RULES), "give each rule a mutation that breaks it"
+
+
+def test_every_alarm_has_its_row_in_the_runbook(template: Template) -> None:
+    readme = (TEMPLATE.parent / "README.md").read_text("utf-8")
+    table = readme.partition("### Alarms\n")[2].partition("\n### ")[0]
+    rows = [row.split("|")[1:-1] for row in table.splitlines() if row.startswith("| `")]
+    told = {name.strip(" `") for row in rows for name in row[0].split(",")}
+    assert told == {name for name, _ in of_type(template, "AWS::CloudWatch::Alarm")}
+    assert all(cell.strip() for row in rows for cell in row)
+
+
+def test_every_parameter_of_the_digest_reaches_its_function(template: Template) -> None:
+    variables = template["Resources"]["DigestFunction"]["Properties"]["Environment"]["Variables"]
+    given = {spelt(value) for value in variables.values()}
+    assert {name for name in template["Parameters"] if name.startswith("Digest")} <= given
+    assert spelt(variables["DIGEST_CATCH_UP_DAYS"]) == "DigestCatchUpDays"
 
 
 def test_new_code_is_a_new_version_for_snapstart(template: Template) -> None:

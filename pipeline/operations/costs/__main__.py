@@ -7,7 +7,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from pipeline.errors import SettingsError, VectorMemoryError
-from pipeline.operations.costs.estimate import Bill, bills, crossovers, limits
+from pipeline.operations.costs.estimate import Bill, bills, crossovers
+from pipeline.operations.costs.limits import limits
+from pipeline.operations.costs.proposal import ROWS, differences, now
 from pipeline.operations.costs.workload import Workload, demand
 from pipeline.operations.text import aligned
 from pipeline.prices import AWS, EMBEDDING, LIST_DATE, Region
@@ -60,8 +62,23 @@ def report(work: Workload, region: Region, model: str) -> Iterator[str]:
     for users in SCALES:
         yield from _limits(replace(work, users=users))
     yield ""
+    yield from _proposal(work, region, model)
+    yield ""
     unverified = sorted(item for item, prices in AWS.items() if not prices[region].verified)
     yield f"Recalled, not looked up: {', '.join(unverified)}. Assumed: see pipeline/operations/costs/estimate.py."
+
+
+def _proposal(work: Workload, region: Region, model: str) -> Iterator[str]:
+    rows = [
+        (
+            row.name,
+            f"{row.least:,.0f}" if row.least == row.most else f"{row.least:,.0f} to {row.most:,.0f}",
+            f"{now(row, work, region, model):,.2f}",
+        )
+        for row in ROWS
+    ]
+    yield aligned(("database alone, 10,000 users", "proposed", "now"), rows)
+    yield from differences(work, region)
 
 
 def _rows(found: Sequence[Bill]) -> Iterator[tuple[str, ...]]:

@@ -33,14 +33,14 @@ def draw(work: Workload, region: Region, model: str, path: Path) -> None:
 
 def _bars(axes: Any, work: Workload, region: Region, model: str) -> None:  # noqa: ANN401  # matplotlib has no types
     found = bills(work, region, model)
-    bottoms = [0.0] * len(found)
+    bottoms, names = [0.0] * len(found), [one.store.replace(" ", "\n") for one in found]
     for part, colour in zip(PARTS, COLOURS, strict=True):
         heights = [one.parts.get(part, 0.0) for one in found]
-        axes.bar([one.store for one in found], heights, bottom=bottoms, label=part, color=colour)
+        axes.bar(names, heights, bottom=bottoms, label=part, color=colour)
         bottoms = [bottom + height for bottom, height in zip(bottoms, heights, strict=True)]
     for number, total in enumerate(bottoms):
         axes.annotate(f"${total:,.0f}", (number, total), ha="center", va="bottom")
-    axes.set_title(f"{work.users:,.0f} users")
+    axes.set(title=f"{work.users:,.0f} users", ylabel="dollars a month")
     axes.legend()
 
 

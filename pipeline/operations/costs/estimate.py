@@ -1,14 +1,17 @@
-"""What a month costs, part by part and store by store, and which limit binds first. Pure."""
+"""What a month costs, part by part and store by store. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from math import ceil, log2
 
 from pipeline.operations.costs.workload import Demand, Workload, demand
-from pipeline.prices import EMBEDDING, Region, price_of
+from pipeline.prices import EMBEDDING, SUPABASE, SUPABASE_COMPUTE, Region, price_of
 
 HOURS = 730.0
 STORES = ("pgvector", "dynamodb", "opensearch classic", "opensearch nextgen")
+HOSTINGS = ("pgvector, rds", "pgvector, supabase")
+"""``pgvector`` itself stands for Aurora Serverless v2."""
 
 STREAM_GB_SECONDS = 0.5 * 0.03
 INGEST_GB_SECONDS = 1.0 * 0.35
@@ -24,7 +27,8 @@ ACU_PER_INGEST = 1 / 400
 ACU_PER_SEARCH = 1 / 100
 """ACUs a search a second: 2 to 6 ms of a core each, measured, and a margin."""
 
-OCU_GIGABYTES, OCU_FLOOR_CLASSIC = 6.0, 4.0
+OCU_GIGABYTES, OCU_LEAST = 6.0, 0.5
+"""Of indexing and of searching each, since June 2024 (aws.amazon.com/about-aws/whats-new/2024/06)."""
 OCU_OF_VECTORS = 0.8
 """Share of an OCU's memory that holds vectors."""
 NEXTGEN_COMPRESSION = 32.0
@@ -32,6 +36,11 @@ NEXTGEN_STEP = 1.0
 NEXTGEN_IDLE_SECONDS = 600.0
 """NextGen lets its compute go after ten idle minutes."""
 
+DISK = 1.3
+"""Gigabytes of disk for one of rows: indexes."""
+SUPABASE_DISK = 8.0
+"""Gigabytes in the plan."""
+IN_VPC = frozenset({"pgvector", "pgvector, rds"})
 EMPTY_RECEIVES = 5 * 3 * 60 * 24 * 30.0
 """Five pollers, each asking every 20 seconds while the queue is empty."""
 
@@ -53,19 +62,25 @@ def bill(store: str, work: Workload, region: Region, model: str, *, vpc: bool = 
     """Return the bill of one store.
 
     Args:
-        vpc: Aurora is reached through a VPC, so that calls of the embedding API need a NAT gateway.
+        vpc: a database of AWS is reached through a VPC, so that calls of the embedding API need a NAT gateway.
     """
     asked = demand(work)
     parts = _common(asked, region, model)
     match store:
         case "pgvector":
-            parts |= _pgvector(work, asked, region, vpc=vpc)
+            parts |= _aurora(work, asked, region)
+        case "pgvector, rds":
+            parts |= _rds(asked, region)
+        case "pgvector, supabase":
+            parts |= _supabase(asked)
         case "dynamodb":
             parts |= _dynamodb(asked, region)
         case "opensearch classic":
             parts |= _opensearch(asked, region, _classic_ocus(work, asked))
         case _:
             parts |= _opensearch(asked, region, _nextgen_ocus(work, asked))
+    if vpc and store in IN_VPC:
+        parts["nat"] = _nat(asked, region)
     return Bill(store, parts)
 
 
@@ -85,15 +100,42 @@ def _common(asked: Demand, region: Region, model: str) -> dict[str, float]:
     }
 
 
-def _pgvector(work: Workload, asked: Demand, region: Region, *, vpc: bool) -> dict[str, float]:
-    parts = {
+def _aurora(work: Workload, asked: Demand, region: Region) -> dict[str, float]:
+    return {
         "database": acus(work, asked) * HOURS * _aws("aurora ACU-hour", region),
-        "storage": asked.stored_gigabytes * 1.3 * _aws("aurora GB-month", region),
+        "storage": asked.stored_gigabytes * DISK * _aws("aurora GB-month", region),
     }
-    if vpc:
-        gigabytes = (asked.new_rows + asked.questions) * (asked.row_kilobytes * 1.4) / 1e6
-        parts["nat"] = HOURS * _aws("nat hour", region) + gigabytes * _aws("nat GB", region)
-    return parts
+
+
+def _rds(asked: Demand, region: Region) -> dict[str, float]:
+    """An instance of the family db.t4g, one zone: as many GB of memory as what is hot."""
+    return {
+        "database": _memory(asked) * HOURS * _aws("rds GB-hour", region),
+        "storage": max(20.0, asked.stored_gigabytes * DISK) * _aws("rds GB-month", region),
+    }
+
+
+def _supabase(asked: Demand) -> dict[str, float]:
+    """The Pro plan, reached over the internet; beyond the largest listed size, several of it."""
+    largest = max(SUPABASE_COMPUTE)
+    memory = _memory(asked)
+    compute = SUPABASE_COMPUTE[min(memory, largest)].dollars * max(1.0, memory / largest)
+    beyond = max(0.0, asked.stored_gigabytes * DISK - SUPABASE_DISK)
+    return {
+        "database": SUPABASE["plan month"].dollars + compute - SUPABASE["compute credit"].dollars,
+        "storage": beyond * SUPABASE["GB-month"].dollars,
+    }
+
+
+def _memory(asked: Demand) -> int:
+    """Return the GB of memory of an instance that holds what is hot: a power of two."""
+    needed = int(2 ** ceil(log2(max(1.0, asked.stored_gigabytes * HOT_SHARE))))
+    return max(1, needed)
+
+
+def _nat(asked: Demand, region: Region) -> float:
+    gigabytes = (asked.new_rows + asked.questions) * (asked.row_kilobytes * 1.4) / 1e6
+    return HOURS * _aws("nat hour", region) + gigabytes * _aws("nat GB", region)
 
 
 def acus(work: Workload, asked: Demand) -> float:
@@ -125,9 +167,9 @@ def _opensearch(asked: Demand, region: Region, ocus: float) -> dict[str, float]:
 
 
 def _classic_ocus(work: Workload, asked: Demand) -> float:
-    """Vectors of a Classic collection live in memory: twice for the standby, and two OCUs at least index."""
-    searching = 2 * asked.rows * work.dimensions * 4 * 1.1 / 1e9 / (OCU_GIGABYTES * OCU_OF_VECTORS)
-    return max(OCU_FLOOR_CLASSIC, 2 + searching)
+    """Vectors of a Classic collection live in memory; standby replicas are all of it once more."""
+    searching = asked.rows * work.dimensions * 4 * 1.1 / 1e9 / (OCU_GIGABYTES * OCU_OF_VECTORS)
+    return (1 + work.standby_replicas) * (OCU_LEAST + max(OCU_LEAST, searching))
 
 
 def _nextgen_ocus(work: Workload, asked: Demand) -> float:
@@ -138,83 +180,6 @@ def _nextgen_ocus(work: Workload, asked: Demand) -> float:
         asked.rows * work.dimensions * 4 * 1.1 / 1e9 / NEXTGEN_COMPRESSION / (OCU_GIGABYTES * OCU_OF_VECTORS)
     )
     return awake * max(2 * NEXTGEN_STEP, memory)
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """A limit, and how much of it the busiest moment takes.
-
-    Args:
-        raised: how it is raised, if it can be.
-    """
-
-    name: str
-    demand: float
-    limit: float
-    raised: str
-
-    @property
-    def load(self) -> float:
-        """Return the share of the limit that is taken; more than 1 does not go."""
-        return self.demand / self.limit
-
-
-def limits(work: Workload) -> list[Limit]:
-    """Return the limits of the default deployment (Scale medium, pgvector), the tightest first."""
-    asked = demand(work)
-
-    def at_peak(amount: float) -> float:
-        return asked.per_second(amount) * work.peak
-
-    ingest_seconds = 0.35
-    found = [
-        Limit(
-            "ingest functions at once (Scale medium)",
-            at_peak(asked.ingest_invocations) * ingest_seconds,
-            10,
-            "Scale=large: 100; beyond that, SQS starts 1,000 at most",
-        ),
-        Limit(
-            "Lambda functions at once (account default)",
-            at_peak(asked.ingest_invocations) * ingest_seconds
-            + at_peak(asked.questions) * 0.25
-            + at_peak(asked.stream_invocations) * 0.03,
-            1_000,
-            "a service quota increase",
-        ),
-        Limit(
-            "embedding requests a minute (OpenAI tier 1, recalled)",
-            60 * at_peak(asked.ingest_invocations + asked.questions),
-            3_000,
-            "a higher tier: 10,000 at tier 5; larger batches",
-        ),
-        Limit(
-            "embedding tokens a minute (OpenAI tier 1, recalled)",
-            60 * at_peak(asked.tokens),
-            1_000_000,
-            "a higher tier: 10 million at tier 5",
-        ),
-        Limit(
-            "writes of one stream shard (1,000 a second for each partition)",
-            at_peak(asked.saves) * work.session_kilobytes / _partitions(work),
-            1_000,
-            "DynamoDB splits partitions by itself; the chat app's own limit",
-        ),
-        Limit(
-            "messages in flight in the queue",
-            at_peak(asked.notices) * ingest_seconds,
-            120_000,
-            "it cannot be",
-        ),
-        Limit("Aurora capacity units", acus(work, asked), ACU_MOST, "shards by tenant"),
-        Limit("database storage (GB)", asked.stored_gigabytes * 1.3, 256_000, "shards by tenant"),
-    ]
-    return sorted(found, key=lambda limit: -limit.load)
-
-
-def _partitions(work: Workload) -> float:
-    """Return how many partitions the sessions table has: one for 10 GB."""
-    return max(1.0, work.users * 5 * work.session_kilobytes / 1e6 / 10)
 
 
 def crossovers(work: Workload, region: Region, model: str) -> list[tuple[float, str, str]]:
@@ -235,8 +200,8 @@ def crossovers(work: Workload, region: Region, model: str) -> list[tuple[float, 
 
 
 def bills(work: Workload, region: Region, model: str) -> Sequence[Bill]:
-    """Return the bill of every store."""
-    return [bill(store, work, region, model) for store in STORES]
+    """Return the bill of every store, and of pgvector wherever it is hosted."""
+    return [bill(store, work, region, model) for store in (STORES[0], *HOSTINGS, *STORES[1:])]
 
 
 def _aws(item: str, region: Region) -> float:

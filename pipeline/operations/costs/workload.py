@@ -14,7 +14,7 @@ class Workload:
     Args:
         exchanges_a_day: question and answer; an average over all users, most of whom are not there every day.
         saves_per_exchange: puts of the session; the chat app puts the whole item.
-        exchange_tokens: of question, answer, and the header of their chunks.
+        exchange_tokens: of question and answer.
         growth: tokens embedded for one that stays: 1.00 measured with one save an exchange, 1.13 with one a message.
         chunks_per_exchange: rows that stay.
         session_kilobytes: of the item that ingest reads each time, on average.
@@ -23,6 +23,7 @@ class Workload:
         notices_per_save: less than 1 where saves of one item arrive together.
         batch: notices an invocation of ingest, at low rates 1.
         peak: busiest moment, as a multiple of the average.
+        standby_replicas: of an OpenSearch Classic collection; template.yaml makes none.
     """
 
     users: float = 10_000
@@ -39,6 +40,7 @@ class Workload:
     batch: float = 1.0
     dimensions: int = 1536
     peak: float = 5.0
+    standby_replicas: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Talks to the vector table and the ledger's. Searches are exact, over one user's chunks, kept while nothing changes."""
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -65,6 +65,7 @@ class DynamoDbStore(LedgerStore):
         super().__init__(ledger)
         self._client, self._table, self.space = client, table, space
         self._runtime, self._at_once = runtime, at_once
+        self.searched: Counter[str] = Counter()
         self._wishes = Wishes(client, ledger.table, ledger, runtime, self._own_rows)
         self._cache: OrderedDict[tuple[str, str], _Cached] = OrderedDict()
 
@@ -109,7 +110,9 @@ class DynamoDbStore(LedgerStore):
         Raises:
             StoreUnavailableError: an item of the user's is half written at this moment.
         """
-        return self._matrix(request.tenant_id, request.user_id).hits(request)
+        hits = self._matrix(request.tenant_id, request.user_id).hits(request)
+        self.searched["exact"] += 1
+        return hits
 
     def passages(
         self, tenant_id: str, user_id: str, filters: Filters, limit: int, *, oldest_first: bool = False

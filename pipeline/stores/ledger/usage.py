@@ -1,5 +1,6 @@
 """The usage ledger beside the ledger: a row a tenant, day and model. The cap is looked at before, in one conditional write."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -7,7 +8,12 @@ from typing import Any
 
 from pipeline.stores.ledger.client import Client
 from pipeline.stores.ledger.names import key, name_of
-from pipeline.stores.ledger.rows import number
+from pipeline.stores.ledger.rows import Item, number
+from pipeline.stores.usage import DayOfUse
+
+_AFTER_DATES = ":"
+"""The character after the digits: a sort key from a date up to it begins with a date."""
+_SINCE = "sk BETWEEN :since AND :end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +56,51 @@ class DynamoDbUsageLedger:
         values: dict[str, Any] | None = None,
     ) -> bool:
         dollars = tokens * Decimal(str(self.dollars_per_million_tokens or 0)) / 1_000_000
-        added = {":tokens": {"N": str(tokens)}, ":dollars": {"N": f"{dollars:f}"}}
+        added = {
+            ":tenant": {"S": tenant_id},
+            ":tokens": {"N": str(tokens)},
+            ":dollars": {"N": f"{dollars:f}"},
+        }
         return self.client.update(
             self.table,
             Key=key(name_of("usage", tenant_id), f"{day.isoformat()} {self.model}"),
-            UpdateExpression="ADD tokens :tokens, dollars :dollars",
+            UpdateExpression="SET tenant_id = :tenant ADD tokens :tokens, dollars :dollars",
             ExpressionAttributeValues={**added, **(values or {})},
             **({"ConditionExpression": condition} if condition else {}),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoDbUsageBook:
+    """Reads the counts of all tenants: of one from its own partition, of all by a scan of the ledger's table."""
+
+    client: Client
+    table: str
+
+    def report(self, since: date, tenant_id: str | None = None) -> Sequence[DayOfUse]:
+        """Return what was used since a day, by day, tenant and model."""
+        bounds = {":since": {"S": since.isoformat()}, ":end": {"S": _AFTER_DATES}}
+        if tenant_id is not None:
+            own = {":pk": {"S": name_of("usage", tenant_id)}, **bounds}
+            rows = self.client.query(self.table, f"pk = :pk AND {_SINCE}", own)
+        else:
+            rows = self.client.scan(
+                self.table,
+                FilterExpression=f"begins_with(pk, :usage) AND {_SINCE}",
+                ExpressionAttributeValues={":usage": {"S": "usage "}, **bounds},
+            )
+        return sorted(map(_day_of_use, rows), key=lambda row: (row.day, row.tenant_id, row.model))
+
+    def cap(self, tenant_id: str, daily_tokens: int | None) -> None:
+        """Set a tenant's own cap; ``None`` takes it away."""
+        place = key(name_of("usage", tenant_id), "cap")
+        if daily_tokens is None:
+            self.client.delete(self.table, place)
+        else:
+            self.client.put(self.table, Item={**place, "daily_tokens": {"N": str(daily_tokens)}})
+
+
+def _day_of_use(item: Item) -> DayOfUse:
+    day, _, model = item["sk"]["S"].partition(" ")
+    dollars = float(item["dollars"]["N"])
+    return DayOfUse(item["tenant_id"]["S"], date.fromisoformat(day), model, number(item, "tokens"), dollars)

@@ -7,6 +7,7 @@ old ones are deleted. Whatever is left behind by a crash is hidden, and :meth:`O
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
@@ -86,6 +87,7 @@ class OpenSearchStore(LedgerStore):
         super().__init__(ledger)
         self._collection, self._client, self.space = collection, client, space
         self._runtime, self._at_once = runtime, at_once
+        self.searched: Counter[str] = Counter()
 
     def apply(self, tenant_id: str, changes: Sequence[Change]) -> frozenset[str]:
         """Write each change by itself: documents, then the ledger, then away with what it no longer lists."""
@@ -125,7 +127,9 @@ class OpenSearchStore(LedgerStore):
         Raises:
             StoreUnavailableError: an item of the user's is half written at this moment.
         """
-        return self._undisturbed(request.tenant_id, request.user_id, lambda: self._hits(request))
+        hits = self._undisturbed(request.tenant_id, request.user_id, lambda: self._hits(request))
+        self.searched["hnsw"] += 1  # what the collection's k-NN fields are made of
+        return hits
 
     def passages(
         self, tenant_id: str, user_id: str, filters: Filters, limit: int, *, oldest_first: bool = False

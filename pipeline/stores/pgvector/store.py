@@ -1,6 +1,6 @@
 """Talks to Postgres: runs the statements of :mod:`queries`, converts rows, nothing else."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
@@ -53,6 +53,7 @@ class PgVectorStore:
         self._connector = connector
         self._strategy = strategy
         self.space = space
+        self.searched: Counter[str] = Counter()
         self._checked: Connection | None = None
         self._place = Place()
 
@@ -90,7 +91,9 @@ class PgVectorStore:
         rows = self._connector.read(
             lambda connection: connection.execute(self._place.search, parameters, binary=True).fetchall()
         )
-        return [Hit(str(id_), *columns) for id_, *columns in rows]
+        told = rows[0][-1] if rows else None  # the function says which strategy it took
+        self.searched[told or self._strategy] += 1
+        return [Hit(str(id_), *columns) for id_, *columns, _ in rows]
 
     def explain(self, tenant_id: str, user_id: str) -> Explanation:
         """Return how a question about this user is searched, and why."""

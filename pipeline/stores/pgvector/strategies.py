@@ -192,6 +192,7 @@ DECLARE
 BEGIN
     PERFORM set_config('app.tenant_id', p_tenant_id, true);
     SELECT s.strategy INTO v_strategy FROM memory_strategy(p_tenant_id, p_user_id, p_strategy) s;
+    PERFORM set_config('app.search_strategy', v_strategy, true);
 {branches}
     ELSE
         RAISE EXCEPTION 'there is no such strategy' USING ERRCODE = 'invalid_parameter_value';

@@ -80,7 +80,7 @@ class PgUsageLedger:
 
 
 @dataclass(frozen=True, slots=True)
-class UsageBook:
+class PgUsageBook:
     """Reads the ledger across tenants and sets caps, as a member of memory_operations or the owner.
 
     Args:
