@@ -56,7 +56,8 @@ def marks(chunks: Sequence[Chunk]) -> dict[tuple[str, str], Chunk]:
 
 
 def tokens(chunks: Sequence[Chunk]) -> int:
-    return sum(estimate_tokens(chunk.text) for chunk in chunks)
+    """Return what is embedded, in tokens: headers are not."""
+    return sum(estimate_tokens(chunk.embedded) for chunk in chunks)
 
 
 def squeezed(text: str) -> str:
