@@ -90,7 +90,7 @@ class PgVectorStore:
         rows = self._connector.read(
             lambda connection: connection.execute(self._place.search, parameters, binary=True).fetchall()
         )
-        return [Hit(str(id_), *columns) for id_, *columns in rows]
+        return [Hit(*row) for row in rows]
 
     def explain(self, tenant_id: str, user_id: str) -> Explanation:
         """Return how a question about this user is searched, and why."""
