@@ -179,7 +179,7 @@ class PgVectorStore:
             row = connection.execute(queries.INDEXED_UNTIL, parameters, binary=True).fetchone()
             return row[0] if row else None
 
-        return self._connector.read_as(tenant_id, read)
+        return self._connector.read(read)
 
     def wait_until_searchable(self, tenant_id: str, user_id: str, timeout_seconds: float) -> bool:  # noqa: ARG002  # nothing to wait for
         """Return at once: what was applied is visible."""
