@@ -54,7 +54,7 @@ class Told:
         self._chunks = set(chunks)
         self._runs: set[_Run] = set()
         self._sentences: set[_Run] = set()
-        self._words: set[str] = set()
+        self._words: set[str] | None = None
         self._judged: dict[str, str] = {}
         for text in texts:
             self._learn(text)
@@ -68,10 +68,9 @@ class Told:
             self._learn(text)
 
     def _learn(self, text: str) -> None:
+        self._words = None
         self._judged.clear()
-        runs = _runs(text)
-        self._runs.update(runs)
-        self._words.update(*runs)
+        self._runs.update(_runs(text))
 
     def fresh(self, window: Window) -> "Fresh":
         """Return what is new in ``window``."""
@@ -109,6 +108,8 @@ class Told:
         return alike and not self._only_figures_new(runs)
 
     def _only_figures_new(self, runs: Iterable[_Run]) -> bool:
+        if self._words is None:  # few questions come so far
+            self._words = set().union(*self._runs)
         new = set().union(*runs) - self._words
         return bool(new) and all(any(map(str.isdigit, term)) for term in new)
 

@@ -4,13 +4,14 @@ A chunk is small, so that growing conversations are embedded once; a window is a
 wants to see. Windows overlap: each chunk ends one.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from pipeline.embedding.tokens import estimate_tokens
-from pipeline.lexical.terms import counts
+from pipeline.lexical.terms import terms
 from pipeline.search.passages import body
 from pipeline.stores.protocol import Hit
 
@@ -117,5 +118,5 @@ class _Measured:
 @lru_cache(maxsize=4096)
 def _measured(content: str) -> _Measured:
     """Return what does not depend on the question: a conversation asks of the same chunks again and again."""
-    found, said = counts(content), body(content)
-    return _Measured(found, sum(found.values()), estimate_tokens(said) + 1, said)
+    found, said = terms(content), body(content)
+    return _Measured(Counter(found), len(found), estimate_tokens(said) + 1, said)
