@@ -34,13 +34,13 @@ _LATIN = rf"[^\W_{_CJK}]"
 _TOKEN = re.compile(
     rf"(?P<date>\d{{4}}([-/.])\d{{1,2}}\2\d{{1,2}}(?!\d)|(?:\d{{4}}年)?\d{{1,2}}月(?:\d{{1,2}}日)?)"
     r"|(?P<amount>\d{1,3}(?:,\d{3})+(?!\d))"
-    rf"|(?P<code>{_LATIN}+(?:[-_./:@#+&=?%~]+{_LATIN}+)+|[a-z](?:\+\+|#))"
-    rf"|(?P<word>{_LATIN}+)"
-    rf"|(?P<cjk>[{_CJK}]+)"
+    rf"|(?P<code>{_LATIN}++(?:[-_./:@#+&=?%~]++{_LATIN}++)+|[a-z](?:\+\+|#))"
+    rf"|(?P<word>{_LATIN}++)"
+    rf"|(?P<cjk>[{_CJK}]++)"
 )
 _PART = re.compile(rf"{_LATIN}+")
 _KANJI_ONE = re.compile(f"[{_KANJI}]")
-_HIRAGANA_ONLY = re.compile(f"[{_HIRAGANA}ー]+")
+_PAIR = re.compile(f"(?=([^{_HIRAGANA}ー].|.[^{_HIRAGANA}ー]))")
 _NAME = re.compile(
     rf"[{_KANJI}{_KATAKANA}]{{1,6}}(?:さん|さま|様|くん|君|ちゃん|氏|先生|部長|課長|社長)|[{_KATAKANA}ー]{{3,}}"
 )
@@ -82,11 +82,13 @@ def _of_piece(piece: str) -> tuple[str, ...]:
 def _tokenized(normal: str) -> list[str]:
     found: list[str] = []
     for token in _TOKEN.finditer(normal):
-        kind, end = token.lastgroup or "", token.end()
-        written = token[0]
+        kind, written = token.lastgroup or "", token[0]
+        if kind == "cjk":
+            found += _of_cjk(written)
+            continue
         found += (term[:MAX_TERM_CHARACTERS] for term in _OF_KIND[kind](written))
-        if kind == "word" and written.isdecimal() and _KANJI_ONE.match(normal, end):
-            found.append((written + normal[end])[-MAX_TERM_CHARACTERS:])
+        if kind == "word" and written.isdecimal() and _KANJI_ONE.match(normal, token.end()):
+            found.append((written + normal[token.end()])[-MAX_TERM_CHARACTERS:])
     return found
 
 
@@ -112,15 +114,9 @@ def _of_words(run: str) -> Iterator[str]:
             yield _stem(word)
 
 
-def _of_cjk(run: str) -> Iterator[str]:
-    yield from _KANJI_ONE.findall(run)
-    for start in range(len(run) - 1):
-        pair = run[start : start + 2]
-        if not _HIRAGANA_ONLY.fullmatch(pair):
-            yield pair
-    for name in _NAME.findall(run):
-        if len(name) > len("二字"):
-            yield name
+def _of_cjk(run: str) -> list[str]:
+    names = (name for name in _NAME.findall(run) if len(name) > len("二字"))
+    return [*_KANJI_ONE.findall(run), *_PAIR.findall(run), *(name[:MAX_TERM_CHARACTERS] for name in names)]
 
 
 def _of_date(date: str) -> Iterator[str]:
@@ -144,7 +140,6 @@ _OF_KIND: Mapping[str, Callable[[str], Iterator[str]]] = {
     "amount": _of_amount,
     "code": _of_code,
     "word": _of_words,
-    "cjk": _of_cjk,
 }
 
 

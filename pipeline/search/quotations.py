@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from pipeline.lexical.terms import terms
-from pipeline.search.passages import body
 from pipeline.search.windows import Window
 from pipeline.stores.protocol import Hit
 
@@ -55,7 +54,8 @@ class Told:
         self._chunks = set(chunks)
         self._runs: set[_Run] = set()
         self._sentences: set[_Run] = set()
-        self._words: set[str] = set()
+        self._words: set[str] | None = None
+        self._judged: dict[str, str] = {}
         for text in texts:
             self._learn(text)
             self._sentences.update(terms(sentence) for sentence in _SENTENCE.findall(text))
@@ -68,22 +68,28 @@ class Told:
             self._learn(text)
 
     def _learn(self, text: str) -> None:
-        runs = _runs(text)
-        self._runs.update(runs)
-        self._words.update(*runs)
+        self._words = None
+        self._judged.clear()
+        self._runs.update(_runs(text))
 
     def fresh(self, window: Window) -> "Fresh":
         """Return what is new in ``window``."""
-        bodies = [(part.hit, body(part.hit.content)) for part in window if part.hit.id not in self._chunks]
+        bodies = [(part.hit, part.said) for part in window if part.hit.id not in self._chunks]
         unquoted = [(hit, self._unquoted(text)) for hit, text in bodies]
         new = [(hit, text) for hit, text in unquoted if text.strip(" \n…")]
-        size = sum(len(body(part.hit.content)) for part in window)
+        size = sum(len(part.said) for part in window)
         left = sum(len(text) for _, text in new)
         return Fresh(new, max(0.0, 1 - left / max(1, size)), quotes=bodies != unquoted)
 
     def _unquoted(self, text: str) -> str:
+        """Return what is left of ``text``; windows overlap, so it is judged once until more is told."""
         if not (self._runs or self._sentences):
             return text
+        if text not in self._judged:
+            self._judged[text] = self._without_quotations(text)
+        return self._judged[text]
+
+    def _without_quotations(self, text: str) -> str:
         kept: list[str] = []
         for sentence in _SENTENCE.findall(text):
             if not self._quoted(sentence):
@@ -96,10 +102,14 @@ class Told:
         if self._sentences and terms(sentence) in self._sentences:
             return True
         runs = _runs(sentence)
-        alike = len(runs) >= FEWEST_RUNS and sum(run in self._runs for run in runs) >= QUOTED * len(runs)
+        if len(runs) < FEWEST_RUNS or self._runs.isdisjoint(runs):
+            return False
+        alike = sum(map(self._runs.__contains__, runs)) >= QUOTED * len(runs)
         return alike and not self._only_figures_new(runs)
 
     def _only_figures_new(self, runs: Iterable[_Run]) -> bool:
+        if self._words is None:  # few questions come so far
+            self._words = set().union(*self._runs)
         new = set().union(*runs) - self._words
         return bool(new) and all(any(map(str.isdigit, term)) for term in new)
 

@@ -146,6 +146,8 @@ def scored(windows: Sequence[Window], weighing: Weighing) -> list[Scored]:
 
 
 def _of_youngest(window: Window, weighing: Weighing) -> float:
+    if weighing.half_life_days is None:
+        return 1.0
     return max(weighing.of_age(part.hit.created_at) for part in window)
 
 
@@ -227,8 +229,8 @@ def _lexical(windows: Sequence[Window]) -> list[float]:
 
 
 def _summed(window: Window) -> Mapping[str, int]:
-    total: dict[str, int] = {}
-    for part in window:
+    total = dict(window[0].words)
+    for part in window[1:]:
         for term, count in part.words.items():
             total[term] = total.get(term, 0) + count
     return total

@@ -4,13 +4,14 @@ A chunk is small, so that growing conversations are embedded once; a window is a
 wants to see. Windows overlap: each chunk ends one.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from pipeline.embedding.tokens import estimate_tokens
-from pipeline.lexical.terms import counts
+from pipeline.lexical.terms import terms
 from pipeline.search.passages import body
 from pipeline.stores.protocol import Hit
 
@@ -26,12 +27,14 @@ class Part:
         words: how often each of the question's terms occurs in it.
         length: how many terms it has.
         tokens: its size, estimated.
+        said: its text without header.
     """
 
     hit: Hit
     words: Mapping[str, int] = field(repr=False)
     length: int
     tokens: int
+    said: str = field(repr=False)
 
 
 Window = tuple[Part, ...]
@@ -62,11 +65,12 @@ def windows_of(parts: Sequence[Part], tokens: int = WINDOW_TOKENS) -> Iterator[W
 
 def chains(parts: Sequence[Part]) -> list[list[Part]]:
     """Return runs of chunks that follow each other in their item without a gap."""
-    before = {_end(part): part for part in parts}
+    ends = [_end(part) for part in parts]
+    before = dict(zip(ends, parts, strict=True))
     follower = {
         earlier.hit.id: part
-        for part in parts
-        if (earlier := _predecessor(part, before)) is not None and earlier is not part
+        for part, end in zip(parts, ends, strict=True)
+        if (earlier := _predecessor(part, end, before)) is not None and earlier is not part
     }
     followers = {part.hit.id for part in follower.values()}
     return [list(_run(part, follower)) for part in parts if part.hit.id not in followers]
@@ -89,9 +93,9 @@ def _end(part: Part) -> _End:
     return metadata.get("key"), metadata.get("last", part.hit.id), int(metadata.get("part", 0))
 
 
-def _predecessor(part: Part, before: Mapping[_End, Part]) -> Part | None:
+def _predecessor(part: Part, end: _End, before: Mapping[_End, Part]) -> Part | None:
     """Return the chunk that ``part`` goes on from: of a message cut in pieces the last one ends it."""
-    key, last, number = _end(part)
+    key, last, number = end
     if number:
         return before.get((key, last, number - 1))
     after = part.hit.metadata.get("after")
@@ -104,7 +108,7 @@ def _predecessor(part: Part, before: Mapping[_End, Part]) -> Part | None:
 def _part(hit: Hit, asked: AbstractSet[str]) -> Part:
     found = _measured(hit.content)
     words = {term: found.counts[term] for term in found.counts.keys() & asked}
-    return Part(hit, words, found.length, found.tokens)
+    return Part(hit, words, found.length, found.tokens, found.said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +116,11 @@ class _Measured:
     counts: Mapping[str, int] = field(repr=False)
     length: int
     tokens: int
+    said: str = field(repr=False)
 
 
 @lru_cache(maxsize=4096)
 def _measured(content: str) -> _Measured:
     """Return what does not depend on the question: a conversation asks of the same chunks again and again."""
-    found = counts(content)
-    return _Measured(found, sum(found.values()), estimate_tokens(body(content)) + 1)
+    found, said = terms(content), body(content)
+    return _Measured(Counter(found), len(found), estimate_tokens(said) + 1, said)

@@ -79,6 +79,9 @@ UNION ALL SELECT 'table', relname::text, relrowsecurity::text || relforcerowsecu
 WHERE relnamespace = %(schema)s::regnamespace AND relname IN ('memories', 'memory_words')
 ORDER BY 1, 2, 3
 """
+SETTINGS = (
+    "SELECT oid::regprocedure::text, proconfig FROM pg_proc WHERE proname LIKE 'memory\\_s%' ORDER BY 1"
+)
 
 
 def test_a_space_made_later_has_what_migrations_gave_the_first(there: Two) -> None:
@@ -89,6 +92,27 @@ def test_a_space_made_later_has_what_migrations_gave_the_first(there: Two) -> No
         )
     assert len(first) > 40
     assert later == first
+
+
+def test_a_migration_brings_the_search_of_every_space_up_to_date(there: Two) -> None:
+    made = there.start()
+    with psycopg.connect(there.owner) as owner:
+        before = [owner.execute(CATALOG, {"schema": schema}).fetchall() for schema in ("public", made.schema)]
+        settings = owner.execute(SETTINGS).fetchall()
+        for (text,) in owner.execute(
+            "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = 'memory_search'"
+        ).fetchall():
+            owner.execute(text.replace("SELECT m.id, m.content", "SELECT NULL::uuid, m.content").encode())
+        owner.execute("DROP FUNCTION memory_indexed_until, memory_count_use")
+        owner.execute("DELETE FROM schema_version WHERE version >= 6")
+    there.save("chat:1", *TEXTS)
+    migrate(there.owner, SPACE)
+    with psycopg.connect(there.owner) as owner:
+        after = [owner.execute(CATALOG, {"schema": schema}).fetchall() for schema in ("public", made.schema)]
+        assert owner.execute(SETTINGS).fetchall() == settings
+    assert after == before
+    fill(there)
+    assert contents(there, NEXT) == contents(there, SPACE) == said(*TEXTS)
 
 
 def test_what_was_there_before_is_filled_in_and_what_is_saved_meanwhile_goes_to_both(there: Two) -> None:

@@ -111,6 +111,7 @@ def assert_isolated(conninfo: str) -> None:
     assert sum(own for own, _ in drawn) > PAIRS / 20
 
 
+READING = ["memory_search", "memory_strategy", "memory_indexed_until"]
 _TENANT = re.compile(r"\b(?:\w+\.)?tenant_id = (?:%\(tenant_id\)b|p_tenant_id)")
 
 
@@ -118,8 +119,11 @@ _TENANT = re.compile(r"\b(?:\w+\.)?tenant_id = (?:%\(tenant_id\)b|p_tenant_id)")
 def tenants_forgotten(conninfo: str, patch: pytest.MonkeyPatch) -> Iterator[None]:
     """Take the tenant out of every statement that reads, and out of the functions."""
     with psycopg.connect(conninfo) as owner:
-        found = owner.execute("SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname LIKE 'memory\\_s%'")
-        for (text,) in found.fetchall():
+        found = owner.execute(
+            "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = ANY(%s)", [READING]
+        ).fetchall()
+        assert len(found) == len(READING)
+        for (text,) in found:
             forgetful, taken = _TENANT.subn("true", text)
             assert taken
             owner.execute(forgetful.encode())
@@ -132,7 +136,6 @@ def tenants_forgotten(conninfo: str, patch: pytest.MonkeyPatch) -> Iterator[None
             "MARKERS",
             "NEWEST_PASSAGES",
             "FORGOTTEN",
-            "INDEXED_UNTIL",
         ):
             statement, taken = _TENANT.subn("true", getattr(queries, name))
             assert taken, name

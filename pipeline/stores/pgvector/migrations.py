@@ -156,6 +156,7 @@ def filled(text: str, space: Space) -> str:
     # Template would trip over the dollar quotes of a DO block.
     for name, value in (
         ("search_functions", functions()),
+        ("search_functions_of_a_space", functions().replace("${dimensions}", "%dimensions%")),
         ("dimensions", str(int(space.dimensions))),
         ("word_dimensions", str(WORD_DIMENSIONS)),
         ("storage", storage),

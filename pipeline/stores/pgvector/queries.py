@@ -129,7 +129,7 @@ WHERE m.tenant_id = %(tenant_id)b AND m.id = w.id
 DELETE = "DELETE FROM memories WHERE tenant_id = %(tenant_id)b AND id = ANY(%(ids)b::uuid[])"
 
 SEARCH = """
-SELECT id, content, similarity, created_at, metadata, lexical, current_setting('app.search_strategy', true)
+SELECT id::text, content, similarity, created_at, metadata, lexical, current_setting('app.search_strategy', true)
 FROM memory_search(%(tenant_id)b, %(user_id)b, %(vector)b::vector, %(top_k)b::int4, %(near)b::int4, %(seeds)b::int4, %(around)b::int4,
                    %(words)b::sparsevec,
                    %(strategy)b, %(filtered)b, %(kinds)b::text[], %(roles)b::text[], %(keys)b::text[],
@@ -197,12 +197,7 @@ SELECT %(tenant_id)b, %(id)b, %(user_id)b, %(session_key)b, %(asked_at)b, (SELEC
 """
 FORGET = _FORGET.format(gone=_GONE, beside="", also="")
 
-# What an item that is gone says of itself no longer counts.
-INDEXED_UNTIL = """
-SELECT max(CASE WHEN present THEN COALESCE(updated_at, saved_at) ELSE saved_at END) FROM ledger
-WHERE tenant_id = %(tenant_id)b AND user_id = %(user_id)b
-  AND (%(name)b::text IS NULL OR name = %(name)b::text)
-"""
+INDEXED_UNTIL = "SELECT memory_indexed_until(%(tenant_id)b, %(user_id)b, %(name)b)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ class PgVectorStore:
         )
         told = rows[0][-1] if rows else None  # the function says which strategy it took
         self.searched[told or self._strategy] += 1
-        return [Hit(str(id_), *columns) for id_, *columns, _ in rows]
+        return [Hit(*row[:-1]) for row in rows]
 
     def explain(self, tenant_id: str, user_id: str) -> Explanation:
         """Return how a question about this user is searched, and why."""
@@ -182,7 +182,7 @@ class PgVectorStore:
             row = connection.execute(queries.INDEXED_UNTIL, parameters, binary=True).fetchone()
             return row[0] if row else None
 
-        return self._connector.read_as(tenant_id, read)
+        return self._connector.read(read)
 
     def wait_until_searchable(self, tenant_id: str, user_id: str, timeout_seconds: float) -> bool:  # noqa: ARG002  # nothing to wait for
         """Return at once: what was applied is visible."""

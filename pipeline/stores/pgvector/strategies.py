@@ -91,13 +91,35 @@ _CLOSEST_OF_MEASURED = f"""
     ) compared
     ORDER BY distance, id LIMIT p_top_k"""  # noqa: S608  # constants
 
+_SCORES = """
+        SELECT id, words <#> p_words AS score FROM memory_words
+        WHERE tenant_id = p_tenant_id AND user_id = p_user_id AND p_words IS NOT NULL"""
+
 _WORDIEST = """
     SELECT best.id FROM (
-        SELECT w.id, w.words <#> p_words AS score FROM memory_words w
-        WHERE w.tenant_id = p_tenant_id AND w.user_id = p_user_id AND p_words IS NOT NULL
-        ORDER BY score, w.id{limit}
+        SELECT id, score FROM ({scores}
+        ) own
+        ORDER BY score, id{limit}
     ) best{kept}
     WHERE best.score < 0 LIMIT p_top_k"""
+
+# Where all of a user's few rows are scored anyway, the scores are kept for those that come along beside others.
+_SCORED = f"""scored AS MATERIALIZED ({_SCORES}
+), """
+_TOLD_OF_SCORED = """
+        SELECT id, 0 - sum(score) AS lexical FROM (
+            SELECT id, 0::float8 AS score, true AS told FROM chosen
+            UNION ALL SELECT id, 0, true FROM beside
+            UNION ALL SELECT id, score, false FROM scored
+        ) listed GROUP BY id HAVING bool_or(told) OFFSET 0"""
+_TOLD = """
+        SELECT id, COALESCE((SELECT -sum(w.words <#> p_words) FROM memory_words w
+                             WHERE w.tenant_id = p_tenant_id AND w.id = listed.id), 0) AS lexical
+        FROM (SELECT id FROM chosen UNION SELECT id FROM beside) listed OFFSET 0"""
+
+# A list that was not filled holds all of the user's rows that there are: nothing else can stand beside them. The graph's
+# may have stopped before.
+_NOT_ALL = " AND (SELECT count(*) FROM closest) = p_top_k"
 
 # What was ordered and limited is numbered as it comes. An item tells its chunks by time, then by place.
 _SEARCH = """
@@ -112,7 +134,7 @@ WITH {before}closest AS MATERIALIZED (
 ), seeds AS (
     SELECT DISTINCT m.id, m.source, m.created_at, (m.metadata->>'place')::int8 AS place
     FROM chosen JOIN memories m ON m.tenant_id = p_tenant_id AND m.id = chosen.id
-    WHERE chosen.rank <= p_seeds AND p_around > 0 AND m.source IS NOT NULL
+    WHERE chosen.rank <= p_seeds AND p_around > 0 AND m.source IS NOT NULL{not_all}
 ), beside AS (
     SELECT near.id FROM seeds CROSS JOIN LATERAL (
         (SELECT m.id FROM memories m
@@ -124,12 +146,10 @@ WITH {before}closest AS MATERIALIZED (
          ORDER BY m.created_at, abs((m.metadata->>'place')::int8 - seeds.place) LIMIT p_around + 1)
     ) near
 )
-SELECT m.id, m.content, 1 - (m.embedding <=> p_vector), m.created_at, m.metadata,
-       COALESCE((SELECT -sum(w.words <#> p_words) FROM memory_words w
-                 WHERE w.tenant_id = p_tenant_id AND w.id = m.id), 0)
+SELECT m.id, m.content, 1 - (m.embedding <=> p_vector), m.created_at, m.metadata, m.lexical
 FROM (
-    SELECT m.* FROM (SELECT id FROM chosen UNION SELECT id FROM beside) told
-    JOIN memories m ON m.tenant_id = p_tenant_id AND m.id = told.id OFFSET 0
+    SELECT m.*, told.lexical FROM ({told}
+    ) told JOIN memories m ON m.tenant_id = p_tenant_id AND m.id = told.id OFFSET 0
 ) m
 WHERE m.user_id = p_user_id{filters}
 ORDER BY 3 DESC, m.id
@@ -212,10 +232,15 @@ def statement(strategy: Strategy, *, filtered: bool) -> str:
     filters, kept = (_FILTERS, _KEPT) if filtered else ("", "")
     near, wanted = ("", "") if filtered else (" LIMIT p_near", " LIMIT p_top_k")
     closest = {"exact": _CLOSEST_OF_ALL, "bq": _CLOSEST_OF_MEASURED, "hnsw": _CLOSEST_OF_GRAPH}[strategy]
+    before = {"exact": _SCORED, "bq": _BY_BITS.format(filters=filters, limit=near), "hnsw": ""}[strategy]
+    all_scored = strategy == "exact"
+    scores = " SELECT id, score FROM scored" if all_scored else _SCORES
     return _SEARCH.format(
-        before=_BY_BITS.format(filters=filters, limit=near) if strategy == "bq" else "",
+        before=before,
         closest=closest.format(filters=filters, kept=kept, limit=near),
-        wordiest=_WORDIEST.format(kept=kept, limit=wanted),
+        wordiest=_WORDIEST.format(scores=scores, kept=kept, limit=wanted),
+        not_all="" if strategy == "hnsw" else _NOT_ALL,
+        told=_TOLD_OF_SCORED if all_scored else _TOLD,
         filters=filters,
     )
 

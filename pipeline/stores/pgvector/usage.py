@@ -20,13 +20,8 @@ RETURNING tokens
 """
 
 _CORRECT = """
-INSERT INTO usage AS u (tenant_id, day, model, tokens, dollars)
-VALUES (%(tenant_id)b, %(day)b, %(model)b, %(tokens)b::int8, %(tokens)b::int8 * %(price)b::numeric / 1000000)
-ON CONFLICT (tenant_id, day, model) DO UPDATE
-SET tokens = u.tokens + EXCLUDED.tokens, dollars = u.dollars + EXCLUDED.dollars
+SELECT memory_count_use(%(tenant_id)b, %(day)b, %(model)b, %(tokens)b::int8, %(price)b::numeric)
 """
-
-_UNWAITED = "SET LOCAL synchronous_commit = off"
 
 _REPORT = """
 SELECT tenant_id, day, model, tokens, dollars::float8 FROM usage
@@ -65,13 +60,9 @@ class PgUsageLedger:
             return connection.execute(_RESERVE, parameters).fetchone() is not None
 
     def correct(self, tenant_id: str, tokens: int, day: date) -> None:
-        """Add ``tokens``, without waiting for the disk: every question comes through here.
-
-        A crash of Postgres itself loses what was added in its last moments (three times wal_writer_delay: 0.6 s).
-        """
+        """Add ``tokens``, without waiting for the disk: every question comes through here."""
         if tokens:
-            with self.connector.tenant(tenant_id) as connection:
-                connection.execute(_UNWAITED)
+            with self.connector.connection() as connection:
                 connection.execute(_CORRECT, self._row(tenant_id, tokens, day))
 
     def _row(self, tenant_id: str, tokens: int, day: date) -> dict[str, Any]:

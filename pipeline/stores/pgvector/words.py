@@ -6,6 +6,7 @@ ts_rank's does; a question's is 1. A document of very many terms is several rows
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 WORD_DIMENSIONS = 1_000_000_000
 MAX_PART_BYTES = 2_400
@@ -21,9 +22,9 @@ Sparse = Mapping[int, float]
 def document(counts: Mapping[str, int]) -> Sparse:
     """Return how much of what is in a text."""
     found: dict[int, float] = {}
-    for term, count in counts.items():
-        coordinate = _coordinate(term)
-        found[coordinate] = found.get(coordinate, 0.0) + _VALUES[min(count, _HIGHEST_COUNT)]
+    for coordinate, count in zip(map(_coordinate, counts), counts.values(), strict=True):
+        value = _VALUES[min(count, _HIGHEST_COUNT)]
+        found[coordinate] = found[coordinate] + value if coordinate in found else value
     return dict(sorted(found.items()))
 
 
@@ -36,9 +37,12 @@ def parts(words: Sparse, tenant_id: str, user_id: str) -> Sequence[Sparse]:
     """Return ``words`` in pieces that fit an index entry; none if there are none."""
     ids = len(tenant_id.encode()) + len(user_id.encode())
     size = max(MIN_PART_TERMS, (MAX_PART_BYTES - ids) // _BYTES_A_TERM)
+    if len(words) <= size:
+        return [words] if words else []
     items = list(words.items())
     return [dict(items[start : start + size]) for start in range(0, len(items), size)]
 
 
+@lru_cache(maxsize=65_536)
 def _coordinate(term: str) -> int:
     return zlib.crc32(term.encode()) % WORD_DIMENSIONS
