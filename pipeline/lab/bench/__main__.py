@@ -11,10 +11,11 @@ from typing import Any
 
 import psycopg
 from psycopg.conninfo import make_conninfo
+from psycopg.sql import SQL, Identifier
 
 from pipeline.lab.bench.data import World
 from pipeline.lab.bench.database import Database, server
-from pipeline.lab.bench.handlers import handler_rows
+from pipeline.lab.bench.handlers import MANY_ROWS, MANY_USERS, handler_rows, many_users_p50
 from pipeline.lab.bench.imports import import_rows
 from pipeline.lab.bench.rows import Row, table
 from pipeline.lab.bench.searches import search_rows
@@ -73,7 +74,9 @@ def _measured(running: Postgres, folder: Path, options: argparse.Namespace) -> l
         ours = handler_rows(database, world, chunks=chunks, repeats=repeats, upsert=upsert)
         rows += ours
         if not options.no_peers:
-            rows += _against(ours, _peers(running, 500 if quick else 10_000, 30 if quick else 200))
+            rows += _against(ours, _peers(running, 2_000 if quick else 10_000, 30 if quick else 200))
+        if not (options.no_peers or quick):
+            rows.append(_among_many(running, world))
     if "searches" in parts:
         sizes = [100, 1_000, 10_000] if quick else [100, 1_000, 10_000, 50_000, 100_000]
         big = 20_000 if quick else 300_000
@@ -84,18 +87,39 @@ def _measured(running: Postgres, folder: Path, options: argparse.Namespace) -> l
     return rows
 
 
-def _peers(running: Postgres, rows: int, questions: int) -> Mapping[str, Mapping[str, float]]:
+def _among_many(running: Postgres, world: World) -> Row:
+    _say(f"{MANY_ROWS} rows of {MANY_USERS} users")
+    ours = many_users_p50(Database(running), world, 200)
+    peers = _peers(running, MANY_ROWS, 20, MANY_USERS)
+    searcher = min(peers, key=lambda name: peers[name]["search"])
+    theirs = peers[searcher]["search"]
+    each = "; ".join(f"{name} {one['search']:.1f} ms" for name, one in peers.items())
+    return Row(
+        f"best peer's search p50 / query handler p50, {MANY_ROWS} rows of {MANY_USERS} users",
+        theirs / ours,
+        beside=f"{searcher} {theirs:.1f} and {ours:.2f} ms; {each}",
+    )
+
+
+def _peers(
+    running: Postgres, rows: int, questions: int, users: int | None = None
+) -> Mapping[str, Mapping[str, float]]:
+    """Run the peers; with ``users`` their tables are filled by SQL, since through their own calls it takes hours."""
     _say("the peers")
+    name = f"peers_{rows}"
     with psycopg.connect(running.conninfo(), autocommit=True) as owner:
-        owner.execute("CREATE DATABASE peers TEMPLATE template0")
-    conninfo = make_conninfo(running.conninfo(), dbname="peers")
+        owner.execute(SQL("CREATE DATABASE {} TEMPLATE template0").format(Identifier(name)))
+    conninfo = make_conninfo(running.conninfo(), dbname=name)
     python = Path(".venv/bench/bin/python")
     if not python.exists():
         raise SystemExit(
             "the peers' packages are missing: run scripts/bench, which installs them, or --no-peers"
         )
     done = subprocess.run(  # noqa: S603  # our own program
-        [python, PEERS, conninfo, str(rows), str(questions)], check=False, capture_output=True, text=True
+        [python, PEERS, conninfo, str(rows), str(questions), *([str(users)] if users else [])],
+        check=False,
+        capture_output=True,
+        text=True,
     )
     if done.returncode:
         raise SystemExit(f"a peer failed: {done.stderr[-2000:]}")

@@ -30,6 +30,7 @@ from pipeline.stores.protocol import SEEDS
 from pipeline.stores.usage import Meter
 
 USERS, ITEMS_AN_EVENT = 50, 10
+MANY_ROWS, MANY_USERS = 300_000, 300
 WORDS_A_MESSAGE, MESSAGES_AN_ITEM = 30, 40
 _LAYOUTS = Layouts(Settings().attribute_names, EntryHasher(b"a key of the bench's own"))
 CONTEXT: Any = SimpleNamespace(
@@ -96,9 +97,9 @@ def _reconciler(table: Table, embedder: InstantEmbedder) -> Reconciler:
     return Reconciler(*parts, Meter(bootstrap.usage_ledger()))
 
 
-def ingest_rate(database: Database, world: World, chunks: int) -> float:
-    """Return chunks a second through the ingest handler, sessions of 50 users coming in for the first time."""
-    items = _items(world, chunks)
+def ingest_rate(database: Database, world: World, chunks: int, users: int = USERS) -> float:
+    """Return chunks a second through the ingest handler, sessions of ``users`` coming in for the first time."""
+    items = _items(world, chunks, users)
     events = _events(list(items))
     started = 0.0
     with wired(database.login("memory_ingest"), InstantEmbedder(world), items):
@@ -116,13 +117,13 @@ def _held(database: Database) -> int:
     return int(str(database.execute("SELECT count(*) FROM memories")[0][0]))
 
 
-def _items(world: World, chunks: int) -> dict[ItemKey, Item]:
-    messages_a_chunk = 2
-    count = max(2 * ITEMS_AN_EVENT, chunks * messages_a_chunk // MESSAGES_AN_ITEM)
-    return dict(_item(world, number) for number in range(count))
+def _items(world: World, chunks: int, users: int) -> dict[ItemKey, Item]:
+    """Return sessions of as many messages as chunks are wanted: an answer as long as its question is a chunk itself."""
+    count = max(2 * ITEMS_AN_EVENT, chunks // MESSAGES_AN_ITEM)
+    return dict(_item(world, number, users) for number in range(count))
 
 
-def _item(world: World, number: int) -> tuple[ItemKey, Item]:
+def _item(world: World, number: int, users: int) -> tuple[ItemKey, Item]:
     said = [
         {
             "role": ("user", "assistant")[turn % 2],
@@ -134,7 +135,7 @@ def _item(world: World, number: int) -> tuple[ItemKey, Item]:
     item = {
         "tenant_id": {"S": "bench"},
         "session_key": {"S": f"chat:{number}"},
-        "user_id": {"S": f"user-{number % USERS}"},
+        "user_id": {"S": f"user-{number % users}"},
         "messages": {"S": json.dumps(said)},
     }
     address = _LAYOUTS.address("sessions", item)
@@ -158,11 +159,13 @@ def _event(keys: Sequence[ItemKey]) -> dict[str, Any]:
     return {"Records": records}
 
 
-def query_times(database: Database, world: World, repeats: int) -> tuple[list[float], float, float]:
+def query_times(
+    database: Database, world: World, repeats: int, users: int = USERS
+) -> tuple[list[float], float, float]:
     """Return the handler's times, its median, and that of prepared SQL for the same answer, taken in turns."""
     embedder = InstantEmbedder(world)
     conninfo = database.login("memory_query")
-    questions = [(f"user-{number % USERS}", world.text(8)) for number in range(repeats)]
+    questions = [(f"user-{number % users}", world.text(8)) for number in range(repeats)]
     with wired(conninfo, embedder), psycopg.connect(conninfo, autocommit=True) as connection:
         asked = _Prepared(connection, embedder)
 
@@ -233,3 +236,10 @@ def handler_rows(database: Database, world: World, *, chunks: int, repeats: int,
             beside=f"{ours:.2f} and {bare:.2f} ms",
         ),
     ]
+
+
+def many_users_p50(database: Database, world: World, repeats: int) -> float:
+    """Return the query handler's median in milliseconds over 300,000 rows of 300 users, which ingest brought in."""
+    ingest_rate(database, world, MANY_ROWS, MANY_USERS)
+    database.settle()
+    return percentile(query_times(database, world, repeats, MANY_USERS)[0], 50)

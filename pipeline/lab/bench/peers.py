@@ -2,9 +2,10 @@
 
 Runs in an environment of its own (their packages pin other versions), so it imports nothing of ours::
 
-    python peers.py CONNINFO ROWS QUESTIONS
+    python peers.py CONNINFO ROWS QUESTIONS [USERS]
 
-CONNINFO is that of a database of its own. The object is peer → {add: rows/s, search: [ms, …]}.
+CONNINFO is that of a database of its own. The object is peer → {add: rows/s, search: ms}. With USERS a few rows are added
+as usual and then copied in the database until there are ROWS of so many users; ``add`` says nothing then.
 """
 
 import json
@@ -39,24 +40,55 @@ def text() -> str:
     return " ".join(f"w{int(_draws.paretovariate(0.5)) % 20_000}x" for _ in range(WORDS))
 
 
-def measured(add: Any, search: Any, rows: int, questions: int) -> dict[str, Any]:
-    """Add ``rows`` (a list of texts a user at a time), ask ``questions``."""
-    texts = [(f"user-{number % USERS}", text()) for number in range(rows)]
+class Load:
+    """How much is measured; ``users`` is given where rows are copied in the database."""
+
+    def __init__(self, conninfo: str, rows: str, questions: str, users: str | None = None) -> None:
+        self.conninfo, self.rows, self.questions = conninfo, int(rows), int(questions)
+        self.copied, self.users = users is not None, int(users or USERS)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        return psycopg.conninfo.conninfo_to_dict(self.conninfo)
+
+    def copy(self, table: str, columns: dict[str, str]) -> None:
+        """Copy rows of a table within it; ``columns`` are expressions over a row ``t``, a ``u`` and a vector ``v``."""
+        with psycopg.connect(self.conninfo, autocommit=True) as owner:
+            owner.execute("CREATE TEMP TABLE drawn (n int PRIMARY KEY, v text)")
+            rows = [(number, json.dumps(one)) for number, one in enumerate(VECTORS)]
+            owner.cursor().executemany("INSERT INTO drawn VALUES (%s, %s)", rows)
+            owner.execute("CREATE TEMP TABLE vectors AS SELECT n, v::vector AS v FROM drawn")
+            owner.execute(
+                f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(columns.values())} "
+                f"FROM generate_series(0, {self.rows}) g JOIN vectors ON n = g % {len(VECTORS)} "
+                f"CROSS JOIN LATERAL (SELECT 'user-' || (g / 7) % {self.users} AS u) who "
+                f"CROSS JOIN (SELECT * FROM {table} LIMIT 1) t"
+            )
+            owner.execute(f"VACUUM ANALYZE {table}")
+
+
+def measured(add: Any, search: Any, load: Load, table: str, columns: dict[str, str]) -> dict[str, Any]:
+    """Add rows (a list of texts a user at a time), ask questions."""
+    rows = 20 if load.copied else load.rows
+    texts = [(f"user-{number % load.users}", text()) for number in range(rows)]
     add(texts[:10])
     started = time.perf_counter()
     add(texts[10:])
     rate = (rows - 10) / (time.perf_counter() - started)
+    if load.copied:
+        load.copy(table, columns)
     times = []
-    for number in range(questions + 3):
+    for number in range(load.questions + 3):
         asked = text()
         started = time.perf_counter()
-        found = search(f"user-{number % USERS}", asked)
+        found = search(f"user-{number % load.users}", asked)
         times.append((time.perf_counter() - started) * 1000)
         assert found, "a peer found nothing"
     return {"add": rate, "search": statistics.median(times[3:])}
 
 
-def mem0(conninfo: dict[str, Any], rows: int, questions: int) -> dict[str, Any]:
+def mem0(load: Load) -> dict[str, Any]:
+    conninfo = load.fields
     from mem0 import Memory
 
     config = {
@@ -96,10 +128,16 @@ def mem0(conninfo: dict[str, Any], rows: int, questions: int) -> dict[str, Any]:
     def search(user: str, asked: str) -> Any:
         return memory.search(asked, filters={"user_id": user}, top_k=TOP_K)["results"]
 
-    return measured(add, search, rows, questions)
+    columns = {
+        "id": "gen_random_uuid()",
+        "vector": "v",
+        "payload": "jsonb_set(t.payload, '{user_id}', to_jsonb(u))",
+    }
+    return measured(add, search, load, "mem0", columns)
 
 
-def langchain(conninfo: dict[str, Any], rows: int, questions: int) -> dict[str, Any]:
+def langchain(load: Load) -> dict[str, Any]:
+    conninfo = load.fields
     from langchain_core.embeddings import Embeddings
     from langchain_postgres import Column, PGEngine, PGVectorStore
 
@@ -122,10 +160,12 @@ def langchain(conninfo: dict[str, Any], rows: int, questions: int) -> dict[str, 
     def search(user: str, asked: str) -> Any:
         return store.similarity_search_with_score(asked, k=TOP_K, filter={"user_id": user})
 
-    return measured(add, search, rows, questions)
+    columns = {"langchain_id": "gen_random_uuid()", "content": "t.content", "embedding": "v", "user_id": "u"}
+    return measured(add, search, load, "langchain", columns)
 
 
-def llamaindex(conninfo: dict[str, Any], rows: int, questions: int) -> dict[str, Any]:
+def llamaindex(load: Load) -> dict[str, Any]:
+    conninfo = load.fields
     from llama_index.core import StorageContext, VectorStoreIndex
     from llama_index.core.embeddings import BaseEmbedding
     from llama_index.core.schema import TextNode
@@ -161,7 +201,9 @@ def llamaindex(conninfo: dict[str, Any], rows: int, questions: int) -> dict[str,
         filters = MetadataFilters(filters=[MetadataFilter(key="user_id", value=user)])
         return index.as_retriever(similarity_top_k=TOP_K, filters=filters).retrieve(asked)
 
-    return measured(add, search, rows, questions)
+    metadata = "jsonb_set(t.metadata_::jsonb, '{user_id}', to_jsonb(u))::json"
+    columns = {"text": "t.text", "metadata_": metadata, "node_id": "gen_random_uuid()", "embedding": "v"}
+    return measured(add, search, load, "data_llama", columns)
 
 
 _LLAMA = {"host": "host", "port": "port", "database": "dbname", "user": "user", "password": "password"}
@@ -171,15 +213,14 @@ def _url(scheme: str, conninfo: dict[str, Any]) -> str:
     return "{scheme}://{user}:{password}@{host}:{port}/{dbname}".format(scheme=scheme, **conninfo)
 
 
-def main(conninfo: str, rows: str, questions: str) -> None:
-    with psycopg.connect(conninfo, autocommit=True) as owner:
+def main(*given: str) -> None:
+    load = Load(*given)
+    with psycopg.connect(load.conninfo, autocommit=True) as owner:
         owner.execute("CREATE EXTENSION IF NOT EXISTS vector")
-    fields = psycopg.conninfo.conninfo_to_dict(conninfo)
-    counted = int(rows)
     found = {
-        "LangChain PGVectorStore": langchain(fields, counted, int(questions)),
-        "LlamaIndex Postgres": llamaindex(fields, counted, int(questions)),
-        "mem0 (infer=False)": mem0(fields, counted, int(questions)),
+        "LangChain PGVectorStore": langchain(load),
+        "LlamaIndex Postgres": llamaindex(load),
+        "mem0 (infer=False)": mem0(load),
     }
     print(json.dumps(found))
 
