@@ -2,7 +2,7 @@
 
 import os
 
-from support.chunks import StoreMaker, ask, axis, chunk, found, held_ids, leaning, put, uid
+from support.chunks import StoreMaker, apply, ask, axis, chunk, found, held_ids, leaning, settled, uid
 
 from pipeline.embedding.vectors import Vector
 from pipeline.stores.protocol import Filters
@@ -34,7 +34,8 @@ def test_many_chunks_of_one_user(stores: StoreMaker) -> None:
             (chunk(number, f"n{number} tea" + " needle" * (number == CHUNKS - 7)), at(number))
             for number in numbers
         )
-        put(store, *chunks, source=f'["sessions", "acme", "chat:{start}"]')
+        apply(store, *chunks, source=f'["sessions", "acme", "chat:{start}"]')
+    settled(store)
 
     reader = stores()
     assert found(reader, axis(0), top_k=FEW) == [uid(number) for number in range(FEW)]

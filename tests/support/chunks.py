@@ -39,6 +39,15 @@ def put(
     store: Store, *chunks: tuple[Chunk, Vector], source: str = ITEM, tenant: str = "acme", **fields: Any
 ) -> None:
     """Apply a change under whatever is held, and wait until searches may see it."""
+    apply(store, *chunks, source=source, tenant=tenant, **fields)
+    for user in sorted({chunk.user_id for chunk, _ in chunks}):
+        settled(store, tenant, user)
+
+
+def apply(
+    store: Store, *chunks: tuple[Chunk, Vector], source: str = ITEM, tenant: str = "acme", **fields: Any
+) -> None:
+    """Apply a change under whatever is held; searches may see it later."""
     held = store.read(tenant, [source])[source]
     known = {
         "expected_revision": held.revision,
@@ -48,8 +57,6 @@ def put(
     }
     change = Change(source, upserts=chunks, **{**known, **fields})
     assert store.apply(tenant, [change]) == frozenset()
-    for user in sorted({chunk.user_id for chunk, _ in chunks}):
-        settled(store, tenant, user)
 
 
 def settled(store: Store, tenant: str = "acme", user: str = "mika") -> None:
