@@ -123,7 +123,8 @@ def test_what_lambda_gave_up_on_is_replayed_from_its_own_message(
     house: House, command: Callable[..., str]
 ) -> None:
     def replayed() -> bool:
-        assert "0 lost, 0 failed" in command("dlq", "replay-stream", "--stack", house.stack.name)
+        said = command("dlq", "replay-stream", "--stack", house.stack.name)
+        assert "0 lost, 0 failed" in said or said == "no failed stream batches\n"
         return remembers(house, "blue pot")
 
     # All of it while the function cannot reach the queue: a mapping that is changed may deliver from its beginning again.
