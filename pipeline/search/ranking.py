@@ -4,7 +4,7 @@ import heapq
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from pipeline.lexical.terms import terms
@@ -122,7 +122,8 @@ def _judged(parts: Sequence[Part], weighing: Weighing) -> Iterator[Scored]:
     alone = best_scores(scored([(part,) for part in parts], weighing))
     for one in scored(list(windows_of(parts)), weighing):
         best = max(alone[part.hit.id] for part in one.window)
-        yield replace(one, score=(1 - CHUNK_SHARE) * one.score + CHUNK_SHARE * best)
+        score = (1 - CHUNK_SHARE) * one.score + CHUNK_SHARE * best
+        yield Scored(one.window, one.vector, one.lexical, score)
 
 
 def best_scores(found: Iterable[Scored]) -> Mapping[str, float]:
@@ -210,6 +211,8 @@ def _joined(fresh: Sequence[tuple[Hit, str]]) -> str:
 
 def _similarity(window: Window) -> float:
     """Return the mean over the window's chunks, each as heavy as it is long."""
+    if len(window) == 1:
+        return window[0].hit.similarity
     return sum(part.hit.similarity * part.tokens for part in window) / sum(part.tokens for part in window)
 
 
@@ -229,6 +232,8 @@ def _lexical(windows: Sequence[Window]) -> list[float]:
 
 
 def _summed(window: Window) -> Mapping[str, int]:
+    if len(window) == 1:
+        return window[0].words
     total = dict(window[0].words)
     for part in window[1:]:
         for term, count in part.words.items():
