@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from pipeline.embedding.tokens import estimate_tokens, token_share
 from pipeline.search.fence import defused, fenced
@@ -12,7 +13,6 @@ from pipeline.stores.protocol import Hit
 
 NOTES_SHARE = 0.5
 """Most of the budget that long-term memory may take where passages want room too."""
-_LINE, _PARAGRAPH = token_share("\n"), token_share("\n\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +32,25 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """What is chosen of one source and day; ``cost`` is in tokens, the heading's included."""
+    """What is chosen of one source and day; its pieces can forge no fence."""
 
     heading: str
-    pieces: tuple[Piece, ...] = ()
-    cost: float = 0.0
+    pieces: tuple[Piece, ...]
 
-    def holding(self, piece: Piece) -> "_Block":
-        beside = any(follows(piece.hit, one.hit) or follows(one.hit, piece.hit) for one in self.pieces)
-        gap = 0.0 if beside or not self.pieces else token_share(GAP) + _LINE
-        heading = 0.0 if self.pieces else token_share(self.heading) + _PARAGRAPH
-        cost = token_share(defused(piece.text)) + _LINE + gap + heading
-        return _Block(self.heading, (*self.pieces, piece), self.cost + cost)
+    @property
+    def cost(self) -> float:
+        """In tokens, with what sets it apart from the next."""
+        return token_share(f"{self}\n\n")
+
+    @property
+    def began_at(self) -> datetime:
+        return min(piece.hit.created_at for piece in self.pieces)
 
     def __str__(self) -> str:
         lines, before = [self.heading], None
         for piece in sorted(self.pieces, key=lambda one: position(one.hit)):
             lines += [GAP] if before and not follows(piece.hit, before.hit) else []
-            lines.append(defused(piece.text).strip("\n"))
+            lines.append(piece.text)
             before = piece
         return "\n".join(lines)
 
@@ -108,22 +109,23 @@ def _notes(words: _Words, long_term: str, room: int) -> str:
 
 def _fitting(ranked: Sequence[Ranked], worth: Mapping[str, float], room: float) -> list[_Block]:
     """Return the pieces of most worth that there is room for; of equal worth, those of the better passage."""
-    pieces = [piece for one in ranked for piece in one.pieces]
+    pieces = [Piece(piece.hit, defused(piece.text).strip("\n")) for one in ranked for piece in one.pieces]
     chosen: dict[str, _Block] = {}
     for piece in sorted(pieces, key=lambda one: -worth.get(one.id, 0.0)):
+        if token_share(piece.text) > room:
+            continue
         heading = _heading(piece.hit)
-        before = chosen.get(heading, _Block(heading))
-        after = before.holding(piece)
-        if after.cost - before.cost <= room:
+        before = chosen.get(heading)
+        after = _Block(heading, (*before.pieces, piece) if before else (piece,))
+        cost = after.cost - (before.cost if before else 0.0)
+        if cost <= room:
             chosen[heading] = after
-            room -= after.cost - before.cost
+            room -= cost
     return list(chosen.values())
 
 
 def _passages(words: _Words, blocks: Iterable[_Block]) -> str:
-    newest_first = sorted(
-        blocks, key=lambda block: min(position(one.hit) for one in block.pieces), reverse=True
-    )
+    newest_first = sorted(blocks, key=lambda block: (block.began_at, block.heading), reverse=True)
     return "\n\n".join([words.passages, *map(str, newest_first)]) if newest_first else ""
 
 

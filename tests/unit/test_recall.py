@@ -41,6 +41,16 @@ def test_context_tells_notes_and_passages_with_date_and_source_newest_first(memo
     assert found.tokens == estimate_tokens(found.text)
 
 
+def test_notes_of_days_stand_among_the_sessions_newest_first(memory: UserMemory) -> None:
+    for day in ("2026-10-30", "2026-11-05"):
+        memory.note("daily", f"memory:daily:{day}", f"- the office on {day}", date=day)
+    memory.session("chat:1", "the office is in Osaka", "I see.", days=0)
+
+    text = memory.context("office").text
+    headings = [line.split()[1] for line in text.splitlines() if line.startswith("### ")]
+    assert headings == ["2026-11-05", "2026-11-01", "2026-10-30"]
+
+
 def test_context_of_a_japanese_memory_has_japanese_headings(memory: UserMemory) -> None:
     memory.note("long_term", "memory:long_term", "- 蕎麦が好き")
     assert "## ユーザーの長期記憶\n- 蕎麦が好き" in memory.context("蕎麦").text
