@@ -26,6 +26,9 @@ from pipeline.lexical.stop_words import STOP_WORDS
 MAX_TERM_CHARACTERS = 64
 """Longer ones are cut: nobody asks for them whole, and Postgres refuses lexemes of 2 kB."""
 
+MOST_COUNTED = 8
+"""More of the same term in a chunk says nothing more."""
+
 _HIRAGANA = "\u3041-\u309f"
 _KATAKANA = "\u30a1-\u30ff\u31f0-\u31ff"
 _KANJI = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f々〆"

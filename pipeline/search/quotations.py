@@ -74,10 +74,10 @@ class Told:
 
     def fresh(self, window: Window) -> "Fresh":
         """Return what is new in ``window``."""
-        bodies = [(part.hit, part.said) for part in window if part.hit.id not in self._chunks]
+        bodies = [(part.hit, part.said) for part in window.parts if part.hit.id not in self._chunks]
         unquoted = [(hit, self._unquoted(text)) for hit, text in bodies]
         new = [(hit, text) for hit, text in unquoted if text.strip(" \n…")]
-        size = sum(len(part.said) for part in window)
+        size = sum(len(part.said) for part in window.parts)
         left = sum(len(text) for _, text in new)
         return Fresh(new, max(0.0, 1 - left / max(1, size)), quotes=bodies != unquoted)
 

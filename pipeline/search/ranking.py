@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
+from typing import NamedTuple
 
 from pipeline.lexical.terms import terms
 from pipeline.search.passages import header
 from pipeline.search.quotations import Fresh, Told
-from pipeline.search.windows import Part, Window, parts_of, windows_of
+from pipeline.search.windows import ALONE, Chain, Window, chains, parts_of, windows_of
 from pipeline.stores.protocol import Hit
 
 VECTOR_WEIGHT = 0.4
@@ -85,8 +87,7 @@ class Weighing:
         return float(0.5 ** (days / self.half_life_days))
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
+class Scored(NamedTuple):
     """A window's score and what it is made of, 0..1 each; scaled among the windows it was scored with."""
 
     window: Window
@@ -105,41 +106,40 @@ def rank(
     """Return passages made of ``hits``, best first; ties by id.
 
     Args:
-        asked: the question's terms; none, or none that any hit has, leaves the order to the vectors.
+        asked: the question's terms, the same as the store was asked for; none, or none that any hit has, leaves the
+            order to the vectors.
         top_k: how many; all by default.
         told: what the reader knows already; no passage repeats it.
         weighing: of meaning, words and age.
     """
-    parts = parts_of(hits, frozenset(asked))
-    passages = _passages(_judged(parts, weighing), told or Told())
-    return [
-        passage for _, passage in zip(range(len(hits) if top_k is None else top_k), passages, strict=False)
-    ]
+    found = chains(parts_of(hits, frozenset(asked)))
+    passages = _passages(_judged(found, weighing), told or Told())
+    return list(islice(passages, len(hits) if top_k is None else top_k))
 
 
-def _judged(parts: Sequence[Part], weighing: Weighing) -> Iterator[Scored]:
+def _judged(found: Sequence[Chain], weighing: Weighing) -> Iterator[Scored]:
     """Yield the windows of hits, each with what its best chunk adds to it."""
-    alone = best_scores(scored([(part,) for part in parts], weighing))
-    for one in scored(list(windows_of(parts)), weighing):
-        best = max(alone[part.hit.id] for part in one.window)
-        score = (1 - CHUNK_SHARE) * one.score + CHUNK_SHARE * best
-        yield Scored(one.window, one.vector, one.lexical, score)
+    alone = best_scores(scored(windows_of(found, ALONE), weighing))
+    for window, vector, lexical, whole in scored(windows_of(found), weighing):
+        best = max([alone[part.hit.id] for part in window.parts])
+        yield Scored(window, vector, lexical, (1 - CHUNK_SHARE) * whole + CHUNK_SHARE * best)
 
 
 def best_scores(found: Iterable[Scored]) -> Mapping[str, float]:
     """Return the score of the best window that each chunk is in, by the chunk's id."""
     best: dict[str, float] = {}
     for one in found:
-        for part in one.window:
+        for part in one.window.parts:
             best[part.hit.id] = max(best.get(part.hit.id, 0.0), one.score)
     return best
 
 
-def scored(windows: Sequence[Window], weighing: Weighing) -> list[Scored]:
+def scored(found: Iterable[Window], weighing: Weighing) -> list[Scored]:
     """Return the score of each window, by meaning and by words."""
+    windows = list(found)
     lexical = _lexical(windows)
     weight = weighing.vector if any(lexical) else 1.0
-    vectors, words = _scaled([_similarity(window) for window in windows]), _scaled(lexical)
+    vectors, words = _scaled([window.similarity for window in windows]), _scaled(lexical)
     return [
         Scored(window, vector, word, (weight * vector + (1 - weight) * word) * _of_youngest(window, weighing))
         for window, vector, word in zip(windows, vectors, words, strict=True)
@@ -149,12 +149,12 @@ def scored(windows: Sequence[Window], weighing: Weighing) -> list[Scored]:
 def _of_youngest(window: Window, weighing: Weighing) -> float:
     if weighing.half_life_days is None:
         return 1.0
-    return max(weighing.of_age(part.hit.created_at) for part in window)
+    return max(weighing.of_age(part.hit.created_at) for part in window.parts)
 
 
 def _passages(found: Iterable[Scored], told: Told) -> Iterator[Ranked]:
     """Yield the best passage again and again, each judged by what is new in it (lazily: scores only ever sink)."""
-    heap = [(-one.score, one.window[-1].hit.id, one) for one in found]
+    heap = [(-one.score, one.window.last.hit.id, one) for one in found]
     heapq.heapify(heap)
     while heap:
         _, id_, one = heapq.heappop(heap)
@@ -166,10 +166,9 @@ def _passages(found: Iterable[Scored], told: Told) -> Iterator[Ranked]:
         if heap and (-score, id_) > heap[0][:2]:
             heapq.heappush(heap, (-score, id_, one))
             continue
+        # An echo without an answer stands behind all others.
+        yield _ranked(one, fresh.pieces, max(0.0, score))
         told.add(fresh.pieces)
-        yield _ranked(
-            one, fresh.pieces, max(0.0, score)
-        )  # an echo without an answer stands behind all others
 
 
 def _still_asked(window: Window, fresh: Fresh) -> float:
@@ -177,7 +176,7 @@ def _still_asked(window: Window, fresh: Fresh) -> float:
 
     What merely echoes an earlier answer, or the question, would stand before what it echoes otherwise.
     """
-    asked = frozenset(term for part in window for term in part.words)
+    asked = window.words.keys()
     if not fresh.quotes or not asked:
         return 1.0
     left = frozenset(term for _, text in fresh.pieces for term in terms(text))
@@ -209,41 +208,20 @@ def _joined(fresh: Sequence[tuple[Hit, str]]) -> str:
     return text
 
 
-def _similarity(window: Window) -> float:
-    """Return the mean over the window's chunks, each as heavy as it is long."""
-    if len(window) == 1:
-        return window[0].hit.similarity
-    return sum(part.hit.similarity * part.tokens for part in window) / sum(part.tokens for part in window)
-
-
 def _lexical(windows: Sequence[Window]) -> list[float]:
     """Return BM25 of each window, the windows themselves being the collection."""
-    found = [_summed(window) for window in windows]
-    lengths = [sum(part.length for part in window) for window in windows]
-    mean = sum(lengths) / len(lengths) if any(lengths) else 1.0
-    frequency = Counter(term for words in found for term in words)
+    mean = sum([window.tokens for window in windows]) / max(1, len(windows))
+    frequency = Counter([term for window in windows for term in window.words])
     rarity = {
-        term: math.log(1 + (len(windows) - count + 0.5) / (count + 0.5)) for term, count in frequency.items()
+        term: (SATURATION + 1) * math.log(1 + (len(windows) - count + 0.5) / (count + 0.5))
+        for term, count in frequency.items()
     }
-    return [
-        sum(rarity[term] * _saturated(count, length / mean) for term, count in words.items())
-        for words, length in zip(found, lengths, strict=True)
-    ]
+    return [_fit(window, rarity, mean) for window in windows]
 
 
-def _summed(window: Window) -> Mapping[str, int]:
-    if len(window) == 1:
-        return window[0].words
-    total = dict(window[0].words)
-    for part in window[1:]:
-        for term, count in part.words.items():
-            total[term] = total.get(term, 0) + count
-    return total
-
-
-def _saturated(count: int, relative_length: float) -> float:
-    norm = SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * relative_length)
-    return count * (SATURATION + 1) / (count + norm)
+def _fit(window: Window, rarity: Mapping[str, float], mean: float) -> float:
+    norm = SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * window.tokens / mean)
+    return sum([rarity[term] * count / (count + norm) for term, count in window.words.items()])
 
 
 def _scaled(values: Sequence[float]) -> list[float]:

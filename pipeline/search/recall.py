@@ -24,6 +24,8 @@ CANDIDATES = 100
 with its answer."""
 AROUND = 4
 """Chunks on either side of a candidate; more do not fit into a window of short messages."""
+WHOLE = 300
+"""A memory of so many chunks is ranked whole: hardly fewer of them would be candidates."""
 MAX_TERMS = 256
 """Of a question; a longer one is a text, whose beginning tells what it is about."""
 EVERYTHING = Filters()
@@ -82,20 +84,21 @@ class Recall:
             EmbeddingUnavailableError: the query could not be embedded.
             StoreUnavailableError: the store is away.
         """
-        found = self._candidates(tenant_id, user_id, query, max(CANDIDATES, top_k), filters)
+        found = self._candidates(tenant_id, user_id, query, max(CANDIDATES, top_k), filters, WHOLE)
         weighing = Weighing(self.vector_weight, half_life_days, datetime.now(UTC))
-        return rank(found, terms(query), top_k, weighing=weighing)
+        return rank(found, _asked(query), top_k, weighing=weighing)
 
-    def _candidates(
-        self, tenant_id: str, user_id: str, query: str, count: int, filters: Filters
+    def _candidates(  # noqa: PLR0913, PLR0917  # what the store is asked
+        self, tenant_id: str, user_id: str, query: str, count: int, filters: Filters, whole: int = 0
     ) -> Sequence[Hit]:
         before = self.embedder.usage.tokens
         query = safe_text(query)
         [vector] = self.embedder.embed([query])
         self.meter.add({tenant_id: self.embedder.usage.tokens - before}, datetime.now(UTC).date())
-        asked = tuple(dict.fromkeys(terms(query)))[:MAX_TERMS]
         return self.store.search(
-            SearchRequest(tenant_id, user_id, vector, count, asked, filters, around=AROUND)
+            SearchRequest(
+                tenant_id, user_id, vector, count, _asked(query), filters, around=AROUND, whole=whole
+            )
         )
 
     def context(  # noqa: PLR0913, PLR0917  # the request's own fields
@@ -118,10 +121,12 @@ class Recall:
         told = Told([long_term, *(body(passage.content) for passage in at_hand)], [one.id for one in at_hand])
         question = asked[-MAX_QUERY_CHARACTERS:]
         if question.strip():
-            found = self._candidates(tenant_id, user_id, question, max(CANDIDATES, top_k), _NOT_LONG_TERM)
+            found = self._candidates(
+                tenant_id, user_id, question, max(CANDIDATES, top_k), _NOT_LONG_TERM, WHOLE
+            )
         else:
             found = self._newest(tenant_id, user_id, top_k)
-        sought, weighing = terms(question), Weighing(self.vector_weight)
+        sought, weighing = _asked(question), Weighing(self.vector_weight)
         fresh = prefer_summaries(rank(found, sought, top_k, told, weighing), lambda one: one.hit.metadata)
         return assemble(long_term, fresh, worths(found, sought, weighing), max_tokens, new_nonce())
 
@@ -143,7 +148,7 @@ class Recall:
             return ()
         filters = Filters(kinds=frozenset({"session"}), excluded_keys=own)
         found = self._candidates(tenant_id, user_id, asked, CANDIDATES, filters)
-        best = related_sessions(found, terms(asked), top_k)
+        best = related_sessions(found, _asked(asked), top_k)
         return [entry(one, self._opening(tenant_id, user_id, one.hit)) for one in best]
 
     def notes(self, tenant_id: str, user_id: str) -> Notes:
@@ -182,6 +187,11 @@ class Recall:
         filters = Filters(keys=frozenset({key}), kinds=frozenset({"session"}))
         first = self.store.passages(tenant_id, user_id, filters, 1, oldest_first=True)
         return first[0].content if first else hit.content
+
+
+def _asked(text: str) -> tuple[str, ...]:
+    """Return the terms that are looked for, each once."""
+    return tuple(dict.fromkeys(terms(safe_text(text))))[:MAX_TERMS]
 
 
 _NOT_LONG_TERM = Filters(kinds=frozenset({"session", "daily", "summary"}))

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.lexical.terms import counts
 from pipeline.search.passages import body, day
+from pipeline.search.windows import words_of
 from pipeline.stores.protocol import Hit
 
 MIN_SIMILARITY = 0.6
@@ -86,7 +86,7 @@ def _judged(own: Sequence[Hit], weight: float, mean: float) -> Bearing | None:
 
 def _shared_weights(sessions: Mapping[str, Sequence[Hit]], asked: frozenset[str]) -> dict[str, float]:
     words = {
-        key: {term for hit in own for term in counts(hit.content) if term in asked and not term.isdecimal()}
+        key: {term for hit in own for term in words_of(hit, asked) if not term.isdecimal()}
         for key, own in sessions.items()
     }
     seen = Counter(term for own in words.values() for term in own)

@@ -4,40 +4,79 @@ A chunk is small, so that growing conversations are embedded once; a window is a
 wants to see. Windows overlap: each chunk ends one.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from pipeline.embedding.tokens import estimate_tokens
-from pipeline.lexical.terms import terms
+from pipeline.lexical.terms import MOST_COUNTED, counts
 from pipeline.search.passages import body
 from pipeline.stores.protocol import Hit
 
 WINDOW_TOKENS = 350
 """Of a window of several chunks; a chunk may be longer by itself."""
+ALONE = 1
+"""Tokens of windows of one chunk each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A chunk as windows need it.
 
     Args:
-        words: how often each of the question's terms occurs in it.
-        length: how many terms it has.
+        words: how often each of the question's terms occurs in it, up to
+            :data:`pipeline.lexical.terms.MOST_COUNTED`.
         tokens: its size, estimated.
+        weight: its similarity, as often as it has tokens, in units of 1 / :data:`UNITS`.
         said: its text without header.
     """
 
     hit: Hit
-    words: Mapping[str, int] = field(repr=False)
-    length: int
+    words: Mapping[str, int]
     tokens: int
-    said: str = field(repr=False)
+    weight: int
+    said: str
 
 
-Window = tuple[Part, ...]
+Chain = Sequence[Part]
+
+
+class Window(NamedTuple):
+    """Some parts of a chain that follow each other.
+
+    Args:
+        start: the first one's place in the chain.
+        end: the place behind the last one's.
+        words: of all of them together.
+        tokens: the same.
+        weight: the same.
+    """
+
+    chain: Chain
+    start: int
+    end: int
+    words: Mapping[str, int]
+    tokens: int
+    weight: int
+
+    @property
+    def parts(self) -> Chain:
+        """The parts, in order."""
+        return self.chain[self.start : self.end]
+
+    @property
+    def last(self) -> Part:
+        """The part it ends in."""
+        return self.chain[self.end - 1]
+
+    @property
+    def similarity(self) -> float:
+        """The mean over its parts, each as heavy as it is long."""
+        return self.weight / (UNITS * self.tokens)
+
+
+UNITS = 10**15
+"""Whole numbers come to the same whatever is added and taken away on the way, so that equal windows are equal."""
 
 
 def parts_of(hits: Sequence[Hit], asked: AbstractSet[str]) -> list[Part]:
@@ -45,25 +84,43 @@ def parts_of(hits: Sequence[Hit], asked: AbstractSet[str]) -> list[Part]:
     return [_part(hit, asked) for hit in hits]
 
 
-def windows_of(parts: Sequence[Part], tokens: int = WINDOW_TOKENS) -> Iterator[Window]:
+def windows_of(chains: Iterable[Chain], tokens: int = WINDOW_TOKENS) -> Iterator[Window]:
     """Yield the windows that end in each chunk and reach back as far as there is room; a beginning is filled up.
 
     Args:
-        tokens: of a window of several chunks; with 1 each chunk is one by itself.
+        chains: as :func:`chains` finds them.
+        tokens: of a window of several chunks; with :data:`ALONE` each chunk is one.
     """
-    for chain in chains(parts):
-        start, room = 0, tokens
-        for end, part in enumerate(chain):
-            room -= part.tokens
-            while room < 0 and start < end:
-                room += chain[start].tokens
-                start += 1
-            full = end + 1 == len(chain) or chain[end + 1].tokens > room
-            if full:
-                yield tuple(chain[start : end + 1])
+    for chain in chains:
+        yield from _along(chain, tokens)
 
 
-def chains(parts: Sequence[Part]) -> list[list[Part]]:
+def _along(chain: Chain, tokens: int) -> Iterator[Window]:
+    start = size = weight = 0
+    words: dict[str, int] = {}
+    for end, part in enumerate(chain, 1):
+        size += part.tokens
+        weight += part.weight
+        for term, count in part.words.items():
+            words[term] = words.get(term, 0) + count
+        while size > tokens and start < end - 1:
+            first, start = chain[start], start + 1
+            size -= first.tokens
+            weight -= first.weight
+            _take(first.words, words)
+        if end == len(chain) or size + chain[end].tokens > tokens:
+            yield Window(chain, start, end, words.copy(), size, weight)
+
+
+def _take(words: Mapping[str, int], away: dict[str, int]) -> None:
+    for term, count in words.items():
+        if away[term] == count:
+            del away[term]
+        else:
+            away[term] -= count
+
+
+def chains(parts: Sequence[Part]) -> list[Chain]:
     """Return runs of chunks that follow each other in their item without a gap."""
     ends = [_end(part) for part in parts]
     before = dict(zip(ends, parts, strict=True))
@@ -106,21 +163,18 @@ def _predecessor(part: Part, end: _End, before: Mapping[_End, Part]) -> Part | N
 
 
 def _part(hit: Hit, asked: AbstractSet[str]) -> Part:
-    found = _measured(hit.content)
-    words = {term: found.counts[term] for term in found.counts.keys() & asked}
-    return Part(hit, words, found.length, found.tokens, found.said)
+    said = body(hit.content)
+    tokens = estimate_tokens(said) + 1
+    return Part(hit, words_of(hit, asked), tokens, round(hit.similarity * UNITS) * tokens, said)
 
 
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    counts: Mapping[str, int] = field(repr=False)
-    length: int
-    tokens: int
-    said: str = field(repr=False)
+def words_of(hit: Hit, asked: AbstractSet[str]) -> Mapping[str, int]:
+    """Return how often each of the terms ``asked``, which are those that the store was asked for, occurs in ``hit``."""
+    if hit.counts is not None:
+        return hit.counts
+    found = _counts(hit.content)
+    return {term: min(found[term], MOST_COUNTED) for term in found.keys() & asked}
 
 
-@lru_cache(maxsize=4096)
-def _measured(content: str) -> _Measured:
-    """Return what does not depend on the question: a conversation asks of the same chunks again and again."""
-    found, said = terms(content), body(content)
-    return _Measured(Counter(found), len(found), estimate_tokens(said) + 1, said)
+_counts = lru_cache(maxsize=4096)(counts)
+"""Does not depend on the question: a conversation asks of the same chunks again and again."""

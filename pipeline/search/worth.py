@@ -11,10 +11,10 @@ from collections.abc import Set as AbstractSet
 from pipeline.lexical.terms import terms
 from pipeline.search.passages import body
 from pipeline.search.ranking import Weighing, best_scores, scored
-from pipeline.search.windows import WINDOW_TOKENS, parts_of, windows_of
+from pipeline.search.windows import ALONE, WINDOW_TOKENS, chains, parts_of, windows_of
 from pipeline.stores.protocol import Hit
 
-SCALES = (1, 120, 200, WINDOW_TOKENS)
+SCALES = (ALONE, 120, 200, WINDOW_TOKENS)
 """Tokens of the windows that a chunk is judged in; the smallest is the chunk alone."""
 SPEAKER_WEIGHT = 0.2
 """Of what somebody said whom the question names, beside the mean over the scales (0..1)."""
@@ -28,8 +28,8 @@ def worths(hits: Sequence[Hit], asked: Iterable[str], weighing: Weighing) -> dic
     That is the mean of the best windows it is in, over :data:`SCALES`, and more if whoever is asked about said it.
     """
     sought = frozenset(asked)
-    parts = parts_of(hits, sought)
-    scales = [best_scores(scored(list(windows_of(parts, tokens)), weighing)) for tokens in SCALES]
+    found = chains(parts_of(hits, sought))
+    scales = [best_scores(scored(windows_of(found, tokens), weighing)) for tokens in SCALES]
     return {
         hit.id: sum(scale[hit.id] for scale in scales) / len(SCALES) + SPEAKER_WEIGHT * _spoken(hit, sought)
         for hit in hits

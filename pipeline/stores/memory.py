@@ -157,7 +157,7 @@ class InMemoryStore:
         seeds = {hit.id for hit in (*closest[:SEEDS][: request.top_k], *wordy[:SEEDS][: request.top_k])}
         chosen = {hit.id for hit in (*closest[: request.top_k], *wordy[: request.top_k])}
         chosen |= set(_beside(rows, seeds, request.around))
-        return [hit for hit in closest if hit.id in chosen]
+        return [hit for hit in closest if hit.id in chosen or len(closest) <= request.whole]
 
     def _of(self, tenant_id: str, user_id: str) -> list[_Row]:
         return [

@@ -208,6 +208,7 @@ class SearchRequest:
         top_k: how many candidates of each kind.
         around: how many chunks on either side of the best :data:`SEEDS` candidates of each kind come along, as their
             item tells them. They too meet the filters.
+        whole: a memory of at most so many chunks may come whole, where choosing among them takes longer than that.
     """
 
     tenant_id: str
@@ -217,6 +218,7 @@ class SearchRequest:
     terms: tuple[str, ...] = field(default=(), repr=False)
     filters: Filters = Filters()
     around: int = 0
+    whole: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +228,9 @@ class Hit:
     Args:
         similarity: cosine, from -1 to 1; higher is closer.
         lexical: how well its words fit the question's, 0 if none does; comparable within one answer only.
+        counts: how often each of the question's terms occurs in it, up to
+            :data:`pipeline.lexical.terms.MOST_COUNTED`; those that do not are left out. ``None``: the store does not
+            know.
     """
 
     id: str
@@ -234,6 +239,7 @@ class Hit:
     created_at: datetime
     metadata: Mapping[str, Any] = field(repr=False)
     lexical: float = 0.0
+    counts: Mapping[str, int] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,8 +344,8 @@ class Store(Protocol):
     def search(self, request: SearchRequest) -> Sequence[Hit]:
         """Return candidates among one user's chunks, in one round trip: the closest, and those that share words.
 
-        The union of both lists, each at most ``top_k`` long, and what came along with them; every hit with both of its
-        scores; closest first, ties by id.
+        The union of both lists, each at most ``top_k`` long, and what came along with them; all of a small memory, if
+        the request allows that; every hit with both of its scores; closest first, ties by id.
         """
         ...
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from support.chunks import TIME, ask, axis, chunk, put, uid
 
-from pipeline.lexical.terms import terms
+from pipeline.lexical.terms import MOST_COUNTED, terms
 from pipeline.stores.protocol import Filters, SearchRequest, Store
 
 
@@ -76,3 +76,28 @@ def test_filters_may_leave_nothing(store: Store) -> None:
     assert (
         ask(store, axis(0), "tea", filters=Filters(kinds=frozenset({"daily"}), roles=frozenset({"x"}))) == []
     )
+
+
+def test_a_store_that_counts_words_counts_them_right(store: Store) -> None:
+    said = "red apple red pie " + "green " * 20
+    put(store, (chunk(1, said), axis(0)), (chunk(2, "quiet"), axis(0)))
+
+    asked = terms("a red green cobra")
+    one, other = store.search(SearchRequest("acme", "mika", axis(0), 5, asked))
+    assert one.counts in (None, {asked[0]: 2, asked[1]: MOST_COUNTED})
+    assert other.counts in (None, {})
+
+
+@pytest.mark.parametrize("filters", [Filters(), Filters(excluded_keys=frozenset({"chat:2"}))])
+def test_more_of_a_small_memory_may_come_but_nothing_else(store: Store, filters: Filters) -> None:
+    other = replace(chunk(9, "tea"), metadata={**chunk(9).metadata, "key": "chat:2"})
+    rows = [(chunk(number, "tea"), axis(number)) for number in range(1, 6)]
+    put(store, *rows, (other, axis(1)), (chunk(7, "tea", "ken"), axis(0)))
+
+    request = SearchRequest("acme", "mika", axis(1), 2, terms("tea"), filters)
+    chosen, whole = store.search(request), store.search(replace(request, whole=6))
+    assert [hit.id for hit in whole if hit.id in {one.id for one in chosen}] == [hit.id for hit in chosen]
+    assert {hit.id for hit in whole} <= {uid(number) for number in (1, 2, 3, 4, 5)} | (
+        set() if filters.excluded_keys else {uid(9)}
+    )
+    assert [hit.id for hit in store.search(replace(request, whole=2))] == [hit.id for hit in chosen]

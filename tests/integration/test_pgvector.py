@@ -1,8 +1,10 @@
 """The Postgres store against a real Postgres."""
 
+import random
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -49,6 +51,28 @@ def test_the_proposals_own_sql_runs_verbatim(database: Database) -> None:
         assert cursor.fetchall() == [("ships on Friday", 1.0), ("likes tea", pytest.approx(0.6))]
 
 
+WIDE = Space("wide", 1536)
+OUT_OF_LINE = """
+SELECT pg_relation_size(reltoastrelid) FROM pg_class WHERE oid = 'memories'::regclass
+"""
+
+
+@pytest.mark.parametrize("database", [WIDE], indirect=True)
+def test_what_a_chunk_says_stands_in_its_row_and_only_a_long_text_outside(database: Database) -> None:
+    conninfo, vector = database("memory_ingest"), float32([1.0] * WIDE.dimensions)
+    store, draws = PgVectorStore(Connector(lambda: conninfo), WIDE), random.Random(1)
+    usual, long = (
+        replace(CHUNK, text=draws.randbytes(size).hex(), members=tuple(f"{n:032}" for n in range(8)))
+        for size in (350, 4_000)
+    )
+    for revision, (chunk, outside) in enumerate(((usual, False), (long, True))):
+        held = store.read("acme", [ITEM])[ITEM].revision
+        store.apply("acme", [Change(ITEM, held, f"p{revision}", present=True, upserts=[(chunk, vector)])])
+        with psycopg.connect(database()) as owner:
+            assert [size > 0 for (size,) in owner.execute(OUT_OF_LINE)] == [outside]
+        assert store.search(SearchRequest("acme", "mika", vector))[0].content == chunk.text
+
+
 def test_a_row_without_a_tenant_is_refused(database: Database) -> None:
     with psycopg.connect(database()) as connection, pytest.raises(psycopg.errors.NotNullViolation):
         RawCursor(connection).execute(PROPOSED_INSERT, ["mika", "text", str([1.0] * 16)])
@@ -63,8 +87,9 @@ def test_rows_of_the_chat_app_itself_survive_ingest(database: Database) -> None:
         "acme",
         [Change(ITEM, store.read("acme", [ITEM])[ITEM].revision, "q", present=False, deletes=[CHUNK.id])],
     )
-    hits = store.search(SearchRequest("acme", "mika", VECTOR, 5))
-    assert [hit.content for hit in hits] == ["its own"]
+    for whole in (0, 10):
+        hits = store.search(SearchRequest("acme", "mika", VECTOR, 5, ("its", "own"), whole=whole))
+        assert [(hit.content, hit.lexical, hit.counts) for hit in hits] == [("its own", 0.0, {})]
 
 
 def test_migrating_twice_does_nothing_the_second_time(database: Database) -> None:

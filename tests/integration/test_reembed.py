@@ -94,13 +94,21 @@ def test_a_space_made_later_has_what_migrations_gave_the_first(there: Two) -> No
     assert later == first
 
 
+OLDER = """
+CREATE FUNCTION "{schema}".memory_search(text) RETURNS int LANGUAGE sql AS 'SELECT 1';
+ALTER TABLE "{schema}".memories RESET (toast_tuple_target);
+"""
+
+
 def test_a_migration_brings_the_search_of_every_space_up_to_date(there: Two) -> None:
     made = there.start()
     with psycopg.connect(there.owner) as owner:
+        for schema in ("public", made.schema):  # as the version before left it
+            owner.execute(OLDER.format(schema=schema).encode())
         before = [owner.execute(CATALOG, {"schema": schema}).fetchall() for schema in ("public", made.schema)]
         settings = owner.execute(SETTINGS).fetchall()
         for (text,) in owner.execute(
-            "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = 'memory_search'"
+            "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = 'memory_search' AND pronargs > 1"
         ).fetchall():
             owner.execute(text.replace("SELECT m.id, m.content", "SELECT NULL::uuid, m.content").encode())
         owner.execute("DROP FUNCTION memory_indexed_until, memory_count_use")
@@ -110,6 +118,10 @@ def test_a_migration_brings_the_search_of_every_space_up_to_date(there: Two) -> 
     with psycopg.connect(there.owner) as owner:
         after = [owner.execute(CATALOG, {"schema": schema}).fetchall() for schema in ("public", made.schema)]
         assert owner.execute(SETTINGS).fetchall() == settings
+        in_line = owner.execute(
+            "SELECT DISTINCT reloptions FROM pg_class WHERE relname = 'memories'"
+        ).fetchall()
+    assert in_line == [(["toast_tuple_target=8160"],)]
     assert after == before
     fill(there)
     assert contents(there, NEXT) == contents(there, SPACE) == said(*TEXTS)

@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, get_args
 from uuid import UUID
@@ -35,6 +37,7 @@ VALUES: dict[str, Any] = {
     "p_near": 100,
     "p_seeds": 24,
     "p_around": 2,
+    "p_whole": 0,
     "p_words": "{1:1,7:1}/1000000000",
     "p_vector": str([1.0] + [0.5] * 15),
     "p_strategy": "auto",
@@ -69,15 +72,14 @@ def filled(database: Database) -> Database:
     return database
 
 
-def plan_of(connection: "psycopg.Connection[Any]", strategy: Strategy, *, filtered: bool) -> dict[str, Any]:
+def plan_of(connection: "psycopg.Connection[Any]", way: strategies.Way, *, filtered: bool) -> dict[str, Any]:
     """Return the plan as the function makes it: its parameters unknown, its settings made."""
-    text = strategies.statement(strategy, filtered=filtered).replace("${dimensions}", "16")
+    text = strategies.statement(way, filtered=filtered).replace("${dimensions}", "16")
     for number, name in enumerate(strategies.PARAMETERS, 1):
         text = re.sub(rf"\b{name}\b", f"${number}", text)
     kinds = ", ".join(strategies.PARAMETERS.values())
-    for name, value in strategies.PLANNING.items():
+    for name, value in {**strategies.PLANNING, **strategies.PLANNING_OF.get(way, {})}.items():
         connection.execute(f"SET {name} = '{value}'")
-    connection.execute(f"SET enable_sort = {'off' if strategy == 'hnsw' else 'on'}")
     connection.execute("SELECT set_config('app.tenant_id', 'acme', false)")
     connection.execute(f"PREPARE asked ({kinds}) AS {text}")
     literals = psycopg.sql.SQL(", ").join(psycopg.sql.Literal(VALUES[name]) for name in strategies.PARAMETERS)
@@ -105,6 +107,7 @@ OWN_WORDS = ("Index Only Scan", "memory_words_by_user")
 BY_ID = {("Index Scan", name) for name in ("memories_pkey", "memories_in_order")}
 WORDS_BY_ID = ("Index Scan", "memory_words_pkey")
 EXPECTED: dict[str, set[tuple[str, str]]] = {
+    "whole": {("Index Scan", "memories_by_user"), OWN_WORDS},
     "exact": {("Index Scan", "memories_by_user"), OWN_WORDS, *BY_ID},
     "bq": {("Index Only Scan", "memories_by_user"), OWN_WORDS, WORDS_BY_ID, *BY_ID},
     "hnsw": {("Index Scan", "memories_by_graph"), OWN_WORDS, WORDS_BY_ID, *BY_ID},
@@ -112,13 +115,13 @@ EXPECTED: dict[str, set[tuple[str, str]]] = {
 
 
 @pytest.mark.parametrize("filtered", [False, True])
-@pytest.mark.parametrize("strategy", KINDS)
+@pytest.mark.parametrize("way", strategies.WAYS)
 def test_the_query_role_gets_the_intended_plan(
-    filled: Database, strategy: Strategy, *, filtered: bool
+    filled: Database, way: strategies.Way, *, filtered: bool
 ) -> None:
     with psycopg.connect(filled("memory_query"), autocommit=True) as connection:
-        plan = plan_of(connection, strategy, filtered=filtered)
-    assert scans(plan) == EXPECTED[strategy]
+        plan = plan_of(connection, way, filtered=filtered)
+    assert scans(plan) == EXPECTED[way]
     fetched = [n["Heap Fetches"] for n in nodes(plan) if "Heap Fetches" in n]
     assert fetched
     assert set(fetched) == {0}
@@ -179,6 +182,32 @@ def test_bits_lose_nothing_where_nothing_is_close(database: Database) -> None:
         best, got = ({hit.id for hit in store.search(request)} for store in (exact, bits))
         found += len(got & best)
     assert found >= 0.99 * 200
+
+
+@pytest.mark.parametrize("filters", FILTERS)
+def test_a_small_memory_comes_whole_with_the_same_scores(filled: Database, filters: Filters) -> None:
+    conninfo = filled("memory_query")
+    auto, exact = (PgVectorStore(Connector(lambda: conninfo), SPACE, kind) for kind in ("auto", "exact"))
+    request = SearchRequest(
+        "acme", "ken", float32([1.0] * 16), 20, terms("garden tea m20003"), filters, whole=20
+    )
+    chosen, whole = exact.search(request), auto.search(request)
+    assert whole == chosen
+    assert len(whole) == sum(filters.admit({"key": f"chat:{(10_000 + n) % 7}"}, TIME) for n in range(20))
+    assert auto.search(replace(request, whole=19, top_k=1)) == exact.search(replace(request, top_k=1))
+    assert auto.searched == {"exact": 2}
+
+
+def test_the_store_counts_what_it_was_asked_for(filled: Database) -> None:
+    conninfo = filled("memory_query")
+    for strategy, user in (("auto", "ken"), ("exact", "ken"), ("bq", "mika"), ("hnsw", "mika")):
+        store = PgVectorStore(Connector(lambda: conninfo), SPACE, strategy)  # type: ignore[arg-type]
+        asked = terms("garden tea")
+        hits = store.search(SearchRequest("acme", user, float32([1.0] * 16), 20, asked, whole=100))
+        assert {len(hit.counts or ()) for hit in hits} >= {0, 1}
+        for hit in hits:
+            found = Counter(terms(hit.content))
+            assert hit.counts == {term: found[term] for term in asked if found[term]}
 
 
 def test_auto_compares_all_of_few_rows_and_bits_of_many(filled: Database) -> None:

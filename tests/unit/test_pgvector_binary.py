@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pgvector import SparseVector, Vector
 
+from pipeline.lexical.terms import MOST_COUNTED
 from pipeline.stores.pgvector import binary, words
 from pipeline.stores.pgvector.strategies import near
 
@@ -28,6 +29,17 @@ def test_words_travel_as_pgvector_writes_them(counts: dict[str, int]) -> None:
     sparse = words.document(counts)
     assert list(sparse) == sorted(sparse)
     assert binary.sparse(sparse) == SparseVector(dict(sparse), words.WORD_DIMENSIONS).to_binary()
+
+
+@given(
+    st.dictionaries(st.text(min_size=1, max_size=5), st.integers(1, 30), max_size=40),
+    st.sets(st.text(max_size=2)),
+)
+def test_words_that_come_back_are_counted(counts: dict[str, int], others: set[str]) -> None:
+    asked = [*list(counts)[::2], *sorted(others - counts.keys())]
+    sent = [binary.sparse(part) for part in words.parts(words.document(counts), "t" * 1200, "u" * 1200)]
+    found = words.Asked(asked).counts(b"".join(sent))
+    assert found == {term: min(counts[term], MOST_COUNTED) for term in list(counts)[::2]}
 
 
 def test_an_array_says_what_it_holds() -> None:

@@ -58,7 +58,7 @@ def test_what_stands_beside_an_answer_is_worth_more_than_what_stands_far_from_it
 )
 def test_what_those_said_who_are_asked_about_is_worth_more(question: str, more: tuple[float, float]) -> None:
     hits = [*chain("Mika: it is green", key="chat:1"), *chain("Ken: it is green", key="chat:2")]
-    nobody = [Hit(one.id, one.content.replace(": ", " "), 0.5, TIME, one.metadata) for one in hits]
+    nobody = [Hit(one.id, one.content.replace(": ", "; "), 0.5, TIME, one.metadata) for one in hits]
     said, told = (worths(these, terms(question), Weighing()) for these in (hits, nobody))
     assert [said[one.id] - told[one.id] for one in hits] == pytest.approx(more)
 

@@ -64,11 +64,13 @@ class World:
         drawn = np.searchsorted(self._chances, self._draws.random(words))
         return " ".join(f"w{number}x" for number in drawn)
 
-    def chunk(self, number: int, user: str, text: str | None = None) -> Chunk:
+    def chunk(self, number: int, user: str, text: str | None = None, said_at: datetime = TIME) -> Chunk:
         """Return a chunk with an id of its own."""
         metadata = {"key": f"chat:{number % 50}", "kind": "session", "roles": ["user"], "date": "2026-11-22"}
         id_ = str(UUID(int=zlib.crc32(str(number).encode()) << 96 | number))
-        return Chunk(id_, user, text or self.text(), (f"m{number:x}" * 4,), f"{number:x}" * 4, TIME, metadata)
+        return Chunk(
+            id_, user, text or self.text(), (f"m{number:x}" * 4,), f"{number:x}" * 4, said_at, metadata
+        )
 
 
 @cache

@@ -102,7 +102,7 @@ def memory_row(chunk: Chunk, vector: Vector, tenant: str = TENANT) -> Row:
         binary.vector(vector),
         struct.pack(">q", microseconds),
         b"\x01" + json.dumps(chunk.metadata).encode(),
-        b"an item",
+        f"{chunk.user_id} {chunk.metadata['key']}".encode(),
         members,
         chunk.fingerprint.encode(),
         spans,

@@ -21,7 +21,7 @@ from pipeline.lab.bench.data import SPACE, InstantEmbedder, World
 from pipeline.lab.bench.database import Database
 from pipeline.lab.bench.rows import Row, interleaved_ms, percentile, times_ms
 from pipeline.lexical.terms import terms
-from pipeline.search.recall import AROUND, CANDIDATES
+from pipeline.search.recall import AROUND, CANDIDATES, WHOLE
 from pipeline.settings import EmbeddingSettings, Settings
 from pipeline.source.documents import EntryHasher, ItemKey
 from pipeline.source.layouts import Item, Layouts
@@ -164,10 +164,10 @@ def query_times(
 ) -> tuple[list[float], float, float]:
     """Return the handler's times, its median, and that of prepared SQL for the same answer, taken in turns."""
     embedder = InstantEmbedder(world)
-    conninfo = database.login("memory_query")
+    conninfo, rows_a_user = database.login("memory_query"), _held(database) // users
     questions = [(f"user-{number % users}", world.text(8)) for number in range(repeats)]
     with wired(conninfo, embedder), psycopg.connect(conninfo, autocommit=True) as connection:
-        asked = _Prepared(connection, embedder)
+        asked = _Prepared(connection, embedder, "whole" if rows_a_user <= WHOLE else "exact")
 
         def answer(number: int) -> None:
             user, text = questions[number]
@@ -192,13 +192,17 @@ OK, TOP_K, WARM_UP = 200, 5, 8
 class _Prepared:
     """What one would write by hand: the strategy's statement prepared, the tenant set once a session."""
 
-    def __init__(self, connection: "psycopg.Connection[Any]", embedder: InstantEmbedder) -> None:
+    def __init__(
+        self, connection: "psycopg.Connection[Any]", embedder: InstantEmbedder, way: strategies.Way
+    ) -> None:
         self._connection, self._embedder = connection, embedder
-        statement = strategies.statement("exact", filtered=False)
+        statement = strategies.statement(way, filtered=False)
         for name, kind in strategies.PARAMETERS.items():
             statement = statement.replace(name, f"%({name})b::{kind}")
         self._statement: Any = statement  # psycopg wants a literal
         connection.execute("SELECT set_config('app.tenant_id', 'bench', false)")
+        for name, value in {**strategies.PLANNING, **strategies.PLANNING_OF[way]}.items():
+            connection.execute("SELECT set_config(%s, %s, false)", [name, value])
 
     def search(self, user: str, text: str) -> list[Any]:
         """Answer a question as the store does for a user of few rows."""

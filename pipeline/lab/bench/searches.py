@@ -3,10 +3,11 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 from pipeline.embedding.vectors import Vector
-from pipeline.lab.bench.data import TENANT, World
+from pipeline.lab.bench.data import TENANT, TIME, World
 from pipeline.lab.bench.database import Database, fill
 from pipeline.lab.bench.rows import Row, interleaved_ms, times_ms
 from pipeline.lexical.terms import terms
@@ -46,14 +47,14 @@ CROSSOVER_SIZES = (200, 400, 800, 1600, 3200)
 
 
 def _memories(world: World, table: int, sizes: Sequence[int]) -> Iterator[tuple[Chunk, Vector]]:
-    """Yield rows of all users mixed, as they come in: those of each size, the rest users of 100 to 1,000."""
+    """Yield rows of all users mixed, one a second as they are said: those of each size, the rest users of about 500."""
     users = [f"size-{size}" for size in {*sizes, *CROSSOVER_SIZES} for _ in range(size)]
     users += [f"other-{number % max(1, table // 500)}" for number in range(table - len(users))]
     order = world.order(len(users))
-    for start in range(0, len(users), 1000):
-        for number in order[start : start + 1000]:
-            user = users[number]
-            yield world.chunk(number, user), world.vectors(user, 1)[0]
+    for second, number in enumerate(order):
+        user = users[number]
+        said_at = TIME + timedelta(seconds=second)
+        yield world.chunk(number, user, said_at=said_at), world.vectors(user, 1)[0]
 
 
 def _crossover(world: World, exact: PgVectorStore, bits: PgVectorStore, repeats: int) -> Row:

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.embedding.vectors import Vector
+from pipeline.lexical.terms import MOST_COUNTED
 from pipeline.stores.dynamodb.vectors import VectorRow
 from pipeline.stores.neighbours import Standing, beside, standing
 from pipeline.stores.protocol import SEEDS, Filters, Hit, SearchRequest
@@ -53,15 +55,21 @@ class UserMatrix:
 
     def hits(self, request: SearchRequest) -> list[Hit]:
         """Return the closest and the best by words, each at most ``top_k``; closest first, ties by id."""
-        allowed = self._allowed(request.filters)
         lexical = self._lexical(request.terms)
+        chosen = self._chosen(request, lexical)
+        similarity = self._cosine(chosen, request.vector)
+        order, asked = np.argsort(-similarity, kind="stable"), frozenset(request.terms)
+        return [_hit(self.rows[chosen[at]], similarity[at], lexical[chosen[at]], asked) for at in order]
+
+    def _chosen(self, request: SearchRequest, lexical: _Floats) -> _Places:
+        allowed = self._allowed(request.filters)
+        all_ = np.flatnonzero(allowed)
+        if len(all_) <= request.whole:
+            return all_
         closest = self._closest(request.vector, allowed, request.top_k)
         wordy = _best(lexical, allowed & (lexical > 0), request.top_k)
         near = self._beside([*closest[:SEEDS], *wordy[:SEEDS]], allowed, request.around)
-        chosen = np.unique(np.concatenate([closest, wordy, near]))
-        similarity = self._cosine(chosen, request.vector)
-        order = np.argsort(-similarity, kind="stable")
-        return [_hit(self.rows[chosen[at]], similarity[at], lexical[chosen[at]]) for at in order]
+        return np.unique(np.concatenate([closest, wordy, near]))
 
     def _beside(self, seeds: Sequence[int], allowed: NDArray[np.bool_], around: int) -> _Places:
         """Return what stands beside the seeds in their items, among what is allowed."""
@@ -143,5 +151,7 @@ def _weights(counts: NDArray[Any], normal: _Floats, texts: int) -> _Floats:
     return weights
 
 
-def _hit(row: VectorRow, similarity: float, lexical: float) -> Hit:
-    return Hit(row.id, row.content, float(similarity), row.said_at, row.metadata, float(lexical))
+def _hit(row: VectorRow, similarity: float, lexical: float, asked: AbstractSet[str]) -> Hit:
+    found = Counter(term for term in row.terms if term in asked)
+    counts = {term: min(count, MOST_COUNTED) for term, count in found.items()}
+    return Hit(row.id, row.content, float(similarity), row.said_at, row.metadata, float(lexical), counts)

@@ -12,7 +12,7 @@ from psycopg import sql
 from pipeline.embedding.vectors import Space
 from pipeline.errors import SettingsError
 from pipeline.stores.pgvector.connection import translated, with_defaults
-from pipeline.stores.pgvector.strategies import functions
+from pipeline.stores.pgvector.strategies import PARAMETERS, functions
 from pipeline.stores.pgvector.words import WORD_DIMENSIONS
 
 FOLDER = Path(__file__).parent / "migrations"
@@ -26,6 +26,10 @@ Owner = psycopg.Connection[tuple[Any, ...]]
 
 MAX_PLAIN_DIMENSIONS = 1800
 """A row must fit a page of 8,160 bytes when its vector (4 bytes and a bit a dimension) stays in line."""
+
+MAX_TUPLE_TARGET = 8160
+"""Bytes of a row up to which nothing of it goes out of line: the most that the storage parameter takes
+(postgresql.org/docs/current/sql-createtable.html, toast_tuple_target)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +159,13 @@ def filled(text: str, space: Space) -> str:
     storage = "PLAIN" if space.dimensions <= MAX_PLAIN_DIMENSIONS else "EXTERNAL"
     # Template would trip over the dollar quotes of a DO block.
     for name, value in (
+        ("search_types", ", ".join(PARAMETERS.values())),
         ("search_functions", functions()),
         ("search_functions_of_a_space", functions().replace("${dimensions}", "%dimensions%")),
         ("dimensions", str(int(space.dimensions))),
         ("word_dimensions", str(WORD_DIMENSIONS)),
         ("storage", storage),
+        ("tuple_target", str(MAX_TUPLE_TARGET)),
     ):
         text = text.replace(f"${{{name}}}", value)
     return text

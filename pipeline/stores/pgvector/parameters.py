@@ -29,6 +29,7 @@ def question(request: SearchRequest, strategy: Strategy) -> Parameters:
         "top_k": request.top_k,
         "seeds": SEEDS,
         "around": request.around,
+        "whole": request.whole,
         "near": near(request.top_k),
         "words": Binary(binary.sparse(asked)) if asked else None,
         "strategy": strategy,

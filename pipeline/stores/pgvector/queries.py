@@ -129,8 +129,8 @@ WHERE m.tenant_id = %(tenant_id)b AND m.id = w.id
 DELETE = "DELETE FROM memories WHERE tenant_id = %(tenant_id)b AND id = ANY(%(ids)b::uuid[])"
 
 SEARCH = """
-SELECT id::text, content, similarity, created_at, metadata, lexical, current_setting('app.search_strategy', true)
-FROM memory_search(%(tenant_id)b, %(user_id)b, %(vector)b::vector, %(top_k)b::int4, %(near)b::int4, %(seeds)b::int4, %(around)b::int4,
+SELECT id::text, content, similarity, created_at, metadata, lexical, words, current_setting('app.search_strategy', true)
+FROM memory_search(%(tenant_id)b, %(user_id)b, %(vector)b::vector, %(top_k)b::int4, %(near)b::int4, %(seeds)b::int4, %(around)b::int4, %(whole)b::int4,
                    %(words)b::sparsevec,
                    %(strategy)b, %(filtered)b, %(kinds)b::text[], %(roles)b::text[], %(keys)b::text[],
                    %(excluded_keys)b::text[], %(since)b::timestamptz, %(until)b::timestamptz)

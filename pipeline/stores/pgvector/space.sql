@@ -15,7 +15,7 @@ CREATE TABLE memories (
     lost        jsonb       NOT NULL DEFAULT '{}',
     bits        bit(${dimensions}) NOT NULL GENERATED ALWAYS AS (binary_quantize(embedding)::bit(${dimensions})) STORED,
     PRIMARY KEY (tenant_id, id)
-);
+) WITH (toast_tuple_target = ${tuple_target});
 ALTER TABLE memories
     ALTER COLUMN embedding SET STORAGE ${storage},
     ALTER COLUMN embedding SET (n_distinct = -1),
@@ -61,4 +61,4 @@ ${search_functions}
 
 ALTER FUNCTION drop_words SET search_path FROM CURRENT;
 ALTER FUNCTION memory_strategy SET search_path FROM CURRENT;
-ALTER FUNCTION memory_search SET search_path FROM CURRENT;
+ALTER FUNCTION memory_search(${search_types}) SET search_path FROM CURRENT;

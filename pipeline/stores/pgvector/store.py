@@ -26,6 +26,7 @@ from pipeline.stores.pgvector.parameters import (
 )
 from pipeline.stores.pgvector.place import Place, place_of
 from pipeline.stores.pgvector.strategies import Explanation
+from pipeline.stores.pgvector.words import Asked
 from pipeline.stores.protocol import (
     Change,
     Filters,
@@ -93,7 +94,8 @@ class PgVectorStore:
         )
         told = rows[0][-1] if rows else None  # the function says which strategy it took
         self.searched[told or self._strategy] += 1
-        return [Hit(*row[:-1]) for row in rows]
+        asked = Asked(request.terms)
+        return [Hit(*(*row, asked.counts(words or b""))) for *row, words, _ in rows]
 
     def explain(self, tenant_id: str, user_id: str) -> Explanation:
         """Return how a question about this user is searched, and why."""

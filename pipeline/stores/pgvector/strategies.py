@@ -6,13 +6,15 @@
 - ``hnsw`` asks the graph index over all users' vectors, which an operator must have made.
 
 Each reads the words of the user's rows from an index as well, and answers with the union of both lists. ``auto`` takes
-``exact`` for few rows and ``bq`` for many.
+``exact`` for few rows and ``bq`` for many; where there are fewer still than the request wants whole, all come.
 
 The statements live in a function of the database, which plans them once a connection, without a prepared statement that
 a pooler would lose; and one call says the tenant and asks, in one round trip.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from pipeline.settings import Strategy
 from pipeline.stores.pgvector.words import WORD_DIMENSIONS
@@ -103,19 +105,27 @@ _WORDIEST = """
     ) best{kept}
     WHERE best.score < 0 LIMIT p_top_k"""
 
-# Where all of a user's few rows are scored anyway, the scores are kept for those that come along beside others.
-_SCORED = f"""scored AS MATERIALIZED ({_SCORES}
+# What is told of words: how well they fit, and what of them is in a memory's parts, as sparsevec sends it.
+_FITTING = """
+            COALESCE(-sum(score), 0) AS lexical,
+            string_agg(sparsevec_send(words), '') FILTER (WHERE score < 0) AS words"""
+
+# Where all of a user's few rows are scored anyway, the scores are kept for those that are told.
+_SCORED = """scored AS MATERIALIZED (
+    SELECT id, words, words <#> p_words AS score FROM memory_words
+    WHERE tenant_id = p_tenant_id AND user_id = p_user_id AND p_words IS NOT NULL
 ), """
-_TOLD_OF_SCORED = """
-        SELECT id, 0 - sum(score) AS lexical FROM (
-            SELECT id, 0::float8 AS score, true AS told FROM chosen
-            UNION ALL SELECT id, 0, true FROM beside
-            UNION ALL SELECT id, score, false FROM scored
-        ) listed GROUP BY id HAVING bool_or(told) OFFSET 0"""
-_TOLD = """
-        SELECT id, COALESCE((SELECT -sum(w.words <#> p_words) FROM memory_words w
-                             WHERE w.tenant_id = p_tenant_id AND w.id = listed.id), 0) AS lexical
-        FROM (SELECT id FROM chosen UNION SELECT id FROM beside) listed OFFSET 0"""
+_TOLD_OF_SCORED = f"""
+        SELECT id,{_FITTING}
+        FROM (SELECT id FROM chosen UNION SELECT id FROM beside) listed LEFT JOIN scored USING (id)
+        GROUP BY id OFFSET 0"""  # noqa: S608  # constants
+_TOLD = f"""
+        SELECT id, lexical, words
+        FROM (SELECT id FROM chosen UNION SELECT id FROM beside) listed CROSS JOIN LATERAL (
+            SELECT{_FITTING}
+            FROM (SELECT w.words, w.words <#> p_words AS score FROM memory_words w
+                  WHERE w.tenant_id = p_tenant_id AND w.id = listed.id AND p_words IS NOT NULL) parts
+        ) fitting OFFSET 0"""  # noqa: S608  # constants
 
 # A list that was not filled holds all of the user's rows that there are: nothing else can stand beside them. The graph's
 # may have stopped before.
@@ -133,7 +143,9 @@ WITH {before}closest AS MATERIALIZED (
     SELECT id, rank FROM closest UNION ALL SELECT id, rank FROM wordiest
 ), seeds AS (
     SELECT DISTINCT m.id, m.source, m.created_at, (m.metadata->>'place')::int8 AS place
-    FROM chosen JOIN memories m ON m.tenant_id = p_tenant_id AND m.id = chosen.id
+    FROM chosen CROSS JOIN LATERAL (
+        SELECT * FROM memories m WHERE m.tenant_id = p_tenant_id AND m.id = chosen.id OFFSET 0
+    ) m
     WHERE chosen.rank <= p_seeds AND p_around > 0 AND m.source IS NOT NULL{not_all}
 ), beside AS (
     SELECT near.id FROM seeds CROSS JOIN LATERAL (
@@ -146,14 +158,28 @@ WITH {before}closest AS MATERIALIZED (
          ORDER BY m.created_at, abs((m.metadata->>'place')::int8 - seeds.place) LIMIT p_around + 1)
     ) near
 )
-SELECT m.id, m.content, 1 - (m.embedding <=> p_vector), m.created_at, m.metadata, m.lexical
-FROM (
-    SELECT m.*, told.lexical FROM ({told}
-    ) told JOIN memories m ON m.tenant_id = p_tenant_id AND m.id = told.id OFFSET 0
+SELECT m.id, m.content, 1 - (m.embedding <=> p_vector), m.created_at, m.metadata, told.lexical, told.words
+FROM ({told}
+) told CROSS JOIN LATERAL (
+    SELECT * FROM memories m WHERE m.tenant_id = p_tenant_id AND m.id = told.id OFFSET 0
 ) m
 WHERE m.user_id = p_user_id{filters}
 ORDER BY 3 DESC, m.id
 """
+
+# All of a memory so small that choosing would take longer than telling.
+_WHOLE = f"""
+WITH mine AS MATERIALIZED (
+    SELECT m.id, m.content, m.embedding <=> p_vector AS distance, m.created_at, m.metadata FROM memories m
+    WHERE m.tenant_id = p_tenant_id AND m.user_id = p_user_id{{filters}}
+), {_SCORED}fitting AS MATERIALIZED (
+    SELECT id,{_FITTING}
+    FROM scored GROUP BY id
+)
+SELECT id, content, 1 - distance, created_at, metadata, COALESCE(lexical, 0), words
+FROM mine LEFT JOIN fitting USING (id)
+ORDER BY distance, id
+"""  # noqa: S608  # constants
 
 PARAMETERS = {
     "p_tenant_id": "text",
@@ -163,6 +189,7 @@ PARAMETERS = {
     "p_near": "integer",
     "p_seeds": "integer",
     "p_around": "integer",
+    "p_whole": "integer",
     "p_words": f"sparsevec({WORD_DIMENSIONS})",
     "p_strategy": "text",
     "p_filtered": "boolean",
@@ -203,15 +230,18 @@ END
 $$;
 
 CREATE OR REPLACE FUNCTION memory_search({parameters})
-RETURNS TABLE (id uuid, content text, similarity float8, created_at timestamptz, metadata jsonb, lexical float8)
+RETURNS TABLE (id uuid, content text, similarity float8, created_at timestamptz, metadata jsonb, lexical float8,
+               words bytea)
 LANGUAGE plpgsql
 {planning} AS $$
 #variable_conflict use_column
 DECLARE
     v_strategy text;
+    v_way text;
 BEGIN
     PERFORM set_config('app.tenant_id', p_tenant_id, true);
-    SELECT s.strategy INTO v_strategy FROM memory_strategy(p_tenant_id, p_user_id, p_strategy) s;
+    SELECT s.strategy, CASE WHEN s.counted <= p_whole THEN 'whole' ELSE s.strategy END INTO v_strategy, v_way
+    FROM memory_strategy(p_tenant_id, p_user_id, p_strategy) s;
     PERFORM set_config('app.search_strategy', v_strategy, true);
 {branches}
     ELSE
@@ -221,25 +251,34 @@ END
 $$;
 """
 
-# The graph index answers in order, so that sorting is what the planner must not prefer; what the scan first gives may
-# all be other users' rows, so it must go on.
-_BEFORE_GRAPH = """
-        PERFORM set_config('enable_sort', 'off', true), set_config('hnsw.iterative_scan', 'relaxed_order', true);"""
+Way = Strategy | Literal["whole"]
+WAYS: tuple[Way, ...] = ("whole", "exact", "bq", "hnsw")
+
+PLANNING_OF: Mapping[Way, Mapping[str, str]] = {
+    "whole": {"enable_hashjoin": "on"},
+    "exact": {"enable_hashjoin": "on"},
+    "hnsw": {"enable_sort": "off", "hnsw.iterative_scan": "relaxed_order"},
+}
+"""What one statement is planned with besides. Lists made on the way are joined by hashes. The graph index answers in
+order, so that sorting is what the planner must not prefer; what the scan first gives may all be other users' rows, so it
+must go on."""
 
 
-def statement(strategy: Strategy, *, filtered: bool) -> str:
+def statement(way: Way, *, filtered: bool) -> str:
     """Return the statement of a strategy; its parameters are those of :data:`PARAMETERS` by name."""
     filters, kept = (_FILTERS, _KEPT) if filtered else ("", "")
+    if way == "whole":
+        return _WHOLE.format(filters=filters)
     near, wanted = ("", "") if filtered else (" LIMIT p_near", " LIMIT p_top_k")
-    closest = {"exact": _CLOSEST_OF_ALL, "bq": _CLOSEST_OF_MEASURED, "hnsw": _CLOSEST_OF_GRAPH}[strategy]
-    before = {"exact": _SCORED, "bq": _BY_BITS.format(filters=filters, limit=near), "hnsw": ""}[strategy]
-    all_scored = strategy == "exact"
+    closest = {"exact": _CLOSEST_OF_ALL, "bq": _CLOSEST_OF_MEASURED, "hnsw": _CLOSEST_OF_GRAPH}[way]
+    before = {"exact": _SCORED, "bq": _BY_BITS.format(filters=filters, limit=near), "hnsw": ""}[way]
+    all_scored = way == "exact"
     scores = " SELECT id, score FROM scored" if all_scored else _SCORES
     return _SEARCH.format(
         before=before,
         closest=closest.format(filters=filters, kept=kept, limit=near),
         wordiest=_WORDIEST.format(scores=scores, kept=kept, limit=wanted),
-        not_all="" if strategy == "hnsw" else _NOT_ALL,
+        not_all="" if way == "hnsw" else _NOT_ALL,
         told=_TOLD_OF_SCORED if all_scored else _TOLD,
         filters=filters,
     )
@@ -247,10 +286,9 @@ def statement(strategy: Strategy, *, filtered: bool) -> str:
 
 def functions() -> str:
     """Return the SQL that makes the functions; ``${dimensions}`` is still to be filled in."""
-    cases: list[tuple[Strategy, bool]] = [
-        (strategy, filtered) for strategy in ("exact", "bq", "hnsw") for filtered in (False, True)
-    ]
-    branches = "\n    ELSIF ".join(_branch(strategy, filtered=filtered) for strategy, filtered in cases)
+    branches = "\n    ELSIF ".join(
+        _branch(way, filtered=filtered) for way in WAYS for filtered in (False, True)
+    )
     return _FUNCTIONS.format(
         parameters=", ".join(f"{name} {kind}" for name, kind in PARAMETERS.items()),
         planning="\n".join(f"SET {name} = '{value}'" for name, value in PLANNING.items()),
@@ -259,10 +297,13 @@ def functions() -> str:
     )
 
 
-def _branch(strategy: Strategy, *, filtered: bool) -> str:
-    before = _BEFORE_GRAPH if strategy == "hnsw" else ""
-    condition = f"v_strategy = '{strategy}' AND p_filtered = {str(filtered).lower()} THEN"
-    return f"{condition}{before}\n        RETURN QUERY {statement(strategy, filtered=filtered).strip()};"
+def _branch(way: Way, *, filtered: bool) -> str:
+    settings = ", ".join(
+        f"set_config('{name}', '{value}', true)" for name, value in PLANNING_OF.get(way, {}).items()
+    )
+    before = f"\n        PERFORM {settings};" if settings else ""
+    condition = f"v_way = '{way}' AND p_filtered = {str(filtered).lower()} THEN"
+    return f"{condition}{before}\n        RETURN QUERY {statement(way, filtered=filtered).strip()};"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,17 +4,22 @@ A term's coordinate is a hash of it. A document's value is 1 for a term that occ
 ts_rank's does; a question's is 1. A document of very many terms is several rows, as an index entry has a third of a page.
 """
 
+import struct
+import sys
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+
+from pipeline.lexical.terms import MOST_COUNTED
 
 WORD_DIMENSIONS = 1_000_000_000
 MAX_PART_BYTES = 2_400
 """Of an index entry: ids, head and terms."""
 MIN_PART_TERMS = 32
 _BYTES_A_TERM = 8
-_HIGHEST_COUNT = 8
-_VALUES = tuple(sum(1 / place**2 for place in range(1, count + 1)) for count in range(_HIGHEST_COUNT + 1))
+_VALUES = tuple(sum(1 / place**2 for place in range(1, count + 1)) for count in range(MOST_COUNTED + 1))
 
 Sparse = Mapping[int, float]
 
@@ -23,7 +28,7 @@ def document(counts: Mapping[str, int]) -> Sparse:
     """Return how much of what is in a text."""
     found: dict[int, float] = {}
     for coordinate, count in zip(map(_coordinate, counts), counts.values(), strict=True):
-        value = _VALUES[min(count, _HIGHEST_COUNT)]
+        value = _VALUES[min(count, MOST_COUNTED)]
         found[coordinate] = found[coordinate] + value if coordinate in found else value
     return dict(sorted(found.items()))
 
@@ -41,6 +46,48 @@ def parts(words: Sparse, tenant_id: str, user_id: str) -> Sequence[Sparse]:
         return [words] if words else []
     items = list(words.items())
     return [dict(items[start : start + size]) for start in range(0, len(items), size)]
+
+
+class Asked:
+    """The terms of a question, looked for in documents.
+
+    Args:
+        terms: the question's.
+    """
+
+    def __init__(self, terms: Iterable[str]) -> None:
+        self._terms = {_coordinate(term): term for term in terms}
+        self._coordinates = frozenset(self._terms)
+
+    def counts(self, sent: bytes) -> Mapping[str, int]:
+        """Return how often each of them occurs in a document.
+
+        Args:
+            sent: the document's parts as ``sparsevec_send`` writes them, one after the other: three integers, the second
+                of which counts the coordinates; the coordinates; their values.
+        """
+        found: dict[str, int] = {}
+        start = 0
+        while start < len(sent):
+            (many,) = _MANY.unpack_from(sent, start)
+            middle, end = start + _HEAD + 4 * many, start + _HEAD + 8 * many
+            found.update(self._found(sent[start + _HEAD : middle], sent[middle:end]))
+            start = end
+        return found
+
+    def _found(self, coordinates: bytes, values: bytes) -> Iterator[tuple[str, int]]:
+        there = array("i", coordinates)
+        if sys.byteorder == "little":
+            there.byteswap()
+        for coordinate in self._coordinates.intersection(there):
+            (value,) = _VALUE.unpack_from(values, 4 * there.index(coordinate))
+            yield self._terms[coordinate], bisect_right(_VALUES, value + _ROUNDING) - 1
+
+
+_HEAD = 12
+_MANY, _VALUE = struct.Struct(">4xi"), struct.Struct(">f")
+_ROUNDING = 1e-6
+"""Values are sent as 32 bits, and lie further apart than this."""
 
 
 @lru_cache(maxsize=65_536)

@@ -24,7 +24,7 @@ CREATE TABLE memories (
     lost        jsonb       NOT NULL DEFAULT '{}',
     bits        bit(${dimensions}) NOT NULL GENERATED ALWAYS AS (binary_quantize(embedding)::bit(${dimensions})) STORED,
     PRIMARY KEY (tenant_id, id)
-);
+) WITH (toast_tuple_target = ${tuple_target});
 
 -- In a row over 2 kB vectors would go out of line, and every comparison would fetch them from there; so would metadata.
 ALTER TABLE memories

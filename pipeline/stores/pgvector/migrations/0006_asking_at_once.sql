@@ -27,21 +27,3 @@ BEGIN
     SET tokens = u.tokens + EXCLUDED.tokens, dollars = u.dollars + EXCLUDED.dollars;
 END
 $$;
-
--- The functions of strategies.py anew, in every space there is; a first one is not noted yet and has just got them.
-DO $spaces$
-DECLARE
-    space record;
-    path text := current_setting('search_path');
-BEGIN
-    FOR space IN SELECT schema, number, dimensions FROM index_space LOOP
-        PERFORM set_config('search_path', format('%I, %s', space.schema, path), true);
-        EXECUTE replace($functions$${search_functions_of_a_space}$functions$, '%dimensions%', space.dimensions::text);
-        IF space.number > 1 THEN -- as space.sql makes them
-            ALTER FUNCTION memory_strategy SET search_path FROM CURRENT;
-            ALTER FUNCTION memory_search SET search_path FROM CURRENT;
-        END IF;
-        PERFORM set_config('search_path', path, true);
-    END LOOP;
-END
-$spaces$;
