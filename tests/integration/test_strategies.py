@@ -170,7 +170,9 @@ def test_every_strategy_finds_what_comparing_everything_finds(filled: Database, 
 
 @pytest.mark.parametrize("database", [UNLIKE], indirect=True)
 @pytest.mark.parametrize("alike", [0, 1300, 2500], ids=["nothing close", "some", "many"])
-def test_bits_lose_nothing_however_many_rows_are_as_close_as_each_other(database: Database, alike: int) -> None:
+def test_bits_lose_nothing_however_many_rows_are_as_close_as_each_other(
+    database: Database, alike: int
+) -> None:
     """The nearest 200 by bits hold about half of the closest ten of rows as unlike each other as can be."""
     draws = np.random.default_rng(6)
     conninfo = database("memory_ingest")

@@ -15,7 +15,7 @@ from psycopg.sql import SQL, Identifier
 
 from pipeline.lab.bench.data import World
 from pipeline.lab.bench.database import Database, server
-from pipeline.lab.bench.handlers import MANY_ROWS, MANY_USERS, handler_rows, many_users_p50
+from pipeline.lab.bench.handlers import MANY_ROWS, MANY_USERS, USERS, Asked, ask_many_users, handler_rows
 from pipeline.lab.bench.imports import import_rows
 from pipeline.lab.bench.rows import Row, table
 from pipeline.lab.bench.searches import search_rows
@@ -64,19 +64,22 @@ def _measured(running: Postgres, folder: Path, options: argparse.Namespace) -> l
     database = Database(running)
     if "writes" in parts or "handlers" in parts:
         _say("writing")
-        written, upsert = write_rows(
-            running, world, chunks=1000 if quick else 5000, repeats=2 if quick else 5
-        )
+        many, repeats, graph_rows = (1_000, 2, 2_000) if quick else (5_000, 5, 50_000)
+        written, upsert = write_rows(running, world, chunks=many, repeats=repeats, graph_rows=graph_rows)
         rows += written
     if "handlers" in parts:
         _say("the handlers")
         chunks, repeats = (2_000, 200) if quick else (10_000, 1000)
-        ours = handler_rows(database, world, chunks=chunks, repeats=repeats, upsert=upsert)
+        ours, rate, asked = handler_rows(database, world, chunks=chunks, repeats=repeats, upsert=upsert)
         rows += ours
         if not options.no_peers:
-            rows += _against(ours, _peers(running, 2_000 if quick else 10_000, 30 if quick else 200))
+            peers = _peers(running, chunks, 30 if quick else 200)
+            rows += [
+                _added(rate, peers),
+                *_searched(asked, peers, f"{chunks} rows of {USERS} users", least=6),
+            ]
         if not (options.no_peers or quick):
-            rows.append(_among_many(running, world))
+            rows += _among_many(running, world)
     if "searches" in parts:
         sizes = [100, 1_000, 10_000] if quick else [100, 1_000, 10_000, 50_000, 100_000]
         big = 20_000 if quick else 300_000
@@ -87,18 +90,11 @@ def _measured(running: Postgres, folder: Path, options: argparse.Namespace) -> l
     return rows
 
 
-def _among_many(running: Postgres, world: World) -> Row:
-    _say(f"{MANY_ROWS} rows of {MANY_USERS} users")
-    ours = many_users_p50(Database(running), world, 200)
-    peers = _peers(running, MANY_ROWS, 20, MANY_USERS)
-    searcher = min(peers, key=lambda name: peers[name]["search"])
-    theirs = peers[searcher]["search"]
-    each = "; ".join(f"{name} {one['search']:.1f} ms" for name, one in peers.items())
-    return Row(
-        f"best peer's search p50 / query handler p50, {MANY_ROWS} rows of {MANY_USERS} users",
-        theirs / ours,
-        beside=f"{searcher} {theirs:.1f} and {ours:.2f} ms; {each}",
-    )
+def _among_many(running: Postgres, world: World) -> list[Row]:
+    where = f"{MANY_ROWS} rows of {MANY_USERS} users"
+    _say(where)
+    asked = ask_many_users(Database(running), world, 200)
+    return _searched(asked, _peers(running, MANY_ROWS, 20, MANY_USERS), where)
 
 
 def _peers(
@@ -127,23 +123,30 @@ def _peers(
     return found
 
 
-def _against(ours: list[Row], peers: Mapping[str, Mapping[str, float]]) -> list[Row]:
-    rate = float(ours[0].beside.split()[0])
-    p50 = ours[1].value
-    adder, searcher = (
-        max(peers, key=lambda name: peers[name]["add"]),
-        min(peers, key=lambda name: peers[name]["search"]),
+def _added(rate: float, peers: Mapping[str, Mapping[str, float]]) -> Row:
+    best = max(peers, key=lambda name: peers[name]["add"])
+    each = "; ".join(f"{name} {one['add']:.0f}" for name, one in peers.items())
+    return Row(
+        "ingest handler / best peer's add", rate / peers[best]["add"], least=8, beside=f"rows/s: {each}"
     )
-    each = "; ".join(f"{name} {one['add']:.0f} rows/s {one['search']:.1f} ms" for name, one in peers.items())
+
+
+def _searched(
+    asked: Asked, peers: Mapping[str, Mapping[str, float]], where: str, least: float | None = None
+) -> list[Row]:
+    best = min(one["search"] for one in peers.values())
+    each = ", ".join(f"{name} {one['search']:.1f}" for name, one in peers.items())
     return [
         Row(
-            "ingest handler / best peer's add", rate / peers[adder]["add"], least=8, beside=f"{adder}; {each}"
+            f"best peer's search p50 / query handler p50, {where}",
+            best / asked.p50,
+            least=least,
+            beside=f"ours {asked.p50:.2f} ms; {each}",
         ),
         Row(
-            "best peer's search p50 / query handler p50, 50 users",
-            peers[searcher]["search"] / p50,
-            least=6,
-            beside=f"{searcher} {peers[searcher]['search']:.1f} and {p50:.2f} ms",
+            "the same / the store's search of vectors alone, as theirs",
+            best / asked.vectors,
+            beside=f"ours {asked.vectors:.2f} ms",
         ),
     ]
 

@@ -39,12 +39,12 @@ Row = tuple[bytes, ...]
 class Database:
     """A migrated database and logins for its roles."""
 
-    def __init__(self, server: Postgres, *, graph: bool = False) -> None:
+    def __init__(self, server: Postgres) -> None:
         name = f"bench_{next(_numbers)}"
         with psycopg.connect(server.conninfo(), autocommit=True) as owner:
             owner.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
         self.owner = make_conninfo(server.conninfo(), dbname=name)
-        migrate(self.owner, SPACE, graph=graph)
+        migrate(self.owner, SPACE)
         self._name = name
 
     def login(self, role: str) -> str:
