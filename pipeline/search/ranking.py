@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from pipeline.lexical.terms import terms
 from pipeline.search.passages import header
 from pipeline.search.quotations import Fresh, Told
-from pipeline.search.windows import ALONE, Chain, Window, chains, parts_of, windows_of
+from pipeline.search.windows import Part, Window, chains, parts_of, windows_of
 from pipeline.stores.protocol import Hit
 
 VECTOR_WEIGHT = 0.4
@@ -87,10 +87,14 @@ class Weighing:
         return float(0.5 ** (days / self.half_life_days))
 
 
-class Scored(NamedTuple):
-    """A window's score and what it is made of, 0..1 each; scaled among the windows it was scored with."""
+Span = TypeVar("Span", Part, Window)
+"""What is scored: chunks alone, or windows of them."""
 
-    window: Window
+
+class Scored(NamedTuple, Generic[Span]):
+    """A span's score and what it is made of, 0..1 each; scaled among those it was scored with."""
+
+    span: Span
     vector: float
     lexical: float
     score: float
@@ -112,56 +116,55 @@ def rank(
         told: what the reader knows already; no passage repeats it.
         weighing: of meaning, words and age.
     """
-    found = chains(parts_of(hits, frozenset(asked)))
-    passages = _passages(_judged(found, weighing), told or Told())
+    parts = parts_of(hits, frozenset(asked))
+    passages = _passages(_judged(parts, weighing), told or Told())
     return list(islice(passages, len(hits) if top_k is None else top_k))
 
 
-def _judged(found: Sequence[Chain], weighing: Weighing) -> Iterator[Scored]:
+def _judged(parts: Sequence[Part], weighing: Weighing) -> Iterator[Scored[Window]]:
     """Yield the windows of hits, each with what its best chunk adds to it."""
-    alone = best_scores(scored(windows_of(found, ALONE), weighing))
-    for window, vector, lexical, whole in scored(windows_of(found), weighing):
+    alone = best_scores(scored(parts, weighing))
+    for window, vector, lexical, whole in scored(list(windows_of(chains(parts))), weighing):
         best = max([alone[part.hit.id] for part in window.parts])
         yield Scored(window, vector, lexical, (1 - CHUNK_SHARE) * whole + CHUNK_SHARE * best)
 
 
-def best_scores(found: Iterable[Scored]) -> Mapping[str, float]:
-    """Return the score of the best window that each chunk is in, by the chunk's id."""
+def best_scores(found: Iterable[Scored[Span]]) -> Mapping[str, float]:
+    """Return the score of the best span that each chunk is in, by the chunk's id."""
     best: dict[str, float] = {}
-    for one in found:
-        for part in one.window.parts:
-            best[part.hit.id] = max(best.get(part.hit.id, 0.0), one.score)
+    for span, _, _, score in found:
+        for part in span.parts:
+            best[part.hit.id] = max(best.get(part.hit.id, 0.0), score)
     return best
 
 
-def scored(found: Iterable[Window], weighing: Weighing) -> list[Scored]:
-    """Return the score of each window, by meaning and by words."""
-    windows = list(found)
-    lexical = _lexical(windows)
+def scored(spans: Sequence[Span], weighing: Weighing) -> list[Scored[Span]]:
+    """Return the score of each span, by meaning and by words."""
+    lexical = _lexical(spans)
     weight = weighing.vector if any(lexical) else 1.0
-    vectors, words = _scaled([window.similarity for window in windows]), _scaled(lexical)
+    vectors, words = _scaled([span.similarity for span in spans]), _scaled(lexical)
     return [
-        Scored(window, vector, word, (weight * vector + (1 - weight) * word) * _of_youngest(window, weighing))
-        for window, vector, word in zip(windows, vectors, words, strict=True)
+        Scored(span, vector, word, (weight * vector + (1 - weight) * word) * _of_youngest(span, weighing))
+        for span, vector, word in zip(spans, vectors, words, strict=True)
     ]
 
 
-def _of_youngest(window: Window, weighing: Weighing) -> float:
+def _of_youngest(span: Span, weighing: Weighing) -> float:
     if weighing.half_life_days is None:
         return 1.0
-    return max(weighing.of_age(part.hit.created_at) for part in window.parts)
+    return max(weighing.of_age(part.hit.created_at) for part in span.parts)
 
 
-def _passages(found: Iterable[Scored], told: Told) -> Iterator[Ranked]:
+def _passages(found: Iterable[Scored[Window]], told: Told) -> Iterator[Ranked]:
     """Yield the best passage again and again, each judged by what is new in it (lazily: scores only ever sink)."""
-    heap = [(-one.score, one.window.last.hit.id, one) for one in found]
+    heap = [(-one.score, one.span.last.hit.id, one) for one in found]
     heapq.heapify(heap)
     while heap:
         _, id_, one = heapq.heappop(heap)
-        fresh = told.fresh(one.window)
+        fresh = told.fresh(one.span)
         if fresh.repeated > MOST_REPEATED or not fresh.pieces:
             continue
-        answering = _still_asked(one.window, fresh)
+        answering = _still_asked(one.span, fresh)
         score = one.score * (1 - REPETITION_PENALTY * fresh.repeated) * answering - (not answering)
         if heap and (-score, id_) > heap[0][:2]:
             heapq.heappush(heap, (-score, id_, one))
@@ -183,7 +186,7 @@ def _still_asked(window: Window, fresh: Fresh) -> float:
     return len(asked & left) / len(asked)
 
 
-def _ranked(one: Scored, fresh: Sequence[tuple[Hit, str]], score: float) -> Ranked:
+def _ranked(one: Scored[Window], fresh: Sequence[tuple[Hit, str]], score: float) -> Ranked:
     hits = [hit for hit, _ in fresh]
     best = min(hits, key=lambda hit: (-hit.similarity, hit.id))
     roles = sorted({str(role) for hit in hits for role in hit.metadata.get("roles", ())})
@@ -208,20 +211,20 @@ def _joined(fresh: Sequence[tuple[Hit, str]]) -> str:
     return text
 
 
-def _lexical(windows: Sequence[Window]) -> list[float]:
-    """Return BM25 of each window, the windows themselves being the collection."""
-    mean = sum([window.tokens for window in windows]) / max(1, len(windows))
-    frequency = Counter([term for window in windows for term in window.words])
+def _lexical(spans: Sequence[Span]) -> list[float]:
+    """Return BM25 of each span, the spans themselves being the collection."""
+    mean = sum([span.tokens for span in spans]) / max(1, len(spans))
+    frequency = Counter([term for span in spans for term in span.words])
     rarity = {
-        term: (SATURATION + 1) * math.log(1 + (len(windows) - count + 0.5) / (count + 0.5))
+        term: (SATURATION + 1) * math.log(1 + (len(spans) - count + 0.5) / (count + 0.5))
         for term, count in frequency.items()
     }
-    return [_fit(window, rarity, mean) for window in windows]
+    return [_fit(span, rarity, mean) for span in spans]
 
 
-def _fit(window: Window, rarity: Mapping[str, float], mean: float) -> float:
-    norm = SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * window.tokens / mean)
-    return sum([rarity[term] * count / (count + norm) for term, count in window.words.items()])
+def _fit(span: Span, rarity: Mapping[str, float], mean: float) -> float:
+    norm = SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * span.tokens / mean)
+    return sum([rarity[term] * count / (count + norm) for term, count in span.words.items()])
 
 
 def _scaled(values: Sequence[float]) -> list[float]:

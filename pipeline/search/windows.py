@@ -16,8 +16,6 @@ from pipeline.stores.protocol import Hit
 
 WINDOW_TOKENS = 350
 """Of a window of several chunks; a chunk may be longer by itself."""
-ALONE = 1
-"""Tokens of windows of one chunk each."""
 
 
 class Part(NamedTuple):
@@ -36,6 +34,16 @@ class Part(NamedTuple):
     tokens: int
     weight: int
     said: str
+
+    @property
+    def parts(self) -> "Chain":
+        """Itself: a part is the smallest window."""
+        return (self,)
+
+    @property
+    def similarity(self) -> float:
+        """The hit's."""
+        return self.hit.similarity
 
 
 Chain = Sequence[Part]
@@ -89,7 +97,7 @@ def windows_of(chains: Iterable[Chain], tokens: int = WINDOW_TOKENS) -> Iterator
 
     Args:
         chains: as :func:`chains` finds them.
-        tokens: of a window of several chunks; with :data:`ALONE` each chunk is one.
+        tokens: of a window of several chunks.
     """
     for chain in chains:
         yield from _along(chain, tokens)

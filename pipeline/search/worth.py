@@ -11,11 +11,11 @@ from collections.abc import Set as AbstractSet
 from pipeline.lexical.terms import terms
 from pipeline.search.passages import body
 from pipeline.search.ranking import Weighing, best_scores, scored
-from pipeline.search.windows import ALONE, WINDOW_TOKENS, chains, parts_of, windows_of
+from pipeline.search.windows import WINDOW_TOKENS, chains, parts_of, windows_of
 from pipeline.stores.protocol import Hit
 
-SCALES = (ALONE, 120, 200, WINDOW_TOKENS)
-"""Tokens of the windows that a chunk is judged in; the smallest is the chunk alone."""
+SCALES = (120, 200, WINDOW_TOKENS)
+"""Tokens of the windows that a chunk is judged in, besides alone."""
 SPEAKER_WEIGHT = 0.2
 """Of what somebody said whom the question names, beside the mean over the scales (0..1)."""
 
@@ -25,13 +25,17 @@ _SPEAKER = re.compile(r"^([^:\n]{1,60}): ", re.MULTILINE)
 def worths(hits: Sequence[Hit], asked: Iterable[str], weighing: Weighing) -> dict[str, float]:
     """Return what each chunk is worth to the terms ``asked``, by its id; more is better.
 
-    That is the mean of the best windows it is in, over :data:`SCALES`, and more if whoever is asked about said it.
+    That is the mean of the best windows it is in, alone and over :data:`SCALES`, and more if whoever is asked about said it.
     """
     sought = frozenset(asked)
-    found = chains(parts_of(hits, sought))
-    scales = [best_scores(scored(windows_of(found, tokens), weighing)) for tokens in SCALES]
+    parts = parts_of(hits, sought)
+    found = chains(parts)
+    scales = [
+        best_scores(scored(parts, weighing)),
+        *(best_scores(scored(list(windows_of(found, tokens)), weighing)) for tokens in SCALES),
+    ]
     return {
-        hit.id: sum(scale[hit.id] for scale in scales) / len(SCALES) + SPEAKER_WEIGHT * _spoken(hit, sought)
+        hit.id: sum(scale[hit.id] for scale in scales) / len(scales) + SPEAKER_WEIGHT * _spoken(hit, sought)
         for hit in hits
     }
 
