@@ -33,6 +33,12 @@ CREATE TRIGGER also_inserted AFTER INSERT ON {here}.memories REFERENCING NEW TAB
 CREATE TRIGGER also_updated AFTER UPDATE ON {here}.memories REFERENCING NEW TABLE AS written
     FOR EACH STATEMENT EXECUTE FUNCTION {home}.also_changed({there})
 """
+# Of memory_search there may be two: versions before this one had fewer parameters.
+_FUNCTIONS_OF_A_SPACE = """
+SELECT oid::regprocedure::text FROM pg_proc
+WHERE pronamespace = quote_ident(%s)::regnamespace AND proname IN ('memory_search', 'memory_strategy', 'drop_words')
+"""
+
 _UNTIE = """
 DROP TRIGGER also_gone ON {here}.memories;
 DROP TRIGGER also_inserted ON {here}.memories;
@@ -174,8 +180,8 @@ def _drop(connection: Owner, current: Placed, beside: Placed) -> None:
         return
     for table in ("memories", "memory_words"):  # the first space's schema holds what belongs to all as well
         connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(beside.schema, table)))
-    for function in ("memory_search", "memory_strategy", "drop_words"):
-        connection.execute(sql.SQL("DROP FUNCTION {}").format(sql.Identifier(beside.schema, function)))
+    for (function,) in connection.execute(_FUNCTIONS_OF_A_SPACE, [beside.schema]).fetchall():
+        connection.execute(f"DROP FUNCTION {function}".encode())  # a signature as the catalogue quotes it
 
 
 def _run(connection: Owner, statements: str, here: str, there: str, home: str) -> None:
