@@ -56,7 +56,7 @@ _ADVICE = {
     "42P01": "the schema is missing: run `vector-memory migrate`",
     "42703": "the schema is of another version: run `vector-memory migrate`",
     "42704": "pgvector is missing or too old: run `vector-memory migrate`",
-    "42883": "pgvector is missing or too old: run `vector-memory migrate`",
+    "42883": "the schema is of another version, or pgvector is missing or too old: run `vector-memory migrate`",
     "42501": "the role lacks a privilege: run `vector-memory migrate` and grant the role memory_ingest or memory_query",
     "28P01": "the password was refused: check the database secret",
     "28000": "the role was refused: check the database secret",
