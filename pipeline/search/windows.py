@@ -35,6 +35,10 @@ class Part(NamedTuple):
     weight: int
     said: str
 
+    def __repr__(self) -> str:
+        """Name it without a word of it."""
+        return f"Part({self.hit!r})"
+
     @property
     def parts(self) -> "Chain":
         """Itself: a part is the smallest window."""
@@ -66,6 +70,10 @@ class Window(NamedTuple):
     words: Mapping[str, int]
     tokens: int
     weight: int
+
+    def __repr__(self) -> str:
+        """Name it without a word of it."""
+        return f"Window({self.start}, {self.end}, {self.chain!r})"
 
     @property
     def parts(self) -> Chain:

@@ -16,6 +16,8 @@ from pipeline.embedding.vectors import Space, float32
 from pipeline.errors import SettingsError, StoreUnavailableError, VectorMemoryError
 from pipeline.local.postgres import Postgres
 from pipeline.local.processes import new_run_folder
+from pipeline.search.ranking import rank
+from pipeline.settings import Strategy
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.migrations import migrate, plan, require_extension
 from pipeline.stores.pgvector.store import PgVectorStore
@@ -90,6 +92,20 @@ def test_rows_of_the_chat_app_itself_survive_ingest(database: Database) -> None:
     for whole in (0, 10):
         hits = store.search(SearchRequest("acme", "mika", VECTOR, 5, ("its", "own"), whole=whole))
         assert [(hit.content, hit.lexical, hit.counts) for hit in hits] == [("its own", 0.0, {})]
+
+
+@pytest.mark.parametrize("strategy", ["auto", "exact", "bq"])
+def test_a_row_of_the_chat_app_with_a_vector_of_no_length_is_like_nothing(
+    database: Database, strategy: Strategy
+) -> None:
+    with psycopg.connect(database(), options="-c app.tenant_id=acme") as connection:
+        for vector in ([0.0] * 16, [-1.0] + [0.0] * 15):
+            RawCursor(connection).execute(PROPOSED_INSERT, ["mika", "its own", str(vector)])
+    conninfo = database("memory_query")
+    store = PgVectorStore(Connector(lambda: conninfo), SPACE, strategy)
+    hits = store.search(SearchRequest("acme", "mika", VECTOR, 5, whole=5))
+    assert [hit.similarity for hit in hits] == [0.0, -1.0]
+    assert [one.hit.similarity for one in rank(hits)] == [0.0, -1.0]
 
 
 def test_migrating_twice_does_nothing_the_second_time(database: Database) -> None:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pipeline.embedding.tokens import estimate_tokens
 from pipeline.lexical.terms import terms
 from pipeline.search.quotations import Told
-from pipeline.search.ranking import Ranked, Weighing, rank
-from pipeline.search.windows import WINDOW_TOKENS
+from pipeline.search.ranking import Ranked, Weighing, rank, scored
+from pipeline.search.windows import WINDOW_TOKENS, chains, parts_of, windows_of
 from pipeline.stores.protocol import Hit
 
 TIME = datetime(2026, 11, 22, tzinfo=UTC)
@@ -180,3 +180,11 @@ def test_short_sentences_are_nobodys_quotation() -> None:
 def test_what_the_reader_has_is_not_told() -> None:
     hits = chain("one", "two")
     assert rank(hits, told=Told(chunks=[one.id for one in hits])) == []
+
+
+def test_nothing_that_ranking_works_with_shows_what_was_said() -> None:
+    parts = parts_of(chain("Mika: the canary sings", "Ken: canary"), frozenset(terms("canary sings")))
+    windows = list(windows_of(chains(parts)))
+    made = [parts, windows, scored(windows, Weighing()), rank([part.hit for part in parts], terms("canary"))]
+    assert len(windows) == 1
+    assert "canar" not in repr(made)

@@ -57,6 +57,9 @@ _KEPT = f"""
 # Adding zero keeps a graph index out where the answer must be exact.
 _DISTANCE = "(m.embedding <=> p_vector) + 0"
 
+# The chat app's own rows may hold vectors of length zero, which are at no distance from anything.
+_SIMILARITY = "COALESCE(NULLIF(1 - (m.embedding <=> p_vector), 'NaN'), 0)"
+
 _CLOSEST_OF_ALL = f"""
     SELECT m.id FROM memories m
     WHERE m.tenant_id = p_tenant_id AND m.user_id = p_user_id{{filters}}
@@ -190,7 +193,7 @@ WITH {before}closest AS MATERIALIZED (
          ORDER BY m.created_at, abs((m.metadata->>'place')::int8 - seeds.place) LIMIT p_around + 1)
     ) near
 )
-SELECT m.id, m.content, 1 - (m.embedding <=> p_vector), m.created_at, m.metadata, told.lexical, told.words
+SELECT m.id, m.content, {similarity}, m.created_at, m.metadata, told.lexical, told.words
 FROM ({told}
 ) told CROSS JOIN LATERAL (
     SELECT * FROM memories m WHERE m.tenant_id = p_tenant_id AND m.id = told.id OFFSET 0
@@ -202,15 +205,15 @@ ORDER BY 3 DESC, m.id
 # All of a memory so small that choosing would take longer than telling.
 _WHOLE = f"""
 WITH mine AS MATERIALIZED (
-    SELECT m.id, m.content, m.embedding <=> p_vector AS distance, m.created_at, m.metadata FROM memories m
+    SELECT m.id, m.content, {_SIMILARITY} AS similarity, m.created_at, m.metadata FROM memories m
     WHERE m.tenant_id = p_tenant_id AND m.user_id = p_user_id{{filters}}
 ), {_SCORED}fitting AS MATERIALIZED (
     SELECT id,{_FITTING}
     FROM scored GROUP BY id
 )
-SELECT id, content, 1 - distance, created_at, metadata, COALESCE(lexical, 0), words
+SELECT id, content, similarity, created_at, metadata, COALESCE(lexical, 0), words
 FROM mine LEFT JOIN fitting USING (id)
-ORDER BY distance, id
+ORDER BY similarity DESC, id
 """  # noqa: S608  # constants
 
 PARAMETERS = {
@@ -316,6 +319,7 @@ def statement(way: Way, *, filtered: bool) -> str:
         wordiest=_WORDIEST.format(scores=scores, kept=kept, limit=wanted),
         not_all="" if way == "hnsw" else _NOT_ALL,
         told=_TOLD_OF_SCORED if all_scored else _TOLD,
+        similarity=_SIMILARITY,
         filters=filters,
     )
 
