@@ -82,6 +82,9 @@ _APART = "m.bits <~> (SELECT binary_quantize(p_vector)::bit(${dimensions}))"
 
 _MINE = "m.tenant_id = p_tenant_id AND m.user_id = p_user_id"
 
+# Whether what may be as close goes further than the list.
+_BEYOND = "(SELECT bound > listed FROM reach)"
+
 _BY_BITS = f"""listed AS MATERIALIZED (
     SELECT m.id, {{apart}} AS apart FROM memories m
     WHERE {_MINE}{{listed}}
@@ -100,9 +103,11 @@ _BY_BITS = f"""listed AS MATERIALIZED (
     SELECT ${{{{dimensions}}}} * share + {SPREADS} * sqrt(${{{{dimensions}}}} * share * (1 - share)) AS bound,
            (SELECT max(apart) FROM first) AS first, (SELECT max(apart) FROM listed) AS listed
     FROM worst
+), further AS MATERIALIZED (
+    SELECT m.id FROM memories m
+    WHERE {_MINE} AND {_BEYOND} AND {{apart}} BETWEEN (SELECT listed FROM reach) AND (SELECT bound FROM reach)
 ), many AS MATERIALIZED (
-    SELECT count(*) FILTER (WHERE {{apart}} <= (SELECT bound FROM reach)) > {MANY} * count(*) AS many FROM memories m
-    WHERE {_MINE} AND (SELECT bound > listed FROM reach)
+    SELECT (SELECT count(*) FROM further) > {MANY} * count(*) AS many FROM memories m WHERE {_MINE} AND {_BEYOND}
 ), """  # noqa: S608  # constants
 
 _CLOSEST_OF_LISTED = f"""
@@ -110,19 +115,16 @@ _CLOSEST_OF_LISTED = f"""
         SELECT id, distance FROM first{{unless_many}}
         UNION
         SELECT m.id, {_DISTANCE} FROM listed JOIN memories m ON m.tenant_id = p_tenant_id AND m.id = listed.id
-        WHERE listed.apart BETWEEN (SELECT first FROM reach) AND (SELECT bound FROM reach){{filters}}{{beyond}}
+        WHERE listed.apart BETWEEN (SELECT first FROM reach) AND (SELECT bound FROM reach){{filters}}{{further}}
     ) compared
     ORDER BY distance, id LIMIT p_top_k"""  # noqa: S608  # constants
 
 # What may be as close and is further off by bits than the list goes: few rows are read by their ids, many in a row.
-_BEYOND = f"""
+_FURTHER = f"""
           AND NOT (SELECT many FROM many)
         UNION
-        SELECT m.id, {_DISTANCE} FROM (
-            SELECT m.id FROM memories m
-            WHERE {_MINE} AND (SELECT bound > listed FROM reach) AND NOT (SELECT many FROM many)
-              AND {_APART} BETWEEN (SELECT listed FROM reach) AND (SELECT bound FROM reach) OFFSET 0
-        ) further JOIN memories m ON m.tenant_id = p_tenant_id AND m.id = further.id
+        SELECT m.id, {_DISTANCE} FROM further JOIN memories m ON m.tenant_id = p_tenant_id AND m.id = further.id
+        WHERE NOT (SELECT many FROM many)
         UNION ALL
         SELECT m.id, {_DISTANCE} FROM memories m WHERE {_MINE} AND (SELECT many FROM many)"""  # noqa: S608  # constants
 _UNLESS_MANY = " WHERE NOT (SELECT many FROM many)"
@@ -306,7 +308,7 @@ def statement(way: Way, *, filtered: bool) -> str:
         return _WHOLE.format(filters=filters)
     near, wanted = ("", "") if filtered else (" LIMIT p_near", " LIMIT p_top_k")
     closest = {"exact": _CLOSEST_OF_ALL, "bq": _CLOSEST_OF_LISTED, "hnsw": _CLOSEST_OF_GRAPH}[way]
-    listed, beyond, unless_many = ("", "", "") if filtered else (_LISTED, _BEYOND, _UNLESS_MANY)
+    listed, further, unless_many = ("", "", "") if filtered else (_LISTED, _FURTHER, _UNLESS_MANY)
     bits = _BY_BITS.format(filters=filters, limit=near, listed=listed, apart=_APART)
     before = {"exact": _SCORED, "bq": bits, "hnsw": ""}[way]
     all_scored = way == "exact"
@@ -314,7 +316,7 @@ def statement(way: Way, *, filtered: bool) -> str:
     return _SEARCH.format(
         before=before,
         closest=closest.format(
-            filters=filters, kept=kept, limit=near, beyond=beyond, unless_many=unless_many
+            filters=filters, kept=kept, limit=near, further=further, unless_many=unless_many
         ),
         wordiest=_WORDIEST.format(scores=scores, kept=kept, limit=wanted),
         not_all="" if way == "hnsw" else _NOT_ALL,
