@@ -70,7 +70,8 @@ def _measured(running: Postgres, folder: Path, options: argparse.Namespace) -> l
     if "handlers" in parts:
         _say("the handlers")
         chunks, repeats = (2_000, 200) if quick else (10_000, 1000)
-        ours, rate, asked = handler_rows(database, world, chunks=chunks, repeats=repeats, upsert=upsert)
+        filled = [database, *(Database(running) for _ in range(2))]
+        ours, rate, asked = handler_rows(filled, world, chunks=chunks, repeats=repeats, upsert=upsert)
         rows += ours
         if not options.no_peers:
             peers = _peers(running, chunks, 30 if quick else 200)

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -247,12 +248,12 @@ class _Prepared:
 
 
 def handler_rows(
-    database: Database, world: World, *, chunks: int, repeats: int, upsert: float
+    databases: Sequence[Database], world: World, *, chunks: int, repeats: int, upsert: float
 ) -> tuple[list[Row], float, Asked]:
-    """Measure the handlers on a table of 50 users; return the rows, the chunks a second, and the questions' times."""
-    rate = ingest_rate(database, world, chunks)
-    database.settle()
-    asked = query_times(database, world, repeats)
+    """Measure the handlers on tables of 50 users; return the rows, the chunks a second, and the questions' times."""
+    rate = statistics.median(ingest_rate(database, world, chunks) for database in databases)
+    databases[0].settle()
+    asked = query_times(databases[0], world, repeats)
     rows = [
         Row(
             "ingest handler / store upsert, chunks/s",

@@ -37,7 +37,7 @@ def write_rows(
         ceiling.append(_rate(chunks, lambda: _copied(database, first)))  # noqa: B023  # called at once
         ours.append(_rate(chunks, lambda: _applied(store, second)))  # noqa: B023  # the same
     upsert, copied = statistics.median(ours), statistics.median(ceiling)
-    without_graph, with_graph = _around_graph(server, world, rows=graph_rows, chunks=500)
+    without_graph, with_graph = _around_graph(server, world, rows=graph_rows, chunks=300, repeats=repeats)
     rows = [
         Row(
             "store upsert / COPY BINARY as owner, same tables and indexes",
@@ -89,17 +89,20 @@ def _applied_apart(store: PgVectorStore, apart: Sequence[tuple[str, Memories]]) 
         _applied(store, part, tenant)
 
 
-def _around_graph(server: Postgres, world: World, *, rows: int, chunks: int) -> tuple[float, float]:
+def _around_graph(
+    server: Postgres, world: World, *, rows: int, chunks: int, repeats: int
+) -> tuple[float, float]:
     """Return the store's chunks a second into a table of ``rows``, before and after it gets a graph index."""
     database = Database(server)
     fill(database, _drawn(world, rows), lambda _: None)
     store = database.store("memory_ingest")
     _applied(store, _memories(world, 1, 7_000_000))  # the first one connects
-    rates = []
+    medians = []
     for start in (8_000_000, 9_000_000):
-        rates.append(_rate(chunks, partial(_applied, store, _memories(world, chunks, start))))
+        parts = [_memories(world, chunks, start + chunks * number) for number in range(repeats)]
+        medians.append(statistics.median(_rate(chunks, partial(_applied, store, part)) for part in parts))
         migrate(database.owner, SPACE, graph=True)
-    return rates[0], rates[1]
+    return medians[0], medians[1]
 
 
 def _drawn(world: World, count: int) -> Iterator[tuple[Chunk, Vector]]:
