@@ -147,6 +147,7 @@ class Recall:
         if not asked.strip():
             return ()
         filters = Filters(kinds=frozenset({"session"}), excluded_keys=own)
+        # Not a small memory whole: what stands out does so among candidates.
         found = self._candidates(tenant_id, user_id, asked, CANDIDATES, filters)
         best = related_sessions(found, _asked(asked), top_k)
         return [entry(one, self._opening(tenant_id, user_id, one.hit)) for one in best]

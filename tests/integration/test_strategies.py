@@ -17,7 +17,7 @@ from support.words import SPACE
 from pipeline.embedding.vectors import Space, float32
 from pipeline.lexical.terms import terms
 from pipeline.settings import Strategy
-from pipeline.stores.pgvector import strategies
+from pipeline.stores.pgvector import statements, strategies
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.migrations import migrate
 from pipeline.stores.pgvector.store import PgVectorStore
@@ -72,17 +72,17 @@ def filled(database: Database) -> Database:
     return database
 
 
-def plan_of(connection: "psycopg.Connection[Any]", way: strategies.Way, *, filtered: bool) -> dict[str, Any]:
+def plan_of(connection: "psycopg.Connection[Any]", way: statements.Way, *, filtered: bool) -> dict[str, Any]:
     """Return the plan as the function makes it: its parameters unknown, its settings made."""
-    text = strategies.statement(way, filtered=filtered).replace("${dimensions}", "16")
-    for number, name in enumerate(strategies.PARAMETERS, 1):
+    text = statements.statement(way, filtered=filtered).replace("${dimensions}", "16")
+    for number, name in enumerate(statements.PARAMETERS, 1):
         text = re.sub(rf"\b{name}\b", f"${number}", text)
-    kinds = ", ".join(strategies.PARAMETERS.values())
-    for name, value in {**strategies.PLANNING, **strategies.PLANNING_OF.get(way, {})}.items():
+    kinds = ", ".join(statements.PARAMETERS.values())
+    for name, value in {**statements.PLANNING, **statements.PLANNING_OF.get(way, {})}.items():
         connection.execute(f"SET {name} = '{value}'")
     connection.execute("SELECT set_config('app.tenant_id', 'acme', false)")
     connection.execute(f"PREPARE asked ({kinds}) AS {text}")
-    literals = psycopg.sql.SQL(", ").join(psycopg.sql.Literal(VALUES[name]) for name in strategies.PARAMETERS)
+    literals = psycopg.sql.SQL(", ").join(psycopg.sql.Literal(VALUES[name]) for name in statements.PARAMETERS)
     found = connection.execute(
         psycopg.sql.SQL("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE asked ({})").format(literals)
     ).fetchone()
@@ -116,9 +116,9 @@ EXPECTED: dict[str, set[tuple[str, str]]] = {
 
 
 @pytest.mark.parametrize("filtered", [False, True])
-@pytest.mark.parametrize("way", strategies.WAYS)
+@pytest.mark.parametrize("way", statements.WAYS)
 def test_the_query_role_gets_the_intended_plan(
-    filled: Database, way: strategies.Way, *, filtered: bool
+    filled: Database, way: statements.Way, *, filtered: bool
 ) -> None:
     with psycopg.connect(filled("memory_query"), autocommit=True) as connection:
         plan = plan_of(connection, way, filtered=filtered)
@@ -134,7 +134,7 @@ def test_the_function_plans_once_for_everybody(filled: Database) -> None:
             "SELECT proconfig FROM pg_proc WHERE proname IN ('memory_search', 'memory_strategy')"
         ).fetchall()
     assert len(found) == 2
-    assert all(f"{name}={value}" in set_ for (set_,) in found for name, value in strategies.PLANNING.items())
+    assert all(f"{name}={value}" in set_ for (set_,) in found for name, value in statements.PLANNING.items())
 
 
 def test_an_answer_does_not_change_as_the_connection_gets_older(filled: Database) -> None:

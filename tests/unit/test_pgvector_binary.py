@@ -38,7 +38,7 @@ def test_words_travel_as_pgvector_writes_them(counts: dict[str, int]) -> None:
 def test_words_that_come_back_are_counted(counts: dict[str, int], others: set[str]) -> None:
     asked = [*list(counts)[::2], *sorted(others - counts.keys())]
     sent = [binary.sparse(part) for part in words.parts(words.document(counts), "t" * 1200, "u" * 1200)]
-    found = words.Asked(asked).counts(b"".join(sent))
+    found = words.Asked(asked).counts(binary.sparse_parts(b"".join(sent)))
     assert found == {term: min(counts[term], MOST_COUNTED) for term in list(counts)[::2]}
 
 

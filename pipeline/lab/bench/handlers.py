@@ -26,7 +26,7 @@ from pipeline.search.recall import AROUND, CANDIDATES, WHOLE
 from pipeline.settings import EmbeddingSettings, Settings
 from pipeline.source.documents import EntryHasher, ItemKey
 from pipeline.source.layouts import Item, Layouts
-from pipeline.stores.pgvector import binary, strategies, words
+from pipeline.stores.pgvector import binary, statements, words
 from pipeline.stores.protocol import SEEDS, SearchRequest
 from pipeline.stores.usage import Meter
 
@@ -221,15 +221,15 @@ class _Prepared:
     """What one would write by hand: the strategy's statement prepared, the tenant set once a session."""
 
     def __init__(
-        self, connection: "psycopg.Connection[Any]", embedder: InstantEmbedder, way: strategies.Way
+        self, connection: "psycopg.Connection[Any]", embedder: InstantEmbedder, way: statements.Way
     ) -> None:
         self._connection, self._embedder = connection, embedder
-        statement = strategies.statement(way, filtered=False)
-        for name, kind in strategies.PARAMETERS.items():
+        statement = statements.statement(way, filtered=False)
+        for name, kind in statements.PARAMETERS.items():
             statement = statement.replace(name, f"%({name})b::{kind}")
         self._statement: Any = statement  # psycopg wants a literal
         connection.execute("SELECT set_config('app.tenant_id', 'bench', false)")
-        for name, value in {**strategies.PLANNING, **strategies.PLANNING_OF[way]}.items():
+        for name, value in {**statements.PLANNING, **statements.PLANNING_OF[way]}.items():
             connection.execute("SELECT set_config(%s, %s, false)", [name, value])
 
     def search(self, user: str, text: str) -> list[Any]:

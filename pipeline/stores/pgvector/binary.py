@@ -3,11 +3,14 @@
 import struct
 import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pipeline.embedding.vectors import Vector
 from pipeline.stores.pgvector.words import WORD_DIMENSIONS, Sparse
+
+Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,20 @@ def sparse(values: Sparse) -> bytes:
     return head + struct.pack(f">{len(values)}i", *values) + struct.pack(f">{len(values)}f", *values.values())
 
 
+def sparse_parts(sent: bytes) -> Iterator[tuple["array[int]", "array[float]"]]:
+    """Yield coordinates and values of each ``sparsevec`` in ``sent``, as they are written one after the other."""
+    start = 0
+    while start < len(sent):
+        (many,) = _MANY.unpack_from(sent, start)
+        middle, end = start + _HEAD + 4 * many, start + _HEAD + 8 * many
+        yield _turned(array("i", sent[start + _HEAD : middle])), _turned(array("f", sent[middle:end]))
+        start = end
+
+
+_HEAD, _MANY = 12, struct.Struct(">4xi")
+"""Dimensions, how many values, and a number without meaning."""
+
+
 def array_of(element_oid: int, elements: Sequence[bytes]) -> bytes:
     """Return a one-dimensional array without NULLs."""
     head = (
@@ -39,7 +56,11 @@ def array_of(element_oid: int, elements: Sequence[bytes]) -> bytes:
 
 
 def _floats(values: Vector) -> bytes:
-    floats = array("f", values)  # a copy: it is about to be turned round
+    return _turned(array("f", values)).tobytes()  # a copy: it is about to be turned round
+
+
+def _turned(values: "array[Number]") -> "array[Number]":
+    """Return ``values``, which are turned to the order of bytes on the wire, or back."""
     if sys.byteorder == "little":
-        floats.byteswap()
-    return floats.tobytes()
+        values.byteswap()
+    return values

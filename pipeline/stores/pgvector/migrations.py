@@ -12,7 +12,8 @@ from psycopg import sql
 from pipeline.embedding.vectors import Space
 from pipeline.errors import SettingsError
 from pipeline.stores.pgvector.connection import translated, with_defaults
-from pipeline.stores.pgvector.strategies import PARAMETERS, functions
+from pipeline.stores.pgvector.statements import PARAMETERS
+from pipeline.stores.pgvector.strategies import functions
 from pipeline.stores.pgvector.words import WORD_DIMENSIONS
 
 FOLDER = Path(__file__).parent / "migrations"

@@ -4,12 +4,9 @@ A term's coordinate is a hash of it. A document's value is 1 for a term that occ
 ts_rank's does; a question's is 1. A document of very many terms is several rows, as an index entry has a third of a page.
 """
 
-import struct
-import sys
 import zlib
-from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from pipeline.lexical.terms import MOST_COUNTED
@@ -59,33 +56,15 @@ class Asked:
         self._terms = {_coordinate(term): term for term in terms}
         self._coordinates = frozenset(self._terms)
 
-    def counts(self, sent: bytes) -> Mapping[str, int]:
-        """Return how often each of them occurs in a document.
-
-        Args:
-            sent: the document's parts as ``sparsevec_send`` writes them, one after the other: three integers, the second
-                of which counts the coordinates; the coordinates; their values.
-        """
-        found: dict[str, int] = {}
-        start = 0
-        while start < len(sent):
-            (many,) = _MANY.unpack_from(sent, start)
-            middle, end = start + _HEAD + 4 * many, start + _HEAD + 8 * many
-            found.update(self._found(sent[start + _HEAD : middle], sent[middle:end]))
-            start = end
-        return found
-
-    def _found(self, coordinates: bytes, values: bytes) -> Iterator[tuple[str, int]]:
-        there = array("i", coordinates)
-        if sys.byteorder == "little":
-            there.byteswap()
-        for coordinate in self._coordinates.intersection(there):
-            (value,) = _VALUE.unpack_from(values, 4 * there.index(coordinate))
-            yield self._terms[coordinate], bisect_right(_VALUES, value + _ROUNDING) - 1
+    def counts(self, parts: Iterable[tuple[Sequence[int], Sequence[float]]]) -> Mapping[str, int]:
+        """Return how often each of them occurs in a document, whose parts are coordinates and their values."""
+        return {
+            self._terms[coordinate]: bisect_right(_VALUES, values[there.index(coordinate)] + _ROUNDING) - 1
+            for there, values in parts
+            for coordinate in self._coordinates.intersection(there)
+        }
 
 
-_HEAD = 12
-_MANY, _VALUE = struct.Struct(">4xi"), struct.Struct(">f")
 _ROUNDING = 1e-6
 """Values are sent as 32 bits, and lie further apart than this."""
 
