@@ -1,12 +1,10 @@
-"""Wishes to forget, and what became of them. Pure."""
+"""Requests to forget, and what became of them. Pure."""
 
 import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
-
-from pipeline.source.documents import ItemKey
 
 MAX_NAME_BYTES = 600
 
@@ -16,11 +14,12 @@ Scope = Literal["user", "session", "user_session"]
 
 @dataclass(frozen=True, slots=True)
 class ForgetRequest:
-    """A wish to forget what was said up to the moment of asking. At least one of user and session is named.
+    """A request to forget what was saved before T. At least one of user and session is named.
 
     Args:
-        id: names the wish; the same one asked twice is one.
-        asked_at: the moment up to which everything is forgotten, however late the wish arrives.
+        id: names the request; the same one asked twice is one.
+        asked_at: T, our clock's next whole second after the asking: AWS tells when a change was saved in whole seconds,
+            rounded down, so a change of the second before T counts as before. However late the request is carried out.
         user_id: whose memory; ``None`` is whoever's session it is.
         session_key: only this session.
     """
@@ -60,14 +59,12 @@ def bounded(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """A wish that was carried out.
+    """A request that was carried out.
 
     Args:
-        deleted: how many chunks went.
-        again: items that lost chunks and were indexed after the asking: what was said since must be indexed anew.
+        deleted: how many messages were erased, and rows of the chat app's own deleted.
     """
 
     request: ForgetRequest
     deleted: int
     done_at: datetime
-    again: tuple[ItemKey, ...] = ()

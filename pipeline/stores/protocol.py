@@ -1,18 +1,25 @@
 """The port that every store fills, and the values that cross it. Pure.
 
-A store holds, per source item, a ledger row (which revision the index reflects) and the item's chunks. Writers
-read the row, decide, and apply under the revision they read; if it moved meanwhile nothing of theirs is written.
+A store holds, per source item, a ledger row (which revision the index reflects), the rows of its messages, and its
+chunks. Writers read the rows, decide, and apply under the revision they read; if it moved meanwhile nothing of theirs is
+written.
 """
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, Protocol
+from datetime import datetime
+from typing import Any, Literal, Protocol
 
 from pipeline.embedding.vectors import Space, Vector
-from pipeline.source.documents import Document, ItemKey
+from pipeline.source.documents import ItemKey
 from pipeline.stores.forgetting import ForgetRequest, Forgotten, Scope, session_of
+
+ChunkStatus = Literal["live", "mixed", "kept"]
+"""What a chunk says is in its item: all of it, some of it, or none of it (memory alone has it)."""
+
+NOBODY = ""
+"""Owner of a withheld chunk. No user id is empty, so no search finds it; its text and vector wait under that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +28,11 @@ class Chunk:
 
     Args:
         id: UUID, deterministic: the same entries of the same item give the same id.
-        members: ids of the entries whose text it holds.
-        fingerprint: changes whenever text, user, metadata or space do.
-        metadata: ``key, kind, roles, date`` for readers, and where it stood in its document when it was written: which
+        members: ids of the messages whose text it holds.
+        fingerprint: changes whenever the text, what its metadata says for good, or the space do; ``""`` for one that
+            waits to be embedded.
+        status: see :data:`ChunkStatus`.
+        metadata: ``key, kind, roles, date`` for readers, ``"embedded": false`` if only its words find it, and where it stood in its document when it was written: which
             group (``place``), which part of it (``part``), its last entry (``last``) and the one before its first
             (``after``); JSON.
         spans: characters of each member's line at the end of the text, if there are several members.
@@ -39,6 +48,7 @@ class Chunk:
     metadata: Mapping[str, Any] = field(repr=False)
     spans: tuple[int, ...] = ()
     header: int = 0
+    status: ChunkStatus = "live"
 
     @property
     def embedded(self) -> str:
@@ -61,63 +71,177 @@ class HeldChunk:
     """What the index holds of a chunk, as far as deciding needs it.
 
     Args:
-        lost: members no longer in the item → the stream position up to which they were seen there.
+        members: ids of the messages whose text it holds.
+        fingerprint: of the text that its vector is made of; ``""`` while that is not embedded.
+        user_id: whose it is; :data:`NOBODY` while it is withheld.
+        spans: characters of each member's line at the end of the text, if there are several members.
     """
 
     id: str
     members: tuple[str, ...]
     fingerprint: str
-    lost: Mapping[str, str] = field(default_factory=dict)
+    user_id: str
+    status: ChunkStatus = "live"
     spans: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """What the index holds of an item.
+class ChunkMove:
+    """A held chunk's new owner and status. Its text and vector stay as they are."""
 
-    Args:
-        revision: 0 if there is no ledger row; never reused.
-        position: highest stream position known before the read that the index reflects.
-        epoch: how often the tenant was asked to forget a user or a session.
-        created_at: when the item last came into being, if a change said so.
-        half: a change was begun and not finished, and whoever reads the item next must finish it.
-    """
+    user_id: str
+    status: ChunkStatus
 
-    revision: int = 0
-    position: str = ""
-    chunks: tuple[HeldChunk, ...] = ()
-    epoch: int = 0
-    created_at: datetime | None = None
-    half: bool = False
+
+MessageState = Literal["live", "kept", "unexplained", "erased"]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """What one reconcile writes of one item, under the revision it read.
+class MessageRow:
+    """One row of the message ledger: a message seen in an item and not purged. It holds no text.
+
+    Times are epoch seconds. A live message was last seen by the item's last read, see :class:`ItemFacts`; the row says it
+    only of a message that has left.
 
     Args:
-        upserts: chunks with their vectors.
-        lost: chunk id → its new ``lost``.
+        id: 32 hex digits, of item, name and ordinal.
+        name: keyed hash of role and normalised text; transitions call it so.
+        ordinal: tells apart the copies of an equal text; given once for the ledger's life.
+        state: see ``docs/ledger.md``.
+        user_id: whose it is; of a message that has left, whose it was then.
+        said_at: the client's time. For dates and ranking only.
+        saved_at: AWS's time of its newest addition; ``None`` until the transition that added it arrives.
+        at_tail: that addition was at the item's end.
+        met_at: our clock at the start of the read that first saw it.
+        added: position of its newest addition.
+        seen: highest position known before the read that last saw it.
+        seen_at: our clock at the start of that read.
+        resolved: position of the transition that settled it.
+        reason: what that transition said: ``capped``, ``cleared`` or ``expired``.
+        hidden_at: our clock when it became unexplained.
+    """
+
+    id: str
+    name: str
+    ordinal: int
+    state: MessageState
+    user_id: str
+    said_at: float | None = None
+    saved_at: float | None = None
+    at_tail: bool = False
+    met_at: float = 0.0
+    added: str = ""
+    seen: str = ""
+    seen_at: float = 0.0
+    resolved: str = ""
+    reason: str = ""
+    hidden_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemEvent:
+    """An INSERT, an expiry, a deletion or a change of owner of an item, as its stream told it.
+
+    Args:
+        position: in the stream.
+        at: AWS's time, epoch seconds; ``None`` if the record had none.
+        before: keyed hash of the owner before; ``None`` if there was none.
+        after: of the owner after.
+    """
+
+    kind: Literal["inserted", "expired", "deleted", "owner"]
+    position: str
+    at: float | None = None
+    before: str | None = None
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFacts:
+    """What the ledger knows of an item besides its messages.
+
+    Args:
+        position: highest stream position known before the read that the index reflects.
+        read_at: our clock at the start of that read, epoch seconds.
+        present: that read found the item.
+        user_id: whose it was then.
+        events: oldest first, each once.
+        hidden_since: our clock when the first message that is unexplained now became so.
+    """
+
+    position: str = ""
+    read_at: float = 0.0
+    present: bool = False
+    user_id: str | None = None
+    events: tuple[ItemEvent, ...] = ()
+    hidden_since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """What the index holds of an item, as far as it tells whether there is anything to do.
+
+    Args:
+        revision: 0 if there is no ledger row; never reused.
+        epoch: how often the tenant was asked to forget a user or a session.
+        messages: every row that is not kept, and the kept ones whose names were asked for.
+        pending: a chunk of it waits to be embedded.
+        in_progress: a write was begun and not finished, and whoever reads the item next must finish it.
+    """
+
+    revision: int = 0
+    epoch: int = 0
+    facts: ItemFacts = ItemFacts()
+    messages: tuple[MessageRow, ...] = ()
+    pending: bool = False
+    in_progress: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IndexDetail:
+    """What planning needs besides.
+
+    Args:
+        kept: the kept rows whose names were asked for.
+        chunks: those with a message that is not kept, those that are withheld, and those that hold one of ``kept``.
+    """
+
+    kept: tuple[MessageRow, ...] = ()
+    chunks: tuple[HeldChunk, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedWrite:
+    """What one reconcile writes of one item, under the revision and the epoch it read.
+
+    Args:
+        messages: rows of the message ledger, new or changed.
+        purged: ids of rows that go.
+        upserts: chunks, each with its vector; ``None`` for one that is found by its words only.
+        moves: chunk id → its new owner and status.
         deletes: chunk ids.
         saved_at: when the newest change it reflects was saved, if known.
+        updated_at: the chat app's own time of the version it reflects.
         expires_at: when DynamoDB's TTL may take the item away, if it may.
+        key: where the item lives.
+        name: the chat app's own name of the item.
+        reflected: whether the index reflects the item with this; ``saved_at`` and ``updated_at`` count only then.
     """
 
     source: str
     expected_revision: int
-    position: str
-    present: bool
-    expected_epoch: int = 0
-    saved_at: datetime | None = None
-    created_at: datetime | None = None
-    expires_at: datetime | None = None
-    upserts: Sequence[tuple[Chunk, Vector]] = ()
-    lost: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    expected_epoch: int
+    facts: ItemFacts
+    messages: Sequence[MessageRow] = ()
+    purged: Sequence[str] = ()
+    upserts: Sequence[tuple[Chunk, Vector | None]] = ()
+    moves: Mapping[str, ChunkMove] = field(default_factory=dict)
     deletes: Sequence[str] = ()
+    saved_at: datetime | None = None
+    updated_at: datetime | None = None
+    expires_at: datetime | None = None
     key: ItemKey | None = None
     name: str | None = None
-    user_id: str | None = None
-    updated_at: datetime | None = None
     reflected: bool = True
 
 
@@ -126,39 +250,20 @@ class Markers:
     """Forget markers: permanent, and stronger than whatever the source item still says.
 
     Args:
-        times: (scope, subject as :class:`ForgetRequest` names it) → the moment up to which everything is forgotten.
+        times: (scope, subject as :class:`ForgetRequest` names it) → T: what was saved before is forgotten.
     """
 
     times: Mapping[tuple[Scope, str], datetime] = field(default_factory=dict)
 
-    def banned(
-        self, document: Document, first_created_at: datetime | None, created_at: float | None
-    ) -> frozenset[str]:
-        """Return ids of the document's entries that are forgotten.
-
-        Those said up to the marker's time; and those that do not say when, unless the item came into being later.
-
-        Args:
-            first_created_at: the item's creation as the ledger knows it.
-            created_at: the same as the notice knows it, epoch seconds.
-        """
-        until = self._until(document)
-        if until is None:
-            return frozenset()
-        noticed = None if created_at is None else datetime.fromtimestamp(created_at, UTC)
-        known = (document.created_at, first_created_at, noticed)
-        newer = any(time > until for time in known if time is not None)
-        return frozenset(
-            entry.id for entry in document.entries if (entry.time <= until if entry.time else not newer)
-        )
-
-    def _until(self, document: Document) -> datetime | None:
+    def until(self, user_id: str, session_key: str) -> float | None:
+        """Return T, epoch seconds, of what covers this user's messages in this session; ``None`` if nothing does."""
         asked: tuple[tuple[Scope, str], ...] = (
-            ("user", document.user_id),
-            ("session", document.name),
-            ("user_session", session_of(document.user_id, document.name)),
+            ("user", user_id),
+            ("session", session_key),
+            ("user_session", session_of(user_id, session_key)),
         )
-        return max((self.times[subject] for subject in asked if subject in self.times), default=None)
+        times = [self.times[subject].timestamp() for subject in asked if subject in self.times]
+        return max(times, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,8 +378,17 @@ class Store(Protocol):
         """
         ...
 
-    def read(self, tenant_id: str, sources: Sequence[str]) -> Mapping[str, Held]:
-        """Return what is held of each item; one that is not known is ``Held()``."""
+    def read(self, tenant_id: str, named: Mapping[str, AbstractSet[str]]) -> Mapping[str, IndexState]:
+        """Return what is held of each item (source → names of the messages whose kept rows are wanted too)."""
+        ...
+
+    def detail(
+        self, tenant_id: str, named: Mapping[str, AbstractSet[str] | None]
+    ) -> Mapping[str, IndexDetail]:
+        """Return what planning needs of each item (source → names of the wanted kept rows; ``None`` for all of them).
+
+        Its cost follows what is live and what is named, not what is kept.
+        """
         ...
 
     def lease(self, tenant_id: str, revisions: Mapping[str, int], seconds: float) -> Mapping[str, int]:
@@ -291,10 +405,10 @@ class Store(Protocol):
         """Give leases back before their time."""
         ...
 
-    def apply(self, tenant_id: str, changes: Sequence[Change]) -> frozenset[str]:
-        """Write each change whose expected revision and epoch still stand, each whole or not at all.
+    def apply(self, tenant_id: str, writes: Sequence[PlannedWrite]) -> frozenset[str]:
+        """Write each whose expected revision and epoch still stand, each whole or not at all.
 
-        A backend whose transactions cannot hold a whole change writes it so that no search shows half of it, and that
+        A backend whose transactions cannot hold a whole write does it so that no search shows half of it, and that
         whoever applies next finishes what a worker left behind.
 
         Returns:
@@ -310,12 +424,27 @@ class Store(Protocol):
         """Return the forget markers of these users and sessions, and of these users' sessions."""
         ...
 
-    def forget(self, request: ForgetRequest) -> Forgotten:
-        """Set a permanent marker at the moment of asking, then delete what it covers, whatever was said when.
+    def mark(self, request: ForgetRequest) -> int:
+        """Set a permanent marker at T and move the tenant's epoch, so that whatever ingest is under way conflicts.
 
-        Whatever ingest is under way conflicts. A marker never moves back, and a request that was carried out before
-        changes nothing: the answer is the first one's.
+        A marker never moves back; the same request twice is one. Rows of the chat app's own that the request covers are
+        deleted at once.
+
+        Returns:
+            how many of those there were.
         """
+        ...
+
+    def items_of(self, request: ForgetRequest) -> Sequence[ItemKey]:
+        """Return the items of which the ledger has messages of the request's user or session that are not erased."""
+        ...
+
+    def finish(self, request: ForgetRequest, deleted: int) -> Forgotten:
+        """Write down that a request was carried out. One that was written down before keeps its first answer."""
+        ...
+
+    def overdue(self, before: float, limit: int) -> Sequence[tuple[str, ItemKey]]:
+        """Return (tenant, item) of at most ``limit`` items with a message hidden since ``before`` (epoch seconds) or longer."""
         ...
 
     def forgotten(self, tenant_id: str, request_id: str) -> Forgotten | None:
