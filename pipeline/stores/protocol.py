@@ -164,6 +164,7 @@ class ItemFacts:
         position: highest stream position known before the read that the index reflects.
         read_at: our clock at the start of that read, epoch seconds.
         present: that read found the item.
+        found: the position of the last read that found it.
         user_id: whose it was then.
         events: oldest first, each once.
         hidden_since: our clock when the first message that is unexplained now became so.
@@ -172,6 +173,7 @@ class ItemFacts:
     position: str = ""
     read_at: float = 0.0
     present: bool = False
+    found: str = ""
     user_id: str | None = None
     events: tuple[ItemEvent, ...] = ()
     hidden_since: float | None = None
