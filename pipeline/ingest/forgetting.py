@@ -55,7 +55,7 @@ class Forgetter:
 
     def _erase(self, keys: Sequence[ItemKey]) -> int:
         notices = self._notices(keys)
-        report = self.reconciler.run(notices)
+        report = replace(self.reconciler, all_rows=True).run(notices)
         open_items = report.sources.difference(report.applied, report.skipped)
         for source in sorted(open_items):
             error = report.failures.get(source)

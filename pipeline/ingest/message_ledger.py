@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from pipeline.ingest.message_matching import match
-from pipeline.ingest.ownership import Ownership
+from pipeline.ingest.ownership import Ownership, with_change_seen
 from pipeline.source.documents import Document, Entry
 from pipeline.source.transitions import Transition
 from pipeline.stores.protocol import IndexState, ItemEvent, ItemFacts, MessageRow
@@ -83,6 +83,11 @@ class Evidence:
     ) -> "Evidence":
         """Put it together."""
         events = _events(state.facts.events, transitions)
+        if reading.document:
+            facts, of = state.facts, ownership.of
+            old = of(facts.user_id) if facts.user_id else None
+            new = (max(facts.position, reading.position), of(reading.document.user_id))
+            events = with_change_seen(events, (facts.position, old), new)
         return cls(state.facts, reading, transitions, events, ownership, new_id)
 
     def of_text(self, name: str) -> tuple[Transition, ...]:
@@ -221,8 +226,9 @@ class _Group:
 
     def _fresh(self, transitions: Sequence[Transition], evidence: Evidence) -> int:
         """Return how many of the last entries came, as a transition shows, after the request that erased the others."""
-        until = evidence.ownership.until
-        erased = [T for row in self.rows if row.state == "erased" and (T := until(row, evidence.events))]
+        cover = evidence.ownership.cover
+        covers = [cover(row, evidence.events).possible for row in self.rows if row.state == "erased"]
+        erased = [until for until in covers if until is not None]
         timed = all(entry.time is not None for _, entry in self.entries)
         for transition in reversed(transitions):
             copies = transition.copies_added(self.name)
@@ -427,13 +433,20 @@ def _facts(evidence: Evidence) -> ItemFacts:
 def _erased(row: MessageRow, evidence: Evidence) -> MessageRow:
     """Return ``row`` as the forget requests leave it: erased, or hidden while nobody knows when it came."""
     reading = evidence.reading
-    until = None if row.state == "erased" else evidence.ownership.until(row, evidence.events)
-    if until is None or (row.saved_at is not None and row.saved_at >= until):
+    if row.state == "erased":
+        return row
+    certain, possible = evidence.ownership.cover(row, evidence.events)
+    if possible is None or (row.saved_at is not None and row.saved_at >= possible):
         return replace(row, hidden_at=None) if row.state == "live" else row
-    known = bool(row.added) and row.saved_at is not None
-    if known or row.met_at < until or _overdue(row, reading):
+    if (certain is not None and _saved_before(row, certain)) or _overdue(row, reading):
         return replace(row, state="erased", hidden_at=None, resolved="", reason="", seen="", seen_at=0.0)
     return _hidden(row, reading.at)
+
+
+def _saved_before(row: MessageRow, until: float) -> bool:
+    """Tell whether a message was surely saved before T: AWS says so, or the ledger had met it then."""
+    told = bool(row.added) and row.saved_at is not None and row.saved_at < until
+    return told or row.met_at < until
 
 
 def _overdue(row: MessageRow, reading: ItemReading) -> bool:

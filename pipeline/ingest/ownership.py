@@ -1,9 +1,22 @@
 """Whose messages a forget request covers. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pipeline.stores.protocol import ItemEvent, Markers, MessageRow
+
+
+class Cover(NamedTuple):
+    """T of the forget requests that cover a message, epoch seconds; ``None`` where none does.
+
+    Args:
+        certain: of those of whoever is known to have owned the item at T.
+        possible: the same, and of those who may have owned it.
+    """
+
+    certain: float | None
+    possible: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,38 +38,72 @@ class Ownership:
         """Return the name under which markers of an owner of whom only the hash is known are kept."""
         return f"owner:{owner}"
 
-    def until(self, row: MessageRow, events: Sequence[ItemEvent]) -> float | None:
-        """Return T of the forget requests that cover ``row``, epoch seconds; ``None`` if none does.
-
-        A request covers the messages of whoever owned the item at T, or when the message left, if that was before.
-        """
+    def cover(self, row: MessageRow, events: Sequence[ItemEvent]) -> Cover:
+        """Return what covers ``row``: requests about whoever owned the item at T, or when the message left, if before."""
         if not self.markers.times:
-            return None
+            return Cover(None, None)
         own = self.of(row.user_id)
         changes = [
-            event
-            for event in events
-            if event.kind == "owner" and (not row.resolved or event.position < row.resolved)
+            event for event in _owner_changes(events) if not row.resolved or event.position < row.resolved
         ]
         hashes = {own} | {hashed for event in changes for hashed in (event.before, event.after) if hashed}
-        times = [
-            time
-            for hashed in hashes
-            for time in (self._until(hashed, row.user_id if hashed == own else None),)
-            if time is not None and hashed in _owners_at(time, own, changes)
-        ]
-        return max(times, default=None)
+        times = {hashed: self._until(hashed, row.user_id if hashed == own else None) for hashed in hashes}
+        possible = {
+            hashed: time
+            for hashed, time in times.items()
+            if time is not None and hashed in owners_at(time, own, changes)
+        }
+        certain = [time for hashed, time in possible.items() if owners_at(time, own, changes) == {hashed}]
+        session = self.markers.until_of_session(self.session_key)
+        return Cover(_latest(session, certain), _latest(session, possible.values()))
 
     def _until(self, hashed: str, user_id: str | None) -> float | None:
         names = [self.subject(hashed), *([user_id] if user_id is not None else [])]
-        times = [time for name in names if (time := self.markers.until(name, self.session_key)) is not None]
-        return max(times, default=None)
+        return _latest(None, (self.markers.until(name, self.session_key) for name in names))
 
 
-def _owners_at(time: float, current: str, changes: Sequence[ItemEvent]) -> frozenset[str | None]:
-    """Return whose the item may have been at ``time``: where records disagree or have no time, all that they name."""
+def owners_at(time: float, current: str, changes: Sequence[ItemEvent]) -> frozenset[str | None]:
+    """Return whose the item may have been at ``time``: all that the records name that disagree, or do not say when.
+
+    Args:
+        current: whose it was at last.
+        changes: of owner, in order.
+    """
     later = [event for event in changes if event.at is None or event.at >= time]
-    owners = {later[0].before} if later else {current}
     earlier = [event for event in changes if event not in later]
+    owners = {later[0].before if later else current}
     owners |= {earlier[-1].after} if earlier else set()
-    return frozenset(owners | {event.after for event in changes if event.at is None})
+    return frozenset(owners | {event.after for event in later if event.at is None})
+
+
+def with_change_seen(
+    events: Sequence[ItemEvent], before: tuple[str, str | None], after: tuple[str, str | None]
+) -> tuple[ItemEvent, ...]:
+    """Return ``events`` with a change of owner that a read saw and no record has told: nobody knows when it was.
+
+    Args:
+        before: position of the last read, and whose the item was then.
+        after: position of this read, and whose it is.
+    """
+    told = [event for event in _owner_changes(events) if event.at is not None]
+    recorded = {(event.before, event.after) for event in told}
+    known = [
+        event
+        for event in events
+        if event.kind != "owner" or event.at is not None or (event.before, event.after) not in recorded
+    ]
+    (position, old), (_, new) = before, after
+    if None in {old, new} or old == new:
+        return tuple(known)
+    explained = any(event.after == new and event.position > position for event in _owner_changes(known))
+    if explained:
+        return tuple(known)
+    return (*known, ItemEvent("owner", after[0], None, old, new))
+
+
+def _owner_changes(events: Iterable[ItemEvent]) -> list[ItemEvent]:
+    return [event for event in events if event.kind == "owner"]
+
+
+def _latest(one: float | None, others: Iterable[float | None]) -> float | None:
+    return max((time for time in (one, *others) if time is not None), default=None)

@@ -78,6 +78,7 @@ class Reconciler:
         meter: counts what is asked of the embedder, and knows caps.
         now: the time.
         seconds_left: how long the invocation may go on.
+        all_rows: look at every kept message, not only at those that are named: a forget request may cover any.
     """
 
     layouts: Layouts
@@ -89,6 +90,7 @@ class Reconciler:
     meter: Meter = field(default_factory=lambda: Meter(Uncounted()))
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     seconds_left: Callable[[], float] = lambda: float("inf")
+    all_rows: bool = False
 
     def run(self, notices: Mapping[str, Notice]) -> Report:
         """Reconcile every item that ``notices`` (source → notice) name."""
@@ -193,13 +195,14 @@ class Reconciler:
     def _details(
         self, tenant_id: str, snapshots: Sequence[ItemSnapshot]
     ) -> tuple[Mapping[str, IndexDetail], Markers]:
-        details = self.store.detail(tenant_id, {each.source: _names(each) for each in snapshots})
+        names = {each.source: None if self.all_rows else _names(each) for each in snapshots}
+        details = self.store.detail(tenant_id, names)
         marked = [
             each for each in snapshots if each.state.epoch
         ]  # most tenants have none, and no question is asked
         users = {user for each in marked for user in _owners(each, details[each.source], self.layouts)}
-        names = {each.notice.address.key.range_value for each in marked}
-        return details, self.store.markers(tenant_id, users, names) if marked else Markers()
+        sessions = {each.notice.address.key.range_value for each in marked}
+        return details, self.store.markers(tenant_id, users, sessions) if marked else Markers()
 
     def _plan(self, snapshot: ItemSnapshot, detail: IndexDetail, markers: Markers) -> ItemWork:
         name = (snapshot.tenant_id, snapshot.source)

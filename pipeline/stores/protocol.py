@@ -258,13 +258,15 @@ class Markers:
     times: Mapping[tuple[Scope, str], datetime] = field(default_factory=dict)
 
     def until(self, user_id: str, session_key: str) -> float | None:
-        """Return T, epoch seconds, of what covers this user's messages in this session; ``None`` if nothing does."""
-        asked: tuple[tuple[Scope, str], ...] = (
-            ("user", user_id),
-            ("session", session_key),
-            ("user_session", session_of(user_id, session_key)),
-        )
-        times = [self.times[subject].timestamp() for subject in asked if subject in self.times]
+        """Return T, epoch seconds, of what covers this user here; ``None`` if nothing does."""
+        return self._latest(("user", user_id), ("user_session", session_of(user_id, session_key)))
+
+    def until_of_session(self, session_key: str) -> float | None:
+        """Return T, epoch seconds, of what covers this session, whoever owns it; ``None`` if nothing does."""
+        return self._latest(("session", session_key))
+
+    def _latest(self, *subjects: tuple[Scope, str]) -> float | None:
+        times = [self.times[subject].timestamp() for subject in subjects if subject in self.times]
         return max(times, default=None)
 
 
