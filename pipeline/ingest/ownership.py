@@ -43,9 +43,7 @@ class Ownership:
         if not self.markers.times:
             return Cover(None, None)
         own = self.of(row.user_id)
-        changes = [
-            event for event in _owner_changes(events) if not row.resolved or event.position < row.resolved
-        ]
+        changes = _changes_of(row, events)
         hashes = {own} | {hashed for event in changes for hashed in (event.before, event.after) if hashed}
         times = {hashed: self._until(hashed, row.user_id if hashed == own else None) for hashed in hashes}
         possible = {
@@ -76,6 +74,13 @@ def owners_at(time: float, current: str, changes: Sequence[ItemEvent]) -> frozen
     return frozenset(owners | {event.after for event in later if event.at is None})
 
 
+def _changes_of(row: MessageRow, events: Sequence[ItemEvent]) -> list[ItemEvent]:
+    """Return the changes of owner that a message saw: since its item was inserted, until it left."""
+    seen = [event for event in events if not row.resolved or event.position < row.resolved]
+    inserted = max((event.position for event in seen if event.kind == "inserted"), default="")
+    return [event for event in _owner_changes(seen) if event.position > inserted]
+
+
 def with_change_seen(
     events: Sequence[ItemEvent], before: tuple[str, str | None], after: tuple[str, str | None]
 ) -> tuple[ItemEvent, ...]:
@@ -95,7 +100,11 @@ def with_change_seen(
     (position, old), (_, new) = before, after
     if None in {old, new} or old == new:
         return tuple(known)
-    explained = any(event.after == new and event.position > position for event in _owner_changes(known))
+    explained = any(
+        event.after == new and event.position > position
+        for event in known
+        if event.kind in {"owner", "inserted"}
+    )
     if explained:
         return tuple(known)
     return (*known, ItemEvent("owner", after[0], None, old, new))

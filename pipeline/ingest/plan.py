@@ -273,4 +273,5 @@ class _Parts:
 
 
 def _marked(chunk: Chunk) -> Chunk:
-    return replace(chunk, fingerprint=STAND_IN + chunk.fingerprint)
+    """Return ``chunk`` as one that stands in, and is looked at whenever its item is."""
+    return replace(chunk, fingerprint=STAND_IN + chunk.fingerprint, status="mixed")

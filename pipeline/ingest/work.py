@@ -8,7 +8,7 @@ from pipeline.errors import VectorMemoryError
 from pipeline.ingest.message_ledger import ItemReading, Settled
 from pipeline.ingest.notices import Notice, moment
 from pipeline.ingest.plan import REFUSED, Plan
-from pipeline.stores.protocol import Chunk, IndexState, PlannedWrite
+from pipeline.stores.protocol import Chunk, ChunkStatus, IndexState, PlannedWrite
 
 
 @dataclass(slots=True)
@@ -116,8 +116,10 @@ class Vectors:
         if vector is not None:
             metadata = {name: value for name, value in chunk.metadata.items() if name != "embedded"}
             return replace(chunk, metadata=metadata), vector
-        mark = REFUSED + chunk.fingerprint if chunk.embedded in self.refused else ""
-        return without_vector(replace(chunk, fingerprint=mark)), None
+        if chunk.embedded in self.refused:
+            return without_vector(replace(chunk, fingerprint=REFUSED + chunk.fingerprint)), None
+        status: ChunkStatus = "mixed" if chunk.status == "kept" else chunk.status  # it is looked at again
+        return without_vector(replace(chunk, fingerprint="", status=status)), None
 
 
 def without_vector(chunk: Chunk) -> Chunk:

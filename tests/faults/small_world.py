@@ -339,10 +339,10 @@ class SmallWorld:
             self.queue.append(encode(notices[source].without_transitions() if stored else notices[source]))
 
     def settle(self) -> None:
-        while self.late:
-            self._late("")
         for _ in range(500):
-            if not self.queue:
+            if self.late:
+                self._late("")
+            elif not self.queue:
                 return
             self.ingest()
         raise AssertionError("never came to rest")
