@@ -86,8 +86,7 @@ class Evidence:
         if reading.document:
             facts, of = state.facts, ownership.of
             old = of(facts.user_id) if facts.user_id else None
-            new = (max(facts.position, reading.position), of(reading.document.user_id))
-            events = with_change_seen(events, (facts.position, old), new)
+            events = with_change_seen(events, (facts.position, old), of(reading.document.user_id))
         return cls(state.facts, reading, transitions, events, ownership, new_id)
 
     def of_text(self, name: str) -> tuple[Transition, ...]:
@@ -403,13 +402,13 @@ def _as_the_oldest(copies: list[_Copy], transition: Transition) -> list[_Copy]:
 
 def _events(known: Sequence[ItemEvent], transitions: Sequence[Transition]) -> tuple[ItemEvent, ...]:
     """Return what is known of the item as a whole, oldest first."""
-    events: dict[tuple[str, str], ItemEvent] = {(event.position, event.kind): event for event in known}
+    events = {(event.position, event.kind, event.at is None): event for event in known}
     for each in transitions:
         told = (each.position, each.at, each.owner_before, each.owner_after)
         if each.event != "modified":
-            events.setdefault((each.position, each.event), ItemEvent(each.event, *told))
+            events.setdefault((each.position, each.event, False), ItemEvent(each.event, *told))
         if each.changes_owner:
-            events.setdefault((each.position, "owner"), ItemEvent("owner", *told))
+            events.setdefault((each.position, "owner", False), ItemEvent("owner", *told))
     return tuple(sorted(events.values(), key=lambda event: event.position))[-MAX_EVENTS:]
 
 

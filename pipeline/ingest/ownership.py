@@ -82,32 +82,28 @@ def _changes_of(row: MessageRow, events: Sequence[ItemEvent]) -> list[ItemEvent]
 
 
 def with_change_seen(
-    events: Sequence[ItemEvent], before: tuple[str, str | None], after: tuple[str, str | None]
+    events: Sequence[ItemEvent], before: tuple[str, str | None], after: str | None
 ) -> tuple[ItemEvent, ...]:
     """Return ``events`` with a change of owner that a read saw and no record has told: nobody knows when it was.
 
     Args:
         before: position of the last read, and whose the item was then.
-        after: position of this read, and whose it is.
+        after: whose it is.
     """
-    told = [event for event in _owner_changes(events) if event.at is not None]
-    recorded = {(event.before, event.after) for event in told}
-    known = [
-        event
+    position, old = before
+    seen = [*events]
+    if None not in {old, after} and old != after:
+        seen.append(ItemEvent("owner", position, None, old, after))
+    return tuple(event for event in seen if event.at is not None or not _recorded(event, events))
+
+
+def _recorded(seen: ItemEvent, events: Sequence[ItemEvent]) -> bool:
+    """Tell whether a record tells of a change that a read saw."""
+    return any(
+        event.after == seen.after and event.position > seen.position
         for event in events
-        if event.kind != "owner" or event.at is not None or (event.before, event.after) not in recorded
-    ]
-    (position, old), (_, new) = before, after
-    if None in {old, new} or old == new:
-        return tuple(known)
-    explained = any(
-        event.after == new and event.position > position
-        for event in known
-        if event.kind in {"owner", "inserted"}
+        if event.kind in {"owner", "inserted"} and event.at is not None
     )
-    if explained:
-        return tuple(known)
-    return (*known, ItemEvent("owner", after[0], None, old, new))
 
 
 def _owner_changes(events: Iterable[ItemEvent]) -> list[ItemEvent]:

@@ -194,9 +194,9 @@ class _Members:
         """Return whose it is."""
         return next(iter(self._owners(chunk)), chunk.user_id)
 
-    def owner_of(self, id_: str) -> str | None:
-        """Return whose a message is; ``None`` if it was not looked at."""
-        return self._rows[id_].user_id if id_ in self._rows else None
+    def owner_of(self, id_: str, chunk: HeldChunk) -> str:
+        """Return whose a message of a chunk is."""
+        return self._rows[id_].user_id if id_ in self._rows else chunk.user_id
 
     def shows(self, id_: str) -> bool:
         """Tell whether a search may find a message."""
@@ -236,7 +236,7 @@ class _Parts:
     def shown(self, chunk: HeldChunk) -> list[Chunk]:
         """Return what stands in for a withheld chunk: what else it says, without a vector."""
         shown = [id_ for id_ in chunk.members if self.members.shows(id_)]
-        parts = self._by_owner(chunk, shown, lambda id_: self.members.owner_of(id_) or chunk.user_id)
+        parts = self._by_owner(chunk, shown, lambda id_: self.members.owner_of(id_, chunk))
         return [_marked(part) for part in parts]
 
     def left(self, chunk: HeldChunk) -> list[Chunk]:
@@ -244,7 +244,7 @@ class _Parts:
         left = [
             id_ for id_ in chunk.members if not self.members.is_gone(id_) and not self.members.is_there(id_)
         ]
-        parts = self._by_owner(chunk, left, lambda id_: self._owner_if_shown(id_) or chunk.user_id)
+        parts = self._by_owner(chunk, left, lambda id_: self._owner_if_shown(id_, chunk))
         return [_marked(part) if part.user_id == NOBODY else part for part in parts]
 
     def whole(self, chunk: HeldChunk) -> list[Chunk]:
@@ -255,8 +255,8 @@ class _Parts:
         made = self.chunker.again(chunk, stored, self.members.owner(chunk))
         return [replace(made, status=self.members.status(chunk.members))]
 
-    def _owner_if_shown(self, id_: str) -> str | None:
-        return self.members.owner_of(id_) if self.members.shows(id_) else NOBODY
+    def _owner_if_shown(self, id_: str, chunk: HeldChunk) -> str:
+        return self.members.owner_of(id_, chunk) if self.members.shows(id_) else NOBODY
 
     def _by_owner(self, chunk: HeldChunk, ids: Sequence[str], owner: Callable[[str], str]) -> list[Chunk]:
         stored = self.item.texts.get(chunk.id)
