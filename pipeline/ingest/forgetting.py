@@ -40,17 +40,17 @@ class Forgetter:
         """
         if known := self.store.forgotten(request.tenant_id, request.id):
             return known
-        deleted = self._mark(request)
-        keys = self.store.items_of(request)
+        owner = self.layouts.owner(request.tenant_id, request.user_id) if request.user_id else None
+        deleted = self._mark(request, owner)
+        keys = self.store.items_of(request, owner)
         for start in range(0, len(keys), ITEMS_AT_ONCE):
             deleted += self._erase(keys[start : start + ITEMS_AT_ONCE])
         return self.store.finish(request, deleted)
 
-    def _mark(self, request: ForgetRequest) -> int:
+    def _mark(self, request: ForgetRequest, owner: str | None) -> int:
         """Set the marker under the user's name, and under the one by which transitions know the user."""
-        if request.user_id is not None:
-            hashed = Ownership.subject(self.layouts.owner(request.tenant_id, request.user_id))
-            self.store.mark(replace(request, user_id=hashed))
+        if owner is not None:
+            self.store.mark(replace(request, user_id=Ownership.subject(owner)))
         return self.store.mark(request)
 
     def _erase(self, keys: Sequence[ItemKey]) -> int:

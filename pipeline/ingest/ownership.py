@@ -45,19 +45,20 @@ class Ownership:
         own = self.of(row.user_id)
         changes = _changes_of(row, events)
         hashes = {own} | {hashed for event in changes for hashed in (event.before, event.after) if hashed}
-        times = {hashed: self._until(hashed, row.user_id if hashed == own else None) for hashed in hashes}
-        possible = {
-            hashed: time
-            for hashed, time in times.items()
-            if time is not None and hashed in owners_at(time, own, changes)
-        }
-        certain = [time for hashed, time in possible.items() if owners_at(time, own, changes) == {hashed}]
-        session = self.markers.until_of_session(self.session_key)
-        return Cover(_latest(session, certain), _latest(session, possible.values()))
+        covers = [
+            (time, owners_at(time, own, changes))
+            for hashed in hashes
+            for time in self._times(hashed, row.user_id if hashed == own else None)
+            if hashed in owners_at(time, own, changes)
+        ]
+        session = self.markers.of_session(self.session_key)
+        certain = [time for time, owners in covers if len(owners) == 1]
+        possible = [time for time, _ in covers]
+        return Cover(max([*session, *certain], default=None), max([*session, *possible], default=None))
 
-    def _until(self, hashed: str, user_id: str | None) -> float | None:
+    def _times(self, hashed: str, user_id: str | None) -> list[float]:
         names = [self.subject(hashed), *([user_id] if user_id is not None else [])]
-        return _latest(None, (self.markers.until(name, self.session_key) for name in names))
+        return [time for name in names for time in self.markers.of_user(name, self.session_key)]
 
 
 def owners_at(time: float, current: str, changes: Sequence[ItemEvent]) -> frozenset[str | None]:
@@ -108,7 +109,3 @@ def _recorded(seen: ItemEvent, events: Sequence[ItemEvent]) -> bool:
 
 def _owner_changes(events: Iterable[ItemEvent]) -> list[ItemEvent]:
     return [event for event in events if event.kind == "owner"]
-
-
-def _latest(one: float | None, others: Iterable[float | None]) -> float | None:
-    return max((time for time in (one, *others) if time is not None), default=None)

@@ -65,7 +65,7 @@ class InMemoryStore:
         self._rows: dict[tuple[str, str], _Row] = {}
         self._leases: dict[tuple[str, str], float] = {}
         self._epochs: dict[str, int] = {}
-        self._markers: dict[str, dict[tuple[Scope, str], datetime]] = {}
+        self._markers: dict[str, dict[tuple[Scope, str], list[datetime]]] = {}
         self._forgotten: dict[tuple[str, str], Forgotten] = {}
 
     def read(self, tenant_id: str, named: Mapping[str, AbstractSet[str]]) -> Mapping[str, IndexState]:
@@ -114,17 +114,18 @@ class InMemoryStore:
         own = {("user_session", session_of(user, session)) for user in users for session in sessions}
         asked = {("user", user) for user in users} | {("session", session) for session in sessions} | own
         held = self._markers.get(tenant_id, {})
-        return Markers({subject: time for subject, time in held.items() if subject in asked})
+        return Markers({subject: times for subject, times in held.items() if subject in asked})
 
     def mark(self, request: ForgetRequest) -> int:
         """Set a marker and move the epoch. There are no rows of the chat app's own."""
         markers = self._markers.setdefault(request.tenant_id, {})
         subject = (request.scope, request.subject)
-        markers[subject] = max(request.asked_at, markers.get(subject, request.asked_at))
+        times = markers.setdefault(subject, [])
+        times += [] if request.asked_at in times else [request.asked_at]
         self._epochs[request.tenant_id] = self._epochs.get(request.tenant_id, 0) + 1
         return 0
 
-    def items_of(self, request: ForgetRequest) -> Sequence[ItemKey]:
+    def items_of(self, request: ForgetRequest, owner: str | None = None) -> Sequence[ItemKey]:
         """Return the items with messages that the request may cover."""
         return [
             entry.key
@@ -132,7 +133,7 @@ class InMemoryStore:
             if tenant_id == request.tenant_id
             and entry.key
             and request.session_key in {None, entry.name}
-            and any(_may_cover(request, row) for row in entry.messages.values())
+            and _may_cover(request, owner, entry)
         ]
 
     def finish(self, request: ForgetRequest, deleted: int) -> Forgotten:
@@ -213,10 +214,16 @@ class InMemoryStore:
 
     def _detail(self, tenant_id: str, source: str, names: AbstractSet[str] | None) -> IndexDetail:
         entry = self._ledger.get((tenant_id, source), _Entry())
+        withheld = {
+            id_
+            for chunk in self._chunks(tenant_id, source)
+            if chunk.user_id == NOBODY
+            for id_ in chunk.members
+        }
         kept = {
             id_: row
             for id_, row in entry.messages.items()
-            if row.state == "kept" and (names is None or row.name in names)
+            if row.state == "kept" and (names is None or row.name in names or id_ in withheld)
         }
         chunks = tuple(
             HeldChunk(chunk.id, chunk.members, chunk.fingerprint, chunk.user_id, chunk.status, chunk.spans)
@@ -262,8 +269,10 @@ class InMemoryStore:
                 row.chunk = replace(row.chunk, user_id=move.user_id, status=move.status)
 
 
-def _may_cover(request: ForgetRequest, row: MessageRow) -> bool:
-    return row.state != "erased" and request.user_id in {None, row.user_id}
+def _may_cover(request: ForgetRequest, owner: str | None, entry: _Entry) -> bool:
+    rows = [row for row in entry.messages.values() if row.state != "erased"]
+    named = owner is not None and any(owner in {event.before, event.after} for event in entry.facts.events)
+    return any(named or request.user_id in {None, row.user_id} for row in rows)
 
 
 def _meets(filters: Filters, row: _Row) -> bool:

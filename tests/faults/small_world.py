@@ -382,6 +382,8 @@ def findings(world: SmallWorld) -> list[str]:
     """Return what is wrong with what is found now."""
     found, must, may = world.found(), world.oracle.must(lost=world.lost), world.oracle.may()
     wrong = [f"missing {one}" for one in sorted(must - found)] + [f"extra {one}" for one in sorted(found - may)]
+    if not world.stamped:
+        return wrong  # what is said again without a time is a message of its own
     copies = world.copies()
     return wrong + [f"twice {one}" for one in sorted(set(copies)) if copies.count(one) > 1]
 
