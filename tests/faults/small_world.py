@@ -170,7 +170,7 @@ class SmallWorld:
         )
         self.forgetter = Forgetter(self.store, self.reconciler, self.layouts, self)  # type: ignore[arg-type]
         self.skew = source.choice((0.0, 0.0, 9 * 3600.0, -8 * 3600.0, 120.0))
-        self.depth = 0
+        self.depth, self.settling = 0, False
 
     # the queue
     def send(self, notices: Any) -> frozenset[str]:
@@ -185,7 +185,7 @@ class SmallWorld:
             return
         self.depth = 1
         for _ in range(self.random.randint(1, 2)):
-            self.random.choice((self.ingest, self.act))()
+            self.random.choice((self.ingest,) if self.settling else (self.ingest, self.act))()
         self.depth = 0
 
     def tick(self) -> None:
@@ -339,6 +339,7 @@ class SmallWorld:
             self.queue.append(encode(notices[source].without_transitions() if stored else notices[source]))
 
     def settle(self) -> None:
+        self.settling = True
         for _ in range(500):
             if self.late:
                 self._late("")
