@@ -217,7 +217,7 @@ class _Group:
     def settled(self, evidence: Evidence) -> _Result:
         transitions = evidence.of_text(self.name)
         matched = match(self.rows, self.entries, self._fresh(transitions, evidence))
-        copies = [*self._present(matched, evidence), *self._absent(matched, evidence.facts)]
+        copies = [*self._present(matched, evidence), *self._absent(matched, evidence)]
         decided = list(_decided(copies, transitions, evidence))
         dated = _dated(sorted(decided, key=lambda copy: copy.row.ordinal), transitions, self.name)
         places = {copy.place: copy.row.id for copy in dated if copy.place is not None}
@@ -259,21 +259,26 @@ class _Group:
             met_at=evidence.reading.at,
         )
 
-    def _absent(self, matched: Mapping[int, MessageRow], facts: ItemFacts) -> Iterator[_Copy]:
+    def _absent(self, matched: Mapping[int, MessageRow], evidence: Evidence) -> Iterator[_Copy]:
         there = {row.id for row in matched.values()}
         for row in self.rows:
             if row.id not in there:
-                yield _Copy(_left(row, facts))
+                yield _Copy(_left(row, evidence.facts) if evidence.reading.whole else row)
 
 
 def _seen(row: MessageRow, user_id: str) -> MessageRow:
     if row.state == "erased":
-        return row
+        return replace(row, seen="")
     return replace(row, state="live", user_id=user_id, seen="", seen_at=0.0, resolved="", reason="")
 
 
 def _left(row: MessageRow, facts: ItemFacts) -> MessageRow:
-    """Return ``row`` with when it was last seen, which the item's facts say of a live one."""
+    """Return ``row`` with when it was last seen, which the item's facts say of a live one.
+
+    Of an erased one it says only that it has left.
+    """
+    if row.state == "erased":
+        return replace(row, seen=row.seen or facts.position)
     if row.state != "live":
         return row
     return replace(row, seen=facts.position, seen_at=facts.read_at)
@@ -327,8 +332,8 @@ def _covers(transition: Transition, row: MessageRow) -> bool:
 def _by(decision: Transition | None, row: MessageRow, evidence: Evidence) -> MessageRow | None:
     """Return what becomes of a row that is not in the item; ``None`` if it is purged."""
     reading = evidence.reading
-    if decision is None and row.state == "live":
-        return _hidden(row, reading.at) if reading.whole else replace(row, seen="", seen_at=0.0)
+    if decision is None and row.state == "live" and reading.whole:
+        return _hidden(row, reading.at)
     if decision is None:
         return row
     if not decision.everything and row.name not in decision.gone:  # it was brought back, and left again
