@@ -263,7 +263,8 @@ class _Group:
         there = {row.id for row in matched.values()}
         for row in self.rows:
             if row.id not in there:
-                yield _Copy(_left(row, evidence.facts) if evidence.reading.whole else row)
+                unsure = row.state == "erased" and not evidence.reading.whole
+                yield _Copy(row if unsure else _left(row, evidence.facts))
 
 
 def _seen(row: MessageRow, user_id: str) -> MessageRow:
@@ -332,8 +333,8 @@ def _covers(transition: Transition, row: MessageRow) -> bool:
 def _by(decision: Transition | None, row: MessageRow, evidence: Evidence) -> MessageRow | None:
     """Return what becomes of a row that is not in the item; ``None`` if it is purged."""
     reading = evidence.reading
-    if decision is None and row.state == "live" and reading.whole:
-        return _hidden(row, reading.at)
+    if decision is None and row.state == "live":
+        return _hidden(row, reading.at) if reading.whole else replace(row, seen="", seen_at=0.0)
     if decision is None:
         return row
     if not decision.everything and row.name not in decision.gone:  # it was brought back, and left again
