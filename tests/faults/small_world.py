@@ -74,6 +74,7 @@ class Oracle:
         self.lives: dict[tuple[str, str], Life] = {}
         self.requests: list[tuple[float, str | None, str | None]] = []
         self.unknowable: dict[str, set[str]] = {}
+        self.read: set[tuple[str, str]] = set()
 
     def wrote(
         self, key: str, old: dict[str, Any] | None, new: dict[str, Any] | None, why: str, now: float
@@ -90,7 +91,11 @@ class Oracle:
             life = self.lives.get((key, text))
             owner = (new or {})["user"]
             if text not in before:
-                erased = life is not None and life.erased and life.stamp is not None
+                known = (
+                    key,
+                    text,
+                ) in self.read  # what no read ever saw was never memory, and is new when it comes
+                erased = life is not None and life.erased and life.stamp is not None and known
                 self.lives[key, text] = Life(text, owner, now, message.get("timestamp"), erased=erased)
             elif life is not None:
                 life.owner = owner
@@ -117,10 +122,14 @@ class Oracle:
         """Return what may be found, by owner."""
         return {
             (life.owner, life.text)
-            for (key, _), life in self.lives.items()
-            if not life.erased
-            and (life.state in {"live", "kept"} or {"INSERT", "DELETE"} <= self.unknowable.get(key, set()))
+            for life in self.lives.values()
+            if not life.erased and life.state in {"live", "kept"}
         }
+
+    def excused(self) -> set[str]:
+        """Return texts of items of which both a DELETE and an INSERT were lost: no rule can know what they lost."""
+        both = {key for key, kinds in self.unknowable.items() if {"INSERT", "DELETE"} <= kinds}
+        return {life.text for (key, _), life in self.lives.items() if key in both and not life.erased}
 
 
 class Tables:
@@ -132,6 +141,8 @@ class Tables:
     def get(self, key: Any) -> Any:
         found = self._world.items.get(key.range_value)
         item = None if found is None else as_item(key.range_value, found)
+        for message in found["messages"] if found else ():
+            self._world.oracle.read.add((key.range_value, message["content"]))
         self._world.meanwhile()
         return item
 
@@ -426,9 +437,9 @@ class SmallWorld:
 def findings(world: SmallWorld) -> list[str]:
     """Return what is wrong with what is found now."""
     found, must, may = world.found(), world.oracle.must(lost=world.lost), world.oracle.may()
-    wrong = [f"missing {one}" for one in sorted(must - found)] + [
-        f"extra {one}" for one in sorted(found - may)
-    ]
+    excused = world.oracle.excused()
+    wrong = [f"missing {one}" for one in sorted(must - found)]
+    wrong += [f"extra {one}" for one in sorted(found - may) if one[1] not in excused]
     if not world.stamped:
         return wrong  # what is said again without a time is a message of its own
     copies = world.copies()
