@@ -1,131 +1,173 @@
-"""Forget markers: permanent, and in the way of whoever read before."""
+"""Forget markers: permanent, and in the way of whoever read before. Whom they concern, and what became of a request."""
 
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from support.chunks import ITEM, OTHER, TIME, StoreMaker, ask, axis, chunk, forget, found, held_ids, put, uid
+from support.chunks import (
+    FACTS,
+    ITEM,
+    OTHER,
+    TIME,
+    StoreMaker,
+    axis,
+    chunk,
+    found,
+    held,
+    key_of,
+    mid,
+    planned,
+    put,
+    request,
+    row,
+    uid,
+)
 
-from pipeline.source.documents import ItemKey
-from pipeline.stores.protocol import Change, Filters, Store
-
-
-def test_forgetting_a_user_deletes_all_of_that_user_and_of_nobody_else(store: Store) -> None:
-    put(store, (chunk(1, user_id="mika"), axis(0)), (chunk(2, user_id="ken"), axis(0)))
-    put(store, (chunk(3, user_id="mika"), axis(0)), tenant="zenith")
-    assert forget(store, user_id="mika").deleted == 1
-    assert found(store, axis(0)) == []
-    assert found(store, axis(0), user="ken") == [uid(2)]
-    assert found(store, axis(0), tenant="zenith") == [uid(3)]
-
-
-def test_forgetting_a_session_deletes_that_session_only(store: Store) -> None:
-    other = replace(chunk(2), metadata={"key": "chat:2", "kind": "session"})
-    put(store, (chunk(1), axis(0)))
-    put(store, (other, axis(0)), source=OTHER)
-    assert forget(store, session_key="chat:1").deleted == 1
-    assert found(store, axis(0)) == [uid(2)]
-
-
-def test_forgetting_one_users_session_leaves_anothers_of_that_name_alone(store: Store) -> None:
-    put(store, (chunk(1, user_id="mika"), axis(0)), (chunk(2, user_id="ken"), axis(0)))
-    assert forget(store, user_id="mika", session_key="chat:1").deleted == 1
-    assert found(store, axis(0), user="ken") == [uid(2)]
-    assert list(store.markers("acme", {"mika"}, {"chat:1"}).times.values()) == [TIME]
-    assert store.markers("acme", {"ken"}, {"chat:1"}).times == {}
-    assert store.markers("acme", {"mika"}, {"chat:2"}).times == {}
+from pipeline.stores.protocol import Markers, Store
 
 
 def test_a_marker_says_the_moment_of_asking(store: Store) -> None:
-    forget(store, user_id="mika")
-    markers = store.markers("acme", {"mika", "ken"}, {"chat:1"})
-    assert markers.times == {("user", "mika"): TIME}
+    assert store.mark(request(user_id="mika")) == 0
+    assert store.markers("acme", {"mika", "ken"}, {"chat:1"}).times == {("user", "mika"): TIME}
     assert store.markers("zenith", {"mika"}, set()).times == {}
+    assert store.markers("acme", set(), set()).times == {}
 
 
-def test_a_marker_never_moves_back_and_a_later_wish_moves_it_on(store: Store) -> None:
-    later = TIME + timedelta(days=1)
-    for number, at in enumerate([TIME, later, TIME]):
-        forget(store, f"r{number}", at, session_key="chat:1")
-    assert store.markers("acme", set(), {"chat:1"}).times == {("session", "chat:1"): later}
-
-
-def test_a_wish_delivered_twice_is_carried_out_once(store: Store) -> None:
-    put(store, (chunk(1), axis(0)))
-    first = forget(store, user_id="mika")
-    put(store, (chunk(2), axis(0)), source=OTHER)
-    assert forget(store, user_id="mika") == first
-    assert found(store, axis(0)) == [uid(2)]
-
-
-def test_what_became_of_a_wish_can_be_asked_within_its_tenant(store: Store) -> None:
-    assert store.forgotten("acme", "r1") is None
-    done = forget(store, user_id="mika", session_key="chat:1")
-    assert store.forgotten("acme", "r1") == done
-    assert (done.request.user_id, done.request.session_key, done.request.asked_at) == ("mika", "chat:1", TIME)
-    assert store.forgotten("zenith", "r1") is None
-
-
-def test_a_wish_names_the_items_that_were_indexed_after_it(store: Store) -> None:
-    key = ItemKey("sessions", "tenant_id", "acme", "session_key", "chat:1")
-    put(store, (chunk(1), axis(0)), key=key)
-    put(store, (chunk(2, user_id="ken"), axis(0)), source=OTHER)
-    assert forget(store, "old", TIME, user_id="mika").again == (key,)
-    assert forget(store, "old", TIME, user_id="mika").again == (key,)
-    assert forget(store, "new", datetime.now(UTC) + timedelta(hours=1), user_id="ken").again == ()
-
-
-def test_what_was_read_before_a_marker_conflicts_even_for_an_item_never_seen(store: Store) -> None:
-    before = store.read("acme", [ITEM])[ITEM]
-    forget(store, user_id="mika")
-    change = Change(
-        ITEM, before.revision, "p1", present=True, expected_epoch=before.epoch, upserts=[(chunk(1), axis(0))]
-    )
-    assert store.apply("acme", [change]) == {ITEM}
-    assert found(store, axis(0)) == []
-    put(store, (chunk(1), axis(0)))
-
-
-def test_forgetting_spans_all_items_of_the_user(store: Store) -> None:
-    for number in range(1, 13):
-        put(store, (chunk(number), axis(0)), source=f'["sessions", "acme", "chat:{number}"]')
-    assert forget(store, user_id="mika").deleted == 12
-    assert forget(store, "r2", user_id="mika").deleted == 0
-    assert found(store, axis(0)) == []
-    assert store.passages("acme", "mika", Filters(), 10) == []
-
-
-def test_forgetting_a_large_session_leaves_nothing_of_it(store: Store) -> None:
-    put(store, *((chunk(number), axis(0)) for number in range(1, 131)))
-    assert forget(store, session_key="chat:1").deleted == 130
-    assert held_ids(store) == []
-    assert store.texts("acme", ITEM, [uid(1), uid(130)]) == {}
-
-
-def test_what_is_forgotten_is_out_of_the_words_too(store: Store) -> None:
-    put(store, (chunk(1, "cobra"), axis(0)), (replace(chunk(2, "cobra tea"), user_id="ken"), axis(0)))
-    forget(store, user_id="mika")
-    assert ask(store, axis(0), "cobra", top_k=5) == []
-
-
-def test_every_wish_moves_the_epoch_of_its_tenant(store: Store) -> None:
-    for number in range(3):
-        forget(store, f"r{number}", session_key="chat:1")
-    sources = [f'["sessions", "acme", "chat:{number}"]' for number in range(30)]
-    assert {held.epoch for held in store.read("acme", sources).values()} == {3}
-    assert {held.epoch for held in store.read("zenith", sources).values()} == {0}
+def test_a_marker_of_one_users_session_leaves_anothers_of_that_name_alone(store: Store) -> None:
+    store.mark(request(user_id="mika", session_key="chat:1"))
+    assert list(store.markers("acme", {"mika"}, {"chat:1"}).times.values()) == [TIME]
+    assert store.markers("acme", {"ken"}, {"chat:1"}).times == {}
+    assert store.markers("acme", {"mika"}, {"chat:2"}).times == {}
+    held_to = store.markers("acme", {"mika", "ken"}, {"chat:1"})
+    assert held_to.until("mika", "chat:1") == TIME.timestamp()
+    assert held_to.until("ken", "chat:1") is None
 
 
 def test_a_user_and_a_session_of_one_name_are_two_things(store: Store) -> None:
-    put(store, (chunk(1, user_id="chat:1"), axis(0)))
-    assert forget(store, session_key="mika").deleted == 0
+    store.mark(request(session_key="mika"))
     assert store.markers("acme", {"mika"}, {"chat:1"}).times == {}
-    assert found(store, axis(0), user="chat:1") == [uid(1)]
+    assert store.markers("acme", set(), {"mika"}) == Markers({("session", "mika"): TIME})
 
 
-def test_a_wish_that_was_cut_short_is_finished_when_it_is_asked_again(stores: StoreMaker) -> None:
+def test_a_marker_never_moves_back_and_a_later_request_moves_it_on(store: Store) -> None:
+    later = TIME + timedelta(days=1)
+    for number, at in enumerate([TIME, later, TIME]):
+        store.mark(request(f"r{number}", at, session_key="chat:1"))
+    assert store.markers("acme", set(), {"chat:1"}).times == {("session", "chat:1"): later}
+
+
+def test_the_same_request_twice_is_one_marker(store: Store) -> None:
+    for _ in range(2):
+        store.mark(request(user_id="mika"))
+    assert store.markers("acme", {"mika"}, set()).times == {("user", "mika"): TIME}
+
+
+def test_every_request_moves_the_epoch_of_its_tenant(store: Store) -> None:
+    for number in range(3):
+        store.mark(request(f"r{number}", session_key="chat:1"))
+    sources = [f'["sessions", "acme", "chat:{number}"]' for number in range(30)]
+    named = {source: frozenset[str]() for source in sources}
+    assert {state.epoch for state in store.read("acme", named).values()} == {3}
+    assert {state.epoch for state in store.read("zenith", named).values()} == {0}
+
+
+def test_what_was_read_before_a_marker_conflicts_even_for_an_item_never_seen(store: Store) -> None:
+    before = held(store)
+    store.mark(request(user_id="mika"))
+    write = planned(ITEM, before, upserts=[(chunk(1), axis(0))])
+    assert store.apply("acme", [write]) == {ITEM}
+    assert found(store, axis(0)) == []
+    put(store, (chunk(1), axis(0)))
+
+
+def test_a_marker_deletes_nothing_of_an_item_by_itself(store: Store) -> None:
+    put(store, (chunk(1), axis(0)), messages=[row(1)])
+    assert store.mark(request(user_id="mika")) == 0
+    assert found(store, axis(0)) == [uid(1)]
+
+
+def test_the_items_of_a_user_are_those_with_a_message_of_the_user(store: Store) -> None:
+    put(store, messages=[row(1), row(2, user_id="ken")], key=key_of("chat:1"), name="chat:1")
+    put(store, messages=[row(3, user_id="ken")], key=key_of("chat:2"), name="chat:2", source=OTHER)
+    put(store, messages=[row(4)], key=key_of("chat:1", "zenith"), name="chat:1", tenant="zenith")
+
+    assert list(store.items_of(request(user_id="mika"))) == [key_of("chat:1")]
+    assert set(store.items_of(request(user_id="ken"))) == {key_of("chat:1"), key_of("chat:2")}
+    assert list(store.items_of(request(user_id="nobody"))) == []
+    assert list(store.items_of(request(user_id="mika", tenant="zenith"))) == [key_of("chat:1", "zenith")]
+
+
+def test_a_message_in_whatever_state_makes_its_item_one_of_the_users_unless_it_is_erased(
+    store: Store,
+) -> None:
+    states = ("live", "kept", "unexplained", "erased")
+    for number, state in enumerate(states):
+        name = f"chat:{number}"
+        put(store, messages=[row(number, state)], key=key_of(name), name=name, source=f'["{name}"]')
+    assert set(store.items_of(request(user_id="mika"))) == {key_of(f"chat:{number}") for number in range(3)}
+    for number in range(4):
+        asked = request(session_key=f"chat:{number}")
+        assert len(store.items_of(asked)) == (states[number] != "erased")
+
+
+def test_the_items_of_a_session_are_those_of_that_name(store: Store) -> None:
+    long = "chat:" + "鍵" * 400
+    put(store, messages=[row(1)], key=key_of("chat:1"), name="chat:1")
+    put(store, messages=[row(2, user_id="ken")], key=key_of(long), name=long, source=OTHER)
+
+    assert list(store.items_of(request(session_key="chat:1"))) == [key_of("chat:1")]
+    assert list(store.items_of(request(session_key=long))) == [key_of(long)]
+    assert list(store.items_of(request(session_key="mika"))) == []
+    assert list(store.items_of(request(user_id="mika", session_key="chat:1"))) == [key_of("chat:1")]
+    assert list(store.items_of(request(user_id="mika", session_key=long))) == []
+
+
+def test_an_item_whose_messages_are_erased_or_purged_is_no_longer_the_users(store: Store) -> None:
+    put(store, messages=[row(1), row(2)], key=key_of("chat:1"), name="chat:1")
+    put(store, messages=[row(1, "erased")])
+    assert list(store.items_of(request(user_id="mika"))) == [key_of("chat:1")]
+    put(store, purged=[mid(2)])
+    assert list(store.items_of(request(user_id="mika"))) == []
+    assert list(store.items_of(request(session_key="chat:1"))) == []
+
+
+def test_a_message_that_goes_to_another_user_takes_its_item_along(store: Store) -> None:
+    put(store, messages=[row(1)], key=key_of("chat:1"), name="chat:1")
+    put(store, messages=[row(1, user_id="ken")])
+    assert list(store.items_of(request(user_id="mika"))) == []
+    assert list(store.items_of(request(user_id="ken"))) == [key_of("chat:1")]
+
+
+def test_a_user_of_many_items_and_messages_has_each_item_once(store: Store) -> None:
+    for number in range(30):
+        name = f"chat:{number}"
+        rows = [row(100 * number + one) for one in range(20)]
+        put(store, messages=rows, key=key_of(name), name=name, source=f'["{name}"]')
+    items = store.items_of(request(user_id="mika"))
+    assert sorted(items, key=repr) == sorted((key_of(f"chat:{number}") for number in range(30)), key=repr)
+
+
+def test_what_became_of_a_request_can_be_asked_within_its_tenant(store: Store) -> None:
+    assert store.forgotten("acme", "r1") is None
+    asked = request(user_id="mika", session_key="chat:1")
+    store.mark(asked)
+    assert store.forgotten("acme", "r1") is None
+    done = store.finish(asked, 12)
+    assert (done.request, done.deleted) == (asked, 12)
+    assert store.forgotten("acme", "r1") == done
+    assert store.forgotten("zenith", "r1") is None
+
+
+def test_a_request_that_was_written_down_keeps_its_first_answer(stores: StoreMaker) -> None:
     one, two = stores(), stores()
-    put(one, (chunk(1), axis(0)), (chunk(2, user_id="ken"), axis(0)))
-    assert forget(one, "r1", user_id="mika").deleted == 1
-    assert forget(two, "r2", TIME + timedelta(1), session_key="chat:1").deleted == 1
-    assert two.forgotten("acme", "r1") is not None
-    assert held_ids(two) == []
+    first = one.finish(request(user_id="mika"), 3)
+    assert two.finish(request(user_id="mika"), 0) == first
+    assert two.forgotten("acme", "r1") == first
+    assert two.finish(request(user_id="mika", tenant="zenith"), 0).deleted == 0
+
+
+def test_a_request_of_nobody_known_is_written_down_too(store: Store) -> None:
+    asked = request(session_key="chat:1")
+    store.mark(asked)
+    assert list(store.items_of(asked)) == []
+    assert store.finish(asked, 0).request == asked
+    put(store, (chunk(1), axis(0)), facts=FACTS)
+    assert held(store).epoch == 1

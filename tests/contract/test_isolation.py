@@ -1,6 +1,6 @@
 """Nobody sees what is another tenant's, or another user's."""
 
-from support.chunks import ITEM, axis, chunk, forget, found, put, uid
+from support.chunks import ITEM, axis, chunk, found, held, key_of, messages, put, request, row, uid
 
 from pipeline.stores.protocol import Filters, SearchRequest, Store
 
@@ -36,21 +36,28 @@ LOOKALIKES = [
 
 def test_names_that_look_alike_are_kept_apart(store: Store) -> None:
     for number, (tenant, user) in enumerate(LOOKALIKES):
-        put(store, (chunk(number, f"{number}", user), axis(0)), tenant=tenant)
+        rows = [row(number, user_id=user)]
+        key = key_of("chat:1", tenant)
+        put(store, (chunk(number, f"{number}", user), axis(0)), tenant=tenant, messages=rows, key=key)
 
     for number, (tenant, user) in enumerate(LOOKALIKES):
         assert found(store, axis(0), tenant, user) == [uid(number)]
     for number, (tenant, user) in enumerate(LOOKALIKES):
-        assert forget(store, f"r{number}", user_id=user, tenant=tenant).deleted == 1, number
+        asked = request(f"r{number}", user_id=user, tenant=tenant)
+        assert list(store.items_of(asked)) == [key_of("chat:1", tenant)], number
+        put(store, tenant=tenant, deletes=[uid(number)], messages=[row(number, "erased", user_id=user)])
         assert found(store, axis(0), tenant, user) == []
+        assert list(store.items_of(asked)) == []
+    for number, (tenant, user) in enumerate(LOOKALIKES):
+        assert messages(store, tenant=tenant) >= {row(number, "erased", user_id=user)}
 
 
 def test_nothing_of_one_tenant_is_a_conflict_or_a_lease_for_another(store: Store) -> None:
     assert store.lease("acme", {ITEM: 0}, 60)
     assert store.lease("zenith", {ITEM: 0}, 60)
     put(store, (chunk(1), axis(0)), tenant="zenith")
-    forget(store, user_id="mika", tenant="zenith")
-    assert store.read("acme", [ITEM])[ITEM].epoch == 0
-    assert store.read("acme", [ITEM])[ITEM].position == ""
+    store.mark(request(user_id="mika", tenant="zenith"))
+    assert held(store).epoch == 0
+    assert held(store).facts.position == ""
     assert store.texts("acme", ITEM, [uid(1)]) == {}
     assert store.passages("acme", "mika", Filters(), 10) == []

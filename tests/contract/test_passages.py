@@ -6,7 +6,7 @@ from typing import Any
 
 from support.chunks import TIME, axis, chunk, put, uid
 
-from pipeline.stores.protocol import Chunk, Filters, Store
+from pipeline.stores.protocol import Chunk, ChunkMove, ChunkStatus, Filters, Store
 
 
 def read_back(store: Store, filters: Filters | None = None, **options: Any) -> list[str]:
@@ -39,12 +39,18 @@ def test_passages_honour_the_filters(store: Store) -> None:
 
 
 def test_a_passage_says_whether_only_memory_has_it(store: Store) -> None:
-    put(store, (chunk(1, "お茶を 😀"), axis(0)), (chunk(2), axis(0)), lost={uid(2): {"m2": "p0"}})
+    statuses: tuple[ChunkStatus, ...] = ("mixed", "kept")
+    held = [replace(chunk(number), status=status) for number, status in enumerate(statuses, 2)]
+    put(store, (chunk(1, "お茶を 😀"), axis(0)), *((one, axis(0)) for one in held))
 
     passages = store.passages("acme", "mika", Filters(), 10)
     assert [(passage.content, passage.retained) for passage in passages] == [
         ("お茶を 😀", False),
         ("text", True),
+        ("text", True),
     ]
     assert passages[0].metadata["key"] == "chat:1"
     assert passages[0].created_at == TIME
+    put(store, moves={uid(1): ChunkMove("mika", "kept"), uid(2): ChunkMove("mika", "live")})
+    passages = store.passages("acme", "mika", Filters(), 10)
+    assert [passage.retained for passage in passages] == [True, False, True]
