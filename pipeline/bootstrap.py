@@ -304,6 +304,13 @@ def reconciler() -> Reconciler:
     return Reconciler(*parts, Meter(usage_ledger()))
 
 
+def looker() -> Reconciler:
+    """Return what tells how the index ought to be: it needs no embedding provider, and writes nothing."""
+    client: DynamoDBClient = boto3.client("dynamodb", config=AWS_CONFIG)
+    parts = layouts(), SourceTable(client), chunker(), _EmbedderWhenAsked(), store(), time.sleep
+    return Reconciler(*parts)
+
+
 @cache
 def recall() -> Recall:
     """Return what answers questions; its embedder is made when a question is embedded."""

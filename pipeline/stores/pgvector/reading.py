@@ -55,10 +55,10 @@ def forgotten(connection: Connection, tenant_id: str, request_id: str) -> Forgot
 
 
 def facts_of(*columns: Any) -> ItemFacts:  # noqa: ANN401  # a row of the ledger
-    """Return the facts of an item: position, read_at, present, seen_user_id, events, hidden_since."""
-    position, read_at, present, user_id, events, hidden_since = columns
+    """Return the facts of an item: position, read_at, present, found, seen_user_id, events, hidden_since."""
+    position, read_at, present, found, user_id, events, hidden_since = columns
     told = tuple(ItemEvent(*event) for event in events)
-    return ItemFacts(position, read_at, present, user_id, told, hidden_since)
+    return ItemFacts(position, read_at, present, found, user_id, told, hidden_since)
 
 
 def _by_source(rows: Any, made: Any) -> defaultdict[str, list[Any]]:  # noqa: ANN401  # of either kind
