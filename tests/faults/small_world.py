@@ -48,7 +48,9 @@ class Embedder:
         if self.down:
             raise EmbeddingUnavailableError("down")
         self.texts += texts
-        return [float32([1.0 + b for b in hashlib.blake2b(t.encode(), digest_size=4).digest()]) for t in texts]
+        return [
+            float32([1.0 + b for b in hashlib.blake2b(t.encode(), digest_size=4).digest()]) for t in texts
+        ]
 
 
 @dataclass
@@ -72,7 +74,9 @@ class Oracle:
         self.lives: dict[tuple[str, str], Life] = {}
         self.requests: list[tuple[float, str | None, str | None]] = []
 
-    def wrote(self, key: str, old: dict[str, Any] | None, new: dict[str, Any] | None, why: str, now: float) -> None:
+    def wrote(
+        self, key: str, old: dict[str, Any] | None, new: dict[str, Any] | None, why: str, now: float
+    ) -> None:
         """Note a change; ``why`` is what became of the messages that are gone."""
         before = {m["content"]: m for m in (old or {"messages": []})["messages"]}
         after = {m["content"]: m for m in (new or {"messages": []})["messages"]}
@@ -195,7 +199,21 @@ class SmallWorld:
     def act(self) -> None:
         self.tick()
         key = self.random.choice(("chat:1", "chat:1", "chat:2"))
-        names = ["grow"] * 6 + ["cap", "cap", "clear", "edit", "remove", "replace", "delete", "expire", "undo", "owner", "touch", "forget", "late"]
+        names = ["grow"] * 6 + [
+            "cap",
+            "cap",
+            "clear",
+            "edit",
+            "remove",
+            "replace",
+            "delete",
+            "expire",
+            "undo",
+            "owner",
+            "touch",
+            "forget",
+            "late",
+        ]
         name = self.random.choice(names)
         getattr(self, f"_{name}")(key)
 
@@ -237,9 +255,14 @@ class SmallWorld:
 
     def _message(self) -> dict[str, Any]:
         number = next(self.numbers)
-        message = {"role": self.random.choice(("user", "assistant")), "content": f"m{number}x" + " said" * (number % 4 * 6)}
+        message = {
+            "role": self.random.choice(("user", "assistant")),
+            "content": f"m{number}x" + " said" * (number % 4 * 6),
+        }
         if self.stamped:
-            message["timestamp"] = datetime.fromtimestamp(self.now + self.skew + number / 1000, UTC).isoformat()
+            message["timestamp"] = datetime.fromtimestamp(
+                self.now + self.skew + number / 1000, UTC
+            ).isoformat()
         return message
 
     def _current(self, key: str) -> dict[str, Any]:
@@ -249,7 +272,11 @@ class SmallWorld:
         self._put(key, {**self._current(key), "messages": messages}, why)
 
     def _grow(self, key: str) -> None:
-        self._with(key, self._current(key)["messages"] + [self._message() for _ in range(self.random.randint(1, 3))], "grown")
+        self._with(
+            key,
+            self._current(key)["messages"] + [self._message() for _ in range(self.random.randint(1, 3))],
+            "grown",
+        )
 
     def _cap(self, key: str) -> None:
         messages = self._current(key)["messages"]
@@ -305,7 +332,9 @@ class SmallWorld:
         self.oracle.asked(until, user, session)
         self.oracle.requests.append((until, user, session))
         self.now = until + 0.001  # it is answered after that
-        request = ForgetRequest(f"r{next(self.ids)}", TENANT, datetime.fromtimestamp(until, UTC), user, session)
+        request = ForgetRequest(
+            f"r{next(self.ids)}", TENANT, datetime.fromtimestamp(until, UTC), user, session
+        )
         if self.random.random() < 0.5:  # noqa: PLR2004
             self.late.append(request)
         else:
@@ -322,7 +351,9 @@ class SmallWorld:
         self.now += 0.01
         self.embedder.down = self.outages and self.random.random() < 0.1  # noqa: PLR2004
         count = self.random.randint(1, 4)
-        taken = [self.queue.pop(self.random.randrange(len(self.queue))) for _ in range(min(count, len(self.queue)))]
+        taken = [
+            self.queue.pop(self.random.randrange(len(self.queue))) for _ in range(min(count, len(self.queue)))
+        ]
         if self.random.random() < 0.15:  # noqa: PLR2004  # delivered twice
             self.queue += taken[:1]
         if self.random.random() < 0.1:  # noqa: PLR2004  # put aside: late
@@ -355,7 +386,9 @@ class SmallWorld:
     def look(self) -> None:
         """Have every item looked at, by somebody who knows no position."""
         for key in {*self.items, *self.versions}:
-            address = self.layouts.address("sessions", {"tenant_id": {"S": TENANT}, "session_key": {"S": key}})
+            address = self.layouts.address(
+                "sessions", {"tenant_id": {"S": TENANT}, "session_key": {"S": key}}
+            )
             assert address
             self.send([Notice(address, force_read=True, first_sent_at=self.now)])
 
@@ -371,7 +404,9 @@ class SmallWorld:
             if row.chunk.user_id:
                 for word in row.chunk.text.split():
                     if word.startswith("m") and word.endswith("x"):
-                        text = next(life.text for life in self.oracle.lives.values() if life.text.split()[0] == word)
+                        text = next(
+                            life.text for life in self.oracle.lives.values() if life.text.split()[0] == word
+                        )
                         yield row.chunk.user_id, text
 
     def copies(self) -> list[tuple[str, str]]:
@@ -381,7 +416,9 @@ class SmallWorld:
 def findings(world: SmallWorld) -> list[str]:
     """Return what is wrong with what is found now."""
     found, must, may = world.found(), world.oracle.must(lost=world.lost), world.oracle.may()
-    wrong = [f"missing {one}" for one in sorted(must - found)] + [f"extra {one}" for one in sorted(found - may)]
+    wrong = [f"missing {one}" for one in sorted(must - found)] + [
+        f"extra {one}" for one in sorted(found - may)
+    ]
     if not world.stamped:
         return wrong  # what is said again without a time is a message of its own
     copies = world.copies()
