@@ -41,7 +41,7 @@ WITH wanted AS (
     ORDER BY l.source FOR UPDATE OF l
 ), moved AS (
     UPDATE ledger l
-    SET revision = nextval('ledger_revision'), position = w.position, present = w.present,
+    SET revision = memory_next_revision(), position = w.position, present = w.present,
         saved_at = CASE WHEN w.reflected THEN COALESCE(w.saved_at, l.saved_at) ELSE l.saved_at END,
         created_at = GREATEST(w.created_at, l.created_at),
         item_key = COALESCE(w.item_key, l.item_key), name = COALESCE(w.name, l.name), user_id = COALESCE(w.user_id, l.user_id),
