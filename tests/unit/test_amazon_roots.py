@@ -7,12 +7,12 @@ import pytest
 from pipeline.packaging.amazon_roots import certificates, fetch
 from pipeline.stores.pgvector.tls import AMAZON_ROOTS
 
-SOURCE = """\
+SOURCE = r"""
 exports.defaults = [
-    '-----BEGIN CERTIFICATE-----\\\\n' +
-        'QUJDK/+=\\\\n' +
-        'REVG+\\\\n' +
-        '-----END CERTIFICATE-----\\\\n',
+    '-----BEGIN CERTIFICATE-----\n' +
+        'QUJDK/+=\n' +
+        'REVG+\n' +
+        '-----END CERTIFICATE-----\n',
 ];
 """
 PEM = "-----BEGIN CERTIFICATE-----\nQUJDK/+=REVG+\n-----END CERTIFICATE-----\n"

@@ -136,10 +136,17 @@ class Connector:
     Args:
         conninfo: returns the connection string; called at every new connection, so that a rotated password is found.
         limits: of each transaction.
+        renewed: returns it once more when the login was refused; default: ``conninfo``, for a password that was changed a
+            moment ago.
     """
 
-    def __init__(self, conninfo: Callable[[], str], limits: Limits = Limits()) -> None:  # frozen
-        self._conninfo = conninfo
+    def __init__(
+        self,
+        conninfo: Callable[[], str],
+        limits: Limits = Limits(),  # frozen
+        renewed: Callable[[], str] | None = None,
+    ) -> None:
+        self._conninfo, self._renewed = conninfo, renewed or conninfo
         self._limits = limits
         self._connection: Connection | None = None
 
@@ -224,12 +231,12 @@ class Connector:
         return self._connection
 
     def _connect(self) -> Connection:
-        """Connect; a login that is refused is looked up once more, as it may have been changed a moment ago."""
+        """Connect; once more if the login was refused and has been renewed since."""
         given = self._conninfo()
         try:
             return connect(given)
         except psycopg.OperationalError as error:
-            if not refuses_login(error) or (again := self._conninfo()) == given:
+            if not refuses_login(error) or (again := self._renewed()) == given:
                 raise
             return connect(again)
 
