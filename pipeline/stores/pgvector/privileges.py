@@ -93,12 +93,12 @@ WITH place AS (
     FROM place p LEFT JOIN LATERAL aclexplode(COALESCE(p.nspacl, acldefault('n', p.nspowner))) a ON true
     WHERE NOT p.home
 )
-SELECT kind, home, name, written, CASE f.grantee WHEN 0 THEN 'PUBLIC' ELSE r.rolname END, privilege_type, "column", grantee = owner
+SELECT kind, home, name, written, CASE f.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(r.rolname) END, privilege_type, "column", grantee = owner
 FROM found f LEFT JOIN pg_roles r ON r.oid = f.grantee
 """
 
 _LACKS_USAGE = """
-SELECT r.role, s.schema FROM unnest(%(roles)s::text[]) AS r (role), unnest(%(schemas)s::text[]) AS s (schema)
+SELECT quote_ident(r.role), quote_ident(s.schema) FROM unnest(%(roles)s::text[]) AS r (role), unnest(%(schemas)s::text[]) AS s (schema)
 WHERE NOT has_schema_privilege(r.role, s.schema, 'USAGE') ORDER BY 1, 2
 """
 
@@ -109,7 +109,7 @@ class Grant:
 
     Args:
         written: the object's name as SQL writes it.
-        role: or ``PUBLIC``.
+        role: as SQL writes it, or ``PUBLIC``.
         column: of the object, if only that.
     """
 
@@ -183,13 +183,9 @@ def _statements(verb: str, grants: Sequence[Grant]) -> list[str]:
         )
     way = "TO" if verb == "GRANT" else "FROM"
     return [
-        f"{verb} {', '.join(privileges)} ON {kind} {written} {way} {_quoted(role)}"
+        f"{verb} {', '.join(privileges)} ON {kind} {written} {way} {role}"
         for (kind, written, role), privileges in grouped.items()
     ]
-
-
-def _quoted(role: str) -> str:
-    return role if role == "PUBLIC" else sql.Identifier(role).as_string(None)
 
 
 def _run(connection: Owner, statements: Iterable[str]) -> None:
@@ -215,7 +211,7 @@ def _give_usage(connection: Owner, spaces: Sequence[str]) -> list[str]:
 
     def lacking() -> list[str]:
         rows = connection.execute(_LACKS_USAGE, parameters).fetchall()
-        return [f"GRANT USAGE ON SCHEMA {_quoted(schema)} TO {_quoted(role)}" for role, schema in rows]
+        return [f"GRANT USAGE ON SCHEMA {schema} TO {role}" for role, schema in rows]
 
     _run(connection, lacking())
     return lacking()
