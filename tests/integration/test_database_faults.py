@@ -12,7 +12,7 @@ from support.words import SPACE
 
 from pipeline.embedding.vectors import float32
 from pipeline.errors import RetryableError, StoreBusyError, StoreUnavailableError
-from pipeline.stores.pgvector.connection import PATIENCE, Connection, Connector, Limits, connect
+from pipeline.stores.pgvector.connection import PATIENCE, Connector, Limits, connect
 from pipeline.stores.pgvector.migrations import migrate
 from pipeline.stores.pgvector.store import PgVectorStore
 from pipeline.stores.protocol import Change, Chunk
@@ -94,8 +94,9 @@ def test_a_statement_that_takes_too_long_is_its_tenants_alone_and_costs_no_conne
     assert as_tenant(ingest, PID) == before
 
 
-def test_a_lock_that_is_not_free_is_not_waited_for_long(database: Database, ingest: Connector) -> None:
-    store = PgVectorStore(ingest, SPACE)
+def test_a_lock_that_is_not_free_is_not_waited_for_long(database: Database) -> None:
+    conninfo = database("memory_ingest")
+    store = PgVectorStore(Connector(lambda: conninfo, Limits(20, 1)), SPACE)
     store.apply("acme", [CHANGE])
     with psycopg.connect(database()) as holder:
         holder.execute("LOCK TABLE memories IN SHARE MODE")  # as CREATE INDEX does
@@ -279,9 +280,8 @@ def test_an_index_that_was_left_half_made_is_made_anew(database: Database) -> No
 
 
 def test_a_connection_waits_no_longer_than_it_was_told(database: Database) -> None:
-    with connect(database()) as connection:
-        assert isinstance(connection, Connection)
-        connection.answer_seconds = 0.2
-        with pytest.raises(psycopg.OperationalError, match="timeout expired"):
-            connection.execute("SELECT pg_sleep(30)")
-        connection.answer_seconds = None
+    connection = connect(database())
+    connection.answer_seconds = 0.2
+    with pytest.raises(psycopg.OperationalError, match="timeout expired"):
+        connection.execute("SELECT pg_sleep(30)")
+    connection.close()

@@ -7,6 +7,7 @@ kept in the session: poolers share it, and RDS Proxy would pin it.
 
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,8 +112,17 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     answer_seconds: float | None = None
 
     def wait(self, gen: PQGen[Result], interval: float = 0.1, timeout: float | None = None) -> Result:
-        """Wait as psycopg does, but not without end: who swallows what we send may still acknowledge it."""
-        return super().wait(gen, interval, timeout or self.answer_seconds)
+        """Wait as psycopg does, but not without end: who swallows what we send may still acknowledge it.
+
+        Whoever did not answer once is not asked again: leaving a transaction would wait for as long once more.
+        """
+        limit, began = timeout or self.answer_seconds, time.monotonic()
+        try:
+            return super().wait(gen, interval, limit)
+        except psycopg.OperationalError:
+            if limit is not None and time.monotonic() - began >= limit:
+                self.pgconn.finish()
+            raise
 
     def ask(
         self, begin: tuple[Any, ...], statement: str, parameters: Mapping[str, Any]
