@@ -158,10 +158,16 @@ ${space}
 -- changes a memory, in whatever way, does so in both; whose it is and how much of it its item still says needs no new
 -- vector. What is missing is embedded and put back by ingest. Whether a row has a vector is its own space's affair. The
 -- argument is the other schema.
+
+-- What says something else by now is another memory, and the reason why the one that is gone had to go.
 CREATE FUNCTION also_gone() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (SELECT FROM gone) THEN
-        EXECUTE format('DELETE FROM %I.memories b USING gone g WHERE b.tenant_id = g.tenant_id AND b.id = g.id', TG_ARGV[0]);
+        EXECUTE format($also$
+            DELETE FROM %I.memories b USING gone g WHERE b.tenant_id = g.tenant_id AND b.id = g.id
+            AND (b.user_id, b.content, b.source, b.members, b.spans)
+                IS NOT DISTINCT FROM (g.user_id, g.content, g.source, g.members, g.spans)
+        $also$, TG_ARGV[0]);
     END IF;
     RETURN NULL;
 END
