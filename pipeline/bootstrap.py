@@ -31,6 +31,7 @@ from pipeline.settings import EmbeddingSettings, Settings
 from pipeline.source.documents import EntryHasher
 from pipeline.source.layouts import Layouts
 from pipeline.source.table import SourceTable
+from pipeline.source.transitions import TransitionReader
 from pipeline.stores.inventory import Inventory
 from pipeline.stores.opening import LedgerBacked
 from pipeline.stores.pgvector.connection import Connector
@@ -102,7 +103,8 @@ def layouts() -> Layouts:
 @cache
 def announcer() -> Announcer:
     """Return what turns changes into notices."""
-    return Announcer(layouts(), settings().on_clear, settings().on_expiry, settings().excluded_roles)
+    chosen = settings()
+    return Announcer(layouts(), TransitionReader(chosen.on_clear, chosen.on_expiry, chosen.excluded_roles))
 
 
 @cache
@@ -324,8 +326,8 @@ def doors() -> Doors:
 
 @cache
 def forgetter() -> Forgetter:
-    """Return what carries out wishes to forget."""
-    return Forgetter(store(), addresses(), notice_queue())
+    """Return what carries out requests to forget."""
+    return Forgetter(store(), reconciler(), layouts(), notice_queue())
 
 
 def warm() -> None:

@@ -20,6 +20,7 @@
         ├── SecretUnavailableError     Secrets Manager
         ├── CapReachedError            the tenant's embedding for today; tomorrow there is more
         ├── ConflictError              another worker moved the ledger first
+        ├── BusyError                  the invocation had no time left for it
         └── MemoryUnavailableError     the query function, as its clients see it
 
 Messages name the item or the setting and what was wrong with it, and never carry text, vectors or keys.
@@ -154,6 +155,12 @@ class ConflictError(RetryableError):
     """The ledger moved under this reconcile; nothing of it was written."""
 
     cause = "conflict"
+
+
+class BusyError(RetryableError):
+    """The invocation has taken on as much as it has time for."""
+
+    cause = "busy"
 
 
 class MemoryUnavailableError(VectorMemoryError):

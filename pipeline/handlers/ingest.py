@@ -3,8 +3,8 @@
 import random
 import time
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aws_lambda_powertools import Logger, Tracer
@@ -40,19 +40,21 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN4
     """
     if event.get("sweep") is True:
         return _sweep()
-    started = time.perf_counter()
-    bodies = {record["messageId"]: record["body"] for record in event["Records"]}
+    started, before = time.perf_counter(), spent_so_far()
     bootstrap.look_for_switch(0)
-    before = spent_so_far()
-    notices, wishes, failed = _decode(bodies)
+    messages = _messages(event["Records"])
+    notices, wishes, failed = _decode({message.id: message.body for message in messages})
     failed |= {message for message, wish in wishes.items() if not _forget(wish)}
-    merged = coalesce(notices.values())
-    report = _reconcile(merged)
-    _fill_other_space(merged, report)
-    kept = {source for source, error in report.failures.items() if not _settle(merged[source], error)}
-    failed |= {message for message, notice in notices.items() if notice.address.key.source in kept}
-    totals = {"messages": len(bodies), "wishes": len(wishes), "failed": len(failed)}
-    _log(report, merged, totals, before, started)
+    report, unsettled = Report(), set[str]()
+    for group in _groups(notices, received_again=any(message.receives > 1 for message in messages)):
+        merged = coalesce(group)
+        done = _reconcile(merged, context)
+        _fill_other_space(merged, done)
+        unsettled |= _settle_all(merged, done)
+        report.add(done)
+    failed |= {message for message, notice in notices.items() if notice.address.key.source in unsettled}
+    totals = {"messages": len(messages), "forget_requests": len(wishes), "failed": len(failed)}
+    _log(report, coalesce(notices.values()), totals, before, started)
 
     def outcome(record: Any) -> None:  # noqa: ANN401  # Powertools hands its own type
         if record.message_id in failed:
@@ -86,18 +88,61 @@ def _decode(bodies: Mapping[str, str]) -> tuple[dict[str, Notice], dict[str, Wis
 def _forget(wish: Wish) -> bool:
     """Carry out a wish to forget; tell whether its message is done with."""
     try:
-        bootstrap.forgetter().carry_out(wish)
+        bootstrap.forgetter().carry_out(wish.request)
     except VectorMemoryError as error:
         logger.warning("a wish to forget was not carried out", reason=describe(error))
         return _settle(wish, error)
     return True
 
 
-def _reconcile(notices: Mapping[str, Notice]) -> Report:
+@dataclass(frozen=True, slots=True)
+class _Message:
+    id: str
+    body: str
+    receives: int
+
+
+def _messages(records: Sequence[Mapping[str, Any]]) -> list[_Message]:
+    return [
+        _Message(
+            record["messageId"],
+            record["body"],
+            int(record.get("attributes", {}).get("ApproximateReceiveCount", 1)),
+        )
+        for record in records
+    ]
+
+
+def _groups(notices: Mapping[str, Notice], *, received_again: bool) -> list[list[Notice]]:
+    """Return notices as they are worked together: all; or, where an invocation died before, item by item in any order.
+
+    So whatever killed it is met at another place the next time, and what came before it then is done.
+    """
+    if not received_again:
+        return [list(notices.values())]
+    by_item: dict[str, list[Notice]] = {}
+    for notice in notices.values():
+        by_item.setdefault(notice.address.key.source, []).append(notice)
+    groups = list(by_item.values())
+    random.shuffle(groups)
+    return groups
+
+
+def _settle_all(notices: Mapping[str, Notice], report: Report) -> set[str]:
+    """Retry or dead-letter what failed; return the sources whose messages the queue must deliver again."""
+    for source in report.unaccounted:
+        report.failures[source] = VectorMemoryError("nobody says what became of this notice")
+    stored = {source: notices[source].without_transitions() for source in report.applied}
+    known = {**notices, **stored}
+    return {source for source, error in report.failures.items() if not _settle(known[source], error)}
+
+
+def _reconcile(notices: Mapping[str, Notice], context: LambdaContext) -> Report:
+    left = replace(bootstrap.reconciler(), seconds_left=lambda: context.get_remaining_time_in_millis() / 1000)
     try:
-        return bootstrap.reconciler().run(notices)
+        return left.run(notices)
     except (RetryableError, SettingsError) as error:
-        return Report(failures=dict.fromkeys(notices, error), items=len(notices))
+        return Report(frozenset(notices), failures=dict.fromkeys(notices, error))
 
 
 def _fill_other_space(notices: Mapping[str, Notice], report: Report) -> None:
@@ -105,7 +150,7 @@ def _fill_other_space(notices: Mapping[str, Notice], report: Report) -> None:
     done = {
         source: notice.address.tenant_id
         for source, notice in notices.items()
-        if source not in report.failures
+        if source in report.applied or source in report.skipped
     }
     try:
         for filler in bootstrap.fillers() if done else ():
@@ -162,12 +207,9 @@ def _log(
 ) -> None:
     """Write the invocation's one line, counts and causes and no text, and its metrics."""
     spent = spent_so_far().since(before)
-    # Not asdict: it copies deep, and not every error can be copied.
-    counts: dict[str, Any] = {each.name: getattr(report, each.name) for each in fields(report)}
-    del counts["failures"], counts["indexed"]
     logger.info(
         "ingested",
-        **counts,
+        **report.counts(),
         **totals,
         causes=Counter(error.cause for error in report.failures.values()),
         reasons=sorted({describe(error) for error in report.failures.values()}),

@@ -1,15 +1,15 @@
-"""Turns changes of items into notices: what to look at, and what was taken away."""
+"""Turns changes of items into notices: what to look at, and what each change did."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.errors import MalformedItemError
 from pipeline.ingest.notices import Notice, coalesce
 from pipeline.ingest.queue import NoticeQueue, Refused
-from pipeline.settings import Retention
 from pipeline.source.changes import Change
-from pipeline.source.layouts import Item, Layouts
-from pipeline.source.transitions import ForgetFact, Image, Unreadable, deletion, modification
+from pipeline.source.documents import Document
+from pipeline.source.layouts import Address, Item, Layouts
+from pipeline.source.transitions import Image, Transition, TransitionReader, Unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,46 +17,57 @@ class Announcer:
     """Reads changes, keeps those of memory, and says so on the queue.
 
     Args:
-        on_clear: see :class:`pipeline.settings.Settings`.
-        on_expiry: the same.
-        excluded_roles: the same.
+        transitions: compares the images of a change.
     """
 
     layouts: Layouts
-    on_clear: Retention
-    on_expiry: Retention
-    excluded_roles: frozenset[str] = frozenset()
+    transitions: TransitionReader
 
     def notice(self, change: Change, now: float) -> Notice | None:
-        """Return the notice of ``change``; ``None`` if no memory is touched."""
+        """Return the notice of ``change``; ``None`` if no memory is touched. A removal under a memory's key always does."""
         address = self.layouts.address(change.table, change.key)
         if address is None:
             return None
         old, new = self._image(change, change.old), self._image(change, change.new)
-        images_shown = change.old is not None or change.new is not None
-        if images_shown and old is None and new is None:
+        shown = change.old is not None or change.new is not None
+        if shown and old is None and new is None and not change.removed:
             return None
-        return Notice(
-            address,
-            change.position,
-            self._facts(change, old, new),
-            change.saved_at,
-            created_at=change.saved_at if change.created else None,
-            first_sent_at=now,
+        transition = replace(
+            self._transition(change, old, new),
+            owner_before=self._owner(address, old),
+            owner_after=self._owner(address, new),
         )
+        return Notice(address, change.position, (transition,), change.saved_at, first_sent_at=now)
 
-    def _facts(self, change: Change, old: Image, new: Image) -> tuple[ForgetFact, ...]:
+    def _transition(self, change: Change, old: Image, new: Image) -> Transition:
+        at, position = change.saved_at, change.position
         if change.removed:
-            return deletion(expired=change.expired, on_expiry=self.on_expiry, at=change.position)
-        return modification(
-            old, new, on_clear=self.on_clear, at=change.position, excluded_roles=self.excluded_roles
-        )
+            return self.transitions.removal(old, expired=_expired(change, old), at=at, position=position)
+        if change.old is None and change.new is None and not change.created:
+            old = Unreadable()  # the stream shows no images: what was there before nobody knows
+        return self.transitions.rewrite(old, new, inserted=change.created, at=at, position=position)
+
+    def _owner(self, address: Address, image: Image) -> str | None:
+        if not isinstance(image, Document):
+            return None
+        return self.layouts.owner(address.tenant_id, image.user_id)
 
     def _image(self, change: Change, item: Item | None) -> Image:
         try:
             return self.layouts.parse(change.table, item, change.key) if item is not None else None
         except MalformedItemError:
             return Unreadable()
+
+
+def _expired(change: Change, old: Image) -> bool:
+    """Tell whether DynamoDB's TTL removed the item.
+
+    In the other regions of a global table the record of such a removal does not say so
+    (docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-streams.html); there the item's own time tells.
+    """
+    if change.expired or not isinstance(old, Document) or old.expires_at is None:
+        return change.expired
+    return change.saved_at is not None and old.expires_at.timestamp() <= change.saved_at
 
 
 def announce(notices: Mapping[str, Notice], queue: NoticeQueue) -> Refused:

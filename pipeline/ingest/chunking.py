@@ -110,35 +110,52 @@ class Chunker:
             user_id=document.user_id,
             text=text,
             members=members,
-            fingerprint=_fingerprint(document.user_id, text, metadata, self.space),
+            fingerprint=_fingerprint(text, metadata, self.space),
             created_at=group[0].time or (document.created_at if document.date else None),
             metadata=metadata,
             spans=tuple(len(_line(entry)) for entry in group) if len(group) > 1 else (),
             header=len(_header(document, group[0])),
         )
 
-    def fingerprint(self, user_id: str, text: str, metadata: Mapping[str, Any]) -> str:
+    def fingerprint(self, text: str, metadata: Mapping[str, Any]) -> str:
         """Return the fingerprint that a held chunk has in this space."""
-        return _fingerprint(user_id, text, dict(metadata), self.space)
+        return _fingerprint(text, dict(metadata), self.space)
 
-    def remainder(
-        self, tenant_id: str, source: str, chunk: HeldChunk, stored: StoredText, kept: Container[str]
-    ) -> Chunk:
-        """Return what is left of a held chunk of several entries when only those in ``kept`` may stay."""
-        members = tuple(entry for entry in chunk.members if entry in kept)
-        header, lines = _cut(stored.content, chunk, kept)
-        text = header + "\n".join(lines)
+    def again(self, chunk: HeldChunk, stored: StoredText, user_id: str) -> Chunk:
+        """Return a held chunk as one to be written, made of what is stored of it."""
         return Chunk(
-            id=_id_of(tenant_id, source, members, 0),
-            user_id=stored.user_id,
-            text=text,
-            members=members,
-            fingerprint=_fingerprint(stored.user_id, text, dict(stored.metadata), self.space),
+            id=chunk.id,
+            user_id=user_id,
+            text=stored.content,
+            members=chunk.members,
+            fingerprint=_fingerprint(stored.content, dict(stored.metadata), self.space),
             created_at=stored.created_at,
             metadata=stored.metadata,
-            spans=tuple(
-                span for entry, span in zip(chunk.members, chunk.spans, strict=True) if entry in kept
-            ),
+            spans=chunk.spans,
+            header=len(stored.content) - len(embedded_text(stored.content, stored.metadata)),
+        )
+
+    def part_of(
+        self, item: tuple[str, str], chunk: HeldChunk, stored: StoredText, kept: Sequence[str], user_id: str
+    ) -> Chunk:
+        """Return what is left of a held chunk when only some of its messages may stay.
+
+        Args:
+            item: tenant and source.
+            kept: ids of the messages that stay.
+        """
+        header, lines = _cut(stored.content, chunk, kept)
+        text = header + "\n".join(lines)
+        spans = dict(zip(chunk.members, chunk.spans, strict=True))
+        return Chunk(
+            id=_id_of(*item, kept, 0),
+            user_id=user_id,
+            text=text,
+            members=tuple(kept),
+            fingerprint=_fingerprint(text, dict(stored.metadata), self.space),
+            created_at=stored.created_at,
+            metadata=stored.metadata,
+            spans=tuple(spans[id_] for id_ in kept) if len(kept) > 1 else (),
             header=len(header),
         )
 
@@ -179,7 +196,7 @@ def _line(entry: Entry) -> str:
     return f"{label}: {entry.text}" if label else entry.text
 
 
-_PASSING = frozenset({"place", "after"})
+_PASSING = frozenset({"place", "after", "embedded"})
 """Metadata that says where a chunk stood; other chunks' coming and going may change it."""
 _NAMESPACE = uuid.UUID("6f0d1a52-3c0e-4d1b-9a55-7d1f6f0f7a11")
 _NOTE_ROLES = frozenset({"long_term", "daily", "summary"})
@@ -230,8 +247,14 @@ def _id_of(tenant_id: str, source: str, members: Sequence[str], part: int) -> st
     return str(uuid.uuid5(_NAMESPACE, json.dumps([tenant_id, source, *members, part])))
 
 
-def _fingerprint(user_id: str, text: str, metadata: dict[str, Any], space: Space) -> str:
-    """Return what tells that a chunk has to be embedded anew: not because something was put in front of it."""
+def _fingerprint(text: str, metadata: dict[str, Any], space: Space) -> str:
+    """Return what tells that a chunk has to be embedded anew: not because of its owner, or of what was put in front of it."""
     lasting = {name: value for name, value in metadata.items() if name not in _PASSING}
-    whole = json.dumps([user_id, text, lasting, space.model, space.dimensions], sort_keys=True).encode()
+    whole = json.dumps([text, lasting, space.model, space.dimensions], sort_keys=True).encode()
+    return hashlib.blake2b(whole, digest_size=16).hexdigest()
+
+
+def message_id(tenant_id: str, source: str, name: str, ordinal: int) -> str:
+    """Return the id of a row of the message ledger, 32 hex digits."""
+    whole = json.dumps([tenant_id, source, name, ordinal]).encode()
     return hashlib.blake2b(whole, digest_size=16).hexdigest()

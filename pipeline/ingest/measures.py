@@ -52,12 +52,14 @@ def ingest_measures(report: Report, notices: Mapping[str, Notice], spent: Spent,
     ]
     chunks = report.chunks_embedded + report.chunks_kept
     counts = {
-        "Items": report.items,
+        "Items": len(report.sources),
         "ChunksEmbedded": report.chunks_embedded,
         "ChunksKept": report.chunks_kept,
         "TokensEmbedded": spent.tokens,
         "EmbeddingRequests": spent.requests,
         "Conflicts": report.conflicts,
+        "UnreadableMessages": report.unreadable_messages,
+        "Unaccounted": len(report.unaccounted),
     }
     measures = [Measure(name, "Count", [value]) for name, value in counts.items()]
     measures.append(Measure("Dollars", "None", [spent.dollars]))
@@ -65,8 +67,9 @@ def ingest_measures(report: Report, notices: Mapping[str, Notice], spent: Spent,
         measures.append(Measure("IngestLag", "Milliseconds", lags[:MAX_VALUES]))
     if chunks:
         measures.append(Measure("ReuseRatio", "Percent", [100 * report.chunks_kept / chunks]))
-    if report.items:
-        measures.append(Measure("FailureRatio", "Percent", [100 * len(report.failures) / report.items]))
+    if report.sources:
+        failed = 100 * len(report.failures) / len(report.sources)
+        measures.append(Measure("FailureRatio", "Percent", [failed]))
     return measures + _by_cause(report)
 
 

@@ -1,27 +1,30 @@
-"""Notices: "this item changed, look at it", with what was taken away. No text. Pure.
+"""Notices: "this item changed, look at it", with what each change did. No text. Pure.
 
-A notice is JSON of version 1::
+A notice is JSON of version 2::
 
-    {"v": 1, "table": "sessions",
+    {"v": 2, "table": "sessions",
      "key": {"tenant_id": {"S": "acme"}, "session_key": {"S": "slack:42"}},
      "position": "<stream label>/<sequence number, 40 digits>",      "" if the sender knows none
-     "facts": [{"position": "...", "entries": ["<keyed hash>", …] or null for all}],
-     "saved_at": 1790000000.0, "created_at": null, "doubts": [], "look": false, "first_sent_at": 1790000000.2, "attempts": 0}
+     "transitions": [{"position": "...", "at": 1790000000.0, "event": "modified", "reason": "capped", "everything": false,
+                      "owner_before": "<keyed hash>", "owner_after": "<keyed hash>",
+                      "added": {}, "added_at_tail": {"<keyed hash>": [0, 1]}, "gone": {"<keyed hash>": [1, 0]}}],
+     "saved_at": 1790000000.0, "force_read": false, "first_sent_at": 1790000000.2, "attempts": 0}
 """
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
-from typing import Any
+from itertools import islice
+from typing import Any, get_args
 
 from pipeline.errors import MalformedNoticeError
 from pipeline.source.layouts import Address, Layouts, check_storable, safe_text
-from pipeline.source.transitions import ForgetFact
+from pipeline.source.transitions import Copies, Event, Reason, Transition, merged
 
-VERSION = 1
-MAX_FACT_ENTRIES = 8_000
-"""More removed entries than this become "all": at 36 bytes each they would outgrow a queue message."""
+VERSION = 2
+MAX_NAMES = 8_000
+"""Of one notice: at 50 bytes each they fit a queue message of 1 MiB (docs.aws.amazon.com/AWSSimpleQueueService, quotas)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,54 +32,65 @@ class Notice:
     """See the module.
 
     Args:
+        transitions: in order.
         saved_at: when the newest change was saved, epoch seconds.
-        created_at: when the item came into being, if one of the changes made it, epoch seconds.
-        doubts: ids of chunks that an audit found not to be what they should.
-        look: read the item even if the index reflects the position: a sender that knows no position asked too.
+        force_read: read the item even if the index reflects the position: a sender that knows no position asked too.
         first_sent_at: when the first of its notices was sent, epoch seconds; kept when it is put off.
         attempts: how often it was put off.
     """
 
     address: Address
     position: str = ""
-    facts: tuple[ForgetFact, ...] = ()
+    transitions: tuple[Transition, ...] = ()
     saved_at: float | None = None
-    created_at: float | None = None
-    doubts: frozenset[str] = frozenset()
-    look: bool = False
+    force_read: bool = False
     first_sent_at: float = 0.0
     attempts: int = 0
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The texts that its transitions name."""
+        return frozenset().union(*(transition.names for transition in self.transitions))
 
     def put_off(self) -> "Notice":
         """Return the copy that is sent when a dependency failed."""
         return replace(self, attempts=self.attempts + 1)
 
+    def without_transitions(self) -> "Notice":
+        """Return it once its transitions are stored: whoever has it next only needs to look."""
+        return replace(self, transitions=())
+
 
 def coalesce(notices: Iterable[Notice]) -> dict[str, Notice]:
-    """Merge notices of one item: highest position, union of facts, earliest sending. Keyed by item."""
-    merged: dict[str, Notice] = {}
+    """Merge notices of one item: highest position, all transitions, earliest sending. Keyed by item."""
+    together: dict[str, Notice] = {}
     for notice in notices:
         source = notice.address.key.source
-        merged[source] = _merge(merged[source], notice) if source in merged else notice
-    return merged
+        together[source] = _merge(together[source], notice) if source in together else notice
+    return together
 
 
 def _merge(one: Notice, two: Notice) -> Notice:
     newest = max(one, two, key=lambda notice: notice.position)
     return replace(
         newest,
-        facts=tuple(dict.fromkeys((*one.facts, *two.facts))),
-        saved_at=_latest(one.saved_at, two.saved_at),
-        created_at=_latest(one.created_at, two.created_at),
-        doubts=one.doubts | two.doubts,
-        look=one.look or two.look or bool(one.position) != bool(two.position),
+        transitions=merged((*one.transitions, *two.transitions)),
+        saved_at=max((time for time in (one.saved_at, two.saved_at) if time is not None), default=None),
+        force_read=one.force_read or two.force_read or bool(one.position) != bool(two.position),
         first_sent_at=min(one.first_sent_at, two.first_sent_at),
         attempts=max(one.attempts, two.attempts),
     )
 
 
-def _latest(*times: float | None) -> float | None:
-    return max((time for time in times if time is not None), default=None)
+def bounded(notice: Notice) -> Iterator[Notice]:
+    """Yield ``notice``, or several that say the same where one would outgrow a queue message."""
+    names = iter(sorted(notice.names))
+    first = frozenset(islice(names, MAX_NAMES))
+    whole = tuple(transition.only(first) for transition in notice.transitions)
+    yield replace(notice, transitions=whole)
+    while further := frozenset(islice(names, MAX_NAMES)):
+        rest = (transition.only(further) for transition in notice.transitions)
+        yield replace(notice, transitions=tuple(each for each in rest if each.names))
 
 
 def moment(seconds: float | None) -> datetime | None:
@@ -91,26 +105,16 @@ def encode(notice: Notice) -> str:
         "table": notice.address.key.table,
         "key": notice.address.key.to_dynamodb(),
         "position": notice.position,
-        "facts": [_fact(fact) for fact in _bounded(notice.facts)],
+        "transitions": [
+            {each.name: getattr(transition, each.name) for each in fields(transition)}
+            for transition in notice.transitions
+        ],
         "saved_at": notice.saved_at,
-        "created_at": notice.created_at,
-        "doubts": sorted(notice.doubts),
-        "look": notice.look,
+        "force_read": notice.force_read,
         "first_sent_at": notice.first_sent_at,
         "attempts": notice.attempts,
     }
     return json.dumps(body, separators=(",", ":"))
-
-
-def _bounded(facts: tuple[ForgetFact, ...]) -> tuple[ForgetFact, ...]:
-    """Return ``facts``, or one that covers them all if together they would outgrow a message."""
-    if sum(len(fact.entries or ()) for fact in facts) + len(facts) <= MAX_FACT_ENTRIES + 1:
-        return facts
-    return (ForgetFact(max(fact.position for fact in facts)),)
-
-
-def _fact(fact: ForgetFact) -> dict[str, Any]:
-    return {"position": fact.position, "entries": None if fact.entries is None else sorted(fact.entries)}
 
 
 def decode(body: str, layouts: Layouts) -> Notice:
@@ -121,32 +125,55 @@ def decode(body: str, layouts: Layouts) -> Notice:
         MalformedItemError: the item's key cannot be stored.
     """
     try:
-        fields = json.loads(body)
-        if fields["v"] != VERSION:
+        read = json.loads(body)
+        if read["v"] != VERSION:
             raise MalformedNoticeError("the notice is of another version: deploy the functions together")
-        address = layouts.address(_text(fields["table"]), fields["key"])
-        facts = tuple(_read_fact(fact) for fact in fields["facts"])
-        saved_at, created_at = _optional_time(fields["saved_at"]), _optional_time(fields.get("created_at"))
-        first_sent_at, attempts = _time(fields["first_sent_at"]), int(fields["attempts"])
-        position = _text(fields["position"])
-        doubts, look = frozenset(map(_text, fields.get("doubts", ()))), bool(fields.get("look"))
+        address = layouts.address(_text(read["table"]), read["key"])
+        transitions = tuple(map(_transition, read["transitions"]))
+        saved_at = _optional_time(read["saved_at"])
+        first_sent_at, attempts = _time(read["first_sent_at"]), int(read["attempts"])
+        position, force_read = _text(read["position"]), bool(read.get("force_read"))
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError, RecursionError):
         raise MalformedNoticeError("the message is not a notice") from None
     if address is None:
         raise MalformedNoticeError("the notice names an item that is not memory")
     check_storable(address)
-    return Notice(address, position, facts, saved_at, created_at, doubts, look, first_sent_at, attempts)
+    return Notice(address, position, transitions, saved_at, force_read, first_sent_at, attempts)
 
 
-def _read_fact(fact: Any) -> ForgetFact:  # noqa: ANN401  # whatever JSON came
-    entries: Sequence[str] | None = fact["entries"]
-    return ForgetFact(str(fact["position"]), None if entries is None else frozenset(map(str, entries)))
+def _transition(read: Mapping[str, Any]) -> Transition:
+    return Transition(
+        position=_text(read["position"]),
+        at=_optional_time(read["at"]),
+        event=_one_of(read["event"], Event),
+        reason=_one_of(read["reason"], Reason),
+        everything=bool(read["everything"]),
+        added=_copies(read["added"]),
+        added_at_tail=_copies(read["added_at_tail"]),
+        gone=_copies(read["gone"]),
+        owner_before=_optional_text(read["owner_before"]),
+        owner_after=_optional_text(read["owner_after"]),
+    )
+
+
+def _copies(read: Mapping[str, Any]) -> dict[str, Copies]:
+    return {_text(name): (int(before), int(after)) for name, (before, after) in read.items()}
+
+
+def _one_of(value: Any, allowed: Any) -> Any:  # noqa: ANN401  # whatever JSON came
+    if value not in get_args(allowed):
+        raise ValueError
+    return value
 
 
 def _text(value: Any) -> str:  # noqa: ANN401  # whatever JSON came
     if not isinstance(value, str) or safe_text(value) != value:
         raise ValueError
     return value
+
+
+def _optional_text(value: Any) -> str | None:  # noqa: ANN401  # whatever JSON came
+    return None if value is None else _text(value)
 
 
 def _optional_time(value: Any) -> float | None:  # noqa: ANN401  # whatever JSON came

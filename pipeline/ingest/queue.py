@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.errors import PermanentError, QueueUnavailableError
-from pipeline.ingest.notices import Notice, encode
+from pipeline.ingest.notices import Notice, bounded, encode
 from pipeline.ingest.wishes import Wish, encode_wish
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class NoticeQueue:
             the sources of those that were not taken.
         """
         failed: dict[str, str] = {}
-        for batch in _batches(notices):
+        for batch in _batches([piece for notice in notices for piece in bounded(notice)]):
             failed |= self._send_batch(batch, delay_seconds)
         return Refused(failed, failed.values())
 

@@ -1,49 +1,59 @@
-"""The loop that makes the index match the items, for all notices of an invocation at once.
+"""The loop that makes the index match the items, for all notices of an invocation.
 
-Per item: read the ledger, skip what it already reflects, read the item, plan, lease the item and embed what is missing,
-apply under the revision that was read. A conflict, or a lease that another worker holds, starts the item again after a
-pause. Every reconcile commits a revision, even with nothing to
-write: otherwise a slow worker could write back what a faster one had undone.
+Per item: read the ledger, skip what it already reflects, read the item, settle its messages, plan its chunks, lease the
+item and embed what is missing, apply under the revision and the epoch that were read. A conflict, or a lease that another
+worker holds, starts the item again after a pause. Every reconcile commits a revision, even with nothing to write:
+otherwise a slow worker could write back what a faster one had undone.
 
-Everything that fails is the failure of some items and leaves the others alone. No transaction is open while
-anything is embedded.
+What cannot be embedded is written without a vector: its words find it, and nothing that must be forgotten waits for a
+provider. So the transitions of a notice are stored with the first commit, and the copy of one that is retried needs none.
+
+Everything that fails is the failure of some items and leaves the others alone. No transaction is open while anything is
+embedded.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from pipeline.embedding.tokens import estimate_tokens
-from pipeline.embedding.vectors import Embedder, Vector
+from pipeline.embedding.vectors import Embedder
 from pipeline.errors import (
-    CapReachedError,
+    BusyError,
     ConflictError,
-    EmbeddingRejectedError,
     MalformedItemError,
-    RetryableError,
     StoreUnavailableError,
     VectorMemoryError,
     describe,
 )
-from pipeline.ingest.chunking import Chunker
-from pipeline.ingest.notices import Notice, moment
-from pipeline.ingest.plan import make_plan, reflects
-from pipeline.ingest.remainders import Remainders
-from pipeline.ingest.work import Reading, Report, Work
-from pipeline.source.documents import Document, ItemKey
+from pipeline.ingest.chunking import Chunker, message_id
+from pipeline.ingest.embedding_work import EmbeddingWork
+from pipeline.ingest.message_ledger import Evidence, ItemReading, needs_all, settle, would_change
+from pipeline.ingest.notices import Notice
+from pipeline.ingest.ownership import Ownership
+from pipeline.ingest.plan import IndexedItem, make_plan, needs_text
+from pipeline.ingest.work import ItemSnapshot, ItemWork, Report, Vectors
+from pipeline.source.documents import ItemKey
 from pipeline.source.layouts import Item, Layouts
-from pipeline.stores.protocol import Held, Markers, Store
-from pipeline.stores.usage import Meter, Uncounted, seconds_left
+from pipeline.stores.protocol import IndexDetail, IndexState, Markers, Store
+from pipeline.stores.usage import Meter, Uncounted
+
+Result = TypeVar("Result")
 
 PAUSES_SECONDS = (0.05, 0.1, 0.2, 0.4)
-"""Before each further try of an item: together longer than most embeddings take. After the last it is put off, so that
-its neighbours in the batch do not wait for a worker that may be dead."""
+"""Before each further try of an item: together longer than most embeddings take. After the last it is retried later, so
+that its neighbours in the batch do not wait for a worker that may be dead."""
 
 LEASE_SECONDS = 10.0
 """Longer than embedding takes, short enough that a worker that died is not missed for long."""
+
+MAX_MESSAGES, MAX_CHUNKS = 2_000, 1_000
+"""So much is held in memory at once, give or take one item: the largest has some 10,000 messages."""
+
+RESERVE_SECONDS = 12.0
+"""No further item is taken on when an invocation has less left than a slow embedding takes."""
 
 
 class Source(Protocol):
@@ -67,6 +77,8 @@ class Reconciler:
         sleep: waits, in seconds.
         meter: counts what is asked of the embedder, and knows caps.
         now: the time.
+        seconds_left: how long the invocation may go on.
+        all_rows: look at every kept message, not only at those that are named: a forget request may cover any.
     """
 
     layouts: Layouts
@@ -77,210 +89,238 @@ class Reconciler:
     sleep: Callable[[float], None]
     meter: Meter = field(default_factory=lambda: Meter(Uncounted()))
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-
-    @property
-    def _remainders(self) -> Remainders:
-        return Remainders(self.chunker, self.store)
+    seconds_left: Callable[[], float] = lambda: float("inf")
+    all_rows: bool = False
 
     def run(self, notices: Mapping[str, Notice]) -> Report:
         """Reconcile every item that ``notices`` (source → notice) name."""
-        report = Report(items=len(notices))
+        report = Report(frozenset(notices))
         pending = self._round(notices, report)
         for pause in PAUSES_SECONDS:
             if not pending:
                 return report
             self.sleep(pause)
             pending = self._round(pending, report)
-        for source in pending:
-            report.failures[source] = ConflictError("other workers were at the same item all the time")
+        report.fail(pending, ConflictError("other workers were at the same item all the time"))
         return report
 
     def _round(self, pending: Mapping[str, Notice], report: Report) -> dict[str, Notice]:
         """Do one try of all; return those that met a conflict."""
         for source in pending:
             report.failures.pop(source, None)
+        again: set[str] = set()
         try:
-            return self._try_all(pending, report)
+            for works in self._prepared(pending.values(), report):
+                again |= self._finish(works, report)
         except StoreUnavailableError as error:
-            report.failures.update(dict.fromkeys(pending, error))  # one probe is enough
+            report.fail(pending, error)  # one probe is enough
             return {}
-
-    def _try_all(self, pending: Mapping[str, Notice], report: Report) -> dict[str, Notice]:
-        works = [
-            work
-            for tenant_id, notices in _by_tenant(pending.values()).items()
-            for work in self._prepare(tenant_id, notices, report)
-        ]
-        leased = self._lease(works)
-        vectors = self._embed(leased, report)
-        settled = partial(self._settled, failures=report.failures, vectors=vectors)
-        ready = [work for work in map(settled, leased) if work]
-        self._release([work for work in leased if work.source not in {other.source for other in ready}])
-        busy = {work.source for work in works} - {work.source for work in leased}
-        lost = {
-            source
-            for tenant_id, group in _grouped(ready).items()
-            for source in self._apply(tenant_id, group, vectors, report)
-        }
-        self._release([work for work in ready if work.source in lost])
-        put_off = {source for source in lost if isinstance(report.failures.get(source), RetryableError)}
-        again = busy | (lost - put_off)  # those come again anyhow, with all they forget
         report.conflicts += len(again)
         return {source: notice for source, notice in pending.items() if source in again}
 
-    def _lease(self, works: Sequence[Work]) -> list[Work]:
+    def _prepared(self, notices: Iterable[Notice], report: Report) -> Iterator[list[ItemWork]]:
+        """Yield works, as many at once as memory allows."""
+        works: list[ItemWork] = []
+        for tenant_id, group in _by_tenant(notices).items():
+            for snapshots in self._snapshots(tenant_id, group, report):
+                works += self._planned(tenant_id, snapshots, report)
+                if sum(len(work.plan.missing) for work in works) >= MAX_CHUNKS:
+                    yield works
+                    works = []
+        yield works
+
+    def _snapshots(
+        self, tenant_id: str, notices: Sequence[Notice], report: Report
+    ) -> Iterator[list[ItemSnapshot]]:
+        named = {notice.address.key.source: notice.names for notice in notices}
+        states = _guarded(lambda: self.store.read(tenant_id, named), named, report) or {}
+        snapshots: list[ItemSnapshot] = []
+        for notice in notices:
+            snapshot = self._snapshot(notice, states.get(notice.address.key.source), report)
+            snapshots += [snapshot] if snapshot else []
+            if sum(len(each.reading.entries) for each in snapshots) >= MAX_MESSAGES:
+                yield snapshots
+                snapshots = []
+        yield snapshots
+
+    def _snapshot(self, notice: Notice, state: IndexState | None, report: Report) -> ItemSnapshot | None:
+        source = notice.address.key.source
+        if state is None:
+            return None
+        if _skips(state, notice):
+            report.skipped.add(source)
+            return None
+        if self.seconds_left() < RESERVE_SECONDS:
+            report.fail([source], BusyError("the invocation has no time left for this item"))
+            return None
+        return _guarded(lambda: self._read(notice, state, report), [source], report)
+
+    def _read(self, notice: Notice, state: IndexState, report: Report) -> ItemSnapshot:
+        began = self.now().timestamp()
+        report.reads += 1
+        item = self.source.get(notice.address.key)
+        reading = self._reading(notice, item, began, report)
+        report.unreadable_messages += reading.document.unreadable if reading.document else 0
+        return ItemSnapshot(notice, state, reading)
+
+    def _reading(self, notice: Notice, item: Item | None, began: float, report: Report) -> ItemReading:
+        """Parse the item. One that cannot be read is reported, and its transitions still apply."""
+        key = notice.address.key
+        try:
+            document = self.layouts.parse(key.table, item, key.to_dynamodb()) if item is not None else None
+        except MalformedItemError as error:
+            report.failures[key.source] = error
+            return ItemReading("unreadable", began, notice.position)
+        if document is None:
+            return ItemReading("absent", began, notice.position)
+        return ItemReading(
+            "present",
+            began,
+            notice.position,
+            replace(document, entries=self.chunker.eligible(document)),
+        )
+
+    def _planned(self, tenant_id: str, snapshots: Sequence[ItemSnapshot], report: Report) -> list[ItemWork]:
+        sources = [snapshot.source for snapshot in snapshots]
+        read = _guarded(lambda: self._details(tenant_id, snapshots), sources, report)
+        if read is None:
+            return []
+        details, markers = read
+        plans = (
+            _guarded(partial(self._plan, each, details[each.source], markers), [each.source], report)
+            for each in snapshots
+        )
+        return [work for work in plans if work is not None]
+
+    def _details(
+        self, tenant_id: str, snapshots: Sequence[ItemSnapshot]
+    ) -> tuple[Mapping[str, IndexDetail], Markers]:
+        names = {each.source: None if self.all_rows else _names(each) for each in snapshots}
+        details = self.store.detail(tenant_id, names)
+        marked = [
+            each for each in snapshots if each.state.epoch
+        ]  # most tenants have none, and no question is asked
+        users = {user for each in marked for user in _owners(each, details[each.source], self.layouts)}
+        sessions = {each.notice.address.key.range_value for each in marked}
+        return details, self.store.markers(tenant_id, users, sessions) if marked else Markers()
+
+    def _plan(self, snapshot: ItemSnapshot, detail: IndexDetail, markers: Markers) -> ItemWork:
+        name = (snapshot.tenant_id, snapshot.source)
+        ownership = Ownership(
+            partial(self.layouts.owner, snapshot.tenant_id),
+            snapshot.notice.address.key.range_value,
+            markers,
+        )
+        evidence = Evidence.of(
+            snapshot.state,
+            snapshot.reading,
+            snapshot.notice.transitions,
+            ownership,
+            partial(message_id, *name),
+        )
+        settled = settle(snapshot.state, detail.kept, evidence)
+        item = IndexedItem(name, settled, snapshot.reading.document, detail.chunks)
+        if ids := needs_text(item):
+            item = replace(item, texts=self.store.texts(*name, ids))
+        return ItemWork(snapshot, settled, make_plan(item, self.chunker), snapshot.state.revision)
+
+    def _finish(self, works: Sequence[ItemWork], report: Report) -> set[str]:
+        """Lease, embed and apply; return the sources that must be tried again."""
+        leased = self._lease(works, report)
+        busy = {work.source for work in works} - {work.source for work in leased} - report.failures.keys()
+        embedding = EmbeddingWork(self.embedder, self.meter, self.now)
+        vectors = embedding.vectors(leased, report)
+        moved: set[str] = set()
+        for tenant_id, group in _grouped(leased).items():
+            moved |= self._apply(tenant_id, group, vectors, report)
+        self._release([work for work in leased if work.source in moved and work.plan.missing])
+        return busy | moved
+
+    def _lease(self, works: Sequence[ItemWork], report: Report) -> list[ItemWork]:
         """Return the works that may go on: those that embed nothing, and those whose item we got the lease of."""
-        needy = _grouped(work for work in works if work.plan.missing)
-        revisions = {
-            source: revision
-            for tenant_id, group in needy.items()
-            for source, revision in self.store.lease(tenant_id, _revisions(group), LEASE_SECONDS).items()
-        }
+        revisions: dict[str, int] = {}
+        for tenant_id, group in _grouped(work for work in works if work.plan.missing).items():
+            wanted = {work.source: work.revision for work in group}
+            leased = _guarded(partial(self.store.lease, tenant_id, wanted, LEASE_SECONDS), wanted, report)
+            revisions |= leased or {}
         return [
-            replace(work, held=replace(work.held, revision=revisions.get(work.source, work.held.revision)))
+            replace(work, revision=revisions.get(work.source, work.revision))
             for work in works
             if not work.plan.missing or work.source in revisions
         ]
 
-    def _release(self, works: Sequence[Work]) -> None:
+    def _release(self, works: Sequence[ItemWork]) -> None:
         for tenant_id, group in _grouped(works).items():
-            self.store.release(tenant_id, _revisions(group))
-
-    def _prepare(self, tenant_id: str, notices: Sequence[Notice], report: Report) -> list[Work]:
-        by_source = {notice.address.key.source: notice for notice in notices}
-        held = self.store.read(tenant_id, sorted(by_source))
-        readings = [self._read(notice, held[source], report) for source, notice in by_source.items()]
-        read = [reading for reading in readings if reading is not None]
-        markers = self._markers(tenant_id, read)
-        works = [self._plan(reading, markers, report) for reading in read]
-        return [work for work in works if work is not None]
-
-    def _read(self, notice: Notice, held: Held, report: Report) -> Reading | None:
-        source = notice.address.key.source
-        if not notice.look and reflects(held, notice.position, notice.facts, moment(notice.created_at)):
-            report.skipped += 1
-            return None
-        try:
-            report.reads += 1
-            item = self.source.get(notice.address.key)
-            return Reading(notice, held, item is not None, self._parse(notice, item, report))
-        except Exception as error:  # noqa: BLE001  # a bug met by one item must not stop its neighbours
-            report.failures[source] = _ours(error)
-            return None
-
-    def _markers(self, tenant_id: str, read: Sequence[Reading]) -> Markers:
-        """Return the forget markers of the users and sessions read; most tenants have none, and no question is asked."""
-        documents = [reading.document for reading in read if reading.document and reading.held.epoch]
-        if not documents:
-            return Markers()
-        return self.store.markers(
-            tenant_id, {document.user_id for document in documents}, {d.name for d in documents}
-        )
-
-    def _plan(self, reading: Reading, markers: Markers, report: Report) -> Work | None:
-        notice, held, document = reading.notice, reading.held, reading.document
-        try:
-            banned = markers.banned(document, held.created_at, notice.created_at) if document else frozenset()
-            plan = make_plan(
-                _trusted(held, notice), document, notice.position, notice.facts, self.chunker, banned
-            )
-            plan = self._remainders.completed(notice, held, plan)
-        except Exception as error:  # noqa: BLE001  # a bug met by one item must not stop its neighbours
-            report.failures[reading.source] = _ours(error)
-            return None
-        reflected = reading.source not in report.failures
-        if not reflected:
-            plan = replace(plan, position=held.position)  # the same notice may come again
-        return Work(notice, held, reading.present, plan, document, reflected)
-
-    def _settled(
-        self, work: Work, failures: Mapping[str, VectorMemoryError], vectors: Mapping[str, Vector]
-    ) -> Work | None:
-        """Return what can be applied of ``work``: all; what it forgets, if its text must wait or is refused; or nothing yet."""
-        if all(chunk.embedded in vectors for chunk in work.plan.missing):
-            return work
-        rejected = isinstance(failures.get(work.source), EmbeddingRejectedError)
-        if not (rejected or work.plan.withdrawn):
-            return None
-        return self._remainders.forgetting_only(work, rejected=rejected)
-
-    def _parse(self, notice: Notice, item: Item | None, report: Report) -> Document | None:
-        """Parse the item. One that cannot be read is reported, and its facts still apply."""
-        key = notice.address.key
-        try:
-            return self.layouts.parse(key.table, item, key.to_dynamodb()) if item is not None else None
-        except MalformedItemError as error:
-            report.failures[notice.address.key.source] = error
-            return None
-
-    def _embed(self, works: Sequence[Work], report: Report) -> dict[str, Vector]:
-        tenants = {chunk.embedded: work.tenant_id for work in works for chunk in work.plan.missing}
-        try:
-            vectors = self._vectors(tenants, works, report) if tenants else {}
-        except EmbeddingRejectedError as error:
-            needy = [work for work in works if work.plan.missing and work.source not in report.failures]
-            if len(needy) == 1:
-                report.failures[needy[0].source] = error  # what it forgets is still applied
-                return {}
-            return {text: vector for work in needy for text, vector in self._embed([work], report).items()}
-        except Exception as error:  # noqa: BLE001  # what needs no embedding goes on, whatever it is
-            fault = _ours(error)
-            report.failures.update({work.source: fault for work in works if work.plan.missing})
-            return {}
-        report.chunks_embedded += len(vectors)
-        return vectors
-
-    def _vectors(
-        self, tenants: Mapping[str, str], works: Sequence[Work], report: Report
-    ) -> dict[str, Vector]:
-        """Embed texts (text → tenant) and count them, but for tenants whose cap is reached; those works fail."""
-        now, estimates = self.now(), _estimates(tenants)
-        capped = self.meter.reserve(estimates, now.date())
-        fault = CapReachedError("the tenant's daily cap is reached", retry_after_seconds=seconds_left(now))
-        report.failures.update(
-            {work.source: fault for work in works if work.plan.missing and work.tenant_id in capped}
-        )
-        texts = [text for text, tenant_id in tenants.items() if tenant_id not in capped]
-        before = self.embedder.usage.tokens
-        try:
-            return dict(zip(texts, self.embedder.embed(texts), strict=True)) if texts else {}
-        finally:
-            asked = {tenant_id: tokens for tenant_id, tokens in estimates.items() if tenant_id not in capped}
-            self.meter.settle(asked, self.embedder.usage.tokens - before, now.date())
+            self.store.release(tenant_id, {work.source: work.revision for work in group})
 
     def _apply(
-        self, tenant_id: str, works: Sequence[Work], vectors: Mapping[str, Vector], report: Report
+        self, tenant_id: str, works: Sequence[ItemWork], vectors: Vectors, report: Report
     ) -> frozenset[str]:
+        writes = [work.write(vectors, reflected=work.source not in report.failures) for work in works]
         try:
-            conflicts = self.store.apply(tenant_id, [work.change(vectors) for work in works])
+            conflicts = self.store.apply(tenant_id, writes)
         except StoreUnavailableError:
             raise
-        except Exception as error:  # noqa: BLE001  # one change that the store refuses must not stop its neighbours
+        except Exception as error:  # noqa: BLE001  # one write that the store refuses must not stop its neighbours
             if len(works) == 1:
                 report.failures[works[0].source] = _ours(error)
                 return frozenset()
             return frozenset().union(*(self._apply(tenant_id, [work], vectors, report) for work in works))
-        done = [work for work in works if work.source not in conflicts]
-        report.indexed |= {work.source for work in done if work.reflected}
-        report.chunks_kept += sum(work.plan.kept for work in done)
-        report.chunks_deleted += sum(len(work.plan.deletes) for work in done)
+        self._count([work for work in works if work.source not in conflicts], report)
         return conflicts
 
+    @staticmethod
+    def _count(done: Sequence[ItemWork], report: Report) -> None:
+        report.applied |= {work.source for work in done}
+        report.indexed |= {work.source for work in done if work.source not in report.failures}
+        report.chunks_kept += sum(work.plan.kept for work in done)
+        report.chunks_deleted += sum(len(work.plan.deletes) for work in done)
+        report.erased += sum(work.settled.erased for work in done)
 
-def _trusted(held: Held, notice: Notice) -> Held:
-    """Return ``held`` with no fingerprint for chunks the notice doubts: they are made again, or go."""
-    chunks = (
-        replace(chunk, fingerprint="", members=()) if chunk.id in notice.doubts else chunk
-        for chunk in held.chunks
-    )
-    return replace(held, chunks=tuple(chunks))
+
+def _guarded(work: Callable[[], Result], sources: Iterable[str], report: Report) -> Result | None:
+    """Return what ``work`` returns; what it raises is the failure of these items only, unless the store is away."""
+    try:
+        return work()
+    except StoreUnavailableError:
+        raise
+    except Exception as error:  # noqa: BLE001  # a bug met by one item must not stop its neighbours
+        report.fail(sources, _ours(error))
+        return None
 
 
-def _estimates(tenants: Mapping[str, str]) -> dict[str, int]:
-    estimates: defaultdict[str, int] = defaultdict(int)
-    for text, tenant_id in tenants.items():
-        estimates[tenant_id] += estimate_tokens(text)
-    return dict(estimates)
+def _skips(state: IndexState, notice: Notice) -> bool:
+    """Tell, without reading the item, that a notice has nothing to add.
+
+    The index reflects a read made after its own position was known, hence every change up to there; what is left to a late
+    notice is to settle what has left the item, and to say when something came.
+    """
+    if notice.force_read or state.pending or state.in_progress or not notice.position:
+        return False
+    return state.facts.position >= notice.position and not would_change(state, notice.transitions)
+
+
+def _names(snapshot: ItemSnapshot) -> frozenset[str] | None:
+    """Return the texts whose kept rows matter: those that are new to the item, and those that transitions name."""
+    transitions = snapshot.notice.transitions
+    if needs_all(snapshot.state, snapshot.reading, transitions):
+        return None
+    said = Counter(entry.id for entry in snapshot.reading.entries)
+    known = Counter(row.name for row in snapshot.state.messages if row.state != "kept")
+    return snapshot.notice.names | {name for name, count in said.items() if count > known[name]}
+
+
+def _owners(snapshot: ItemSnapshot, detail: IndexDetail, layouts: Layouts) -> set[str]:
+    """Return whose forget markers may cover messages of an item."""
+    rows = (*snapshot.state.messages, *detail.kept)
+    document = snapshot.reading.document
+    users = {row.user_id for row in rows} | ({document.user_id} if document else set())
+    hashes = {layouts.owner(snapshot.tenant_id, user) for user in users}
+    events = snapshot.state.facts.events
+    hashes |= {hashed for event in events for hashed in (event.before, event.after) if hashed}
+    for transition in snapshot.notice.transitions:
+        hashes |= {hashed for hashed in (transition.owner_before, transition.owner_after) if hashed}
+    return users | set(map(Ownership.subject, hashes))
 
 
 def _ours(error: Exception) -> VectorMemoryError:
@@ -294,12 +334,8 @@ def _by_tenant(notices: Iterable[Notice]) -> dict[str, list[Notice]]:
     return grouped
 
 
-def _grouped(works: Iterable[Work]) -> dict[str, list[Work]]:
-    grouped: defaultdict[str, list[Work]] = defaultdict(list)
+def _grouped(works: Iterable[ItemWork]) -> dict[str, list[ItemWork]]:
+    grouped: defaultdict[str, list[ItemWork]] = defaultdict(list)
     for work in works:
         grouped[work.tenant_id].append(work)
     return grouped
-
-
-def _revisions(works: Iterable[Work]) -> dict[str, int]:
-    return {work.source: work.held.revision for work in works}

@@ -93,7 +93,7 @@ class Filler:
         self.between.put(
             tenant_id,
             [
-                (row, vectors[text], self.chunker.fingerprint(row.user_id, row.content, row.metadata))
+                (row, vectors[text], self.chunker.fingerprint(row.content, row.metadata))
                 for row, text in zip(rows, texts, strict=True)
             ],
         )

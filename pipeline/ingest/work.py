@@ -1,101 +1,180 @@
 """What is read and planned of one item, and what became of an invocation's items. Pure."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from pipeline.embedding.vectors import Vector
 from pipeline.errors import VectorMemoryError
+from pipeline.ingest.message_ledger import ItemReading, Settled
 from pipeline.ingest.notices import Notice, moment
-from pipeline.ingest.plan import Plan
-from pipeline.source.documents import Document
-from pipeline.stores.protocol import Change, Chunk, Held
+from pipeline.ingest.plan import REFUSED, Plan
+from pipeline.stores.protocol import Chunk, ChunkStatus, IndexState, PlannedWrite
 
 
 @dataclass(slots=True)
 class Report:
-    """What became of the notices of one invocation.
+    """What became of the notices of one invocation: each is skipped, applied, or failed.
 
     Args:
+        sources: the items.
+        skipped: those that needed no look.
+        applied: those whose transitions are stored, whatever else failed.
+        indexed: those of ``applied`` that the index reflects now, and did not before.
         failures: source → what went wrong.
-        indexed: sources that the index reflects now, and did not before.
+        erased: messages that forget requests took away.
     """
 
-    failures: dict[str, VectorMemoryError] = field(default_factory=dict)
+    sources: frozenset[str] = frozenset()
+    skipped: set[str] = field(default_factory=set)
+    applied: set[str] = field(default_factory=set)
     indexed: set[str] = field(default_factory=set)
-    items: int = 0
+    failures: dict[str, VectorMemoryError] = field(default_factory=dict)
     reads: int = 0
-    skipped: int = 0
     conflicts: int = 0
     chunks_embedded: int = 0
     chunks_kept: int = 0
     chunks_deleted: int = 0
+    erased: int = 0
+    unreadable_messages: int = 0
+
+    @property
+    def unaccounted(self) -> frozenset[str]:
+        """Items of which nobody says what became of them: a bug, and their notices must come again."""
+        return self.sources.difference(self.skipped, self.applied, self.failures)
+
+    def fail(self, sources: Iterable[str], error: VectorMemoryError) -> None:
+        """Note that these items failed, but for those that are done with."""
+        self.failures |= {
+            source: error for source in sources if source not in self.applied and source not in self.skipped
+        }
+
+    def add(self, other: "Report") -> None:
+        """Take in what became of other items."""
+        self.sources |= other.sources
+        self.skipped |= other.skipped
+        self.applied |= other.applied
+        self.indexed |= other.indexed
+        self.failures |= other.failures
+        for name in _COUNTERS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+    def counts(self) -> dict[str, int]:
+        """Return what a log line says."""
+        return {
+            "items": len(self.sources),
+            "skipped": len(self.skipped),
+            "applied": len(self.applied),
+            **{name: getattr(self, name) for name in _COUNTERS},
+        }
+
+
+_COUNTERS = (
+    "reads",
+    "conflicts",
+    "chunks_embedded",
+    "chunks_kept",
+    "chunks_deleted",
+    "erased",
+    "unreadable_messages",
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What was read of one item.
-
-    Args:
-        document: ``None`` if the item is absent, or cannot be read.
-    """
+class ItemSnapshot:
+    """An item and what the index held of it."""
 
     notice: Notice
-    held: Held
-    present: bool
-    document: Document | None
+    state: IndexState
+    reading: ItemReading
 
     @property
     def source(self) -> str:
         """The item's name."""
         return self.notice.address.key.source
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What is to be done for one item.
-
-    Args:
-        stubs: chunks that are written before they are embedded.
-    """
-
-    notice: Notice
-    held: Held
-    present: bool
-    plan: Plan
-    document: Document | None = None
-    reflected: bool = True
-    stubs: tuple[tuple[Chunk, Vector], ...] = ()
 
     @property
     def tenant_id(self) -> str:
         """Whose item it is."""
         return self.notice.address.tenant_id
 
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """What came of embedding.
+
+    Args:
+        of: text → vector.
+        refused: texts that the provider refuses.
+    """
+
+    of: Mapping[str, Vector] = field(default_factory=dict)
+    refused: frozenset[str] = frozenset()
+
+    def upsert(self, chunk: Chunk) -> tuple[Chunk, Vector | None]:
+        """Return a chunk as it is written: with its vector, or as one that only its words find."""
+        vector = self.of.get(chunk.embedded)
+        if vector is not None:
+            metadata = {name: value for name, value in chunk.metadata.items() if name != "embedded"}
+            return replace(chunk, metadata=metadata), vector
+        if chunk.embedded in self.refused:
+            return without_vector(replace(chunk, fingerprint=REFUSED + chunk.fingerprint)), None
+        status: ChunkStatus = "mixed" if chunk.status == "kept" else chunk.status  # it is looked at again
+        return without_vector(replace(chunk, fingerprint="", status=status)), None
+
+
+def without_vector(chunk: Chunk) -> Chunk:
+    """Return ``chunk`` as one that says that only its words find it."""
+    return replace(chunk, metadata={**chunk.metadata, "embedded": False})
+
+
+@dataclass(frozen=True, slots=True)
+class ItemWork:
+    """What is to be done for one item.
+
+    Args:
+        revision: what the write expects: a lease may have made a row.
+    """
+
+    snapshot: ItemSnapshot
+    settled: Settled
+    plan: Plan
+    revision: int
+
     @property
     def source(self) -> str:
         """The item's name."""
-        return self.notice.address.key.source
+        return self.snapshot.source
 
-    def change(self, vectors: Mapping[str, Vector]) -> Change:
-        """Return what the store is asked for; ``vectors`` (text → vector) has every text that is missing."""
-        return Change(
+    @property
+    def tenant_id(self) -> str:
+        """Whose item it is."""
+        return self.snapshot.tenant_id
+
+    @property
+    def texts(self) -> list[str]:
+        """What must be embedded."""
+        return [chunk.embedded for chunk in self.plan.missing]
+
+    def write(self, vectors: Vectors, *, reflected: bool) -> PlannedWrite:
+        """Return what the store is asked for."""
+        notice, document = self.snapshot.notice, self.snapshot.reading.document
+        return PlannedWrite(
             source=self.source,
-            expected_revision=self.held.revision,
-            expected_epoch=self.held.epoch,
-            position=self.plan.position,
-            present=self.present,
-            saved_at=moment(self.notice.saved_at),
-            created_at=moment(self.notice.created_at),
-            expires_at=self.document.expires_at if self.document else None,
-            key=self.notice.address.key,
-            name=self.document.name if self.document else None,
-            user_id=self.document.user_id if self.document else None,
-            updated_at=self.document.updated_at if self.document else None,
-            reflected=self.reflected,
+            expected_revision=self.revision,
+            expected_epoch=self.snapshot.state.epoch,
+            facts=self.settled.facts,
+            messages=self.settled.changed,
+            purged=self.settled.purged,
             upserts=[
-                *((chunk, vectors[chunk.embedded]) for chunk in self.plan.missing),
-                *self.stubs,
+                *map(vectors.upsert, self.plan.missing),
+                *((without_vector(chunk), None) for chunk in self.plan.stand_ins),
             ],
-            lost=self.plan.lost,
+            moves=self.plan.moves,
             deletes=self.plan.deletes,
+            saved_at=moment(notice.saved_at),
+            updated_at=document.updated_at if document else None,
+            expires_at=document.expires_at if document else None,
+            key=notice.address.key,
+            name=notice.address.key.range_value,
+            reflected=reflected,
         )

@@ -52,7 +52,8 @@ class Entry:
     """One message of a session, or one block of a note.
 
     Args:
-        id: keyed hash of what makes it this entry (role, text and timestamp), 32 hex digits.
+        id: keyed hash of role and normalised text, 32 hex digits: its name in transitions. In a document that is to be cut
+            into chunks it is the id of its row in the message ledger.
         role: the message's role; for a note, its kind.
         text: what was said, safe to encode and to store.
         time: when it was said, if its timestamp can be read.
@@ -75,6 +76,7 @@ class Document:
         created_at: when the chat app says the item came into being.
         expires_at: when DynamoDB's TTL may take it away.
         updated_at: when the chat app says it wrote the item as it is.
+        unreadable: how many of its messages have a shape that nobody knows.
     """
 
     key: ItemKey
@@ -86,6 +88,7 @@ class Document:
     created_at: datetime | None = None
     expires_at: datetime | None = None
     updated_at: datetime | None = None
+    unreadable: int = 0
 
     @property
     def name(self) -> str:

@@ -17,6 +17,7 @@ become U+FFFD. What is malformed raises; what is merely odd becomes the text a r
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -82,6 +83,10 @@ class Layouts:
                     return found
         return None
 
+    def owner(self, tenant_id: str, user_id: str) -> str:
+        """Return the keyed hash by which transitions name a user."""
+        return self.hasher("owner", tenant_id, user_id)
+
     def parse(self, table: str, item: Item, key: Item | None = None) -> Document | None:
         """Parse ``item``; ``None`` if it is nothing that becomes memory.
 
@@ -109,7 +114,7 @@ class Layouts:
         content = without_recalled(safe_text(_string(item, self.names["content"])))
         blocks = (
             Entry(
-                self.hasher(address.kind, heading, text),
+                self.hasher(address.kind, normalised(heading or ""), normalised(text)),
                 address.kind,
                 text,
                 label=_section(heading, address.date),
@@ -158,11 +163,15 @@ class Layouts:
         stamp = message.get("timestamp")
         name = message.get("name")
         label = " ".join(safe_text(name).split())[:_MAX_NAME_CHARACTERS] if isinstance(name, str) else ""
-        identity = None if stamp is None else json.dumps(stamp, sort_keys=True)
         said = without_recalled(
             text
         )  # named by the whole: what a message is does not hang on what is left of it
-        return Entry(self.hasher(role, text, identity), role, said, read_time(stamp), label or None)
+        return Entry(self.hasher(role, normalised(text)), role, said, read_time(stamp), label or None)
+
+
+def normalised(text: str) -> str:
+    """Return ``text`` as messages are told apart by it: how it is composed and spaced makes no other message."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def safe_text(text: str) -> str:

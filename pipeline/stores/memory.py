@@ -5,29 +5,30 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
-from pipeline.embedding.vectors import Space, Vector
+from pipeline.embedding.vectors import Space, Vector, placeholder
 from pipeline.lexical.terms import counts
 from pipeline.source.documents import ItemKey
 from pipeline.stores.forgetting import ForgetRequest, Forgotten, Scope, session_of
 from pipeline.stores.protocol import (
+    NOBODY,
     SEEDS,
-    Change,
     Chunk,
     Filters,
-    Held,
     HeldChunk,
     Hit,
+    IndexDetail,
+    IndexState,
+    ItemFacts,
     Markers,
+    MessageRow,
     Passage,
+    PlannedWrite,
     SearchRequest,
     StoredText,
 )
-
-SKEW = timedelta(minutes=1)
-"""How far the clocks of those who ask and those who index may be apart."""
 
 
 @dataclass(slots=True)
@@ -35,18 +36,18 @@ class _Row:
     source: str
     chunk: Chunk
     vector: Vector
-    lost: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
-class _Fresh:
-    """How fresh an item is, as the ledger knows it."""
+class _Entry:
+    """What the ledger holds of an item."""
 
+    revision: int = 0
+    facts: ItemFacts = field(default_factory=ItemFacts)
+    messages: dict[str, MessageRow] = field(default_factory=dict)
     key: ItemKey | None = None
     name: str | None = None
-    user_id: str | None = None
     until: datetime | None = None
-    indexed_at: datetime | None = None
 
 
 class InMemoryStore:
@@ -60,18 +61,22 @@ class InMemoryStore:
         self.space = space
         self.searched: Counter[str] = Counter()
         self._revision = 0
-        self._ledger: dict[tuple[str, str], tuple[int, str]] = {}
+        self._ledger: dict[tuple[str, str], _Entry] = {}
         self._rows: dict[tuple[str, str], _Row] = {}
         self._leases: dict[tuple[str, str], float] = {}
-        self._created: dict[tuple[str, str], datetime] = {}
         self._epochs: dict[str, int] = {}
-        self._markers: dict[str, dict[tuple[Scope, str], datetime]] = {}
+        self._markers: dict[str, dict[tuple[Scope, str], list[datetime]]] = {}
         self._forgotten: dict[tuple[str, str], Forgotten] = {}
-        self._fresh: dict[tuple[str, str], _Fresh] = {}
 
-    def read(self, tenant_id: str, sources: Sequence[str]) -> Mapping[str, Held]:
+    def read(self, tenant_id: str, named: Mapping[str, AbstractSet[str]]) -> Mapping[str, IndexState]:
         """Return what is held of each item."""
-        return {source: self._held(tenant_id, source) for source in sources}
+        return {source: self._state(tenant_id, source, names) for source, names in named.items()}
+
+    def detail(
+        self, tenant_id: str, named: Mapping[str, AbstractSet[str] | None]
+    ) -> Mapping[str, IndexDetail]:
+        """Return what planning needs of each item."""
+        return {source: self._detail(tenant_id, source, names) for source, names in named.items()}
 
     def lease(self, tenant_id: str, revisions: Mapping[str, int], seconds: float) -> Mapping[str, int]:
         """Take the leases that are free."""
@@ -91,9 +96,9 @@ class InMemoryStore:
         for source in revisions:
             self._leases.pop((tenant_id, source), None)
 
-    def apply(self, tenant_id: str, changes: Sequence[Change]) -> frozenset[str]:
-        """Write each change whose expected revision still stands."""
-        return frozenset(change.source for change in changes if not self._apply(tenant_id, change))
+    def apply(self, tenant_id: str, writes: Sequence[PlannedWrite]) -> frozenset[str]:
+        """Write each whose expected revision and epoch still stand."""
+        return frozenset(write.source for write in writes if not self._apply(tenant_id, write))
 
     def texts(self, tenant_id: str, source: str, ids: Sequence[str]) -> Mapping[str, StoredText]:
         """Return what is stored of these chunks."""
@@ -109,23 +114,41 @@ class InMemoryStore:
         own = {("user_session", session_of(user, session)) for user in users for session in sessions}
         asked = {("user", user) for user in users} | {("session", session) for session in sessions} | own
         held = self._markers.get(tenant_id, {})
-        return Markers({subject: time for subject, time in held.items() if subject in asked})
+        return Markers({subject: times for subject, times in held.items() if subject in asked})
 
-    def forget(self, request: ForgetRequest) -> Forgotten:
-        """Set a marker, then delete what it covers; a request comes once."""
-        tenant_id = request.tenant_id
-        if known := self.forgotten(tenant_id, request.id):
-            return known
-        markers = self._markers.setdefault(tenant_id, {})
+    def mark(self, request: ForgetRequest) -> int:
+        """Set a marker and move the epoch. There are no rows of the chat app's own."""
+        markers = self._markers.setdefault(request.tenant_id, {})
         subject = (request.scope, request.subject)
-        markers[subject] = max(request.asked_at, markers.get(subject, request.asked_at))
-        gone = [key for key, row in self._rows.items() if key[0] == tenant_id and _covers(request, row.chunk)]
-        sources = sorted({self._rows.pop(key).source for key in gone})
-        self._epochs[tenant_id] = self._epochs.get(tenant_id, 0) + 1
-        again = tuple(key for source in sources for key in self._indexed_since(request, source))
-        done = Forgotten(request, len(gone), datetime.now(UTC), again)
-        self._forgotten[tenant_id, request.id] = done
-        return done
+        times = markers.setdefault(subject, [])
+        times += [] if request.asked_at in times else [request.asked_at]
+        self._epochs[request.tenant_id] = self._epochs.get(request.tenant_id, 0) + 1
+        return 0
+
+    def items_of(self, request: ForgetRequest, owner: str | None = None) -> Sequence[ItemKey]:
+        """Return the items with messages that the request may cover."""
+        return [
+            entry.key
+            for (tenant_id, _), entry in self._ledger.items()
+            if tenant_id == request.tenant_id
+            and entry.key
+            and request.session_key in {None, entry.name}
+            and _may_cover(request, owner, entry)
+        ]
+
+    def finish(self, request: ForgetRequest, deleted: int) -> Forgotten:
+        """Write down that a request was carried out."""
+        done = Forgotten(request, deleted, datetime.now(UTC))
+        return self._forgotten.setdefault((request.tenant_id, request.id), done)
+
+    def overdue(self, before: float, limit: int) -> Sequence[tuple[str, ItemKey]]:
+        """Return the items with a message hidden for so long."""
+        found = [
+            (tenant_id, entry.key)
+            for (tenant_id, _), entry in self._ledger.items()
+            if entry.key and entry.facts.hidden_since is not None and entry.facts.hidden_since <= before
+        ]
+        return found[:limit]
 
     def forgotten(self, tenant_id: str, request_id: str) -> Forgotten | None:
         """Return what became of a request."""
@@ -134,9 +157,9 @@ class InMemoryStore:
     def indexed_until(self, tenant_id: str, user_id: str, session_key: str | None) -> datetime | None:
         """Return how fresh a user's session, or all of the user's memory, is."""
         times = (
-            fresh.until
-            for (owner, _), fresh in self._fresh.items()
-            if owner == tenant_id and fresh.user_id == user_id and session_key in {None, fresh.name}
+            entry.until
+            for (owner, _), entry in self._ledger.items()
+            if owner == tenant_id and entry.facts.user_id == user_id and session_key in {None, entry.name}
         )
         return max((time for time in times if time), default=None)
 
@@ -171,62 +194,85 @@ class InMemoryStore:
     ) -> Sequence[Passage]:
         """Return one user's chunks, newest or oldest first; ties by id."""
         found = [
-            Passage(row.chunk.id, row.chunk.text, _time(row.chunk), row.chunk.metadata, bool(row.lost))
+            Passage(
+                row.chunk.id, row.chunk.text, _time(row.chunk), row.chunk.metadata, row.chunk.status != "live"
+            )
             for row in self._of(tenant_id, user_id)
             if _meets(filters, row)
         ]
         by_id = sorted(found, key=lambda passage: passage.id)
         return sorted(by_id, key=lambda passage: passage.created_at, reverse=not oldest_first)[:limit]
 
-    def _held(self, tenant_id: str, source: str) -> Held:
-        revision, position = self._ledger.get((tenant_id, source), (0, ""))
+    def _state(self, tenant_id: str, source: str, names: AbstractSet[str]) -> IndexState:
+        epoch = self._epochs.get(tenant_id, 0)
+        entry = self._ledger.get((tenant_id, source))
+        if entry is None:
+            return IndexState(epoch=epoch)
+        rows = tuple(row for row in entry.messages.values() if row.state != "kept" or row.name in names)
+        pending = any(not chunk.fingerprint for chunk in self._chunks(tenant_id, source))
+        return IndexState(entry.revision, epoch, entry.facts, rows, pending)
+
+    def _detail(self, tenant_id: str, source: str, names: AbstractSet[str] | None) -> IndexDetail:
+        entry = self._ledger.get((tenant_id, source), _Entry())
+        withheld = {
+            id_
+            for chunk in self._chunks(tenant_id, source)
+            if chunk.user_id == NOBODY
+            for id_ in chunk.members
+        }
+        kept = {
+            id_: row
+            for id_, row in entry.messages.items()
+            if row.state == "kept" and (names is None or row.name in names or id_ in withheld)
+        }
         chunks = tuple(
-            HeldChunk(row.chunk.id, row.chunk.members, row.chunk.fingerprint, row.lost, row.chunk.spans)
-            for (owner, _), row in self._rows.items()
-            if owner == tenant_id and row.source == source
+            HeldChunk(chunk.id, chunk.members, chunk.fingerprint, chunk.user_id, chunk.status, chunk.spans)
+            for chunk in self._chunks(tenant_id, source)
+            if chunk.status != "kept" or chunk.user_id == NOBODY or not kept.keys().isdisjoint(chunk.members)
         )
-        created_at = self._created.get((tenant_id, source))
-        return Held(revision, position, chunks, self._epochs.get(tenant_id, 0), created_at)
+        return IndexDetail(tuple(kept.values()), chunks)
+
+    def _chunks(self, tenant_id: str, source: str) -> Iterator[Chunk]:
+        for (owner, _), row in self._rows.items():
+            if owner == tenant_id and row.source == source:
+                yield row.chunk
 
     def _revision_of(self, tenant_id: str, source: str) -> int:
-        return self._ledger.get((tenant_id, source), (0, ""))[0]
+        return self._ledger.get((tenant_id, source), _Entry()).revision
 
-    def _apply(self, tenant_id: str, change: Change) -> bool:
-        if self._revision_of(tenant_id, change.source) != change.expected_revision:
+    def _apply(self, tenant_id: str, write: PlannedWrite) -> bool:
+        if self._revision_of(tenant_id, write.source) != write.expected_revision:
             return False
-        if self._epochs.get(tenant_id, 0) != change.expected_epoch:
+        if self._epochs.get(tenant_id, 0) != write.expected_epoch:
             return False
-        if change.created_at is not None:
-            key = (tenant_id, change.source)
-            self._created[key] = max(change.created_at, self._created.get(key, change.created_at))
         self._revision += 1
-        self._leases.pop((tenant_id, change.source), None)
-        self._ledger[tenant_id, change.source] = (self._revision, change.position)
-        self._note_freshness(self._fresh.setdefault((tenant_id, change.source), _Fresh()), change)
-        for id_ in change.deletes:
-            self._rows.pop((tenant_id, id_), None)
-        for chunk, vector in change.upserts:
-            self._rows[tenant_id, chunk.id] = _Row(change.source, chunk, vector)
-        for id_, lost in change.lost.items():
-            if (tenant_id, id_) in self._rows:
-                self._rows[tenant_id, id_].lost = dict(lost)
+        self._leases.pop((tenant_id, write.source), None)
+        entry = self._ledger.setdefault((tenant_id, write.source), _Entry())
+        entry.revision, entry.facts = self._revision, write.facts
+        entry.key, entry.name = write.key or entry.key, write.name or entry.name
+        entry.messages |= {row.id: row for row in write.messages}
+        for id_ in write.purged:
+            entry.messages.pop(id_, None)
+        if write.reflected:
+            entry.until = (write.updated_at if write.facts.present else None) or write.saved_at or entry.until
+        self._write_chunks(tenant_id, write)
         return True
 
-    def _note_freshness(self, fresh: _Fresh, change: Change) -> None:
-        fresh.indexed_at, fresh.key = datetime.now(UTC), change.key or fresh.key
-        fresh.name, fresh.user_id = change.name or fresh.name, change.user_id or fresh.user_id
-        if change.reflected:
-            fresh.until = (change.updated_at if change.present else None) or change.saved_at or fresh.until
+    def _write_chunks(self, tenant_id: str, write: PlannedWrite) -> None:
+        for id_ in write.deletes:
+            self._rows.pop((tenant_id, id_), None)
+        for chunk, vector in write.upserts:
+            own = placeholder(self.space) if vector is None else vector
+            self._rows[tenant_id, chunk.id] = _Row(write.source, chunk, own)
+        for id_, move in write.moves.items():
+            if row := self._rows.get((tenant_id, id_)):
+                row.chunk = replace(row.chunk, user_id=move.user_id, status=move.status)
 
-    def _indexed_since(self, request: ForgetRequest, source: str) -> Iterator[ItemKey]:
-        fresh = self._fresh.get((request.tenant_id, source))
-        if fresh and fresh.key and fresh.indexed_at and fresh.indexed_at >= request.asked_at - SKEW:
-            yield fresh.key
 
-
-def _covers(request: ForgetRequest, chunk: Chunk) -> bool:
-    of_user = request.user_id in {None, chunk.user_id}
-    return of_user and request.session_key in {None, chunk.metadata.get("key")}
+def _may_cover(request: ForgetRequest, owner: str | None, entry: _Entry) -> bool:
+    rows = [row for row in entry.messages.values() if row.state != "erased"]
+    named = owner is not None and any(owner in {event.before, event.after} for event in entry.facts.events)
+    return any(named or request.user_id in {None, row.user_id} for row in rows)
 
 
 def _meets(filters: Filters, row: _Row) -> bool:
@@ -253,7 +299,7 @@ def _hit(row: _Row, request: SearchRequest) -> Hit:
     return Hit(
         row.chunk.id,
         row.chunk.text,
-        cosine(row.vector, request.vector),
+        0.0 if row.chunk.metadata.get("embedded") is False else cosine(row.vector, request.vector),
         _time(row.chunk),
         row.chunk.metadata,
         float(len(set(request.terms) & counts(row.chunk.text).keys())),

@@ -164,6 +164,7 @@ class ItemFacts:
         position: highest stream position known before the read that the index reflects.
         read_at: our clock at the start of that read, epoch seconds.
         present: that read found the item.
+        found: the position of the last read that found it.
         user_id: whose it was then.
         events: oldest first, each once.
         hidden_since: our clock when the first message that is unexplained now became so.
@@ -172,6 +173,7 @@ class ItemFacts:
     position: str = ""
     read_at: float = 0.0
     present: bool = False
+    found: str = ""
     user_id: str | None = None
     events: tuple[ItemEvent, ...] = ()
     hidden_since: float | None = None
@@ -202,7 +204,7 @@ class IndexDetail:
     """What planning needs besides.
 
     Args:
-        kept: the kept rows whose names were asked for.
+        kept: the kept rows whose names were asked for, and those of messages in withheld chunks.
         chunks: those with a message that is not kept, those that are withheld, and those that hold one of ``kept``.
     """
 
@@ -250,20 +252,22 @@ class Markers:
     """Forget markers: permanent, and stronger than whatever the source item still says.
 
     Args:
-        times: (scope, subject as :class:`ForgetRequest` names it) → T: what was saved before is forgotten.
+        times: (scope, subject as :class:`ForgetRequest` names it) → T of each request: what was saved before is forgotten.
+            All of them count, not only the last: an item may have had another owner then.
     """
 
-    times: Mapping[tuple[Scope, str], datetime] = field(default_factory=dict)
+    times: Mapping[tuple[Scope, str], Sequence[datetime]] = field(default_factory=dict)
 
-    def until(self, user_id: str, session_key: str) -> float | None:
-        """Return T, epoch seconds, of what covers this user's messages in this session; ``None`` if nothing does."""
-        asked: tuple[tuple[Scope, str], ...] = (
-            ("user", user_id),
-            ("session", session_key),
-            ("user_session", session_of(user_id, session_key)),
-        )
-        times = [self.times[subject].timestamp() for subject in asked if subject in self.times]
-        return max(times, default=None)
+    def of_user(self, user_id: str, session_key: str) -> list[float]:
+        """Return T, epoch seconds, of every request about this user here."""
+        return self._of(("user", user_id), ("user_session", session_of(user_id, session_key)))
+
+    def of_session(self, session_key: str) -> list[float]:
+        """Return T, epoch seconds, of every request about this session, whoever owns it."""
+        return self._of(("session", session_key))
+
+    def _of(self, *subjects: tuple[Scope, str]) -> list[float]:
+        return [time.timestamp() for subject in subjects for time in self.times.get(subject, ())]
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,7 +431,7 @@ class Store(Protocol):
     def mark(self, request: ForgetRequest) -> int:
         """Set a permanent marker at T and move the tenant's epoch, so that whatever ingest is under way conflicts.
 
-        A marker never moves back; the same request twice is one. Rows of the chat app's own that the request covers are
+        Markers add up, one for each subject and T; the same request twice is one. Rows of the chat app's own that the request covers are
         deleted at once.
 
         Returns:
@@ -435,8 +439,12 @@ class Store(Protocol):
         """
         ...
 
-    def items_of(self, request: ForgetRequest) -> Sequence[ItemKey]:
-        """Return the items of which the ledger has messages of the request's user or session that are not erased."""
+    def items_of(self, request: ForgetRequest, owner: str | None = None) -> Sequence[ItemKey]:
+        """Return the items of which the ledger has messages of the request's user or session that are not erased.
+
+        Args:
+            owner: keyed hash of the user; items with an event that names it are among them: the user may have owned them.
+        """
         ...
 
     def finish(self, request: ForgetRequest, deleted: int) -> Forgotten:

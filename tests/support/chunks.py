@@ -59,9 +59,8 @@ def chunk(number: int, text: str = "text", user_id: str = "mika", fingerprint: s
 
 def row(number: int, state: MessageState = "live", name: str = "", **fields: Any) -> MessageRow:
     """A row of the message ledger, of a name of its own unless it says another."""
-    return MessageRow(
-        mid(number), name or f"n{number}", 0, state, **{"user_id": "mika", "met_at": 1.0, **fields}
-    )
+    known = {"ordinal": 0, "user_id": "mika", "met_at": 1.0}
+    return MessageRow(mid(number), name or f"n{number}", state=state, **{**known, **fields})
 
 
 def axis(index: int, value: float = 1.0) -> Vector:

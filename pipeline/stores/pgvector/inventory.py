@@ -1,33 +1,31 @@
 """Reads the index as it lies there, across tenants, for the audit. Needs a role that may see every tenant."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
-from pipeline.stores.inventory import StoredChunk
+from pipeline.source.documents import ItemKey
+from pipeline.stores.inventory import StoredChunk, StoredItem
+from pipeline.stores.pgvector import queries
 from pipeline.stores.pgvector.connection import Connection, Connector
+from pipeline.stores.pgvector.reading import facts_of
 from pipeline.stores.pgvector.spaces import PATH_OF_CURRENT
+from pipeline.stores.protocol import MessageRow
 
 PAGE = 1_000
 
 _ROWS = """
-SELECT tenant_id, source, id::text, user_id, content, members, lost <> '{}'
+SELECT tenant_id, source, id::text, user_id, content, members, status, metadata->>'key'
 FROM memories WHERE source = ANY(%(sources)b)
 """
 
+_MESSAGES = f"SELECT m.tenant_id, {queries.MESSAGE} FROM message m WHERE m.source = ANY(%(sources)b)"  # noqa: S608  # constants
+
 _SOURCES = "SELECT DISTINCT source FROM memories WHERE source IS NOT NULL"
 
-_PRESENT = """
-SELECT tenant_id, source, expires_at FROM ledger
-WHERE (tenant_id, source) > (%(tenant_id)b, %(source)b) AND indexed_at IS NOT NULL
-  AND EXISTS (SELECT FROM memories m WHERE m.tenant_id = ledger.tenant_id AND m.source = ledger.source AND m.lost = '{}')
+_ITEMS = """
+SELECT tenant_id, source, item_key, expires_at, position, read_at, present, seen_user_id, events, hidden_since
+FROM ledger WHERE (tenant_id, source) > (%(tenant_id)b, %(source)b) AND indexed_at IS NOT NULL
 ORDER BY tenant_id, source LIMIT %(page)b
-"""
-
-_STRAY = """
-SELECT DISTINCT tenant_id, source FROM memories m
-WHERE source IS NOT NULL AND lost = '{}'
-  AND NOT EXISTS (SELECT FROM ledger l WHERE l.tenant_id = m.tenant_id AND l.source = m.source)
 """
 
 _REMOVE = "DELETE FROM memories WHERE tenant_id = %(tenant_id)b AND id = ANY(%(ids)b::uuid[])"
@@ -44,40 +42,49 @@ class Inventory:
         self._connector = connector
 
     def rows(self, sources: Sequence[str]) -> Sequence[StoredChunk]:
-        """Return the rows of these items, under whatever tenant they lie."""
+        """Return the chunks of these items, under whatever tenant they lie."""
 
         def read(connection: Connection) -> Sequence[StoredChunk]:
             found = _in_current(connection, _ROWS, {"sources": list(sources)})
             return [
-                StoredChunk(tenant_id, source, id_, user_id, content, tuple(members or ()), retained)
-                for tenant_id, source, id_, user_id, content, members, retained in found
+                StoredChunk(
+                    tenant_id, source, id_, user_id, content, tuple(members or ()), status, name or ""
+                )
+                for tenant_id, source, id_, user_id, content, members, status, name in found
             ]
 
         return self._connector.read(read)
 
     def everything(self) -> Sequence[StoredChunk]:
-        """Return every row that belongs to an item."""
+        """Return every chunk that belongs to an item."""
         with self._connector.connection() as connection:
             sources = [source for (source,) in connection.execute(_SOURCES, binary=True)]
         return self.rows(sources)
 
-    def present(self) -> Iterator[tuple[str, str, datetime | None]]:
-        """Yield tenant, source and expiry of every item with rows that are not merely retained."""
+    def messages(self, sources: Sequence[str]) -> Sequence[tuple[str, str, MessageRow]]:
+        """Return tenant, source and row of every message of these items, under whatever tenant they lie."""
+
+        def read(connection: Connection) -> Sequence[tuple[str, str, MessageRow]]:
+            found = _in_current(connection, _MESSAGES, {"sources": list(sources)})
+            return [(tenant_id, source, MessageRow(*columns)) for tenant_id, source, *columns in found]
+
+        return self._connector.read(read)
+
+    def items(self) -> Iterator[StoredItem]:
+        """Yield every item to which something was applied, of whatever tenant."""
         last = ("", "")
         while True:
             with self._connector.connection() as connection:
                 parameters = {"tenant_id": last[0], "source": last[1], "page": PAGE}
-                page = _in_current(connection, _PRESENT, parameters)
-            yield from page
+                page = _in_current(connection, _ITEMS, parameters)
+            for tenant_id, source, key, expires_at, *facts in page:
+                yield tenant_id, source, ItemKey(*key) if key else None, facts_of(*facts), expires_at
             if len(page) < PAGE:
-                break
+                return
             last = (page[-1][0], page[-1][1])
-        with self._connector.connection() as connection:
-            strays = _in_current(connection, _STRAY, {})
-        yield from ((tenant_id, source, None) for tenant_id, source in strays)
 
     def remove(self, tenant_id: str, ids: Sequence[str]) -> None:
-        """Delete rows that lie under a tenant they do not belong to."""
+        """Delete chunks that lie under a tenant they do not belong to."""
         with self._connector.connection() as connection:
             _in_current(connection, _REMOVE, {"tenant_id": tenant_id, "ids": list(ids)})
 

@@ -12,11 +12,11 @@ from psycopg import sql
 from pipeline.embedding.vectors import Space
 from pipeline.errors import SettingsError
 from pipeline.stores.pgvector.connection import translated, with_defaults
-from pipeline.stores.pgvector.statements import PARAMETERS
 from pipeline.stores.pgvector.strategies import functions
-from pipeline.stores.pgvector.words import WORD_DIMENSIONS
+from pipeline.stores.pgvector.words import RESERVED_USER_BYTES, WORD_DIMENSIONS
 
 FOLDER = Path(__file__).parent / "migrations"
+SPACE_SQL = Path(__file__).parent / "space.sql"
 LOCK = 0x766D656D  # "vmem": two runs at once wait for each other
 
 LEAST_PGVECTOR = (0, 8)
@@ -160,13 +160,13 @@ def filled(text: str, space: Space) -> str:
     storage = "PLAIN" if space.dimensions <= MAX_PLAIN_DIMENSIONS else "EXTERNAL"
     # Template would trip over the dollar quotes of a DO block.
     for name, value in (
-        ("search_types", ", ".join(PARAMETERS.values())),
+        ("space", SPACE_SQL.read_text("utf-8")),
         ("search_functions", functions()),
-        ("search_functions_of_a_space", functions().replace("${dimensions}", "%dimensions%")),
         ("dimensions", str(int(space.dimensions))),
         ("word_dimensions", str(WORD_DIMENSIONS)),
         ("storage", storage),
         ("tuple_target", str(MAX_TUPLE_TARGET)),
+        ("reserved_user_bytes", str(RESERVED_USER_BYTES)),
     ):
         text = text.replace(f"${{{name}}}", value)
     return text

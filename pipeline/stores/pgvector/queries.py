@@ -10,29 +10,74 @@ FROM index_space ORDER BY number
 """
 
 READ_LEDGER = """
-SELECT source, revision, position, created_at FROM ledger WHERE tenant_id = %(tenant_id)b AND source = ANY(%(sources)b)
+SELECT source, revision, position, read_at, present, seen_user_id, events, hidden_since
+FROM ledger WHERE tenant_id = %(tenant_id)b AND source = ANY(%(sources)b)
 """
 
 READ_EPOCH = "SELECT epoch FROM tenant_epoch WHERE tenant_id = %(tenant_id)b"
 
+MESSAGE = """m.source, m.id, m.name, m.ordinal, m.state, m.user_id, m.said_at, m.saved_at, m.at_tail, m.met_at, m.added, m.seen,
+       m.seen_at, m.resolved, m.reason, m.hidden_at"""
+
+# Kept rows of the names asked for; of an item in `all`, whatever their names.
+_KEPT = """
+FROM unnest(%(named)b::text[], %(names)b::text[]) AS w (source, name)
+JOIN message m ON m.tenant_id = %(tenant_id)b AND m.source = w.source AND m.name = w.name AND m.state = 'kept'
+"""
+
+READ_MESSAGES = f"""
+SELECT {MESSAGE} FROM message m
+WHERE m.tenant_id = %(tenant_id)b AND m.source = ANY(%(sources)b) AND m.state <> 'kept'
+UNION ALL
+SELECT {MESSAGE} {_KEPT}
+"""  # noqa: S608  # constants
+
+READ_KEPT = f"""
+SELECT {MESSAGE} {_KEPT}
+UNION ALL
+SELECT {MESSAGE} FROM message m
+WHERE m.tenant_id = %(tenant_id)b AND m.source = ANY(%(all)b) AND m.state = 'kept'
+"""  # noqa: S608  # constants
+
+READ_WAITING = """
+SELECT DISTINCT source FROM memories WHERE tenant_id = %(tenant_id)b AND source = ANY(%(sources)b) AND fingerprint = ''
+"""
+
+_CHUNK = "m.source, m.id, m.members, m.fingerprint, m.user_id, m.status, m.spans"
+
+# Kept chunks are found by what their messages' rows say of them, and must still hold one of those messages.
+_CHUNKS = f"""
+SELECT {_CHUNK} FROM {{table}} m
+WHERE m.tenant_id = %(tenant_id)b AND m.source = ANY(%(sources)b) AND (m.status <> 'kept' OR m.user_id = ''){{only}}
+UNION ALL
+SELECT {_CHUNK} FROM {{table}} m
+WHERE m.tenant_id = %(tenant_id)b AND m.source = ANY(%(all)b) AND m.status = 'kept' AND m.user_id <> ''{{only}}
+UNION ALL
+SELECT {_CHUNK} FROM (SELECT DISTINCT unnest(chunks) AS id FROM kept) k
+JOIN {{table}} m ON m.tenant_id = %(tenant_id)b AND m.id = k.id
+WHERE m.status = 'kept' AND m.user_id <> '' AND m.members && (SELECT array_agg(id) FROM kept){{only}}
+"""  # noqa: S608  # constants
+
+_READ_CHUNKS = f"""
+WITH kept AS MATERIALIZED (SELECT m.id, m.chunks {_KEPT})
+{{chunks}}
+"""
+
+READ_CHUNKS = _READ_CHUNKS.format(chunks=_CHUNKS.format(table="memories", only=""))
+
 # Makes the tenant's row the first time: writers must have something to hold.
 CREATE_EPOCH = "INSERT INTO tenant_epoch (tenant_id) VALUES (%(tenant_id)b) ON CONFLICT DO NOTHING"
-
-READ_CHUNKS = """
-SELECT source, id, members, fingerprint, lost, spans
-FROM memories WHERE tenant_id = %(tenant_id)b AND source = ANY(%(sources)b)
-"""
 
 # Rows are taken in the order of `source`, so that two writers of the same items cannot deadlock. The gate waits for a
 # forget marker being set, and then sees that the epoch has moved.
 MOVE_LEDGER = """
 WITH wanted AS (
-    SELECT * FROM unnest(%(sources)b::text[], %(revisions)b::int8[], %(positions)b::text[], %(presents)b::bool[],
-                         %(saved_ats)b::timestamptz[], %(created_ats)b::timestamptz[], %(expires_ats)b::timestamptz[],
-                         %(epochs)b::int8[], %(names)b::text[], %(user_ids)b::text[], %(updated_ats)b::timestamptz[],
-                         %(reflecteds)b::bool[], %(item_keys)b::jsonb[])
-        AS w (source, revision, position, present, saved_at, created_at, expires_at, epoch, name, user_id, updated_at,
-              reflected, item_key)
+    SELECT * FROM unnest(%(sources)b::text[], %(revisions)b::int8[], %(epochs)b::int8[], %(positions)b::text[],
+                         %(read_ats)b::float8[], %(presents)b::bool[], %(user_ids)b::text[], %(events)b::jsonb[],
+                         %(hidden_sinces)b::float8[], %(saved_ats)b::timestamptz[], %(updated_ats)b::timestamptz[],
+                         %(expires_ats)b::timestamptz[], %(names)b::text[], %(item_keys)b::jsonb[], %(reflecteds)b::bool[])
+        AS w (source, revision, epoch, position, read_at, present, user_id, events, hidden_since, saved_at, updated_at,
+              expires_at, name, item_key, reflected)
 ), gate AS (
     SELECT epoch FROM tenant_epoch WHERE tenant_id = %(tenant_id)b FOR SHARE
 ), locked AS (
@@ -41,10 +86,10 @@ WITH wanted AS (
     ORDER BY l.source FOR UPDATE OF l
 ), moved AS (
     UPDATE ledger l
-    SET revision = nextval('ledger_revision'), position = w.position, present = w.present,
+    SET revision = nextval('ledger_revision'), position = w.position, read_at = w.read_at, present = w.present,
+        seen_user_id = w.user_id, events = w.events, hidden_since = w.hidden_since,
+        user_id = COALESCE(w.user_id, l.user_id), name = COALESCE(w.name, l.name), item_key = COALESCE(w.item_key, l.item_key),
         saved_at = CASE WHEN w.reflected THEN COALESCE(w.saved_at, l.saved_at) ELSE l.saved_at END,
-        created_at = GREATEST(w.created_at, l.created_at),
-        item_key = COALESCE(w.item_key, l.item_key), name = COALESCE(w.name, l.name), user_id = COALESCE(w.user_id, l.user_id),
         updated_at = CASE WHEN w.reflected THEN w.updated_at ELSE l.updated_at END,
         expires_at = CASE WHEN w.present THEN w.expires_at ELSE l.expires_at END,
         indexed_at = now(), lease_until = NULL
@@ -52,10 +97,10 @@ WITH wanted AS (
     WHERE l.tenant_id = %(tenant_id)b AND l.source = w.source AND l.revision = w.revision
     RETURNING l.source
 ), created AS (
-    INSERT INTO ledger (tenant_id, source, position, present, saved_at, created_at, expires_at, indexed_at, name,
-                        user_id, updated_at, item_key)
-    SELECT %(tenant_id)b, source, position, present, CASE WHEN reflected THEN saved_at END, created_at, expires_at,
-           now(), name, user_id, CASE WHEN reflected THEN updated_at END, item_key
+    INSERT INTO ledger (tenant_id, source, position, read_at, present, seen_user_id, events, hidden_since, user_id, name,
+                        item_key, saved_at, updated_at, expires_at, indexed_at)
+    SELECT %(tenant_id)b, source, position, read_at, present, user_id, events, hidden_since, user_id, name, item_key,
+           CASE WHEN reflected THEN saved_at END, CASE WHEN reflected THEN updated_at END, expires_at, now()
     FROM wanted WHERE revision = 0 AND epoch = (SELECT epoch FROM gate) ORDER BY source
     ON CONFLICT DO NOTHING
     RETURNING source
@@ -77,8 +122,8 @@ WITH wanted AS (
     FROM free WHERE l.tenant_id = %(tenant_id)b AND l.source = free.source
     RETURNING l.source, l.revision
 ), created AS (
-    INSERT INTO ledger (tenant_id, source, position, present, lease_until)
-    SELECT %(tenant_id)b, source, '', false, clock_timestamp() + make_interval(secs => %(seconds)b)
+    INSERT INTO ledger (tenant_id, source, lease_until)
+    SELECT %(tenant_id)b, source, clock_timestamp() + make_interval(secs => %(seconds)b)
     FROM wanted WHERE revision = 0 ORDER BY source
     ON CONFLICT DO NOTHING
     RETURNING source, revision
@@ -94,17 +139,18 @@ WHERE l.tenant_id = %(tenant_id)b AND l.source = w.source AND l.revision = w.rev
 
 UPSERT = """
 INSERT INTO memories (tenant_id, id, user_id, content, embedding, created_at, metadata, source, members, fingerprint,
-                      spans)
+                      spans, status)
 SELECT %(tenant_id)b, id, user_id, content, embedding, COALESCE(created_at, now()), metadata, source,
-       string_to_array(members, ','), fingerprint, string_to_array(spans, ',')::int4[]
+       string_to_array(members, ','), fingerprint, string_to_array(spans, ',')::int4[], status
 FROM unnest(%(ids)b::uuid[], %(user_ids)b::text[], %(contents)b::text[], %(embeddings)b::vector[],
             %(created_ats)b::timestamptz[], %(metadatas)b::jsonb[], %(sources)b::text[], %(members)b::text[],
-            %(fingerprints)b::text[], %(spans)b::text[])
-    AS c (id, user_id, content, embedding, created_at, metadata, source, members, fingerprint, spans)
+            %(fingerprints)b::text[], %(spans)b::text[], %(statuses)b::text[])
+    AS c (id, user_id, content, embedding, created_at, metadata, source, members, fingerprint, spans, status)
 ON CONFLICT (tenant_id, id) DO UPDATE
 SET user_id = EXCLUDED.user_id, content = EXCLUDED.content, embedding = EXCLUDED.embedding,
     created_at = EXCLUDED.created_at, metadata = EXCLUDED.metadata, source = EXCLUDED.source,
-    members = EXCLUDED.members, fingerprint = EXCLUDED.fingerprint, spans = EXCLUDED.spans, lost = '{}'
+    members = EXCLUDED.members, fingerprint = EXCLUDED.fingerprint, spans = EXCLUDED.spans,
+    status = EXCLUDED.status
 """
 
 DROP_WORDS = "DELETE FROM memory_words WHERE tenant_id = %(tenant_id)b AND id = ANY(%(ids)b::uuid[])"
@@ -120,10 +166,45 @@ SELECT id, content, user_id, created_at, metadata FROM memories
 WHERE tenant_id = %(tenant_id)b AND source = %(source)b AND id = ANY(%(ids)b::uuid[])
 """
 
-SET_LOST = """
-UPDATE memories m SET lost = w.lost
-FROM unnest(%(ids)b::uuid[], %(losts)b::jsonb[]) AS w (id, lost)
-WHERE m.tenant_id = %(tenant_id)b AND m.id = w.id
+# Whose a chunk is, and how much of it its item still says. A trigger moves its words.
+MOVE = """
+UPDATE memories m SET user_id = w.user_id, status = w.status
+FROM unnest(%(ids)b::uuid[], %(user_ids)b::text[], %(statuses)b::text[]) AS w (id, user_id, status)
+WHERE m.tenant_id = %(tenant_id)b AND m.id = w.id AND (m.user_id, m.status) IS DISTINCT FROM (w.user_id, w.status)
+"""
+
+CONTENTS = """
+SELECT id, content FROM memories WHERE tenant_id = %(tenant_id)b AND id = ANY(%(ids)b::uuid[])
+"""
+
+UPSERT_MESSAGES = """
+INSERT INTO message (tenant_id, source, id, name, ordinal, state, user_id, said_at, saved_at, at_tail, met_at, added, seen,
+                     seen_at, resolved, reason, hidden_at)
+SELECT %(tenant_id)b, w.*
+FROM unnest(%(sources)b::text[], %(ids)b::text[], %(names)b::text[], %(ordinals)b::int4[], %(states)b::text[],
+            %(user_ids)b::text[], %(said_ats)b::float8[], %(saved_ats)b::float8[], %(at_tails)b::bool[],
+            %(met_ats)b::float8[], %(addeds)b::text[], %(seens)b::text[], %(seen_ats)b::float8[], %(resolveds)b::text[],
+            %(reasons)b::text[], %(hidden_ats)b::float8[]) AS w
+ON CONFLICT (tenant_id, source, id) DO UPDATE
+SET name = EXCLUDED.name, ordinal = EXCLUDED.ordinal, state = EXCLUDED.state, user_id = EXCLUDED.user_id,
+    said_at = EXCLUDED.said_at, saved_at = EXCLUDED.saved_at, at_tail = EXCLUDED.at_tail, met_at = EXCLUDED.met_at,
+    added = EXCLUDED.added, seen = EXCLUDED.seen, seen_at = EXCLUDED.seen_at, resolved = EXCLUDED.resolved,
+    reason = EXCLUDED.reason, hidden_at = EXCLUDED.hidden_at
+"""
+
+PURGE_MESSAGES = """
+DELETE FROM message m USING unnest(%(sources)b::text[], %(ids)b::text[]) AS w (source, id)
+WHERE m.tenant_id = %(tenant_id)b AND m.source = w.source AND m.id = w.id
+"""
+
+# Notes in the messages' rows which chunks hold them.
+LINK = """
+UPDATE message m
+SET chunks = ARRAY(SELECT unnest(m.chunks) EXCEPT SELECT unnest(%(gone)b::uuid[]) UNION SELECT unnest(w.chunks))
+FROM (SELECT source, id, array_agg(chunk) AS chunks
+      FROM unnest(%(sources)b::text[], %(ids)b::text[], %(chunks)b::uuid[]) AS l (source, id, chunk)
+      GROUP BY source, id) w
+WHERE m.tenant_id = %(tenant_id)b AND m.source = w.source AND m.id = w.id AND NOT m.chunks @> w.chunks
 """
 
 DELETE = "DELETE FROM memories WHERE tenant_id = %(tenant_id)b AND id = ANY(%(ids)b::uuid[])"
@@ -139,8 +220,8 @@ FROM memory_search(%(tenant_id)b, %(user_id)b, %(vector)b::vector, %(top_k)b::in
 STRATEGY = "SELECT strategy, counted FROM memory_strategy(%(tenant_id)b, %(user_id)b, %(strategy)b)"
 
 _PASSAGES = """
-SELECT id, content, created_at, metadata, lost <> '{{}}' FROM memories
-WHERE tenant_id = %(tenant_id)b AND user_id = %(user_id)b
+SELECT id, content, created_at, metadata, status <> 'live' FROM memories
+WHERE tenant_id = %(tenant_id)b AND user_id = %(user_id)b AND %(user_id)b <> ''
   AND (%(kinds)b::text[] = '{{}}' OR metadata->>'kind' = ANY(%(kinds)b::text[]))
   AND (%(roles)b::text[] = '{{}}' OR metadata->'roles' ?| %(roles)b::text[])
   AND (%(keys)b::text[] = '{{}}' OR metadata->>'key' = ANY(%(keys)b::text[]))
@@ -169,33 +250,47 @@ VALUES (%(tenant_id)b, %(scope)b, %(subject)b, %(asked_at)b)
 ON CONFLICT (tenant_id, scope, subject) DO UPDATE SET forgotten_at = GREATEST(m.forgotten_at, EXCLUDED.forgotten_at)
 """
 
+# Rows of the chat app itself belong to a user, and to no session.
+FORGET_FOREIGN = """
+DELETE FROM memories
+WHERE tenant_id = %(tenant_id)b AND user_id = %(user_id)b AND source IS NULL AND created_at < %(asked_at)b
+"""
+
+ITEMS_OF_USER = """
+SELECT l.item_key
+FROM (SELECT DISTINCT source FROM message
+      WHERE tenant_id = %(tenant_id)b AND user_id = %(user_id)b AND state <> 'erased') m
+JOIN ledger l ON l.tenant_id = %(tenant_id)b AND l.source = m.source
+WHERE l.item_key IS NOT NULL ORDER BY l.source
+"""
+
+ITEMS_OF_SESSION = """
+SELECT l.item_key FROM ledger l
+WHERE l.tenant_id = %(tenant_id)b AND l.name = %(name)b AND l.item_key IS NOT NULL
+  AND EXISTS (SELECT FROM message m
+              WHERE m.tenant_id = l.tenant_id AND m.source = l.source AND m.state <> 'erased'
+                AND (%(user_id)b::text IS NULL OR m.user_id = %(user_id)b))
+ORDER BY l.source
+"""
+
+FINISH = """
+INSERT INTO forget_request (tenant_id, id, user_id, session_key, asked_at, deleted)
+VALUES (%(tenant_id)b, %(id)b, %(user_id)b, %(session_key)b, %(asked_at)b, %(deleted)b)
+ON CONFLICT DO NOTHING
+"""
+
 FORGOTTEN = """
-SELECT id, tenant_id, asked_at, user_id, session_key, deleted, done_at, again FROM forget_request
+SELECT id, tenant_id, asked_at, user_id, session_key, deleted, done_at FROM forget_request
 WHERE tenant_id = %(tenant_id)b AND id = %(id)b
 """
 
-# Rows of the chat app itself belong to a user, and to no session. A minute is how far the clocks of those who ask and
-# those who index may be apart.
-_GONE = """
-    DELETE FROM memories
-    WHERE tenant_id = %(tenant_id)b
-      AND (%(user_id)b::text IS NULL OR user_id = %(user_id)b::text)
-      AND (%(session_key)b::text IS NULL OR (source IS NOT NULL AND metadata->>'key' = %(session_key)b::text))
-    RETURNING id, source
+# Across tenants: a policy of the ledger shows these rows to a transaction that has said that it asks for them.
+OPEN_HORIZON = "SELECT set_config('app.horizon', 'on', true)"
+OVERDUE = """
+SELECT tenant_id, item_key FROM ledger
+WHERE hidden_since <= %(before)b AND hidden_since IS NOT NULL AND item_key IS NOT NULL
+ORDER BY hidden_since LIMIT %(limit)b
 """
-_FORGET = """
-WITH here AS ({gone}){beside}, gone AS (
-    SELECT id, source FROM here{also}
-), recent AS (
-    SELECT source, item_key FROM ledger
-    WHERE tenant_id = %(tenant_id)b AND indexed_at >= %(asked_at)b - interval '1 minute' AND item_key IS NOT NULL
-      AND source IN (SELECT source FROM gone)
-)
-INSERT INTO forget_request (tenant_id, id, user_id, session_key, asked_at, deleted, again)
-SELECT %(tenant_id)b, %(id)b, %(user_id)b, %(session_key)b, %(asked_at)b, (SELECT count(*) FROM gone),
-       COALESCE((SELECT jsonb_agg(item_key ORDER BY source) FROM recent), '[]')
-"""
-FORGET = _FORGET.format(gone=_GONE, beside="", also="")
 
 INDEXED_UNTIL = "SELECT memory_indexed_until(%(tenant_id)b, %(user_id)b, %(name)b)"
 
@@ -210,29 +305,22 @@ class Writing:
     read_chunks: str = READ_CHUNKS
     texts: str = TEXTS
     deletes: tuple[str, ...] = (DELETE,)
-    set_lost: tuple[str, ...] = (SET_LOST,)
-    forget: str = FORGET
+    moves: tuple[str, ...] = (MOVE,)
+    forget_foreign: tuple[str, ...] = (FORGET_FOREIGN,)
 
     @classmethod
     def beside(cls, table: str) -> "Writing":
         """Return them with the other space's ``table`` of memories, its name quoted."""
-        only = f"FROM {table} b WHERE b.tenant_id = %(tenant_id)b AND {{which}} AND NOT EXISTS ({_HERE})"
-        sources, ids = "b.source = ANY(%(sources)b)", "b.source = %(source)b AND b.id = ANY(%(ids)b::uuid[])"
-        held = (
-            f"SELECT b.source, b.id, b.members, b.fingerprint, b.lost, b.spans {only.format(which=sources)}"
-        )
-        text = f"SELECT b.id, b.content, b.user_id, b.created_at, b.metadata {only.format(which=ids)}"
+        only = f" AND NOT EXISTS ({_HERE})"
+        chunks = (_CHUNKS.format(table="memories", only=""), _CHUNKS.format(table=table, only=only))
+        text = TEXTS.replace("memories", f"{table} m") + only
         return cls(
-            read_chunks=f"{READ_CHUNKS} UNION ALL {held}",
+            read_chunks=_READ_CHUNKS.format(chunks=" UNION ALL ".join(chunks)),
             texts=f"{TEXTS} UNION ALL {text}",
             deletes=(DELETE, DELETE.replace("memories", table)),
-            set_lost=(SET_LOST, SET_LOST.replace("memories", table)),
-            forget=_FORGET.format(
-                gone=_GONE,
-                beside=f", beside AS ({_GONE.replace('memories', table)})",
-                also=" UNION SELECT id, source FROM beside",
-            ),
+            moves=(MOVE, MOVE.replace("memories", table)),
+            forget_foreign=(FORGET_FOREIGN, FORGET_FOREIGN.replace("memories", table)),
         )
 
 
-_HERE = "SELECT FROM memories m WHERE m.tenant_id = %(tenant_id)b AND m.id = b.id"
+_HERE = "SELECT FROM memories h WHERE h.tenant_id = %(tenant_id)b AND h.id = m.id"

@@ -41,9 +41,10 @@ WHERE (h.tenant_id, h.source) > (%(tenant_id)b, %(source)b) AND h.source IS NOT 
 GROUP BY h.tenant_id, h.source, l.item_key ORDER BY h.tenant_id, h.source LIMIT %(page)b
 """
 
+# What is withheld is nobody's to ask with.
 _SAMPLE: LiteralString = """
 SELECT h.tenant_id, h.user_id, h.id, h.content, h.metadata FROM {here}.memories h
-WHERE h.source IS NOT NULL AND NOT ({lacks}) ORDER BY random() LIMIT %(count)b
+WHERE h.source IS NOT NULL AND h.user_id <> '' AND NOT ({lacks}) ORDER BY random() LIMIT %(count)b
 """
 
 

@@ -1,41 +1,38 @@
 """Talks to Postgres: runs the statements of :mod:`queries`, converts rows, nothing else."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
-
-from psycopg.types.json import Jsonb
 
 from pipeline.embedding.vectors import Space
 from pipeline.errors import StoreUnavailableError
 from pipeline.settings import Strategy
 from pipeline.source.documents import ItemKey
 from pipeline.stores.forgetting import ForgetRequest, Forgotten, bounded, session_of
-from pipeline.stores.pgvector import queries, spaces
+from pipeline.stores.pgvector import queries, reading, spaces, writing
 from pipeline.stores.pgvector.binary import sparse_parts
 from pipeline.stores.pgvector.connection import Connection, Connector, Result
 from pipeline.stores.pgvector.parameters import (
     filtering,
-    memory_rows,
-    moving,
+    forget_row,
+    ledger_rows,
+    named_rows,
     question,
     revisions_of,
-    word_rows,
 )
 from pipeline.stores.pgvector.place import Place, place_of
 from pipeline.stores.pgvector.strategies import Explanation
 from pipeline.stores.pgvector.words import Asked
 from pipeline.stores.protocol import (
-    Change,
     Filters,
-    Held,
-    HeldChunk,
     Hit,
+    IndexDetail,
+    IndexState,
     Markers,
     Passage,
+    PlannedWrite,
     SearchRequest,
     StoredText,
 )
@@ -59,13 +56,19 @@ class PgVectorStore:
         self._checked: Connection | None = None
         self._place = Place()
 
-    def read(self, tenant_id: str, sources: Sequence[str]) -> Mapping[str, Held]:
-        """Return what is held of each item."""
+    def read(self, tenant_id: str, named: Mapping[str, AbstractSet[str]]) -> Mapping[str, IndexState]:
+        """Return what is held of each item, in one round trip."""
         self._check_space()
-        read_chunks = self._place.writing.read_chunks
-        return self._read_as(
-            tenant_id, lambda connection: _read(connection, tenant_id, list(sources), read_chunks)
-        )
+        parameters = named_rows(tenant_id, named)
+        return self._read_as(tenant_id, lambda connection: reading.states(connection, parameters))
+
+    def detail(
+        self, tenant_id: str, named: Mapping[str, AbstractSet[str] | None]
+    ) -> Mapping[str, IndexDetail]:
+        """Return what planning needs of each item, in one round trip."""
+        self._check_space()
+        parameters, statement = named_rows(tenant_id, named), self._place.writing.read_chunks
+        return self._read_as(tenant_id, lambda connection: reading.details(connection, parameters, statement))
 
     def lease(self, tenant_id: str, revisions: Mapping[str, int], seconds: float) -> Mapping[str, int]:
         """Take the leases that are free."""
@@ -78,13 +81,15 @@ class PgVectorStore:
         with self._connector.tenant(tenant_id) as connection:
             connection.execute(queries.RELEASE, revisions_of(tenant_id, revisions))
 
-    def apply(self, tenant_id: str, changes: Sequence[Change]) -> frozenset[str]:
+    def apply(self, tenant_id: str, writes: Sequence[PlannedWrite]) -> frozenset[str]:
         """Move the ledger, then write what belongs to the rows that moved; one transaction."""
         with self._writing(tenant_id) as connection:
             connection.execute(queries.CREATE_EPOCH, {"tenant_id": tenant_id})
-            moved = _move_ledger(connection, tenant_id, changes)
-            _write(connection, tenant_id, [c for c in changes if c.source in moved], self._place)
-        return frozenset(change.source for change in changes) - moved
+            rows = connection.execute(queries.MOVE_LEDGER, ledger_rows(tenant_id, writes)).fetchall()
+            moved = frozenset(source for (source,) in rows)
+            ours = [write for write in writes if write.source in moved]
+            writing.write(connection, tenant_id, ours, self._place, self.space.dimensions)
+        return frozenset(write.source for write in writes) - moved
 
     def search(self, request: SearchRequest) -> Sequence[Hit]:
         """Return the closest chunks of one user, closest first; ties by id."""
@@ -145,35 +150,53 @@ class PgVectorStore:
             rows = connection.execute(queries.MARKERS, parameters, binary=True).fetchall()
         return Markers({(scope, subject): time for scope, subject, time in rows})
 
-    def forget(self, request: ForgetRequest) -> Forgotten:
-        """Move the epoch, set the marker, then delete what it covers: in this order, in one transaction.
+    def mark(self, request: ForgetRequest) -> int:
+        """Move the epoch, then set the marker: in this order, in one transaction.
 
         Two at once of one tenant wait for each other at the epoch.
         """
-        parameters = {
-            "tenant_id": request.tenant_id,
-            "id": request.id,
-            "scope": request.scope,
-            "subject": request.subject,
-            "user_id": request.user_id,
-            "session_key": request.session_key,
-            "asked_at": request.asked_at,
-        }
+        parameters = forget_row(request)
         with self._writing(request.tenant_id) as connection:
             connection.execute(queries.MOVE_EPOCH, parameters)
-            if known := _forgotten(connection, request.tenant_id, request.id):
-                return known
             connection.execute(queries.SET_MARKER, parameters)
-            connection.execute(self._place.writing.forget, parameters)
-            done = _forgotten(connection, request.tenant_id, request.id)
+            foreign = self._place.writing.forget_foreign if request.scope == "user" else ()
+            deleted = [connection.execute(statement, parameters) for statement in foreign]
+        return sum(done.rowcount for done in deleted)
+
+    def items_of(self, request: ForgetRequest) -> Sequence[ItemKey]:
+        """Return the items of which the ledger has messages of the request's user or session."""
+        statement = queries.ITEMS_OF_USER if request.scope == "user" else queries.ITEMS_OF_SESSION
+        rows = self._connector.read_as(
+            request.tenant_id,
+            lambda connection: connection.execute(statement, forget_row(request), binary=True).fetchall(),
+        )
+        return [ItemKey(*key) for (key,) in rows]
+
+    def finish(self, request: ForgetRequest, deleted: int) -> Forgotten:
+        """Write down that a request was carried out, once."""
+        with self._connector.tenant(request.tenant_id) as connection:
+            connection.execute(queries.FINISH, {**forget_row(request), "deleted": deleted})
+            done = reading.forgotten(connection, request.tenant_id, request.id)
         if done is None:
             raise StoreUnavailableError("a request to forget was written and cannot be read back")
         return done
 
+    def overdue(self, before: float, limit: int) -> Sequence[tuple[str, ItemKey]]:
+        """Return items of whatever tenant with a message hidden since ``before`` or longer, the longest first."""
+        parameters = {"before": float(before), "limit": limit}
+
+        def read(connection: Connection) -> Sequence[tuple[str, ItemKey]]:
+            with connection.pipeline(), connection.transaction():
+                connection.execute(queries.OPEN_HORIZON)
+                rows = connection.execute(queries.OVERDUE, parameters, binary=True).fetchall()
+            return [(tenant_id, ItemKey(*key)) for tenant_id, key in rows]
+
+        return self._connector.read(read)
+
     def forgotten(self, tenant_id: str, request_id: str) -> Forgotten | None:
         """Return what became of a request."""
         return self._connector.read_as(
-            tenant_id, lambda connection: _forgotten(connection, tenant_id, request_id)
+            tenant_id, lambda connection: reading.forgotten(connection, tenant_id, request_id)
         )
 
     def indexed_until(self, tenant_id: str, user_id: str, session_key: str | None) -> datetime | None:
@@ -224,64 +247,3 @@ class PgVectorStore:
         except StoreUnavailableError:
             self._checked = None
             raise
-
-
-def _read(connection: Connection, tenant_id: str, sources: list[str], read_chunks: str) -> Mapping[str, Held]:
-    parameters = {"tenant_id": tenant_id, "sources": sources}
-    connection.execute(queries.CREATE_EPOCH, parameters)
-    epochs, ledger, held = (
-        connection.execute(statement, parameters, binary=True)
-        for statement in (queries.READ_EPOCH, queries.READ_LEDGER, read_chunks)
-    )
-    [(epoch,)] = epochs.fetchall()
-    chunks: defaultdict[str, list[HeldChunk]] = defaultdict(list)
-    for source, *columns in held:
-        chunks[source].append(_held_chunk(*columns))
-    unknown = {source: Held(chunks=tuple(chunks[source]), epoch=epoch) for source in sources}
-    return unknown | {
-        source: Held(revision, position, tuple(chunks[source]), epoch, created_at)
-        for source, revision, position, created_at in ledger
-    }
-
-
-def _forgotten(connection: Connection, tenant_id: str, request_id: str) -> Forgotten | None:
-    parameters = {"tenant_id": tenant_id, "id": request_id}
-    row = connection.execute(queries.FORGOTTEN, parameters, binary=True).fetchone()
-    if row is None:
-        return None
-    *request, deleted, done_at, again = row
-    return Forgotten(ForgetRequest(*request), deleted, done_at, tuple(ItemKey(*key) for key in again))
-
-
-def _held_chunk(
-    id_: Any,  # noqa: ANN401  # UUID
-    members: list[str],
-    fingerprint: str,
-    lost: dict[str, str],
-    spans: list[int] | None,
-) -> HeldChunk:
-    return HeldChunk(str(id_), tuple(members or ()), fingerprint, lost, tuple(spans or ()))
-
-
-def _move_ledger(connection: Connection, tenant_id: str, changes: Sequence[Change]) -> frozenset[str]:
-    parameters = moving(tenant_id, changes)
-    return frozenset(source for (source,) in connection.execute(queries.MOVE_LEDGER, parameters))
-
-
-def _write(connection: Connection, tenant_id: str, changes: Sequence[Change], place: Place) -> None:
-    deletes = [id_ for change in changes for id_ in change.deletes]
-    for statement in place.writing.deletes if deletes else ():
-        connection.execute(statement, {"tenant_id": tenant_id, "ids": deletes})
-    upserts = [(change.source, chunk, vector) for change in changes for chunk, vector in change.upserts]
-    if upserts:
-        vector_oid, sparse_oid = place.oids
-        connection.execute(queries.UPSERT, memory_rows(tenant_id, upserts, vector_oid))
-        chunks = [chunk for _, chunk, _ in upserts]
-        connection.execute(
-            queries.DROP_WORDS, {"tenant_id": tenant_id, "ids": [chunk.id for chunk in chunks]}
-        )
-        connection.execute(queries.ADD_WORDS, word_rows(tenant_id, chunks, sparse_oid))
-    lost = {id_: value for change in changes for id_, value in change.lost.items()}
-    losts = [Jsonb(dict(value)) for value in lost.values()]
-    for statement in place.writing.set_lost if lost else ():
-        connection.execute(statement, {"tenant_id": tenant_id, "ids": list(lost), "losts": losts})

@@ -49,6 +49,9 @@ DECLARE
     v_strategy text;
     v_way text;
 BEGIN
+    IF p_user_id = '' THEN -- withheld rows are nobody's
+        RETURN;
+    END IF;
     PERFORM set_config('app.tenant_id', p_tenant_id, true);
     SELECT s.strategy, CASE WHEN s.counted <= p_whole THEN 'whole' ELSE s.strategy END INTO v_strategy, v_way
     FROM memory_strategy(p_tenant_id, p_user_id, p_strategy) s;

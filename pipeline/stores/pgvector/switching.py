@@ -6,7 +6,6 @@ Nobody who searches waits for it longer than a row takes to be written. A second
 
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -16,10 +15,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from pipeline.embedding.vectors import Space
 from pipeline.errors import SettingsError
 from pipeline.stores.pgvector.connection import Result, translated, with_defaults
-from pipeline.stores.pgvector.migrations import LOCK, Owner, filled
+from pipeline.stores.pgvector.migrations import LOCK, SPACE_SQL, Owner, filled
 from pipeline.stores.pgvector.spaces import SETTLE_SECONDS, Placed, Register, read_register
-
-SPACE_SQL = Path(__file__).parent / "space.sql"
 
 LOCK_TIMEOUT = "2s"
 """Whoever waits for a lock keeps others waiting behind: give up soon, and try again."""
@@ -33,10 +30,14 @@ CREATE TRIGGER also_inserted AFTER INSERT ON {here}.memories REFERENCING NEW TAB
 CREATE TRIGGER also_updated AFTER UPDATE ON {here}.memories REFERENCING NEW TABLE AS written
     FOR EACH STATEMENT EXECUTE FUNCTION {home}.also_changed({there})
 """
-# Of memory_search there may be two: versions before this one had fewer parameters.
+# What searches one space must not depend on where the session looks first.
+_PIN = """
+ALTER FUNCTION memory_strategy SET search_path FROM CURRENT;
+ALTER FUNCTION memory_search SET search_path FROM CURRENT
+"""
 _FUNCTIONS_OF_A_SPACE = """
 SELECT oid::regprocedure::text FROM pg_proc
-WHERE pronamespace = quote_ident(%s)::regnamespace AND proname IN ('memory_search', 'memory_strategy', 'drop_words')
+WHERE pronamespace = quote_ident(%s)::regnamespace AND proname IN ('memory_search', 'memory_strategy', 'drop_words', 'move_words')
 """
 
 _UNTIE = """
@@ -158,6 +159,7 @@ def _make(connection: Owner, current: Placed, space: Space, *, graph: bool) -> P
     connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO " + roles).format(name))
     connection.execute("SELECT set_config('search_path', %s, true)", [f"{schema}, {path}"])
     connection.execute(filled(SPACE_SQL.read_text("utf-8"), space).encode())
+    connection.execute(_PIN)
     if graph:
         connection.execute(
             "CREATE INDEX memories_by_graph ON memories USING hnsw (embedding vector_cosine_ops)"

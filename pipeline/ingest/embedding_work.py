@@ -1,0 +1,78 @@
+"""Embeds what the works of a round lack, and counts it; what cannot be embedded now fails by itself."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pipeline.embedding.tokens import estimate_tokens
+from pipeline.embedding.vectors import Embedder, Vector
+from pipeline.errors import (
+    CapReachedError,
+    EmbeddingRejectedError,
+    VectorMemoryError,
+    describe,
+)
+from pipeline.ingest.work import ItemWork, Report, Vectors
+from pipeline.stores.usage import Meter, seconds_left
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingWork:
+    """Asks the embedder, within the tenants' caps."""
+
+    embedder: Embedder
+    meter: Meter
+    now: Callable[[], datetime]
+
+    def vectors(self, works: Sequence[ItemWork], report: Report) -> Vectors:
+        """Return vectors of what ``works`` lack; those that must wait, or have a text that is refused, fail."""
+        needy = [work for work in works if work.plan.missing]
+        if not needy:
+            return Vectors()
+        try:
+            return self._embed(needy, report)
+        except Exception as error:  # noqa: BLE001  # what needs no embedding goes on, whatever it is
+            fault = error if isinstance(error, VectorMemoryError) else VectorMemoryError(describe(error))
+            report.failures |= {work.source: fault for work in needy}
+            return Vectors()
+
+    def _embed(self, works: Sequence[ItemWork], report: Report) -> Vectors:
+        now, estimates = self.now(), _estimates(works)
+        capped = self.meter.reserve(estimates, now.date())
+        fault = CapReachedError("the tenant's daily cap is reached", retry_after_seconds=seconds_left(now))
+        report.failures |= {work.source: fault for work in works if work.tenant_id in capped}
+        open_works = [work for work in works if work.tenant_id not in capped]
+        texts = list(dict.fromkeys(text for work in open_works for text in work.texts))
+        before = self.embedder.usage.tokens
+        try:
+            vectors = dict(zip(texts, self._each(texts), strict=True))
+        finally:
+            asked = {tenant: tokens for tenant, tokens in estimates.items() if tenant not in capped}
+            self.meter.settle(asked, self.embedder.usage.tokens - before, now.date())
+        return self._told(open_works, vectors, report)
+
+    def _told(self, works: Iterable[ItemWork], vectors: dict[str, Vector | None], report: Report) -> Vectors:
+        refused = frozenset(text for text, vector in vectors.items() if vector is None)
+        fault = EmbeddingRejectedError("the provider refuses a text of this item: its words find it")
+        report.failures |= {work.source: fault for work in works if not refused.isdisjoint(work.texts)}
+        found = {text: vector for text, vector in vectors.items() if vector is not None}
+        report.chunks_embedded += len(found)
+        return Vectors(found, refused)
+
+    def _each(self, texts: Sequence[str]) -> list[Vector | None]:
+        """Return a vector a text; ``None`` for one that is refused even alone."""
+        try:
+            return list(self.embedder.embed(texts)) if texts else []
+        except EmbeddingRejectedError:
+            if len(texts) == 1:
+                return [None]
+            half = len(texts) // 2
+            return self._each(texts[:half]) + self._each(texts[half:])
+
+
+def _estimates(works: Iterable[ItemWork]) -> dict[str, int]:
+    estimates: defaultdict[str, int] = defaultdict(int)
+    for work in works:
+        estimates[work.tenant_id] += sum(map(estimate_tokens, dict.fromkeys(work.texts)))
+    return dict(estimates)

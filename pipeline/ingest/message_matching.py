@@ -1,0 +1,36 @@
+"""Which row of the ledger is which message of the item. Pure."""
+
+from collections.abc import Sequence
+
+from pipeline.source.documents import Entry
+from pipeline.stores.protocol import MessageRow
+
+
+def match(
+    rows: Sequence[MessageRow], entries: Sequence[tuple[int, Entry]], fresh: int
+) -> dict[int, MessageRow]:
+    """Return place → row: by equal moment first, then live and erased ones in order, then unexplained ones.
+
+    A kept row is matched by an equal moment only: a kept text that is said again is a new message. The last ``fresh``
+    entries are not what was erased before.
+    """
+    matched: dict[int, MessageRow] = {}
+    by_preference = sorted(rows, key=lambda row: (_PREFERENCE[row.state], row.ordinal))
+    left = list(by_preference)
+    for place, entry in entries:
+        same = next((row for row in left if entry.time and row.said_at == entry.time.timestamp()), None)
+        if same:
+            matched[place] = same
+            left.remove(same)
+    rest = [place for place, _ in entries if place not in matched]
+    old = rest[: max(0, len(rest) - fresh)]
+    for states, places in (({"live", "erased"}, old), ({"live", "unexplained"}, rest)):
+        free = sorted((row for row in left if row.state in states), key=lambda row: row.ordinal)
+        open_places = [place for place in places if place not in matched]
+        for place, row in zip(open_places, free, strict=False):
+            matched[place] = row
+            left.remove(row)
+    return matched
+
+
+_PREFERENCE = {"live": 0, "erased": 1, "unexplained": 2, "kept": 3}

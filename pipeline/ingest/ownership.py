@@ -1,0 +1,111 @@
+"""Whose messages a forget request covers. Pure."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from pipeline.stores.protocol import ItemEvent, Markers, MessageRow
+
+
+class Cover(NamedTuple):
+    """T of the forget requests that cover a message, epoch seconds; ``None`` where none does.
+
+    Args:
+        certain: of those of whoever is known to have owned the item at T.
+        possible: the same, and of those who may have owned it.
+    """
+
+    certain: float | None
+    possible: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """Names of users as transitions carry them.
+
+    Args:
+        of: user id → keyed hash.
+        session_key: the chat app's own name of the item.
+        markers: of whoever is known to have owned the item, by user id and by :meth:`subject`.
+    """
+
+    of: Callable[[str], str]
+    session_key: str
+    markers: Markers = field(default_factory=Markers)
+
+    @staticmethod
+    def subject(owner: str) -> str:
+        """Return the name under which markers of an owner of whom only the hash is known are kept."""
+        return f"owner:{owner}"
+
+    def cover(self, row: MessageRow, events: Sequence[ItemEvent]) -> Cover:
+        """Return what covers ``row``: requests about whoever owned the item at T, or when the message left, if before."""
+        if not self.markers.times:
+            return Cover(None, None)
+        own = self.of(row.user_id)
+        changes = _changes_of(row, events)
+        hashes = {own} | {hashed for event in changes for hashed in (event.before, event.after) if hashed}
+        covers = [
+            (time, owners_at(time, own, changes))
+            for hashed in hashes
+            for time in self._times(hashed, row.user_id if hashed == own else None)
+            if hashed in owners_at(time, own, changes)
+        ]
+        session = self.markers.of_session(self.session_key)
+        certain = [time for time, owners in covers if len(owners) == 1]
+        possible = [time for time, _ in covers]
+        return Cover(max([*session, *certain], default=None), max([*session, *possible], default=None))
+
+    def _times(self, hashed: str, user_id: str | None) -> list[float]:
+        names = [self.subject(hashed), *([user_id] if user_id is not None else [])]
+        return [time for name in names for time in self.markers.of_user(name, self.session_key)]
+
+
+def owners_at(time: float, current: str, changes: Sequence[ItemEvent]) -> frozenset[str | None]:
+    """Return whose the item may have been at ``time``: all that the records name that disagree, or do not say when.
+
+    Args:
+        current: whose it was at last.
+        changes: of owner, in order.
+    """
+    later = [event for event in changes if event.at is None or event.at >= time]
+    earlier = [event for event in changes if event not in later]
+    owners = {later[0].before if later else current}
+    owners |= {earlier[-1].after} if earlier else set()
+    return frozenset(owners | {event.after for event in later if event.at is None})
+
+
+def _changes_of(row: MessageRow, events: Sequence[ItemEvent]) -> list[ItemEvent]:
+    """Return the changes of owner that a message saw: since its item was inserted, until it left."""
+    seen = [event for event in events if not row.resolved or event.position < row.resolved]
+    inserted = max((event.position for event in seen if event.kind == "inserted"), default="")
+    return [event for event in _owner_changes(seen) if event.position > inserted]
+
+
+def with_change_seen(
+    events: Sequence[ItemEvent], before: tuple[str, str | None], after: str | None
+) -> tuple[ItemEvent, ...]:
+    """Return ``events`` with a change of owner that a read saw and no record has told: nobody knows when it was.
+
+    Args:
+        before: position of the last read, and whose the item was then.
+        after: whose it is.
+    """
+    position, old = before
+    seen = [*events]
+    if None not in {old, after} and old != after:
+        seen.append(ItemEvent("owner", position, None, old, after))
+    return tuple(event for event in seen if event.at is not None or not _recorded(event, events))
+
+
+def _recorded(seen: ItemEvent, events: Sequence[ItemEvent]) -> bool:
+    """Tell whether a record tells of a change that a read saw."""
+    return any(
+        event.after == seen.after and event.position > seen.position
+        for event in events
+        if event.kind in {"owner", "inserted"} and event.at is not None
+    )
+
+
+def _owner_changes(events: Iterable[ItemEvent]) -> list[ItemEvent]:
+    return [event for event in events if event.kind == "owner"]

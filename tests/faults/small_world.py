@@ -1,0 +1,429 @@
+"""A world small enough to run thousands of times a minute: tables and a queue of dictionaries, a virtual clock, the real
+stream and ingest code, and an oracle that knows nothing of it.
+
+The oracle follows every message from the rules in ``docs/rules-of-change.md``: what is in the item is found; what was
+capped, cleared or expired may be found; what was edited, removed or deleted, or is covered by a forget request, is not.
+"""
+
+import hashlib
+import itertools
+import json
+import math
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.embedding.vectors import Space, Usage, float32
+from pipeline.errors import EmbeddingUnavailableError
+from pipeline.ingest.announce import Announcer
+from pipeline.ingest.chunking import Chunker
+from pipeline.ingest.forgetting import Forgetter
+from pipeline.ingest.message_ledger import HORIZON_SECONDS
+from pipeline.ingest.notices import Notice, coalesce, decode, encode
+from pipeline.ingest.reconcile import Reconciler
+from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
+from pipeline.source.changes import read_change
+from pipeline.source.documents import EntryHasher
+from pipeline.source.layouts import Layouts
+from pipeline.source.transitions import TransitionReader
+from pipeline.stores.forgetting import ForgetRequest
+from pipeline.stores.memory import InMemoryStore
+
+SPACE = Space("small", 4)
+START = 1_790_000_000.25
+TENANT = "acme"
+
+
+class Embedder:
+    """Makes any vector, the same for the same text; ``down`` makes it fail."""
+
+    space = SPACE
+
+    def __init__(self) -> None:
+        self.usage, self.texts, self.down = Usage(), list[str](), False
+
+    def embed(self, texts: Any) -> Any:
+        if self.down:
+            raise EmbeddingUnavailableError("down")
+        self.texts += texts
+        return [float32([1.0 + b for b in hashlib.blake2b(t.encode(), digest_size=4).digest()]) for t in texts]
+
+
+@dataclass
+class Life:
+    """What the oracle knows of one message."""
+
+    text: str
+    owner: str
+    saved: float
+    stamp: str | None
+    state: str = "live"
+    left: float = 0.0
+    erased: bool = False
+    forgettable: list[tuple[float, str]] = field(default_factory=list)
+
+
+class Oracle:
+    """Follows every message of every item by what the app did."""
+
+    def __init__(self) -> None:
+        self.lives: dict[tuple[str, str], Life] = {}
+        self.requests: list[tuple[float, str | None, str | None]] = []
+
+    def wrote(self, key: str, old: dict[str, Any] | None, new: dict[str, Any] | None, why: str, now: float) -> None:
+        """Note a change; ``why`` is what became of the messages that are gone."""
+        before = {m["content"]: m for m in (old or {"messages": []})["messages"]}
+        after = {m["content"]: m for m in (new or {"messages": []})["messages"]}
+        for text, life in [(t, one) for (k, t), one in self.lives.items() if k == key]:
+            if text in before and text not in after:
+                life.state, life.left = ("kept" if why in {"capped", "cleared", "expired"} else "gone"), now
+            elif life.state == "kept" and why == "deleted":
+                life.state = "gone"
+        for text, message in after.items():
+            life = self.lives.get((key, text))
+            owner = (new or {})["user"]
+            if text not in before:
+                erased = life is not None and life.erased and life.stamp is not None
+                self.lives[key, text] = Life(text, owner, now, message.get("timestamp"), erased=erased)
+            elif life is not None:
+                life.owner = owner
+
+    def asked(self, until: float, user: str | None, key: str | None) -> None:
+        """Note a request to forget."""
+        for (own_key, _), life in self.lives.items():
+            if user in {None, life.owner} and key in {None, own_key} and math.floor(life.saved) < until:
+                life.erased = True
+
+    def must(self, *, lost: bool) -> set[tuple[str, str]]:
+        """Return what has to be found, by owner; what was lost under a request may be hidden."""
+        return {
+            (life.owner, life.text)
+            for life in self.lives.values()
+            if life.state == "live" and not life.erased and not (lost and self.requests)
+        }
+
+    def may(self) -> set[tuple[str, str]]:
+        """Return what may be found, by owner."""
+        return {
+            (life.owner, life.text)
+            for life in self.lives.values()
+            if life.state in {"live", "kept"} and not life.erased
+        }
+
+
+class Tables:
+    """The items, as :class:`pipeline.source.table.SourceTable` reads them; ``meanwhile`` runs while somebody reads."""
+
+    def __init__(self, world: "SmallWorld") -> None:
+        self._world = world
+
+    def get(self, key: Any) -> Any:
+        found = self._world.items.get(key.range_value)
+        item = None if found is None else as_item(key.range_value, found)
+        self._world.meanwhile()
+        return item
+
+
+def as_item(key: str, item: dict[str, Any]) -> dict[str, Any]:
+    """Return an item in DynamoDB's JSON."""
+    return {
+        "tenant_id": {"S": TENANT},
+        "session_key": {"S": key},
+        "user_id": {"S": item["user"]},
+        "messages": {"S": json.dumps(item["messages"])},
+    }
+
+
+class SmallWorld:
+    """One run.
+
+    Args:
+        source: decides everything.
+        losses: how likely a record is lost.
+        stamped: messages carry the client's time, whose clock may be anywhere.
+    """
+
+    def __init__(self, source: random.Random, *, losses: float, stamped: bool, outages: bool = True) -> None:
+        self.random, self.losses, self.stamped, self.outages = source, losses, stamped, outages
+        self.now = START
+        self.items: dict[str, dict[str, Any]] = {}
+        self.versions: dict[str, list[dict[str, Any]]] = {}
+        self.queue: list[str] = []
+        self.sent: list[str] = []
+        self.late: list[ForgetRequest] = []
+        self.lost = False
+        self.numbers, self.positions, self.ids = itertools.count(), itertools.count(10**20), itertools.count()
+        self.oracle, self.embedder = Oracle(), Embedder()
+        self.layouts = Layouts(DEFAULT_ATTRIBUTE_NAMES, EntryHasher(b"a secret of the small world"))
+        self.announcer = Announcer(self.layouts, TransitionReader("keep", "keep", frozenset({"system"})))
+        self.store = InMemoryStore(SPACE)
+        self.reconciler = Reconciler(
+            self.layouts,
+            Tables(self),
+            Chunker(frozenset({"system"}), 64, lambda text, _: [text], SPACE),
+            self.embedder,
+            self.store,
+            lambda _: None,
+            now=lambda: datetime.fromtimestamp(self.now, UTC),
+        )
+        self.forgetter = Forgetter(self.store, self.reconciler, self.layouts, self)  # type: ignore[arg-type]
+        self.skew = source.choice((0.0, 0.0, 9 * 3600.0, -8 * 3600.0, 120.0))
+        self.depth = 0
+
+    # the queue
+    def send(self, notices: Any) -> frozenset[str]:
+        bodies = [encode(notice) for notice in notices]
+        self.queue += bodies
+        self.sent += bodies
+        return frozenset()
+
+    # what happens while a worker reads
+    def meanwhile(self) -> None:
+        if self.depth or self.random.random() > 0.15:  # noqa: PLR2004
+            return
+        self.depth = 1
+        for _ in range(self.random.randint(1, 2)):
+            self.random.choice((self.ingest, self.act))()
+        self.depth = 0
+
+    def tick(self) -> None:
+        self.now += self.random.choice((0.01, 0.01, 0.4, 1.3, 40.0, 3000.0))
+
+    # the app
+    def act(self) -> None:
+        self.tick()
+        key = self.random.choice(("chat:1", "chat:1", "chat:2"))
+        names = ["grow"] * 6 + ["cap", "cap", "clear", "edit", "remove", "replace", "delete", "expire", "undo", "owner", "touch", "forget", "late"]
+        name = self.random.choice(names)
+        getattr(self, f"_{name}")(key)
+
+    def _put(self, key: str, item: dict[str, Any] | None, why: str) -> None:
+        old = self.items.get(key)
+        if item is None and old is None:
+            return
+        self.oracle.wrote(key, old, item, why, self.now)
+        record = self._record(key, old, item, ttl=why == "expired")
+        if item is None:
+            self.items.pop(key, None)
+        else:
+            self.items[key] = item
+            self.versions.setdefault(key, []).append(item)
+        if old == item:
+            return
+        if self.random.random() < self.losses:
+            self.lost = True
+            return
+        notice = self.announcer.notice(read_change(record), self.now)
+        if notice:
+            self.send([notice])
+
+    def _record(self, key: str, old: Any, new: Any, *, ttl: bool) -> dict[str, Any]:
+        images = {"OldImage": old and as_item(key, old), "NewImage": new and as_item(key, new)}
+        record = {
+            "eventSourceARN": "arn:aws:dynamodb:us-east-1:0:table/sessions/stream/2026-09-21T00:00:00.000",
+            "eventName": "REMOVE" if new is None else "MODIFY" if old else "INSERT",
+            "dynamodb": {
+                "Keys": {"tenant_id": {"S": TENANT}, "session_key": {"S": key}},
+                "SequenceNumber": str(next(self.positions)),
+                "ApproximateCreationDateTime": float(math.floor(self.now)),
+                **{name: image for name, image in images.items() if image},
+            },
+        }
+        if ttl:
+            record["userIdentity"] = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
+        return record
+
+    def _message(self) -> dict[str, Any]:
+        number = next(self.numbers)
+        message = {"role": self.random.choice(("user", "assistant")), "content": f"m{number}x" + " said" * (number % 4 * 6)}
+        if self.stamped:
+            message["timestamp"] = datetime.fromtimestamp(self.now + self.skew + number / 1000, UTC).isoformat()
+        return message
+
+    def _current(self, key: str) -> dict[str, Any]:
+        return self.items.get(key) or {"user": self.random.choice(("mika", "ken")), "messages": []}
+
+    def _with(self, key: str, messages: list[Any], why: str) -> None:
+        self._put(key, {**self._current(key), "messages": messages}, why)
+
+    def _grow(self, key: str) -> None:
+        self._with(key, self._current(key)["messages"] + [self._message() for _ in range(self.random.randint(1, 3))], "grown")
+
+    def _cap(self, key: str) -> None:
+        messages = self._current(key)["messages"]
+        if len(messages) > 1:
+            self._with(key, messages[self.random.randint(1, len(messages) - 1) :], "capped")
+
+    def _clear(self, key: str) -> None:
+        if self.items.get(key):
+            self._with(key, [], "cleared")
+
+    def _edit(self, key: str) -> None:
+        messages = list(self._current(key)["messages"])
+        if len(messages) > 1:
+            messages[self.random.randint(1, len(messages) - 1)] = self._message()
+            self._with(key, messages, "edited")
+
+    def _remove(self, key: str) -> None:
+        messages = list(self._current(key)["messages"])
+        if len(messages) > 2:  # noqa: PLR2004
+            messages.pop(self.random.randint(1, len(messages) - 1))
+            self._with(key, messages, "removed")
+
+    def _replace(self, key: str) -> None:
+        if self._current(key)["messages"]:
+            self._with(key, [self._message(), self._message()], "cleared")
+
+    def _delete(self, key: str) -> None:
+        self._put(key, None, "deleted")
+
+    def _expire(self, key: str) -> None:
+        self._put(key, None, "expired")
+
+    def _undo(self, key: str) -> None:
+        """Save an earlier version anew, as a sync conflict does; only where it takes nothing away."""
+        now = self._current(key)
+        for old in reversed(self.versions.get(key, [])[-4:]):
+            have = {m["content"] for m in now["messages"]}
+            if have <= {m["content"] for m in old["messages"]}:
+                self._with(key, old["messages"], "grown")
+                return
+
+    def _owner(self, key: str) -> None:
+        if key in self.items:
+            self._put(key, {**self.items[key], "user": self.random.choice(("mika", "ken", "anon"))}, "grown")
+
+    def _touch(self, key: str) -> None:
+        if key in self.items:
+            self._put(key, dict(self.items[key]), "grown")
+
+    def _forget(self, key: str) -> None:
+        until = math.floor(self.now) + 1.0
+        user, session = self.random.choice((("mika", None), ("ken", None), (None, key), ("mika", key)))
+        self.oracle.asked(until, user, session)
+        self.oracle.requests.append((until, user, session))
+        self.now = until + 0.001  # it is answered after that
+        request = ForgetRequest(f"r{next(self.ids)}", TENANT, datetime.fromtimestamp(until, UTC), user, session)
+        if self.random.random() < 0.5:  # noqa: PLR2004
+            self.late.append(request)
+        else:
+            self.forgetter.carry_out(request)
+
+    def _late(self, _: str) -> None:
+        if self.late:
+            self.forgetter.carry_out(self.late.pop(self.random.randrange(len(self.late))))
+
+    # the pipeline
+    def ingest(self) -> None:
+        if not self.queue:
+            return
+        self.now += 0.01
+        self.embedder.down = self.outages and self.random.random() < 0.1  # noqa: PLR2004
+        count = self.random.randint(1, 4)
+        taken = [self.queue.pop(self.random.randrange(len(self.queue))) for _ in range(min(count, len(self.queue)))]
+        if self.random.random() < 0.15:  # noqa: PLR2004  # delivered twice
+            self.queue += taken[:1]
+        if self.random.random() < 0.1:  # noqa: PLR2004  # put aside: late
+            self.queue += taken
+            return
+        self._reconcile(coalesce(decode(body, self.layouts) for body in taken))
+        self.embedder.down = False
+
+    def _reconcile(self, notices: dict[str, Notice]) -> None:
+        report = self.reconciler.run(notices)
+        assert not report.unaccounted
+        for source in report.failures:
+            stored = source in report.applied
+            self.queue.append(encode(notices[source].without_transitions() if stored else notices[source]))
+
+    def settle(self) -> None:
+        for _ in range(500):
+            if self.late:
+                self._late("")
+            elif not self.queue:
+                return
+            self.ingest()
+        raise AssertionError("never came to rest")
+
+    def redrive(self) -> None:
+        """Deliver everything that was ever sent once more, in any order."""
+        self.queue = list(self.sent)
+        self.random.shuffle(self.queue)
+
+    def look(self) -> None:
+        """Have every item looked at, by somebody who knows no position."""
+        for key in {*self.items, *self.versions}:
+            address = self.layouts.address("sessions", {"tenant_id": {"S": TENANT}, "session_key": {"S": key}})
+            assert address
+            self.send([Notice(address, force_read=True, first_sent_at=self.now)])
+
+    def past_horizon(self) -> None:
+        self.now += HORIZON_SECONDS + 1
+
+    # what is found
+    def found(self) -> set[tuple[str, str]]:
+        return set(self._found())
+
+    def _found(self) -> Iterator[tuple[str, str]]:
+        for row in self.store._rows.values():  # noqa: SLF001
+            if row.chunk.user_id:
+                for word in row.chunk.text.split():
+                    if word.startswith("m") and word.endswith("x"):
+                        text = next(life.text for life in self.oracle.lives.values() if life.text.split()[0] == word)
+                        yield row.chunk.user_id, text
+
+    def copies(self) -> list[tuple[str, str]]:
+        return list(self._found())
+
+
+def findings(world: SmallWorld) -> list[str]:
+    """Return what is wrong with what is found now."""
+    found, must, may = world.found(), world.oracle.must(lost=world.lost), world.oracle.may()
+    wrong = [f"missing {one}" for one in sorted(must - found)] + [f"extra {one}" for one in sorted(found - may)]
+    if not world.stamped:
+        return wrong  # what is said again without a time is a message of its own
+    copies = world.copies()
+    return wrong + [f"twice {one}" for one in sorted(set(copies)) if copies.count(one) > 1]
+
+
+def run(seed: int, *, losses: float = 0.0, steps: int = 14) -> list[str]:
+    """Run one history; return what was wrong at its end, after a redrive of everything, and after the horizon."""
+    source = random.Random(f"{seed} {losses}")
+    world = SmallWorld(source, losses=losses, stamped=source.random() < 0.5)  # noqa: PLR2004
+    for _ in range(steps):
+        source.choice((world.act, world.act, world.ingest))()
+    wrong = []
+    for phase in ("rest", "redrive", "look", "horizon"):
+        if phase == "redrive":
+            world.redrive()
+        if phase in {"look", "horizon"} or world.lost:
+            if phase == "horizon":
+                world.past_horizon()
+            world.look()
+        world.settle()
+        wrong += [f"{phase}: {one}" for one in findings(world)]
+        if wrong:
+            break
+    return wrong
+
+
+if __name__ == "__main__":
+    import sys
+    import time
+    from collections import Counter
+
+    first, last, rate = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+    started, kinds, bad = time.time(), Counter(), []
+    for seed in range(first, last):
+        try:
+            wrong = run(seed, losses=rate)
+        except Exception as error:  # noqa: BLE001
+            wrong = [f"raised: {error!r}"]
+        if wrong:
+            bad.append(seed)
+            kinds[wrong[0].split()[1]] += 1
+            if len(bad) <= 8:  # noqa: PLR2004
+                print(seed, wrong[:3])
+    print(f"{last - first} runs, {len(bad)} bad, {dict(kinds)}, {time.time() - started:.1f} s")
