@@ -1,12 +1,12 @@
 """Requests to forget in the ledger's table: their markers, whom they concern, and what became of them."""
 
 from collections.abc import Set as AbstractSet
+from datetime import datetime
 from typing import Any
 
-from pipeline.errors import StoreUnavailableError
 from pipeline.source.documents import ItemKey
 from pipeline.stores.forgetting import ForgetRequest, Forgotten, Scope, session_of
-from pipeline.stores.ledger.client import Cancelled, Client
+from pipeline.stores.ledger.client import Client
 from pipeline.stores.ledger.keys import (
     EPOCH_SHARDS,
     STATE,
@@ -17,8 +17,8 @@ from pipeline.stores.ledger.keys import (
     name_of,
     request_key,
 )
-from pipeline.stores.ledger.ledger import READ_AGAIN_SECONDS, Runtime
-from pipeline.stores.ledger.records import LedgerRecord, forgotten, forgotten_item, ledger_record, moment
+from pipeline.stores.ledger.ledger import Runtime
+from pipeline.stores.ledger.records import Item, LedgerRecord, forgotten, forgotten_item, ledger_record
 from pipeline.stores.protocol import Markers
 
 
@@ -44,32 +44,28 @@ class ForgetRequests:
         by_key = {marker_key(tenant_id, *subject)["sk"]["S"]: subject for subject in asked}
         keys = [marker_key(tenant_id, *subject) for subject in asked]
         found = {item["sk"]["S"]: item for item in self._client.get_all(self._table, keys)}
-        times = {by_key[sk]: moment(item, "forgotten_at") for sk, item in found.items()}
-        return Markers({subject: time for subject, time in times.items() if time})
+        return Markers({by_key[sk]: _times(item) for sk, item in found.items()})
 
     def mark(self, request: ForgetRequest) -> None:
-        """Set a permanent marker, which never moves back; then move every copy of the epoch.
+        """Set a permanent marker, one of each T; then move every copy of the epoch.
 
         Not in one transaction, which may be seen by halves: whoever sees the epoch moved must see the marker. What
         is written in between, by one who saw neither, is met by the request's own visit of its item.
         """
+        self._client.update(
+            self._table,
+            Key=marker_key(request.tenant_id, request.scope, request.subject),
+            UpdateExpression="ADD times :at",
+            ExpressionAttributeValues={":at": {"SS": [request.asked_at.isoformat()]}},
+        )
         moves = [_epoch_moves(self._table, request.tenant_id, shard) for shard in range(EPOCH_SHARDS)]
-        marked = False
-        for pause in (*READ_AGAIN_SECONDS, 1.0):
-            marked = marked or self._put_marker(request)
-            try:
-                if marked:
-                    return self._client.transact(self._table, moves)
-            except Cancelled:
-                pass
-            self._runtime.sleep(pause)
-        raise StoreUnavailableError("the same is being forgotten by others all the time")
+        self._client.transact(self._table, moves)
 
-    def items_of(self, request: ForgetRequest) -> list[ItemKey]:
-        """Return the items that have messages of the user or session which are not erased."""
-        keys = [item_key(request.tenant_id, source) for source in self._sources_of(request)]
+    def items_of(self, request: ForgetRequest, owner: str | None) -> list[ItemKey]:
+        """Return the items that have messages of the user or session which are not erased, or an event that names the owner."""
+        keys = [item_key(request.tenant_id, source) for source in sorted(self._sources_of(request, owner))]
         found = map(ledger_record, self._client.get_all(self._table, keys))
-        return sorted({one.key for one in found if one.key and _concerns(request, one)})
+        return sorted({one.key for one in found if one.key and _concerns(request, owner, one)})
 
     def finish(self, request: ForgetRequest, deleted: int) -> Forgotten:
         """Write down that a request was carried out; the first answer stays."""
@@ -84,35 +80,31 @@ class ForgetRequests:
         item = self._client.get(self._table, request_key(tenant_id, request_id))
         return forgotten(item) if item else None
 
-    def _put_marker(self, request: ForgetRequest) -> bool:
-        """Set the marker to the later of what it says and what is asked; tell whether nobody came in between."""
-        place = marker_key(request.tenant_id, request.scope, request.subject)
-        known = self._client.get(self._table, place)
-        at = max(request.asked_at, (known and moment(known, "forgotten_at")) or request.asked_at)
-        values = {":known": known["forgotten_at"]} if known else {}
-        return self._client.put(
-            self._table,
-            Item={**place, "forgotten_at": {"S": at.isoformat()}},
-            ConditionExpression="forgotten_at = :known" if known else "attribute_not_exists(pk)",
-            **({"ExpressionAttributeValues": values} if values else {}),
-        )
-
-    def _sources_of(self, request: ForgetRequest) -> list[str]:
-        """Return the items that have, or had, messages of the user or session."""
-        subject: Subject = ("session", request.session_key or "")
+    def _sources_of(self, request: ForgetRequest, owner: str | None) -> set[str]:
+        """Return the items that may be asked by the user or session, or by the owner."""
+        subjects: list[Subject] = [("session", request.session_key or "")]
         if request.user_id is not None:
-            subject = ("user", request.user_id)
-        pk = {"S": name_of(subject[0], request.tenant_id, subject[1])}
-        rows = self._client.query(self._table, "pk = :pk", {":pk": pk}, ProjectionExpression="sk")
-        return [row["sk"]["S"] for row in rows if row["sk"]["S"] != STATE]
+            subjects = [("user", request.user_id)]
+            subjects += [("owner", owner)] if owner else []
+        found = set()
+        for kind, name in subjects:
+            pk = {"S": name_of(kind, request.tenant_id, name)}
+            rows = self._client.query(self._table, "pk = :pk", {":pk": pk}, ProjectionExpression="sk")
+            found |= {row["sk"]["S"] for row in rows if row["sk"]["S"] != STATE}
+        return found
 
 
-def _concerns(request: ForgetRequest, item: LedgerRecord) -> bool:
+def _concerns(request: ForgetRequest, owner: str | None, item: LedgerRecord) -> bool:
     """Tell whether an item has messages, not erased, of what a request names; or may have, being half written."""
     if request.session_key is not None and item.name != request.session_key:
         return False
     users = item.owners.keys() | (item.marked if item.applying else frozenset())
-    return bool(users) if request.user_id is None else request.user_id in users
+    named = owner is not None and any(owner in {event.before, event.after} for event in item.facts.events)
+    return bool(users) and (named or request.user_id is None or request.user_id in users)
+
+
+def _times(item: Item) -> tuple[datetime, ...]:
+    return tuple(sorted(map(datetime.fromisoformat, item["times"]["SS"])))
 
 
 def _epoch_moves(table: str, tenant_id: str, shard: int) -> dict[str, Any]:

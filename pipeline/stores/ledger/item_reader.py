@@ -1,8 +1,9 @@
 """Reads an item's records as they belong together."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from typing import Any
 
 from pipeline.stores.ledger.client import MAX_GETS, Client
 from pipeline.stores.ledger.keys import (
@@ -13,6 +14,7 @@ from pipeline.stores.ledger.keys import (
     KEPT,
     LEDGER,
     MESSAGE,
+    NAMED,
     chunk_sk,
     item_key,
     message_sk,
@@ -27,6 +29,7 @@ from pipeline.stores.ledger.records import (
     chunk_record,
     is_chunk,
     ledger_record,
+    message_row,
 )
 from pipeline.stores.protocol import PlannedWrite
 
@@ -65,7 +68,7 @@ class ItemReader:
 
     def messages(self, tenant_id: str, source: str, names: AbstractSet[str]) -> ItemRecords:
         """Return the ledger row, the messages that are not kept, and the kept ones of these names."""
-        return self._until_whole(lambda: self._messages(name_of("item", tenant_id, source), names))
+        return self._until_whole(lambda: self._messages(tenant_id, source, names))
 
     def chunks_and_kept(self, tenant_id: str, source: str, names: AbstractSet[str] | None) -> ItemRecords:
         """Return the kept messages of these names (``None``: all), the chunks that are not closed, and their closed ones."""
@@ -92,23 +95,15 @@ class ItemReader:
     def known(self, tenant_id: str, write: PlannedWrite) -> tuple[LedgerRecord, Known | None]:
         """Return the ledger row and the records that a write touches; ``None`` if they do not belong together."""
         sks = _touched_by(write)
-        ledger = None
         if len(sks) >= MAX_GETS:  # a first write of a long item touches nothing that is there
-            ledger = self._client.get(self._table, item_key(tenant_id, write.source))
-            if _is_empty(ledger_record(ledger)):
-                return ledger_record(ledger), Known()
-        keys = [item_key(tenant_id, write.source, sk) for sk in (LEDGER, *sks)]
-        found = {item["sk"]["S"]: item for item in self._client.get_all(self._table, keys)}
-        record = ledger_record(found.pop(LEDGER, None))
-        messages = {_message_id(item): item for item in found.values() if not is_chunk(item)}
-        if record.kept and not messages.keys() >= set(write.purged):
-            pk, gone = name_of("item", tenant_id, write.source), set(write.purged)
-            kept = (item for item in self._range(pk, KEPT))
-            messages |= {id_: item for item in kept if (id_ := _message_id(item)) in gone}
-            found |= {item["sk"]["S"]: item for item in messages.values()}
+            ledger = ledger_record(self._client.get(self._table, item_key(tenant_id, write.source)))
+            if _is_empty(ledger):
+                return ledger, Known()
+        found = self._get(tenant_id, write.source, [LEDGER, *sks])
+        ledger = ledger_record(found.pop(LEDGER, None))
         chunks = {chunk_record(item).id: item for item in found.values() if is_chunk(item)}
-        asked = {*sks, *found}
-        return record, Known(chunks, messages) if record.fits(asked.__contains__, found) else None
+        messages = {_last(sk): item for sk, item in found.items() if not is_chunk(item)}
+        return ledger, Known(chunks, messages) if ledger.fits(set(sks).__contains__, found) else None
 
     def _until_whole(self, read: Callable[[], ItemRecords]) -> ItemRecords:
         for pause in (*READ_AGAIN_SECONDS, 0.0):
@@ -118,58 +113,77 @@ class ItemReader:
             self._sleep(pause)
         return found
 
-    def _messages(self, pk: str, names: AbstractSet[str]) -> ItemRecords:
-        from_ledger = {":pk": {"S": pk}, ":low": {"S": LEDGER}}
-        rows = list(self._client.query(self._table, "pk = :pk AND sk >= :low", from_ledger))
+    def _messages(self, tenant_id: str, source: str, names: AbstractSet[str]) -> ItemRecords:
+        range_ = {":low": {"S": LEDGER}, ":high": {"S": MESSAGE[:-1] + BEYOND}}
+        rows = list(self._between(name_of("item", tenant_id, source), range_))
         ledger = ledger_record(next((row for row in rows if row["sk"]["S"] == LEDGER), None))
-        live = tuple(row for row in rows if row["sk"]["S"].startswith(MESSAGE))
-        kept = self._kept(pk, names) if ledger.kept or ledger.touched else {}
-        fits = ledger.fits(lambda sk: _is_of(sk, names), kept)
-        return ItemRecords(ledger, live, tuple(kept.values()), fits and adds_up(live, ledger.total))
+        live = tuple(row for row in rows if row["sk"]["S"] != LEDGER)
+        kept = self._kept(tenant_id, source, names) if ledger.kept or ledger.touched else _Apart()
+        whole = ledger.fits(kept.asked, kept.found) and adds_up(live, ledger.total)
+        return ItemRecords(ledger, live, kept.messages(names), whole)
 
     def _chunks_and_kept(self, tenant_id: str, source: str, names: AbstractSet[str] | None) -> ItemRecords:
-        pk = name_of("item", tenant_id, source)
         ledger = ledger_record(self._client.get(self._table, item_key(tenant_id, source)))
-        open_ = tuple(self._range(pk, CHUNK))
-        kept = self._kept(pk, names) if ledger.kept or ledger.touched else {}
-        ids = frozenset(map(_message_id, kept.values()))
-        closed = self._closed(tenant_id, source, ids) if ids else _Closed()
-        shown = [item for sk, item in closed.found.items() if sk.startswith(CLOSED) and _holds(item, ids)]
-        fits = ledger.fits(lambda sk: _is_of(sk, names) or closed.asked(sk), {**kept, **closed.found})
+        open_ = tuple(self._range(name_of("item", tenant_id, source), CHUNK))
+        withheld = frozenset(id_ for item in open_ if not item["user_id"]["S"] for id_ in _members(item))
+        apart = _Apart()
+        if ledger.kept or ledger.touched:
+            apart = self._kept(tenant_id, source, names, withheld)
+        kept = apart.messages(names, withheld)
+        ids = frozenset(_last(item["sk"]["S"]) for item in kept)
+        closed = self._closed(tenant_id, source, ids) if ids else _Apart()
+        fits = ledger.fits(apart.asked, apart.found) and ledger.fits(closed.asked, closed.found)
         whole = fits and adds_up(open_, ledger.chunk_total)
-        return ItemRecords(ledger, (*open_, *shown), tuple(kept.values()), whole)
+        return ItemRecords(ledger, (*open_, *closed.holding(ids)), kept, whole)
 
-    def _kept(self, pk: str, names: AbstractSet[str] | None) -> dict[str, Item]:
-        """Return the kept messages of these names, by sort key."""
-        few = names is not None and len(names) <= FEW
-        prefixes = [f"{KEPT}{name}#" for name in sorted(names or ())] if few else [KEPT]
-        found = (item for prefix in prefixes for item in self._range(pk, prefix))
-        return {item["sk"]["S"]: item for item in found if _is_of(item["sk"]["S"], names)}
+    def _kept(
+        self,
+        tenant_id: str,
+        source: str,
+        names: AbstractSet[str] | None,
+        ids: AbstractSet[str] = frozenset(),
+    ) -> "_Apart":
+        """Return kept messages, those of these names and ids among them."""
+        pk = name_of("item", tenant_id, source)
+        if names is None or len(names) > FEW:
+            every = {item["sk"]["S"]: item for item in self._range(pk, KEPT)}
+            return _Apart(every, lambda sk: sk.startswith(KEPT))
+        named = {
+            item["sk"]["S"]: item for name in sorted(names) for item in self._range(pk, f"{NAMED}{name}#")
+        }
+        sks = {message_sk(id_, kept=True) for id_ in {*map(_last, named), *ids}}
+        found = self._get(tenant_id, source, sorted(sks))
+        return _Apart({**named, **found}, lambda sk: sk in sks or _between(sk, NAMED) in names)
 
-    def _closed(self, tenant_id: str, source: str, ids: AbstractSet[str]) -> "_Closed":
+    def _closed(self, tenant_id: str, source: str, ids: AbstractSet[str]) -> "_Apart":
         """Return closed chunks, those that hold one of these messages among them."""
         pk = name_of("item", tenant_id, source)
         if len(ids) > FEW:
             every = {item["sk"]["S"]: item for item in self._range(pk, CLOSED)}
-            return _Closed(every, lambda sk: sk.startswith(CLOSED))
+            return _Apart(every, lambda sk: sk.startswith(CLOSED))
         holders = {
             item["sk"]["S"]: item for id_ in sorted(ids) for item in self._range(pk, f"{HOLDER}{id_}#")
         }
-        sks = {chunk_sk(sk.rpartition("#")[2], closed=True) for sk in holders}
-        found = self._client.get_all(self._table, [item_key(tenant_id, source, sk) for sk in sorted(sks)])
-        chunks = {item["sk"]["S"]: item for item in found}
-        return _Closed({**holders, **chunks}, lambda sk: sk in sks or _of_holder(sk) in ids)
+        sks = {chunk_sk(_last(sk), closed=True) for sk in holders}
+        found = self._get(tenant_id, source, sorted(sks))
+        return _Apart({**holders, **found}, lambda sk: sk in sks or _between(sk, HOLDER) in ids)
+
+    def _get(self, tenant_id: str, source: str, sks: Sequence[str]) -> dict[str, Item]:
+        keys = [item_key(tenant_id, source, sk) for sk in sks]
+        return {item["sk"]["S"]: item for item in self._client.get_all(self._table, keys)}
 
     def _range(self, pk: str, prefix: str) -> Iterator[Item]:
         """Yield the records whose sort keys begin with ``prefix``, which ends with ``#``."""
-        low, high = {":low": {"S": prefix}}, {":high": {"S": prefix[:-1] + BEYOND}}
+        return self._between(pk, {":low": {"S": prefix}, ":high": {"S": prefix[:-1] + BEYOND}})
+
+    def _between(self, pk: str, range_: Mapping[str, Any]) -> Iterator[Item]:
         condition = "pk = :pk AND sk BETWEEN :low AND :high"
-        return self._client.query(self._table, condition, {":pk": {"S": pk}, **low, **high})
+        return self._client.query(self._table, condition, {":pk": {"S": pk}, **range_})
 
 
 @dataclass(frozen=True, slots=True)
-class _Closed:
-    """Closed chunks and what says whose messages they hold, by sort key.
+class _Apart:
+    """Records that lie outside what every reconcile reads, by sort key.
 
     Args:
         asked: tells whether the record of a sort key was to be found if there is one.
@@ -178,6 +192,22 @@ class _Closed:
     found: Mapping[str, Item] = field(default_factory=dict)
     asked: Callable[[str], bool] = lambda _: False
 
+    def messages(
+        self, names: AbstractSet[str] | None, ids: AbstractSet[str] = frozenset()
+    ) -> tuple[Item, ...]:
+        """Return the kept messages of these names or ids."""
+        kept = {sk: item for sk, item in self.found.items() if sk.startswith(KEPT)}
+        return tuple(
+            item
+            for sk, item in kept.items()
+            if names is None or _last(sk) in ids or message_row(item).name in names
+        )
+
+    def holding(self, ids: AbstractSet[str]) -> tuple[Item, ...]:
+        """Return the closed chunks that hold one of these messages."""
+        closed = (item for sk, item in self.found.items() if sk.startswith(CLOSED))
+        return tuple(item for item in closed if not ids.isdisjoint(_members(item)))
+
 
 def _touched_by(write: PlannedWrite) -> list[str]:
     """Return the sort keys that records touched by a write may lie under, as far as it tells them."""
@@ -185,8 +215,7 @@ def _touched_by(write: PlannedWrite) -> list[str]:
     messages = dict.fromkeys((*(row.id for row in write.messages), *write.purged))
     return [
         *(chunk_sk(id_, closed=closed) for id_ in ids for closed in (False, True)),
-        *(message_sk(id_, None) for id_ in messages),
-        *dict.fromkeys(message_sk(row.id, row.name) for row in write.messages),
+        *(message_sk(id_, kept=kept) for id_ in messages for kept in (False, True)),
     ]
 
 
@@ -194,19 +223,14 @@ def _is_empty(ledger: LedgerRecord) -> bool:
     return not (ledger.total or ledger.chunk_total or ledger.kept or ledger.closed or ledger.touched)
 
 
-def _message_id(item: Item) -> str:
-    return str(item["sk"]["S"].rpartition("#")[2])
+def _last(sk: str) -> str:
+    return sk.rpartition("#")[2]
 
 
-def _is_of(sk: str, names: AbstractSet[str] | None) -> bool:
-    """Tell whether a sort key is that of a kept message of one of these names."""
-    return sk.startswith(KEPT) and (names is None or sk[len(KEPT) :].rpartition("#")[0] in names)
+def _between(sk: str, prefix: str) -> str | None:
+    """Return what stands between a prefix and the last part of a sort key that begins with it."""
+    return sk[len(prefix) :].rpartition("#")[0] if sk.startswith(prefix) else None
 
 
-def _of_holder(sk: str) -> str:
-    """Return the message that the record of a holder names; nothing for any other record."""
-    return sk[len(HOLDER) :].rpartition("#")[0] if sk.startswith(HOLDER) else ""
-
-
-def _holds(item: Item, ids: AbstractSet[str]) -> bool:
-    return not ids.isdisjoint(item["members"]["S"].split(","))
+def _members(item: Item) -> list[str]:
+    return list(chunk_record(item).members)

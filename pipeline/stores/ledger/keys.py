@@ -9,12 +9,14 @@ pk                          sk                             what
 item, tenant, source        ``chunk#<id>``                 a chunk that is not only kept, or is withheld
 item, tenant, source        ``closed#<id>``                a chunk that only memory has
 item, tenant, source        ``holder#<message>#<chunk>``   that closed chunk holds that message
-item, tenant, source        ``kept#<name>#<id>``           a kept message
+item, tenant, source        ``kept#<id>``                  a kept message
 item, tenant, source        ``ledger``                     revision, facts; sums over ``chunk#`` and ``message#``
 item, tenant, source        ``message#<id>``               a message that is not kept
+item, tenant, source        ``named#<name>#<id>``          that kept message has that name
 user, tenant, user          ``state``                      revision; a sum over the user's chunks; items half written
 user, tenant, user          source                         the item has, or had, messages of the user; up to when it is indexed
 session, tenant, key        source                         the item has, or had, messages of the session
+owner, tenant, hash         source                         an event of the item names that owner
 hidden, a shard             since, item                    an item with a message that is hidden since then
 markers, tenant             scope, subject                 before when it is forgotten
 forgotten, tenant           a request's id                 what became of it
@@ -28,10 +30,12 @@ from typing import Any, Literal
 
 from pipeline.stores.forgetting import Scope
 
-Subject = tuple[Literal["user", "session"], str]
-"""A user, or a session's key: what has messages of an item."""
+Kind = Literal["user", "session", "owner"]
+Subject = tuple[Kind, str]
+"""What an item may be asked by: a user or a session's key that has messages of it, the keyed hash of an owner."""
 LEDGER, STATE = "ledger", "state"
-CHUNK, CLOSED, HOLDER, KEPT, MESSAGE = "chunk#", "closed#", "holder#", "kept#", "message#"
+CHUNK, CLOSED, HOLDER = "chunk#", "closed#", "holder#"
+MESSAGE, KEPT, NAMED = "message#", "kept#", "named#"
 BEYOND = "$"
 """The character after ``#``: a range of sort keys that begin alike ends with it."""
 EPOCH_SHARDS = 8
@@ -68,9 +72,14 @@ def chunk_sk(id_: str, *, closed: bool) -> str:
     return f"{CLOSED if closed else CHUNK}{id_}"
 
 
-def message_sk(id_: str, kept_name: str | None) -> str:
-    """Return the sort key of a message's record; a kept one lies with those of its name."""
-    return f"{MESSAGE}{id_}" if kept_name is None else f"{KEPT}{kept_name}#{id_}"
+def message_sk(id_: str, *, kept: bool) -> str:
+    """Return the sort key of a message's record."""
+    return f"{KEPT if kept else MESSAGE}{id_}"
+
+
+def named_sk(name: str, message_id: str) -> str:
+    """Return the sort key of the record that says which kept message has a name."""
+    return f"{NAMED}{name}#{message_id}"
 
 
 def holder_sk(message_id: str, chunk_id: str) -> str:
@@ -102,7 +111,7 @@ def state_key(tenant_id: str, user_id: str) -> dict[str, Any]:
 
 
 def subject_key(tenant_id: str, subject: Subject, source: str) -> dict[str, Any]:
-    """Return the key of the row that says: this user or session has messages of this item."""
+    """Return the key of the row that says that an item may be asked by this."""
     kind, name = subject
     return key(name_of(kind, tenant_id, name), source)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.embedding.vectors import Vector
-from pipeline.stores.ledger.keys import CLOSED, KEPT, MESSAGE, holder_sk, item_key
+from pipeline.stores.ledger.keys import CLOSED, KEPT, MESSAGE, holder_sk, item_key, named_sk
 from pipeline.stores.ledger.records import (
     ChunkRecord,
     Item,
@@ -184,11 +184,25 @@ class Mutations:
                 yield self._message(known[id_], None, None)
 
     def _message(self, old: Item | None, new: Item | None, row: MessageRow | None) -> Mutation:
+        before = message_row(old) if old else None
         owners = Counter[str]()
-        for one, sign in ((message_row(old) if old else None, -1), (row, 1)):
+        for one, sign in ((before, -1), (row, 1)):
             if one and one.state != "erased":
                 owners[one.user_id] += sign
-        return replace(self._replaced(old, new), owners=owners)
+        replaced, names = self._replaced(old, new), self._names(before, row)
+        ops = tuple(op for name in names for op in name.ops)
+        touched = {sk: left for name in names for sk, left in name.touched.items()}
+        return replace(
+            replaced, ops=(*replaced.ops, *ops), owners=owners, touched={**replaced.touched, **touched}
+        )
+
+    def _names(self, before: MessageRow | None, after: MessageRow | None) -> list[Mutation]:
+        """Return what is written of a kept message's name, or deleted."""
+        old, new = (
+            named_sk(row.name, row.id) if row and row.state == "kept" else None for row in (before, after)
+        )
+        changes = [(sk, there) for sk, there in ((old, False), (new, True)) if sk and old != new]
+        return [self._pointer(sk, there=there) for sk, there in changes]
 
     def _replaced(self, old: Item | None, new: Item | None) -> Mutation:
         """Return how one record takes another's place, which may lie under another sort key."""
@@ -213,9 +227,10 @@ class Mutations:
             here, there = (chunk.new, chunk.old) if of_new else (chunk.old, chunk.new)
             for member in dict.fromkeys(_closed_members(here)):
                 if member not in _closed_members(there):
-                    yield self._holder(holder_sk(member, chunk.id), there=of_new)
+                    yield self._pointer(holder_sk(member, chunk.id), there=of_new)
 
-    def _holder(self, sk: str, *, there: bool) -> Mutation:
+    def _pointer(self, sk: str, *, there: bool) -> Mutation:
+        """Return how a record that says nothing but its key is written or deleted."""
         place = item_key(self.tenant_id, self.write.source, sk)
         op = {"Put": {"TableName": self.table, "Item": place}}
         if not there:

@@ -124,7 +124,7 @@ _DEFAULTS = {one.name: one.default for one in fields(MessageRow) if one.default 
 
 def sk_of(row: MessageRow) -> str:
     """Return the sort key of a message's record."""
-    return message_sk(row.id, row.name if row.state == "kept" else None)
+    return message_sk(row.id, kept=row.state == "kept")
 
 
 def written(row: MessageRow) -> str:
@@ -170,7 +170,7 @@ class LedgerRecord:
         owners: how many messages each user has that are not erased.
         touched: what the last transaction did to kept messages and closed chunks: sort key → trace.
         marked: users whose state says that this item is half written.
-        subjects: users and sessions that are known to have messages of it, each scope and name.
+        subjects: what is known that it may be asked by.
         key: of the item in the chat app's table, if a write said it.
         name: the chat app's own of the item.
     """
@@ -235,7 +235,7 @@ def _facts(text: str) -> ItemFacts:
 
 def _subject(text: str) -> Subject:
     scope, _, name = text.partition(" ")
-    return ("user" if scope == "user" else "session", name)
+    return (scope, name)  # type: ignore[return-value]  # as it was written
 
 
 def written_subjects(subjects: Iterable[Subject]) -> list[str]:

@@ -57,9 +57,9 @@ class LedgerStore:
         self._requests.mark(request)
         return 0
 
-    def items_of(self, request: ForgetRequest) -> Sequence[ItemKey]:
-        """Return the items with messages that a request is about."""
-        return self._requests.items_of(request)
+    def items_of(self, request: ForgetRequest, owner: str | None = None) -> Sequence[ItemKey]:
+        """Return the items with messages that a request may cover."""
+        return self._requests.items_of(request, owner)
 
     def finish(self, request: ForgetRequest, deleted: int) -> Forgotten:
         """Write down that a request was carried out, once."""

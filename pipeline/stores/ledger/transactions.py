@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from pipeline.stores.ledger.keys import (
+    Kind,
     Subject,
     epoch_key,
     epoch_shard,
@@ -146,10 +147,12 @@ class Transactions:
         return self.write.name or self.ledger.name
 
     def _subjects(self) -> frozenset[Subject]:
-        """Return the users and the session that messages of the write belong to."""
+        """Return what the item may be asked by: users and the session of its messages, owners that events name."""
         users = {row.user_id for row in self.write.messages if row.user_id}
         session = {self._item_name} if self._item_name else set()
-        return frozenset(("user", user) for user in users) | frozenset(("session", name) for name in session)
+        owners = {name for event in self.write.facts.events for name in (event.before, event.after) if name}
+        named: dict[Kind, set[str]] = {"user": users, "session": session, "owner": owners}
+        return frozenset((kind, name) for kind, names in named.items() for name in names)
 
     def _freshness(self) -> list[Op]:
         """Return what says up to when the item is indexed, at the user whose it is; and no longer at another."""
