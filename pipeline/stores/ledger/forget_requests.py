@@ -18,7 +18,7 @@ from pipeline.stores.ledger.keys import (
     request_key,
 )
 from pipeline.stores.ledger.ledger import Runtime
-from pipeline.stores.ledger.records import Item, LedgerRecord, forgotten, forgotten_item, ledger_record
+from pipeline.stores.ledger.records import Item, LedgerRecord, ledger_record, number
 from pipeline.stores.protocol import Markers
 
 
@@ -70,7 +70,7 @@ class ForgetRequests:
     def finish(self, request: ForgetRequest, deleted: int) -> Forgotten:
         """Write down that a request was carried out; the first answer stays."""
         done = Forgotten(request, deleted, self._runtime.now())
-        row = forgotten_item(done)
+        row = _forgotten_item(done)
         if self._client.put(self._table, Item=row, ConditionExpression="attribute_not_exists(pk)"):
             return done
         return self.forgotten(request.tenant_id, request.id) or done
@@ -78,7 +78,7 @@ class ForgetRequests:
     def forgotten(self, tenant_id: str, request_id: str) -> Forgotten | None:
         """Return what became of a request to forget."""
         item = self._client.get(self._table, request_key(tenant_id, request_id))
-        return forgotten(item) if item else None
+        return _forgotten(item) if item else None
 
     def _sources_of(self, request: ForgetRequest, owner: str | None) -> set[str]:
         """Return the items that may be asked by the user or session, or by the owner."""
@@ -116,3 +116,26 @@ def _epoch_moves(table: str, tenant_id: str, shard: int) -> dict[str, Any]:
             "ExpressionAttributeValues": {":one": {"N": "1"}},
         }
     }
+
+
+def _forgotten_item(done: Forgotten) -> dict[str, Any]:
+    """Return the row of a request that was carried out."""
+    request = done.request
+    names = {"user_id": request.user_id, "session_key": request.session_key}
+    return {
+        **request_key(request.tenant_id, request.id),
+        "id": {"S": request.id},
+        "tenant_id": {"S": request.tenant_id},
+        "asked_at": {"S": request.asked_at.isoformat()},
+        "done_at": {"S": done.done_at.isoformat()},
+        "deleted": {"N": str(done.deleted)},
+        **{name: {"S": value} for name, value in names.items() if value is not None},
+    }
+
+
+def _forgotten(item: Item) -> Forgotten:
+    """Return what such a row says."""
+    asked_at, done_at = (datetime.fromisoformat(item[name]["S"]) for name in ("asked_at", "done_at"))
+    names = (item[name]["S"] if name in item else None for name in ("user_id", "session_key"))
+    request = ForgetRequest(item["id"]["S"], item["tenant_id"]["S"], asked_at, *names)
+    return Forgotten(request, number(item, "deleted"), done_at)

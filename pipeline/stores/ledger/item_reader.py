@@ -74,6 +74,11 @@ class ItemReader:
         """Return the kept messages of these names (``None``: all), the chunks that are not closed, and their closed ones."""
         return self._until_whole(lambda: self._chunks_and_kept(tenant_id, source, names))
 
+    def every_message(self, tenant_id: str, source: str) -> list[Item]:
+        """Return the records of all messages, as they lie there."""
+        pk = name_of("item", tenant_id, source)
+        return [*self._range(pk, MESSAGE), *self._range(pk, KEPT)]
+
     def chunks(
         self, tenant_id: str, wanted: Iterable[tuple[str, str]]
     ) -> Mapping[tuple[str, str], ChunkRecord]:

@@ -10,6 +10,7 @@ from pipeline.embedding.vectors import Space
 from pipeline.errors import StoreUnavailableError
 from pipeline.source.documents import ItemKey
 from pipeline.stores.ledger.client import Cancelled, Client
+from pipeline.stores.ledger.inventory import LedgerInventory
 from pipeline.stores.ledger.item_reader import READ_AGAIN_SECONDS, ItemReader
 from pipeline.stores.ledger.keys import (
     BEYOND,
@@ -86,6 +87,10 @@ class Ledger:
     ) -> Mapping[str, IndexDetail]:
         """Return what planning needs of each item."""
         return {source: self._detail(tenant_id, source, names) for source, names in named.items()}
+
+    def inventory(self) -> LedgerInventory:
+        """Return what reads the items and messages of all tenants."""
+        return LedgerInventory(self._client, self.table, self._items)
 
     def lease(self, tenant_id: str, revisions: Mapping[str, int], seconds: float) -> Mapping[str, int]:
         """Take the leases that are free."""

@@ -1,7 +1,7 @@
 """What a planned write does to each record, and how much of it goes into one transaction. Pure."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,10 +20,6 @@ from pipeline.stores.protocol import NOBODY, Chunk, ChunkMove, MessageRow, Plann
 
 Op = Mapping[str, Any]
 """One member of TransactWriteItems."""
-
-MAX_BYTES = 2_500_000
-"""It may have 4 MB; binary grows by a third on its way."""
-_OVERHEAD_BYTES = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +165,7 @@ class Mutations:
                 total, count = users.get(record.user_id, (0, 0))
                 users[record.user_id] = (total + sign * record.user_weight, count + sign)
         replaced = self._replaced(old, new)
-        _add(sums, replaced.sums)
+        add(sums, replaced.sums)
         adopted = chunk.new and chunk.new.user_id != NOBODY and chunk.new.filed_under is not None
         adopters = frozenset([chunk.new.user_id] if chunk.new and adopted else [])
         return replace(replaced, ops=(*replaced.ops, *own), sums=sums, users=users, adopters=adopters)
@@ -217,7 +213,7 @@ class Mutations:
             ops.append({"Put": {"TableName": self.table, "Item": new, **condition}})
         sums = Counter[str]()
         for item, sign in ((old, -1), (new, 1)):
-            _add(sums, {name: sign * value for name, value in (_counts(item) if item else {}).items()})
+            add(sums, {name: sign * value for name, value in (_counts(item) if item else {}).items()})
         touched = {item["sk"]["S"]: trace(left) for item, left in ((old, None), (new, new)) if item}
         return Mutation(tuple(ops), sums, touched={sk: left for sk, left in touched.items() if _apart(sk)})
 
@@ -269,50 +265,7 @@ def _counts(item: Item) -> Mapping[str, int]:
     return {"total" if sk.startswith(MESSAGE) else "chunk_total": weight(item)}
 
 
-def batches(mutations: Sequence[Mutation], room: int) -> Iterator[list[Mutation]]:
-    """Cut the mutations where a transaction would take no more; at least one, which may be empty."""
-    batch: list[Mutation] = []
-    ops = size = 0
-    for mutation in mutations:
-        cost, bytes_ = len(mutation.ops), sum(map(_size, mutation.ops))
-        if batch and (ops + cost > room or size + bytes_ > MAX_BYTES):
-            yield batch
-            batch, ops, size = [], 0, 0
-        batch.append(mutation)
-        ops, size = ops + cost, size + bytes_
-    yield batch
-
-
-def _size(op: Op) -> int:
-    """Return about how many bytes an operation takes on its way."""
-    item = next(iter(op.values())).get("Item", {})
-    return _OVERHEAD_BYTES + sum(_value_size(value) for value in item.values())
-
-
-def _value_size(value: Mapping[str, Any]) -> int:
-    [content] = value.values()
-    if isinstance(content, str):
-        return 2 * len(content.encode("utf-8", "surrogatepass"))
-    return 2 * len(content) if isinstance(content, bytes) else 10
-
-
-def total_of(mutations: Iterable[Mutation]) -> Mutation:
-    """Return what several mutations mean together, without their operations."""
-    sums, owners = Counter[str](), Counter[str]()
-    touched: dict[str, str] = {}
-    users: dict[str, tuple[int, int]] = {}
-    adopters: set[str] = set()
-    for one in mutations:
-        _add(sums, one.sums)
-        _add(owners, one.owners)
-        touched |= one.touched
-        for user, (total, count) in one.users.items():
-            known = users.get(user, (0, 0))
-            users[user] = (known[0] + total, known[1] + count)
-        adopters |= one.adopters
-    return Mutation((), sums, owners, touched, users, frozenset(adopters))
-
-
-def _add(counter: Counter[str], more: Mapping[str, int]) -> None:
+def add(counter: Counter[str], more: Mapping[str, int]) -> None:
+    """Add numbers that may be negative."""
     for name, value in more.items():  # Counter.update is for counts that are not negative
         counter[name] += value

@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any
 
 from pipeline.source.documents import ItemKey
-from pipeline.stores.forgetting import ForgetRequest, Forgotten
 from pipeline.stores.ledger.keys import (
     CHUNK,
     CLOSED,
@@ -21,7 +20,6 @@ from pipeline.stores.ledger.keys import (
     digest,
     item_key,
     message_sk,
-    request_key,
 )
 from pipeline.stores.protocol import NOBODY, ChunkStatus, HeldChunk, ItemEvent, ItemFacts, MessageRow
 
@@ -293,26 +291,3 @@ def strings(item: Item, name: str) -> list[str]:
 def moment(item: Item, name: str) -> datetime | None:
     """Return a time; ``None`` if it is not there."""
     return datetime.fromisoformat(item[name]["S"]) if name in item else None
-
-
-def forgotten_item(done: Forgotten) -> dict[str, Any]:
-    """Return the row of a request that was carried out."""
-    request = done.request
-    names = {"user_id": request.user_id, "session_key": request.session_key}
-    return {
-        **request_key(request.tenant_id, request.id),
-        "id": {"S": request.id},
-        "tenant_id": {"S": request.tenant_id},
-        "asked_at": {"S": request.asked_at.isoformat()},
-        "done_at": {"S": done.done_at.isoformat()},
-        "deleted": {"N": str(done.deleted)},
-        **{name: {"S": value} for name, value in names.items() if value is not None},
-    }
-
-
-def forgotten(item: Item) -> Forgotten:
-    """Return what such a row says."""
-    asked_at, done_at = (datetime.fromisoformat(item[name]["S"]) for name in ("asked_at", "done_at"))
-    names = (item[name]["S"] if name in item else None for name in ("user_id", "session_key"))
-    request = ForgetRequest(item["id"]["S"], item["tenant_id"]["S"], asked_at, *names)
-    return Forgotten(request, number(item, "deleted"), done_at)

@@ -13,6 +13,7 @@ from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Any
 
+from pipeline.stores.ledger.batching import batches, total_of
 from pipeline.stores.ledger.keys import (
     Kind,
     Subject,
@@ -24,7 +25,7 @@ from pipeline.stores.ledger.keys import (
     state_key,
     subject_key,
 )
-from pipeline.stores.ledger.mutations import Mutation, Op, batches, total_of
+from pipeline.stores.ledger.mutations import Mutation, Op
 from pipeline.stores.ledger.records import LedgerRecord, written_facts, written_subjects
 from pipeline.stores.protocol import PlannedWrite
 
