@@ -217,7 +217,7 @@ class _Group:
     def settled(self, evidence: Evidence) -> _Result:
         transitions = evidence.of_text(self.name)
         matched = match(self.rows, self.entries, self._fresh(transitions, evidence))
-        copies = [*self._present(matched, evidence), *self._absent(matched, evidence.facts)]
+        copies = [*self._present(matched, evidence), *self._absent(matched, evidence)]
         decided = list(_decided(copies, transitions, evidence))
         dated = _dated(sorted(decided, key=lambda copy: copy.row.ordinal), transitions, self.name)
         places = {copy.place: copy.row.id for copy in dated if copy.place is not None}
@@ -259,21 +259,27 @@ class _Group:
             met_at=evidence.reading.at,
         )
 
-    def _absent(self, matched: Mapping[int, MessageRow], facts: ItemFacts) -> Iterator[_Copy]:
+    def _absent(self, matched: Mapping[int, MessageRow], evidence: Evidence) -> Iterator[_Copy]:
         there = {row.id for row in matched.values()}
         for row in self.rows:
             if row.id not in there:
-                yield _Copy(_left(row, facts))
+                unsure = row.state == "erased" and not evidence.reading.whole
+                yield _Copy(row if unsure else _left(row, evidence.facts))
 
 
 def _seen(row: MessageRow, user_id: str) -> MessageRow:
     if row.state == "erased":
-        return row
+        return replace(row, seen="")
     return replace(row, state="live", user_id=user_id, seen="", seen_at=0.0, resolved="", reason="")
 
 
 def _left(row: MessageRow, facts: ItemFacts) -> MessageRow:
-    """Return ``row`` with when it was last seen, which the item's facts say of a live one."""
+    """Return ``row`` with when it was last seen, which the item's facts say of a live one.
+
+    Of an erased one it says only that it has left.
+    """
+    if row.state == "erased":
+        return replace(row, seen=row.seen or facts.position)
     if row.state != "live":
         return row
     return replace(row, seen=facts.position, seen_at=facts.read_at)

@@ -25,12 +25,17 @@ def match(
     rest = [place for place, _ in entries if place not in matched]
     old = rest[: max(0, len(rest) - fresh)]
     for states, places in (({"live", "erased"}, old), ({"live", "unexplained"}, rest)):
-        free = sorted((row for row in left if row.state in states), key=lambda row: row.ordinal)
+        free = sorted((row for row in left if row.state in states), key=_in_order)
         open_places = [place for place in places if place not in matched]
         for place, row in zip(open_places, free, strict=False):
             matched[place] = row
             left.remove(row)
     return matched
+
+
+def _in_order(row: MessageRow) -> tuple[bool, int]:
+    """Sort what was in the item at the last read before what had left it."""
+    return row.state == "erased" and bool(row.seen), row.ordinal
 
 
 _PREFERENCE = {"live": 0, "erased": 1, "unexplained": 2, "kept": 3}

@@ -72,14 +72,15 @@ def owners_at(time: float, current: str, changes: Sequence[ItemEvent]) -> frozen
     earlier = [event for event in changes if event not in later]
     owners = {later[0].before if later else current}
     owners |= {earlier[-1].after} if earlier else set()
-    return frozenset(owners | {event.after for event in later if event.at is None})
+    owners |= {event.after for event in later if event.at is None}
+    return frozenset(owners - {None})
 
 
 def _changes_of(row: MessageRow, events: Sequence[ItemEvent]) -> list[ItemEvent]:
-    """Return the changes of owner that a message saw: since its item was inserted, until it left."""
+    """Return what tells of the owners that a message saw: its item's insertion, and the changes until it left."""
     seen = [event for event in events if not row.resolved or event.position < row.resolved]
     inserted = max((event.position for event in seen if event.kind == "inserted"), default="")
-    return [event for event in _owner_changes(seen) if event.position > inserted]
+    return [event for event in seen if event.kind in {"owner", "inserted"} and event.position >= inserted]
 
 
 def with_change_seen(

@@ -175,12 +175,13 @@ class InMemoryStore:
         self.searched["exact"] += 1
         rows = [row for row in self._of(request.tenant_id, request.user_id) if _meets(request.filters, row)]
         found = [_hit(row, request) for row in rows]
-        closest = sorted(found, key=lambda hit: (-hit.similarity, hit.id))
+        closest = sorted(found, key=lambda hit: (_unembedded(hit), -hit.similarity, hit.id))
         wordy = sorted((hit for hit in found if hit.lexical > 0), key=lambda hit: (-hit.lexical, hit.id))
         seeds = {hit.id for hit in (*closest[:SEEDS][: request.top_k], *wordy[:SEEDS][: request.top_k])}
         chosen = {hit.id for hit in (*closest[: request.top_k], *wordy[: request.top_k])}
         chosen |= set(_beside(rows, seeds, request.around))
-        return [hit for hit in closest if hit.id in chosen or len(closest) <= request.whole]
+        told = [hit for hit in closest if hit.id in chosen or len(closest) <= request.whole]
+        return sorted(told, key=lambda hit: (-hit.similarity, hit.id))
 
     def _of(self, tenant_id: str, user_id: str) -> list[_Row]:
         return [
@@ -304,6 +305,10 @@ def _hit(row: _Row, request: SearchRequest) -> Hit:
         row.chunk.metadata,
         float(len(set(request.terms) & counts(row.chunk.text).keys())),
     )
+
+
+def _unembedded(hit: Hit) -> bool:
+    return hit.metadata.get("embedded") is False
 
 
 def cosine(one: Vector, two: Vector) -> float:

@@ -1,6 +1,7 @@
 """Forget markers: permanent, and in the way of whoever read before. Whom they concern, and what became of a request."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from support.chunks import (
     FACTS,
@@ -21,43 +22,47 @@ from support.chunks import (
     uid,
 )
 
-from pipeline.stores.protocol import Markers, Store
+from pipeline.stores.protocol import ItemEvent, Markers, Store
+
+
+def times(markers: Markers) -> dict[tuple[str, str], list[datetime]]:
+    return {subject: sorted(found) for subject, found in markers.times.items()}
 
 
 def test_a_marker_says_the_moment_of_asking(store: Store) -> None:
     assert store.mark(request(user_id="mika")) == 0
-    assert store.markers("acme", {"mika", "ken"}, {"chat:1"}).times == {("user", "mika"): TIME}
+    assert times(store.markers("acme", {"mika", "ken"}, {"chat:1"})) == {("user", "mika"): [TIME]}
     assert store.markers("zenith", {"mika"}, set()).times == {}
     assert store.markers("acme", set(), set()).times == {}
 
 
 def test_a_marker_of_one_users_session_leaves_anothers_of_that_name_alone(store: Store) -> None:
     store.mark(request(user_id="mika", session_key="chat:1"))
-    assert list(store.markers("acme", {"mika"}, {"chat:1"}).times.values()) == [TIME]
+    assert list(times(store.markers("acme", {"mika"}, {"chat:1"})).values()) == [[TIME]]
     assert store.markers("acme", {"ken"}, {"chat:1"}).times == {}
     assert store.markers("acme", {"mika"}, {"chat:2"}).times == {}
     held_to = store.markers("acme", {"mika", "ken"}, {"chat:1"})
-    assert held_to.until("mika", "chat:1") == TIME.timestamp()
-    assert held_to.until("ken", "chat:1") is None
+    assert held_to.of_user("mika", "chat:1") == [TIME.timestamp()]
+    assert held_to.of_user("ken", "chat:1") == held_to.of_session("chat:1") == []
 
 
 def test_a_user_and_a_session_of_one_name_are_two_things(store: Store) -> None:
     store.mark(request(session_key="mika"))
     assert store.markers("acme", {"mika"}, {"chat:1"}).times == {}
-    assert store.markers("acme", set(), {"mika"}) == Markers({("session", "mika"): TIME})
+    assert times(store.markers("acme", set(), {"mika"})) == {("session", "mika"): [TIME]}
 
 
-def test_a_marker_never_moves_back_and_a_later_request_moves_it_on(store: Store) -> None:
+def test_markers_add_up_whatever_their_order(store: Store) -> None:
     later = TIME + timedelta(days=1)
     for number, at in enumerate([TIME, later, TIME]):
         store.mark(request(f"r{number}", at, session_key="chat:1"))
-    assert store.markers("acme", set(), {"chat:1"}).times == {("session", "chat:1"): later}
+    assert times(store.markers("acme", set(), {"chat:1"})) == {("session", "chat:1"): [TIME, later]}
 
 
 def test_the_same_request_twice_is_one_marker(store: Store) -> None:
     for _ in range(2):
         store.mark(request(user_id="mika"))
-    assert store.markers("acme", {"mika"}, set()).times == {("user", "mika"): TIME}
+    assert times(store.markers("acme", {"mika"}, set())) == {("user", "mika"): [TIME]}
 
 
 def test_every_request_moves_the_epoch_of_its_tenant(store: Store) -> None:
@@ -134,6 +139,25 @@ def test_a_message_that_goes_to_another_user_takes_its_item_along(store: Store) 
     put(store, messages=[row(1, user_id="ken")])
     assert list(store.items_of(request(user_id="mika"))) == []
     assert list(store.items_of(request(user_id="ken"))) == [key_of("chat:1")]
+
+
+def test_an_item_whose_events_name_a_user_may_have_been_the_users(store: Store) -> None:
+    events = (ItemEvent("inserted", "s/1", 1.0, None, "aa"), ItemEvent("owner", "s/2", None, "aa", "bb"))
+    facts = replace(FACTS, user_id="ken", events=events)
+    rows = [row(1, user_id="ken")]
+    put(store, messages=rows, key=key_of("chat:1"), name="chat:1", facts=facts)
+    put(store, messages=rows, key=key_of("chat:2"), name="chat:2", source=OTHER)
+    put(store, messages=rows, key=key_of("chat:1", "zenith"), facts=facts, tenant="zenith")
+
+    for owner in ("aa", "bb"):
+        assert list(store.items_of(request(user_id="mika"), owner)) == [key_of("chat:1")]
+        asked = request(user_id="mika", session_key="chat:1")
+        assert list(store.items_of(asked, owner)) == [key_of("chat:1")]
+        assert list(store.items_of(request(user_id="mika", session_key="chat:2"), owner)) == []
+    assert list(store.items_of(request(user_id="mika"), "cc")) == []
+    assert list(store.items_of(request(user_id="mika"))) == []
+    put(store, messages=[row(1, "erased", user_id="ken")], facts=facts)
+    assert list(store.items_of(request(user_id="mika"), "aa")) == []
 
 
 def test_a_user_of_many_items_and_messages_has_each_item_once(store: Store) -> None:

@@ -20,7 +20,7 @@ def test_freshness_is_what_the_app_says_of_the_version_indexed(store: Store) -> 
 
 def test_freshness_of_an_item_that_is_gone_is_when_it_went(store: Store) -> None:
     put(store, name="chat:1", updated_at=TIME)
-    put(store, facts=replace(FACTS, present=False, user_id=None), saved_at=TIME + timedelta(1))
+    put(store, facts=replace(FACTS, present=False), saved_at=TIME + timedelta(1))
     assert store.indexed_until("acme", "mika", "chat:1") == TIME + timedelta(1)
 
 

@@ -115,6 +115,7 @@ FULL_FACTS = ItemFacts(
     position="ミ/1",
     read_at=1_764_000_000.125,
     present=True,
+    found="ミ/0",
     user_id="ミカ#%25",
     events=EVENTS,
     hidden_since=1_764_000_001.5,
@@ -177,6 +178,21 @@ def test_planning_is_told_of_withheld_chunks_whatever_their_messages_are(store: 
     assert chunks(store, set()) == {}
     put(store, moves={uid(1): ChunkMove("", "kept")})
     assert chunks(store, set()).keys() == {uid(1)}
+
+
+def test_planning_is_told_of_the_kept_messages_of_withheld_chunks_and_of_their_other_chunks(
+    store: Store,
+) -> None:
+    withheld = replace(chunk(1), members=(mid(1), mid(2)), status=KEPT, user_id="")
+    parts = [replace(chunk(number), members=(mid(number - 1),), status=KEPT) for number in (2, 3, 4)]
+    rows = [row(1, "kept"), row(2, "unexplained"), row(3, "kept")]
+    put(store, *((one, axis(0)) for one in (withheld, *parts)), messages=rows)
+
+    detail = store.detail("acme", {ITEM: {"n1"}})[ITEM]
+    assert detail.kept == (row(1, "kept"),)
+    assert detail == store.detail("acme", {ITEM: set()})[ITEM]
+    assert {one.id for one in detail.chunks} == {uid(1), uid(2)}
+    assert set(store.detail("acme", {ITEM: None})[ITEM].kept) == {row(1, "kept"), row(3, "kept")}
 
 
 def test_planning_is_told_of_no_other_items_or_tenants_chunks(store: Store) -> None:

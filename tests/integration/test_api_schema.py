@@ -19,11 +19,12 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from support.chunks import planned
 from support.loopback import Loopback
 
 from pipeline.packaging.api_description import describe_api
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import Change, Chunk
+from pipeline.stores.protocol import Chunk
 
 pytestmark = pytest.mark.integration
 EXAMPLES = int(os.environ.get("SCHEMA_EXAMPLES", "25"))
@@ -56,7 +57,7 @@ def address(query_function: PgVectorStore, embedder: Any, monkeypatch: pytest.Mo
     metadata = {"key": "chat:1", "kind": "session", "roles": ["user"], "date": "2026-11-22"}
     chunk = Chunk(f"{1:032x}", "mika", "user: the parcel is here", ("m",), "f", None, metadata)
     [vector] = embedder.embed([chunk.text])
-    query_function.apply("acme", [Change("s", 0, "1", present=True, upserts=[(chunk, vector)])])
+    query_function.apply("acme", [planned("s", upserts=[(chunk, vector)])])
     with Loopback() as loopback:
         yield loopback.url
 

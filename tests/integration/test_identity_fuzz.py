@@ -14,11 +14,12 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from support.chunks import planned
 from support.doors import AGENT, direct_event, jwt_event, url_event
 
 from pipeline.handlers import query
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import Change, Chunk
+from pipeline.stores.protocol import Chunk
 
 pytestmark = pytest.mark.integration
 REQUESTS = int(os.environ.get("IDENTITY_FUZZ_REQUESTS", "300"))
@@ -62,7 +63,7 @@ def memories(query_function: PgVectorStore, embedder: Any, monkeypatch: pytest.M
             (Chunk(f"{number + 1000:032x}", user, f"- owner-{number}", ("n",), "f", None, note), vector),
         ]
         epoch = query_function.read(tenant, ["s"])["s"].epoch
-        change = Change(f"s{number}", 0, "1", present=True, expected_epoch=epoch, upserts=chunks)
+        change = planned(f"s{number}", expected_epoch=epoch, upserts=chunks)
         assert query_function.apply(tenant, [change]) == frozenset()
 
 

@@ -6,13 +6,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from support.chunks import planned
 from support.words import SPACE, WordEmbedder
 
 from pipeline.handlers import query
 from pipeline.search.recall import Recall
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import Change, Chunk
+from pipeline.stores.protocol import Chunk
 
 pytestmark = pytest.mark.integration
 
@@ -43,9 +44,7 @@ def test_an_odd_question_has_an_answer(database: Callable[..., str], question: s
     embedder = WordEmbedder()
     text = "[2026-11-22]\nuser: tea and soba in the rain, 山川"
     chunk = Chunk("00000000-0000-0000-0000-000000000001", "mika", text, ("m",), "f", None, {"key": "chat:1"})
-    change = Change(
-        '["sessions", "acme", "chat:1"]', 0, "p", present=True, upserts=[(chunk, embedder.embed([text])[0])]
-    )
+    change = planned('["sessions", "acme", "chat:1"]', upserts=[(chunk, embedder.embed([text])[0])])
     assert not ingest.apply("acme", [change])
 
     [found] = Recall(embedder, query).search("acme", "mika", question, 5)

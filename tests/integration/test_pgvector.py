@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from psycopg import RawCursor
 from psycopg.conninfo import make_conninfo
+from support.chunks import ITEM, held, planned, put
 from support.words import SPACE
 
 from pipeline.embedding.vectors import Space, float32
@@ -21,11 +22,10 @@ from pipeline.settings import Strategy
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.migrations import migrate, plan, require_extension
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import Change, Chunk, SearchRequest
+from pipeline.stores.protocol import Chunk, SearchRequest
 
 pytestmark = pytest.mark.integration
 VECTOR = float32([1.0] + [0.0] * 15)
-ITEM = '["sessions", "acme", "chat:1"]'
 CHUNK = Chunk(
     "00000000-0000-0000-0000-000000000001", "mika", "secret text", ("m",), "f", None, {"key": "chat:1"}
 )
@@ -67,9 +67,8 @@ def test_what_a_chunk_says_stands_in_its_row_and_only_a_long_text_outside(databa
         replace(CHUNK, text=draws.randbytes(size).hex(), members=tuple(f"{n:032}" for n in range(8)))
         for size in (350, 4_000)
     )
-    for revision, (chunk, outside) in enumerate(((usual, False), (long, True))):
-        held = store.read("acme", [ITEM])[ITEM].revision
-        store.apply("acme", [Change(ITEM, held, f"p{revision}", present=True, upserts=[(chunk, vector)])])
+    for chunk, outside in ((usual, False), (long, True)):
+        put(store, (chunk, vector))
         with psycopg.connect(database()) as owner:
             assert [size > 0 for (size,) in owner.execute(OUT_OF_LINE)] == [outside]
         assert store.search(SearchRequest("acme", "mika", vector))[0].content == chunk.text
@@ -84,11 +83,8 @@ def test_rows_of_the_chat_app_itself_survive_ingest(database: Database) -> None:
     with psycopg.connect(database(), options="-c app.tenant_id=acme") as connection:
         RawCursor(connection).execute(PROPOSED_INSERT, ["mika", "its own", str([1.0] * 16)])
     store = store_at(database("memory_ingest"))
-    store.apply("acme", [Change(ITEM, 0, "p", present=True, upserts=[(CHUNK, VECTOR)])])
-    store.apply(
-        "acme",
-        [Change(ITEM, store.read("acme", [ITEM])[ITEM].revision, "q", present=False, deletes=[CHUNK.id])],
-    )
+    put(store, (CHUNK, VECTOR))
+    put(store, deletes=[CHUNK.id])
     for whole in (0, 10):
         hits = store.search(SearchRequest("acme", "mika", VECTOR, 5, ("its", "own"), whole=whole))
         assert [(hit.content, hit.lexical, hit.counts) for hit in hits] == [("its own", 0.0, {})]
@@ -117,7 +113,7 @@ def test_a_plan_says_what_would_be_applied_and_applies_nothing(postgres: Postgre
         owner.execute("CREATE DATABASE planned TEMPLATE template0")
     planned = make_conninfo(postgres.conninfo(), dbname="planned")
     due = plan(planned)
-    assert due[0] == "0001_memories"
+    assert due == ["0001_memories"]
     assert migrate(planned, SPACE) == due
     assert plan(planned) == []
 
@@ -173,29 +169,29 @@ def test_another_space_is_refused_at_migration_and_at_use(database: Database) ->
         migrate(database(), other)
     conninfo = database("memory_ingest")
     with pytest.raises(StoreUnavailableError, match="not in space"):
-        PgVectorStore(Connector(lambda: conninfo), other).read("acme", [ITEM])
+        held(PgVectorStore(Connector(lambda: conninfo), other))
 
 
 def test_a_connection_that_died_is_replaced(database: Database) -> None:
     store = store_at(database("memory_ingest"))
-    store.read("acme", [ITEM])
+    held(store)
     with psycopg.connect(database(), autocommit=True) as owner:
         owner.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"
         )
-    assert store.read("acme", [ITEM])[ITEM].revision == 0
+    assert held(store).revision == 0
 
 
 def test_a_database_that_is_away_is_a_retryable_error_and_comes_back() -> None:
     server = Postgres(new_run_folder() / "postgres").start()
     migrate(server.conninfo(), SPACE)
     store = store_at(server.conninfo())
-    store.read("acme", [ITEM])
+    held(store)
     server.stop(signal.SIGQUIT)
     with pytest.raises(StoreUnavailableError, match="check that it runs"):
-        store.read("acme", [ITEM])
+        held(store)
     server.start()
-    assert store.read("acme", [ITEM])[ITEM].revision == 0
+    assert held(store).revision == 0
     server.stop()
 
 
@@ -203,29 +199,27 @@ def test_a_missing_schema_says_how_to_get_it(postgres: Postgres) -> None:
     with psycopg.connect(postgres.conninfo(), autocommit=True) as owner:
         owner.execute("CREATE DATABASE bare TEMPLATE template0")
     with pytest.raises(StoreUnavailableError, match="vector-memory migrate"):
-        store_at(make_conninfo(postgres.conninfo(), dbname="bare")).read("acme", [ITEM])
+        held(store_at(make_conninfo(postgres.conninfo(), dbname="bare")))
 
 
 def test_a_wrong_password_says_where_to_look(postgres: Postgres) -> None:
     with pytest.raises(StoreUnavailableError):
-        store_at(make_conninfo(postgres.conninfo(), password="wrong")).read("acme", [ITEM])
+        held(store_at(make_conninfo(postgres.conninfo(), password="wrong")))
 
 
 def test_the_query_role_reads_and_cannot_write(database: Database) -> None:
-    store_at(database("memory_ingest")).apply(
-        "acme", [Change(ITEM, 0, "p", present=True, upserts=[(CHUNK, VECTOR)])]
-    )
+    store_at(database("memory_ingest")).apply("acme", [planned(ITEM, upserts=[(CHUNK, VECTOR)])])
     query = store_at(database("memory_query"))
     assert len(query.search(SearchRequest("acme", "mika", VECTOR, 5))) == 1
     with pytest.raises(StoreUnavailableError, match="lacks a privilege"):
-        query.apply("acme", [Change(ITEM, 1, "p", present=True)])
+        query.apply("acme", [planned(ITEM, expected_revision=1)])
 
 
 def test_no_error_quotes_a_value(database: Database, caplog: pytest.LogCaptureFixture) -> None:
     store = store_at(database("memory_ingest"))
     wrong = Chunk("not-a-uuid secret text", "mika", "secret text", ("m",), "f", None, {})
     with pytest.raises(VectorMemoryError) as caught:
-        store.apply("acme", [Change(ITEM, 0, "p", present=True, upserts=[(wrong, VECTOR)])])
+        store.apply("acme", [planned(ITEM, upserts=[(wrong, VECTOR)])])
     assert "secret text" not in str(caught.value)
     assert caught.value.__suppress_context__
     assert caplog.text == ""
@@ -234,7 +228,7 @@ def test_no_error_quotes_a_value(database: Database, caplog: pytest.LogCaptureFi
 def test_of_two_writers_of_one_item_one_wins(database: Database) -> None:
     conninfo = database("memory_ingest")
     stores = [store_at(conninfo) for _ in range(8)]
-    change = Change(ITEM, 0, "p", present=True, upserts=[(CHUNK, VECTOR)])
+    change = planned(ITEM, upserts=[(CHUNK, VECTOR)])
     with ThreadPoolExecutor(8) as pool:
         outcomes = list(pool.map(lambda store: store.apply("acme", [change]), stores))
     assert outcomes.count(frozenset()) == 1
@@ -248,8 +242,8 @@ def test_writers_of_the_same_items_in_other_orders_do_not_deadlock(database: Dat
     def write(order: list[str]) -> None:
         store = store_at(conninfo)
         for _ in range(10):
-            held = store.read("acme", order)
-            store.apply("acme", [Change(item, held[item].revision, "p", present=True) for item in order])
+            states = store.read("acme", dict.fromkeys(order, frozenset[str]()))
+            store.apply("acme", [planned(item, states[item]) for item in order])
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(write, [items, items[::-1]]))

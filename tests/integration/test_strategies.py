@@ -12,6 +12,7 @@ from uuid import UUID
 import numpy as np
 import psycopg
 import pytest
+from support.chunks import planned
 from support.words import SPACE
 
 from pipeline.embedding.vectors import Space, float32
@@ -21,7 +22,7 @@ from pipeline.stores.pgvector import statements, strategies
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.migrations import migrate
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import Change, Chunk, Filters, SearchRequest
+from pipeline.stores.protocol import Chunk, Filters, SearchRequest
 
 pytestmark = pytest.mark.integration
 Database = Callable[..., str]
@@ -65,7 +66,7 @@ def filled(database: Database) -> Database:
     for start, (user, count) in enumerate((("mika", MANY), ("ken", 20), ("aoi", 1500))):
         vectors = draws.standard_normal((count, SPACE.dimensions)).tolist()
         upserts = [(chunk(start * 10_000 + n, user), float32(vector)) for n, vector in enumerate(vectors)]
-        store.apply("acme", [Change(user, 0, "p", present=True, upserts=upserts)])
+        store.apply("acme", [planned(user, upserts=upserts)])
     with psycopg.connect(database(), autocommit=True) as owner:
         owner.execute("VACUUM ANALYZE memories")
         owner.execute("VACUUM ANALYZE memory_words")
@@ -180,7 +181,7 @@ def test_bits_lose_nothing_however_many_rows_are_as_close_as_each_other(
     topic = draws.standard_normal(UNLIKE.dimensions)
     rows = draws.standard_normal((5000, UNLIKE.dimensions)) + (np.arange(5000) < alike)[:, None] * topic
     upserts = [(chunk(n, "mika"), float32(vector)) for n, vector in enumerate(rows.tolist())]
-    exact.apply("acme", [Change("s", 0, "p", present=True, upserts=upserts)])
+    exact.apply("acme", [planned("s", upserts=upserts)])
     found = 0
     for vector in (draws.standard_normal((20, UNLIKE.dimensions)) + topic).tolist():
         request = SearchRequest("acme", "mika", float32(vector), 10)
@@ -280,9 +281,7 @@ def test_a_memory_of_very_many_words_is_found_by_each(database: Database) -> Non
     other = Chunk(str(UUID(int=2)), user, "quiet", ("m",), "f", TIME, {"key": "k"})
     vectors = [float32([1.0] + [0.0] * 15), float32([0.0, 1.0] + [0.0] * 14)]
     tenant = "t" * 1000
-    store.apply(
-        tenant, [Change("s", 0, "p", present=True, upserts=list(zip((long, other), vectors, strict=True)))]
-    )
+    store.apply(tenant, [planned("s", upserts=list(zip((long, other), vectors, strict=True)))])
     for word in said[::500]:
         hits = store.search(SearchRequest(tenant, user, vectors[1], 1, terms(word)))
         assert {hit.id for hit in hits if hit.lexical > 0} == {long.id}

@@ -2,8 +2,10 @@
 
 import random
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -11,22 +13,22 @@ import psycopg
 import pytest
 from psycopg import RawCursor
 from psycopg.conninfo import make_conninfo
+from support.chunks import FACTS, ITEM, chunks, held, key_of, messages, mid, planned, put, request, row
 from support.pgbouncer import PgBouncer, require_pgbouncer
 from support.words import SPACE
 
 from pipeline.embedding.vectors import float32
 from pipeline.lexical.terms import terms
-from pipeline.stores.pgvector import queries
+from pipeline.stores.pgvector import place, queries
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.inventory import Inventory
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import Change, Chunk, Filters, ForgetRequest, SearchRequest
+from pipeline.stores.protocol import Chunk, ChunkMove, Filters, ForgetRequest, SearchRequest
 
 pytestmark = pytest.mark.integration
 Database = Callable[..., str]
 VECTOR = float32([1.0] + [0.0] * 15)
 TIME = datetime(2026, 11, 22, tzinfo=UTC)
-ITEM = '["sessions", "shared", "chat:1"]'
 PAIRS = 1_000
 TENANTS = [
     "acme",
@@ -83,16 +85,19 @@ def fill(store: PgVectorStore) -> None:
                 str(UUID(int=number)),
                 user,
                 f"tea of {tenant!r}",
-                ("m",),
+                (mid(number),),
                 "f",
                 TIME,
                 {"key": "chat:1", "kind": "session", "roles": ["user"]},
             )
             for number, user in enumerate(USERS)
         ]
-        assert not store.apply(
-            tenant, [Change(ITEM, 0, "p", present=True, upserts=[(chunk, VECTOR) for chunk in chunks])]
-        )
+        rows = [row(number, user_id=user) for number, user in enumerate(USERS)]
+        upserts = [(chunk, VECTOR) for chunk in chunks]
+        kept = [row(number + 100, "kept", name="kept", seen=tenant[:9]) for number in range(2)]
+        key = key_of("chat:1", tenant[:9])
+        write = planned(ITEM, upserts=upserts, messages=[*rows, *kept], key=key, name="chat:1")
+        assert not store.apply(tenant, [write])
 
 
 def foreign(store: PgVectorStore, draws: random.Random) -> tuple[int, int]:
@@ -111,6 +116,18 @@ def assert_isolated(conninfo: str) -> None:
     assert sum(own for own, _ in drawn) > PAIRS / 20
 
 
+FORGETFUL = (
+    "READ_LEDGER",
+    "READ_MESSAGES",
+    "READ_WAITING",
+    "READ_EPOCH",
+    "MARKERS",
+    "NEWEST_PASSAGES",
+    "FORGOTTEN",
+    "ITEMS_OF_USER",
+    "ITEMS_OF_SESSION",
+)
+FORGETFUL_PLACED = ("read_kept", "read_chunks", "texts")
 READING = ["memory_search", "memory_strategy", "memory_indexed_until"]
 _TENANT = re.compile(r"\b(?:\w+\.)?tenant_id = (?:%\(tenant_id\)b|p_tenant_id)")
 
@@ -128,18 +145,14 @@ def tenants_forgotten(conninfo: str, patch: pytest.MonkeyPatch) -> Iterator[None
             assert taken
             owner.execute(forgetful.encode())
     with patch.context() as forgotten:
-        for name in (
-            "READ_LEDGER",
-            "READ_CHUNKS",
-            "READ_EPOCH",
-            "TEXTS",
-            "MARKERS",
-            "NEWEST_PASSAGES",
-            "FORGOTTEN",
-        ):
+        for name in FORGETFUL:
             statement, taken = _TENANT.subn("true", getattr(queries, name))
             assert taken, name
             forgotten.setattr(queries, name, statement)
+        writing = {name: _TENANT.subn("true", getattr(queries.Writing(), name)) for name in FORGETFUL_PLACED}
+        assert all(taken for _, taken in writing.values())
+        own = queries.Writing(**{name: statement for name, (statement, _) in writing.items()})
+        forgotten.setattr(place, "ALONE", own)
         yield
 
 
@@ -149,17 +162,25 @@ def test_no_question_shows_a_tenant_anothers_rows(database: Database) -> None:
 
 
 def test_nor_does_one_that_forgot_its_tenant(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    ingest = store_at(database("memory_ingest"))
+    ingesting = database("memory_ingest")
+    ingest = store_at(ingesting)
     fill(ingest)
     ids = [str(UUID(int=number)) for number in range(len(USERS))]
     forgetting = ForgetRequest("1", "zenith", TIME, "mika", None)
-    ingest.forget(forgetting)
+    ingest.mark(forgetting)
+    ingest.finish(forgetting, 0)
     with tenants_forgotten(database(), monkeypatch):
+        ingest = store_at(ingesting)  # which has not found its statements yet
         assert_isolated(database("memory_query"))
         assert {text.content for text in ingest.texts("acme", ITEM, ids).values()} == {"tea of 'acme'"}
         assert ingest.texts("nobody", ITEM, ids) == {}
-        held = ingest.read("acme", [ITEM])[ITEM]
-        assert (len(held.chunks), held.epoch) == (len(USERS), 0)
+        state = held(ingest, ITEM, "acme", "kept")
+        assert (len(state.messages), state.epoch) == (len(USERS) + 2, 0)
+        detail = ingest.detail("acme", {ITEM: None})[ITEM]
+        assert (len(detail.kept), len(detail.chunks)) == (2, len(USERS))
+        assert {kept.seen for kept in detail.kept} == {"acme"}
+        for asked in ({"user_id": "mika"}, {"session_key": "chat:1"}):
+            assert ingest.items_of(request(**asked)) == [key_of("chat:1", "acme")]
         assert ingest.markers("acme", {"mika"}, set()).times == {}
         assert ingest.forgotten("acme", "1") is None
         assert ingest.indexed_until("nobody", "mika", None) is None
@@ -175,7 +196,7 @@ def test_a_connection_that_served_a_tenant_shows_nothing_without_one(database: D
     with query._connector.connection() as connection:
         assert connection.execute("SELECT count(*) FROM memories").fetchone() == (0,)
     with ingest.connection() as connection:
-        for table in ("memories", "ledger", "forget_marker", "tenant_epoch"):
+        for table in ("memories", "ledger", "message", "forget_marker", "tenant_epoch"):
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
         assert connection.execute("DELETE FROM memories").rowcount == 0
 
@@ -198,7 +219,7 @@ def test_every_table_that_names_a_tenant_is_protected_from_its_owner_too(databas
             "JOIN pg_attribute a ON a.attrelid = c.oid "
             "WHERE a.attname = 'tenant_id' AND c.relkind IN ('r', 'p') ORDER BY 1"
         ).fetchall()
-    assert {"memories", "ledger"} <= {name for name, _ in found}
+    assert {"memories", "ledger", "message"} <= {name for name, _ in found}
     assert [name for name, protected in found if not protected] == []
 
 
@@ -218,11 +239,11 @@ def test_ingest_works_through_a_pooler(database: Database) -> None:
     with PgBouncer(database("memory_ingest")) as pooler:
         store = store_at(pooler.conninfo)
         fill(store)
-        held = store.read("acme", [ITEM])[ITEM]
-        assert len(held.chunks) == len(USERS)
-        leased = store.lease("acme", {ITEM: held.revision}, 60)
+        state = held(store)
+        assert (len(state.messages), len(chunks(store))) == (len(USERS), len(USERS))
+        leased = store.lease("acme", {ITEM: state.revision}, 60)
         store.release("acme", leased)
-        assert store.forget(ForgetRequest("1", "acme", TIME, "mika", None)).deleted == 1
+        assert store.mark(ForgetRequest("1", "acme", TIME, "mika", None)) == 0
         assert store.markers("acme", {"mika"}, set()).times
 
 
@@ -286,11 +307,54 @@ def test_the_apps_role_changes_its_own_rows_only(
         acme.execute("SELECT * FROM ledger")
 
 
+def test_the_app_sees_no_withheld_rows_nor_their_words(
+    database: Database, app: Callable[[str], "psycopg.Connection[tuple[object, ...]]"]
+) -> None:
+    store = store_at(database("memory_ingest"))
+    fill(store)
+    acme = app("acme")
+    for table in ("memories", "memory_words"):
+        assert acme.execute(f"SELECT count(*) FROM {table}").fetchone() == (len(USERS),)
+    put(store, moves={str(UUID(int=0)): ChunkMove("", "live")})
+    for table in ("memories", "memory_words"):
+        assert acme.execute(f"SELECT count(*) FROM {table}").fetchone() == (len(USERS) - 1,)
+    assert proposed(acme) == []
+
+
+def test_only_who_says_so_sees_what_is_overdue_and_nothing_but_that(database: Database) -> None:
+    ingesting, querying = database("memory_ingest"), database("memory_query")
+    fill(store_at(ingesting))
+    store = store_at(ingesting)
+    put(store, facts=replace(FACTS, hidden_since=5.0))
+    assert store.overdue(9.0, 10) == [("acme", key_of("chat:1", "acme"))]
+    with psycopg.connect(ingesting, autocommit=True) as connection:
+        seen = "SELECT tenant_id FROM ledger"
+        assert connection.execute(seen).fetchall() == []
+        with connection.transaction():
+            connection.execute(queries.OPEN_HORIZON)
+            assert connection.execute(seen).fetchall() == [("acme",)]
+            assert connection.execute("SELECT count(*) FROM message").fetchone() == (0,)
+            assert connection.execute("UPDATE ledger SET present = false").rowcount == 0
+        assert connection.execute(seen).fetchall() == []
+    with psycopg.connect(querying) as connection:
+        connection.execute(queries.OPEN_HORIZON)
+        assert connection.execute(seen).fetchall() == []
+
+
 def test_operations_see_every_tenant(database: Database) -> None:
-    fill(store_at(database("memory_ingest")))
+    acme = store_at(database("memory_ingest"))
+    fill(acme)
     conninfo = database("memory_operations")
     inventory = Inventory(Connector(lambda: conninfo))
     assert {row.tenant_id for row in inventory.rows([ITEM])} == set(TENANTS)
-    assert {tenant for tenant, _, _ in inventory.present()} == set(TENANTS)
+    assert {tenant for tenant, *_ in inventory.items()} == set(TENANTS)
+    told = inventory.messages([ITEM])
+    assert Counter(tenant for tenant, _, _ in told) == dict.fromkeys(TENANTS, len(USERS) + 2)
+    assert {(source, message) for tenant, source, message in told if tenant == "acme"} == {
+        (ITEM, message) for message in messages(acme, "kept")
+    }
+    assert [one for tenant, *one in inventory.items() if tenant == "acme"] == [
+        [ITEM, key_of("chat:1", "acme"), FACTS, None]
+    ]
     inventory.remove("acme", [str(UUID(int=0))])
     assert len([row for row in inventory.rows([ITEM]) if row.tenant_id == "acme"]) == len(USERS) - 1

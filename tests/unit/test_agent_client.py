@@ -13,6 +13,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError, ReadTimeoutError
+from support.chunks import planned
 from support.doors import AGENT
 from support.loopback import Loopback
 
@@ -29,7 +30,7 @@ from pipeline.errors import InvalidRequestError, MemoryUnavailableError, Setting
 from pipeline.handlers import query
 from pipeline.ingest.wishes import new_id
 from pipeline.stores.memory import InMemoryStore
-from pipeline.stores.protocol import Change, Chunk
+from pipeline.stores.protocol import Chunk
 
 TIME = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 ROLE = "arn:aws:iam::123456789012:role/agent"
@@ -43,7 +44,7 @@ def memory(index: InMemoryStore, embedder: Any, monkeypatch: pytest.MonkeyPatch)
     chunk = Chunk("id-1", "mika", "user: aaaa", ("m1",), "f", TIME, metadata)
     [vector] = embedder.embed([chunk.text])
     fields: Any = {"name": "chat:1", "user_id": "mika", "updated_at": TIME}
-    index.apply("株式会社", [Change("s1", 0, "1", present=True, upserts=[(chunk, vector)], **fields)])
+    index.apply("株式会社", [planned("s1", upserts=[(chunk, vector)], **fields)])
     return index
 
 

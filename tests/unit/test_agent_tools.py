@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 import pytest
 from mcp.shared.memory import create_connected_server_and_client_session
+from support.chunks import planned
 
 from pipeline.agent.client import MemoryClient
 from pipeline.agent.mcp_server import made
@@ -15,7 +16,7 @@ from pipeline.agent.transports import Request
 from pipeline.errors import InvalidRequestError
 from pipeline.handlers import query
 from pipeline.stores.memory import InMemoryStore
-from pipeline.stores.protocol import Change, Chunk
+from pipeline.stores.protocol import Chunk
 
 NAMES = ["search_memory", "get_context", "related_conversations"]
 
@@ -44,7 +45,7 @@ def client(index: InMemoryStore, embedder: Any) -> MemoryClient:
         metadata = {"key": f"chat:{number}", "kind": "session", "roles": ["user"], "date": "2026-11-22"}
         chunk = Chunk(f"id-{number}", user, text, (f"m{number}",), "f", None, metadata)
         [vector] = embedder.embed([text])
-        index.apply(tenant, [Change(f"s{number}", 0, "1", present=True, upserts=[(chunk, vector)])])
+        index.apply(tenant, [planned(f"s{number}", upserts=[(chunk, vector)])])
     return MemoryClient(Direct(), pause=lambda _: None)
 
 

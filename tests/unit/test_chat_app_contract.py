@@ -8,12 +8,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from support.chunks import planned
 from support.doors import direct_event, jwt_event, url_event
 
 from pipeline import bootstrap
 from pipeline.handlers import query
 from pipeline.stores.memory import InMemoryStore
-from pipeline.stores.protocol import Change, Chunk
+from pipeline.stores.protocol import Chunk
 
 CONTEXT: Any = SimpleNamespace(function_name="query")
 TIME = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -36,7 +37,7 @@ def memory(index: InMemoryStore, embedder: Any, monkeypatch: pytest.MonkeyPatch)
         chunk = Chunk(f"id-{number}", "mika", text, (f"m{number}",), "f", TIME, metadata)
         [vector] = embedder.embed([text])
         fields: Any = {"name": key, "user_id": "mika", "updated_at": TIME}
-        change = Change(f"s{number}", 0, "1", present=True, upserts=[(chunk, vector)], **fields)
+        change = planned(f"s{number}", upserts=[(chunk, vector)], **fields)
         index.apply("acme", [change])
     return index
 

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from support.chunks import planned
 
 from pipeline.search.freshness import MAX_WAIT_SECONDS, Fresh, FreshnessGate
 from pipeline.stores.memory import InMemoryStore
-from pipeline.stores.protocol import Change
 
 T = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 LATER = T + timedelta(microseconds=1)
@@ -28,7 +28,7 @@ class Pipeline:
     def index(self, at: datetime) -> None:
         held = self.store.read("acme", ["s"])["s"]
         fields: Any = {"name": "chat:1", "user_id": "mika", "updated_at": at}
-        self.store.apply("acme", [Change("s", held.revision, "1", present=True, **fields)])
+        self.store.apply("acme", [planned("s", expected_revision=held.revision, **fields)])
 
 
 @pytest.fixture

@@ -6,12 +6,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from support.chunks import planned
 
 from pipeline import bootstrap
 from pipeline.errors import EmbeddingUnavailableError, SettingsError, StoreUnavailableError
 from pipeline.handlers import query
 from pipeline.stores.memory import InMemoryStore
-from pipeline.stores.protocol import Change, Chunk
+from pipeline.stores.protocol import Chunk
 
 Build = Callable[..., Any]
 CONTEXT: Any = SimpleNamespace(function_name="query")
@@ -31,7 +32,7 @@ def memory(index: InMemoryStore, embedder: Any) -> InMemoryStore:
         metadata = {"key": f"chat:{number}", "kind": "session", "roles": ["user"]}
         chunk = Chunk(f"id-{number}", user_id, text, (f"m{number}",), "f", TIME, metadata)
         [vector] = embedder.embed([text])
-        index.apply(tenant_id, [Change(f"s{number}", 0, "1", present=True, upserts=[(chunk, vector)])])
+        index.apply(tenant_id, [planned(f"s{number}", upserts=[(chunk, vector)])])
     embedder.calls.clear()
     return index
 
@@ -76,7 +77,7 @@ def test_nobody_finds_anothers_memory(tenant_id: str, user_id: str, keys: list[s
 
 def test_the_user_is_the_tenants_own_when_left_out(memory: InMemoryStore) -> None:
     chunk = Chunk("id-9", "solo", "aaaa", ("m",), "f", None, {})
-    memory.apply("solo", [Change("s", 0, "1", present=True, upserts=[(chunk, [1.0] * 8)])])
+    memory.apply("solo", [planned("s", upserts=[(chunk, [1.0] * 8)])])
     _, body = ask(tenant_id="solo", body={"query": "aaaa"})
     assert [(result["key"], result["kind"], result["roles"]) for result in body["results"]] == [
         ("id-9", None, [])

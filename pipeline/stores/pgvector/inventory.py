@@ -23,7 +23,7 @@ _MESSAGES = f"SELECT m.tenant_id, {queries.MESSAGE} FROM message m WHERE m.sourc
 _SOURCES = "SELECT DISTINCT source FROM memories WHERE source IS NOT NULL"
 
 _ITEMS = """
-SELECT tenant_id, source, item_key, expires_at, position, read_at, present, seen_user_id, events, hidden_since
+SELECT tenant_id, source, item_key, expires_at, position, read_at, present, found, user_id, events, hidden_since
 FROM ledger WHERE (tenant_id, source) > (%(tenant_id)b, %(source)b) AND indexed_at IS NOT NULL
 ORDER BY tenant_id, source LIMIT %(page)b
 """

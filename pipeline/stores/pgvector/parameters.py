@@ -88,6 +88,7 @@ def ledger_rows(tenant_id: str, writes: Sequence[PlannedWrite]) -> Parameters:
         "positions": [one.position for one in facts],
         "read_ats": [float(one.read_at) for one in facts],
         "presents": [one.present for one in facts],
+        "founds": [one.found for one in facts],
         "user_ids": [one.user_id for one in facts],
         "events": [Jsonb([astuple(event) for event in one.events]) for one in facts],
         "hidden_sinces": [_moment(one.hidden_since) for one in facts],
@@ -212,14 +213,15 @@ def outgrowing(moves: Mapping[str, ChunkMove]) -> Sequence[str]:
     return [id_ for id_, move in moves.items() if len(move.user_id.encode()) > words.RESERVED_USER_BYTES]
 
 
-def forget_row(request: ForgetRequest) -> Parameters:
-    """Return what a forget request says."""
+def forget_row(request: ForgetRequest, owner: str | None = None) -> Parameters:
+    """Return what a forget request says, and the keyed hash of its user if that is known."""
     return {
         "tenant_id": request.tenant_id,
         "id": request.id,
         "scope": request.scope,
         "subject": request.subject,
         "user_id": request.user_id,
+        "owner": owner,
         "session_key": request.session_key,
         "name": None if request.session_key is None else bounded(request.session_key),
         "asked_at": request.asked_at,

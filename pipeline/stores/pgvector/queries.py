@@ -10,7 +10,7 @@ FROM index_space ORDER BY number
 """
 
 READ_LEDGER = """
-SELECT source, revision, position, read_at, present, seen_user_id, events, hidden_since
+SELECT source, revision, position, read_at, present, found, user_id, events, hidden_since
 FROM ledger WHERE tenant_id = %(tenant_id)b AND source = ANY(%(sources)b)
 """
 
@@ -19,51 +19,57 @@ READ_EPOCH = "SELECT epoch FROM tenant_epoch WHERE tenant_id = %(tenant_id)b"
 MESSAGE = """m.source, m.id, m.name, m.ordinal, m.state, m.user_id, m.said_at, m.saved_at, m.at_tail, m.met_at, m.added, m.seen,
        m.seen_at, m.resolved, m.reason, m.hidden_at"""
 
-# Kept rows of the names asked for; of an item in `all`, whatever their names.
-_KEPT = """
-FROM unnest(%(named)b::text[], %(names)b::text[]) AS w (source, name)
-JOIN message m ON m.tenant_id = %(tenant_id)b AND m.source = w.source AND m.name = w.name AND m.state = 'kept'
-"""
-
 READ_MESSAGES = f"""
 SELECT {MESSAGE} FROM message m
 WHERE m.tenant_id = %(tenant_id)b AND m.source = ANY(%(sources)b) AND m.state <> 'kept'
 UNION ALL
-SELECT {MESSAGE} {_KEPT}
-"""  # noqa: S608  # constants
-
-READ_KEPT = f"""
-SELECT {MESSAGE} {_KEPT}
-UNION ALL
-SELECT {MESSAGE} FROM message m
-WHERE m.tenant_id = %(tenant_id)b AND m.source = ANY(%(all)b) AND m.state = 'kept'
+SELECT {MESSAGE} FROM unnest(%(named)b::text[], %(names)b::text[]) AS w (source, name)
+JOIN message m ON m.tenant_id = %(tenant_id)b AND m.source = w.source AND m.name = w.name AND m.state = 'kept'
 """  # noqa: S608  # constants
 
 READ_WAITING = """
 SELECT DISTINCT source FROM memories WHERE tenant_id = %(tenant_id)b AND source = ANY(%(sources)b) AND fingerprint = ''
 """
 
+_OPEN = (
+    "m.tenant_id = %(tenant_id)b AND m.source = ANY(%(sources)b) AND (m.status <> 'kept' OR m.user_id = '')"
+)
+
+_WITHHELD = f"SELECT m.source, unnest(m.members) AS id FROM {{table}} m WHERE {_OPEN} AND m.user_id = ''"  # noqa: S608  # constants
+
+# Kept rows of the names asked for, of the items of which all are wanted, and of messages in withheld chunks.
+_KEPT = """
+WITH withheld AS ({withheld}
+), kept AS MATERIALIZED (
+    SELECT m.* FROM unnest(%(named)b::text[], %(names)b::text[]) AS w (source, name)
+    JOIN message m ON m.tenant_id = %(tenant_id)b AND m.source = w.source AND m.name = w.name AND m.state = 'kept'
+    UNION
+    SELECT m.* FROM message m
+    WHERE m.tenant_id = %(tenant_id)b AND m.source = ANY(%(all)b) AND m.state = 'kept'
+    UNION
+    SELECT m.* FROM withheld w
+    JOIN message m ON m.tenant_id = %(tenant_id)b AND m.source = w.source AND m.id = w.id AND m.state = 'kept'
+)
+{read}
+"""
+_KEPT_ROWS = f"SELECT {MESSAGE} FROM kept m"  # noqa: S608  # constants
+
 _CHUNK = "m.source, m.id, m.members, m.fingerprint, m.user_id, m.status, m.spans"
 
 # Kept chunks are found by what their messages' rows say of them, and must still hold one of those messages.
 _CHUNKS = f"""
-SELECT {_CHUNK} FROM {{table}} m
-WHERE m.tenant_id = %(tenant_id)b AND m.source = ANY(%(sources)b) AND (m.status <> 'kept' OR m.user_id = ''){{only}}
-UNION ALL
-SELECT {_CHUNK} FROM {{table}} m
-WHERE m.tenant_id = %(tenant_id)b AND m.source = ANY(%(all)b) AND m.status = 'kept' AND m.user_id <> ''{{only}}
+SELECT {_CHUNK} FROM {{table}} m WHERE {_OPEN}{{only}}
 UNION ALL
 SELECT {_CHUNK} FROM (SELECT DISTINCT unnest(chunks) AS id FROM kept) k
 JOIN {{table}} m ON m.tenant_id = %(tenant_id)b AND m.id = k.id
 WHERE m.status = 'kept' AND m.user_id <> '' AND m.members && (SELECT array_agg(id) FROM kept){{only}}
 """  # noqa: S608  # constants
 
-_READ_CHUNKS = f"""
-WITH kept AS MATERIALIZED (SELECT m.id, m.chunks {_KEPT})
-{{chunks}}
-"""
+READ_KEPT = _KEPT.format(withheld=_WITHHELD.format(table="memories"), read=_KEPT_ROWS)
 
-READ_CHUNKS = _READ_CHUNKS.format(chunks=_CHUNKS.format(table="memories", only=""))
+READ_CHUNKS = _KEPT.format(
+    withheld=_WITHHELD.format(table="memories"), read=_CHUNKS.format(table="memories", only="")
+)
 
 # Makes the tenant's row the first time: writers must have something to hold.
 CREATE_EPOCH = "INSERT INTO tenant_epoch (tenant_id) VALUES (%(tenant_id)b) ON CONFLICT DO NOTHING"
@@ -73,11 +79,11 @@ CREATE_EPOCH = "INSERT INTO tenant_epoch (tenant_id) VALUES (%(tenant_id)b) ON C
 MOVE_LEDGER = """
 WITH wanted AS (
     SELECT * FROM unnest(%(sources)b::text[], %(revisions)b::int8[], %(epochs)b::int8[], %(positions)b::text[],
-                         %(read_ats)b::float8[], %(presents)b::bool[], %(user_ids)b::text[], %(events)b::jsonb[],
-                         %(hidden_sinces)b::float8[], %(saved_ats)b::timestamptz[], %(updated_ats)b::timestamptz[],
+                         %(read_ats)b::float8[], %(presents)b::bool[], %(founds)b::text[], %(user_ids)b::text[],
+                         %(events)b::jsonb[], %(hidden_sinces)b::float8[], %(saved_ats)b::timestamptz[], %(updated_ats)b::timestamptz[],
                          %(expires_ats)b::timestamptz[], %(names)b::text[], %(item_keys)b::jsonb[], %(reflecteds)b::bool[])
-        AS w (source, revision, epoch, position, read_at, present, user_id, events, hidden_since, saved_at, updated_at,
-              expires_at, name, item_key, reflected)
+        AS w (source, revision, epoch, position, read_at, present, found, user_id, events, hidden_since, saved_at,
+              updated_at, expires_at, name, item_key, reflected)
 ), gate AS (
     SELECT epoch FROM tenant_epoch WHERE tenant_id = %(tenant_id)b FOR SHARE
 ), locked AS (
@@ -87,8 +93,8 @@ WITH wanted AS (
 ), moved AS (
     UPDATE ledger l
     SET revision = nextval('ledger_revision'), position = w.position, read_at = w.read_at, present = w.present,
-        seen_user_id = w.user_id, events = w.events, hidden_since = w.hidden_since,
-        user_id = COALESCE(w.user_id, l.user_id), name = COALESCE(w.name, l.name), item_key = COALESCE(w.item_key, l.item_key),
+        found = w.found, user_id = w.user_id, events = w.events, hidden_since = w.hidden_since,
+        name = COALESCE(w.name, l.name), item_key = COALESCE(w.item_key, l.item_key),
         saved_at = CASE WHEN w.reflected THEN COALESCE(w.saved_at, l.saved_at) ELSE l.saved_at END,
         updated_at = CASE WHEN w.reflected THEN w.updated_at ELSE l.updated_at END,
         expires_at = CASE WHEN w.present THEN w.expires_at ELSE l.expires_at END,
@@ -97,9 +103,9 @@ WITH wanted AS (
     WHERE l.tenant_id = %(tenant_id)b AND l.source = w.source AND l.revision = w.revision
     RETURNING l.source
 ), created AS (
-    INSERT INTO ledger (tenant_id, source, position, read_at, present, seen_user_id, events, hidden_since, user_id, name,
+    INSERT INTO ledger (tenant_id, source, position, read_at, present, found, user_id, events, hidden_since, name,
                         item_key, saved_at, updated_at, expires_at, indexed_at)
-    SELECT %(tenant_id)b, source, position, read_at, present, user_id, events, hidden_since, user_id, name, item_key,
+    SELECT %(tenant_id)b, source, position, read_at, present, found, user_id, events, hidden_since, name, item_key,
            CASE WHEN reflected THEN saved_at END, CASE WHEN reflected THEN updated_at END, expires_at, now()
     FROM wanted WHERE revision = 0 AND epoch = (SELECT epoch FROM gate) ORDER BY source
     ON CONFLICT DO NOTHING
@@ -237,6 +243,7 @@ SELECT scope, subject, forgotten_at FROM forget_marker
 WHERE tenant_id = %(tenant_id)b
   AND ((scope = 'user' AND subject = ANY(%(users)b)) OR (scope = 'session' AND subject = ANY(%(sessions)b))
        OR (scope = 'user_session' AND subject = ANY(%(own)b)))
+ORDER BY forgotten_at
 """
 
 MOVE_EPOCH = """
@@ -244,10 +251,11 @@ INSERT INTO tenant_epoch (tenant_id, epoch) VALUES (%(tenant_id)b, 1)
 ON CONFLICT (tenant_id) DO UPDATE SET epoch = tenant_epoch.epoch + 1
 """
 
+# Markers add up: an item may have had another owner at an earlier one.
 SET_MARKER = """
-INSERT INTO forget_marker AS m (tenant_id, scope, subject, forgotten_at)
+INSERT INTO forget_marker (tenant_id, scope, subject, forgotten_at)
 VALUES (%(tenant_id)b, %(scope)b, %(subject)b, %(asked_at)b)
-ON CONFLICT (tenant_id, scope, subject) DO UPDATE SET forgotten_at = GREATEST(m.forgotten_at, EXCLUDED.forgotten_at)
+ON CONFLICT DO NOTHING
 """
 
 # Rows of the chat app itself belong to a user, and to no session.
@@ -256,22 +264,23 @@ DELETE FROM memories
 WHERE tenant_id = %(tenant_id)b AND user_id = %(user_id)b AND source IS NULL AND created_at < %(asked_at)b
 """
 
-ITEMS_OF_USER = """
-SELECT l.item_key
-FROM (SELECT DISTINCT source FROM message
-      WHERE tenant_id = %(tenant_id)b AND user_id = %(user_id)b AND state <> 'erased') m
-JOIN ledger l ON l.tenant_id = %(tenant_id)b AND l.source = m.source
-WHERE l.item_key IS NOT NULL ORDER BY l.source
-"""
-
-ITEMS_OF_SESSION = """
+_ITEMS = """
 SELECT l.item_key FROM ledger l
-WHERE l.tenant_id = %(tenant_id)b AND l.name = %(name)b AND l.item_key IS NOT NULL
-  AND EXISTS (SELECT FROM message m
-              WHERE m.tenant_id = l.tenant_id AND m.source = l.source AND m.state <> 'erased'
-                AND (%(user_id)b::text IS NULL OR m.user_id = %(user_id)b))
+WHERE l.tenant_id = %(tenant_id)b AND l.item_key IS NOT NULL AND {which}
+  AND EXISTS (SELECT FROM message m WHERE m.tenant_id = l.tenant_id AND m.source = l.source AND m.state <> 'erased')
 ORDER BY l.source
 """
+
+ITEMS_OF_SESSION = _ITEMS.format(which="l.name = %(name)b")
+
+# Of a message that has another owner by now the item's events may still say whose it was.
+ITEMS_OF_USER = _ITEMS.format(
+    which="""(%(name)b::text IS NULL OR l.name = %(name)b) AND l.source IN (
+      SELECT source FROM message WHERE tenant_id = %(tenant_id)b AND user_id = %(user_id)b AND state <> 'erased'
+      UNION
+      SELECT source FROM ledger WHERE tenant_id = %(tenant_id)b AND %(owner)b::text IS NOT NULL
+        AND events @> jsonb_build_array(jsonb_build_array(%(owner)b::text)))"""
+)
 
 FINISH = """
 INSERT INTO forget_request (tenant_id, id, user_id, session_key, asked_at, deleted)
@@ -302,6 +311,7 @@ class Writing:
     A row that only the other space has is held as well: what forgets, forgets it there.
     """
 
+    read_kept: str = READ_KEPT
     read_chunks: str = READ_CHUNKS
     texts: str = TEXTS
     deletes: tuple[str, ...] = (DELETE,)
@@ -312,10 +322,12 @@ class Writing:
     def beside(cls, table: str) -> "Writing":
         """Return them with the other space's ``table`` of memories, its name quoted."""
         only = f" AND NOT EXISTS ({_HERE})"
+        withheld = " UNION ".join(_WITHHELD.format(table=one) for one in ("memories", table))
         chunks = (_CHUNKS.format(table="memories", only=""), _CHUNKS.format(table=table, only=only))
         text = TEXTS.replace("memories", f"{table} m") + only
         return cls(
-            read_chunks=_READ_CHUNKS.format(chunks=" UNION ALL ".join(chunks)),
+            read_kept=_KEPT.format(withheld=withheld, read=_KEPT_ROWS),
+            read_chunks=_KEPT.format(withheld=withheld, read=" UNION ALL ".join(chunks)),
             texts=f"{TEXTS} UNION ALL {text}",
             deletes=(DELETE, DELETE.replace("memories", table)),
             moves=(MOVE, MOVE.replace("memories", table)),

@@ -8,6 +8,7 @@ from pipeline.stores.forgetting import ForgetRequest, Forgotten
 from pipeline.stores.pgvector import queries
 from pipeline.stores.pgvector.connection import Connection
 from pipeline.stores.pgvector.parameters import Parameters
+from pipeline.stores.pgvector.queries import Writing
 from pipeline.stores.protocol import HeldChunk, IndexDetail, IndexState, ItemEvent, ItemFacts, MessageRow
 
 
@@ -34,11 +35,11 @@ def states(connection: Connection, parameters: Parameters) -> Mapping[str, Index
     }
 
 
-def details(connection: Connection, parameters: Parameters, read_chunks: str) -> Mapping[str, IndexDetail]:
+def details(connection: Connection, parameters: Parameters, statements: Writing) -> Mapping[str, IndexDetail]:
     """Return the wanted kept rows and chunks of each item."""
     kept, chunks = (
         connection.execute(statement, parameters, binary=True)
-        for statement in (queries.READ_KEPT, read_chunks)
+        for statement in (statements.read_kept, statements.read_chunks)
     )
     rows, held = _by_source(kept, MessageRow), _by_source(chunks, _held_chunk)
     return {source: IndexDetail(tuple(rows[source]), tuple(held[source])) for source in parameters["sources"]}
@@ -55,10 +56,10 @@ def forgotten(connection: Connection, tenant_id: str, request_id: str) -> Forgot
 
 
 def facts_of(*columns: Any) -> ItemFacts:  # noqa: ANN401  # a row of the ledger
-    """Return the facts of an item: position, read_at, present, seen_user_id, events, hidden_since."""
-    position, read_at, present, user_id, events, hidden_since = columns
+    """Return the facts of an item: position, read_at, present, found, user_id, events, hidden_since."""
+    position, read_at, present, found, user_id, events, hidden_since = columns
     told = tuple(ItemEvent(*event) for event in events)
-    return ItemFacts(position, read_at, present, user_id, told, hidden_since)
+    return ItemFacts(position, read_at, present, found, user_id, told, hidden_since)
 
 
 def _by_source(rows: Any, made: Any) -> defaultdict[str, list[Any]]:  # noqa: ANN401  # of either kind

@@ -1,6 +1,6 @@
 """Talks to Postgres: runs the statements of :mod:`queries`, converts rows, nothing else."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from pipeline.embedding.vectors import Space
 from pipeline.errors import StoreUnavailableError
 from pipeline.settings import Strategy
 from pipeline.source.documents import ItemKey
-from pipeline.stores.forgetting import ForgetRequest, Forgotten, bounded, session_of
+from pipeline.stores.forgetting import ForgetRequest, Forgotten, Scope, bounded, session_of
 from pipeline.stores.pgvector import queries, reading, spaces, writing
 from pipeline.stores.pgvector.binary import sparse_parts
 from pipeline.stores.pgvector.connection import Connection, Connector, Result
@@ -67,8 +67,10 @@ class PgVectorStore:
     ) -> Mapping[str, IndexDetail]:
         """Return what planning needs of each item, in one round trip."""
         self._check_space()
-        parameters, statement = named_rows(tenant_id, named), self._place.writing.read_chunks
-        return self._read_as(tenant_id, lambda connection: reading.details(connection, parameters, statement))
+        parameters = named_rows(tenant_id, named)
+        return self._read_as(
+            tenant_id, lambda connection: reading.details(connection, parameters, self._place.writing)
+        )
 
     def lease(self, tenant_id: str, revisions: Mapping[str, int], seconds: float) -> Mapping[str, int]:
         """Take the leases that are free."""
@@ -148,7 +150,10 @@ class PgVectorStore:
         }
         with self._connector.tenant(tenant_id) as connection:
             rows = connection.execute(queries.MARKERS, parameters, binary=True).fetchall()
-        return Markers({(scope, subject): time for scope, subject, time in rows})
+        times: defaultdict[tuple[Scope, str], list[datetime]] = defaultdict(list)
+        for scope, subject, time in rows:
+            times[scope, subject].append(time)
+        return Markers(times)
 
     def mark(self, request: ForgetRequest) -> int:
         """Move the epoch, then set the marker: in this order, in one transaction.
@@ -163,12 +168,13 @@ class PgVectorStore:
             deleted = [connection.execute(statement, parameters) for statement in foreign]
         return sum(done.rowcount for done in deleted)
 
-    def items_of(self, request: ForgetRequest) -> Sequence[ItemKey]:
+    def items_of(self, request: ForgetRequest, owner: str | None = None) -> Sequence[ItemKey]:
         """Return the items of which the ledger has messages of the request's user or session."""
-        statement = queries.ITEMS_OF_USER if request.scope == "user" else queries.ITEMS_OF_SESSION
+        statement = queries.ITEMS_OF_SESSION if request.user_id is None else queries.ITEMS_OF_USER
+        parameters = forget_row(request, owner)
         rows = self._connector.read_as(
             request.tenant_id,
-            lambda connection: connection.execute(statement, forget_row(request), binary=True).fetchall(),
+            lambda connection: connection.execute(statement, parameters, binary=True).fetchall(),
         )
         return [ItemKey(*key) for (key,) in rows]
 

@@ -61,9 +61,9 @@ def _move(connection: Connection, tenant_id: str, moves: Mapping[str, ChunkMove]
 
 
 def _write_messages(connection: Connection, tenant_id: str, writes: Sequence[PlannedWrite]) -> None:
-    purged = [(write.source, id_) for write in writes for id_ in write.purged]
-    if purged:
-        connection.execute(queries.PURGE_MESSAGES, message_ids(tenant_id, purged))
     rows = [(write.source, row) for write in writes for row in write.messages]
     if rows:
         connection.execute(queries.UPSERT_MESSAGES, message_rows(tenant_id, rows))
+    purged = [(write.source, id_) for write in writes for id_ in write.purged]
+    if purged:
+        connection.execute(queries.PURGE_MESSAGES, message_ids(tenant_id, purged))

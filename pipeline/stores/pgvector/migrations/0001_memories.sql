@@ -43,11 +43,11 @@ CREATE SEQUENCE space_number START 2;
 CREATE SEQUENCE ledger_revision;
 
 -- The item ledger: one row an item, kept after the item is gone. No text.
--- revision: which version of the item the index reflects. position, read_at, present, seen_user_id: the read that the
--- index reflects, and what was known before it. events: INSERTs, expiries, deletions and changes of owner. hidden_since:
--- since when a message of it is unexplained. user_id: whose it was when it was last there; name: the chat app's own
--- (hashed if long). item_key: table, then name and value of both key attributes. lease_until keeps two workers from
--- embedding the same thing; it saves money, while the revision gives safety.
+-- revision: which version of the item the index reflects. position, read_at, present, found, user_id: the read that it
+-- reflects, and what was known before it. events: INSERTs, expiries, deletions and changes of owner. hidden_since: since
+-- when a message of it is unexplained. name: the chat app's own (hashed if long). item_key: table, then name and value of
+-- both key attributes. lease_until keeps two workers from embedding the same thing; it saves money, while the revision
+-- gives safety.
 CREATE TABLE ledger (
     tenant_id    text    NOT NULL COLLATE "C",
     source       text    NOT NULL COLLATE "C",
@@ -55,10 +55,10 @@ CREATE TABLE ledger (
     position     text    NOT NULL COLLATE "C" DEFAULT '',
     read_at      float8  NOT NULL DEFAULT 0,
     present      boolean NOT NULL DEFAULT false,
-    seen_user_id text    COLLATE "C",
+    found        text    NOT NULL COLLATE "C" DEFAULT '',
+    user_id      text    COLLATE "C",
     events       jsonb   NOT NULL DEFAULT '[]',
     hidden_since float8,
-    user_id      text    COLLATE "C",
     name         text    COLLATE "C",
     item_key     jsonb,
     saved_at     timestamptz,
@@ -101,14 +101,14 @@ CREATE INDEX message_not_kept ON message (tenant_id, source) WHERE state <> 'kep
 CREATE INDEX message_kept ON message (tenant_id, source, name) WHERE state = 'kept';
 CREATE INDEX message_by_user ON message (tenant_id, user_id, source) WHERE state <> 'erased';
 
--- Forget markers are permanent. The epoch counts them, a row a tenant: whoever writes memories holds it for share, and
+-- Forget markers are permanent, and add up: an item may have had another owner at an earlier one. The epoch counts them, a row a tenant: whoever writes memories holds it for share, and
 -- whoever sets a marker moves it first, so that nothing in flight can slip past the marker.
 CREATE TABLE forget_marker (
     tenant_id    text        NOT NULL COLLATE "C",
     scope        text        NOT NULL CHECK (scope IN ('user', 'session', 'user_session')),
     subject      text        NOT NULL COLLATE "C",
     forgotten_at timestamptz NOT NULL,
-    PRIMARY KEY (tenant_id, scope, subject)
+    PRIMARY KEY (tenant_id, scope, subject, forgotten_at)
 );
 
 CREATE TABLE tenant_epoch (
