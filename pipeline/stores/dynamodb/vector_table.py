@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from pipeline.errors import StoreUnavailableError
 from pipeline.stores.dynamodb.vectors import (
     KEY_PREFIX,
     SEARCHED,
@@ -17,8 +16,8 @@ from pipeline.stores.dynamodb.vectors import (
 )
 from pipeline.stores.forgetting import ForgetRequest
 from pipeline.stores.ledger.client import Client
-from pipeline.stores.ledger.ledger import READ_AGAIN_SECONDS, Runtime
-from pipeline.stores.ledger.mutations import ChunkMutation, Op
+from pipeline.stores.ledger.ledger import Runtime
+from pipeline.stores.ledger.mutations import ChunkMutation, HalfSeenError, Op
 from pipeline.stores.ledger.records import ChunkRecord, Item
 from pipeline.stores.protocol import NOBODY
 
@@ -136,18 +135,18 @@ class VectorTable:
         }
 
     def _stored(self, tenant_id: str, records: Sequence[ChunkRecord]) -> Mapping[str, Item]:
-        """Return the whole rows of chunks that the ledger lists, by id, each at the version that it lists."""
-        versions = {one.id: one.version for one in records}
-        for pause in (*READ_AGAIN_SECONDS, None):
-            found = self._client.get_all(self._table, [place_of(tenant_id, one) for one in records])
-            rows = {item["session_key"]["S"].removeprefix(KEY_PREFIX): item for item in found}
-            if {id_: row["version"]["S"] for id_, row in rows.items()} == versions:
-                return rows
-            if pause is not None:
-                self._runtime.sleep(pause)
-        raise StoreUnavailableError(
-            "rows of the vector table are not those that the ledger lists", retry_after_seconds=1.0
-        )
+        """Return the whole rows of chunks that the ledger lists, by id.
+
+        Raises:
+            HalfSeenError: one of them is not there at the version that the ledger lists.
+        """
+        found = self._client.get_all(self._table, [place_of(tenant_id, one) for one in records])
+        rows = {item["session_key"]["S"].removeprefix(KEY_PREFIX): item for item in found}
+        if {id_: row["version"]["S"] for id_, row in rows.items()} != {
+            one.id: one.version for one in records
+        }:
+            raise HalfSeenError
+        return rows
 
 
 def _moves(tenant_id: str, one: ChunkMutation) -> bool:

@@ -20,7 +20,7 @@ from pipeline.stores.ledger.keys import (
     message_sk,
     name_of,
 )
-from pipeline.stores.ledger.mutations import Known
+from pipeline.stores.ledger.mutations import HalfSeenError, Known
 from pipeline.stores.ledger.records import (
     ChunkRecord,
     Item,
@@ -97,8 +97,12 @@ class ItemReader:
                 found[sources[item["pk"]["S"]], record.id] = record
         return found
 
-    def known(self, tenant_id: str, write: PlannedWrite) -> tuple[LedgerRecord, Known | None]:
-        """Return the ledger row and the records that a write touches; ``None`` if they do not belong together."""
+    def known(self, tenant_id: str, write: PlannedWrite) -> tuple[LedgerRecord, Known]:
+        """Return the ledger row and the records that a write touches.
+
+        Raises:
+            HalfSeenError: they do not belong together.
+        """
         sks = _touched_by(write)
         if len(sks) >= MAX_GETS:  # a first write of a long item touches nothing that is there
             ledger = ledger_record(self._client.get(self._table, item_key(tenant_id, write.source)))
@@ -106,9 +110,10 @@ class ItemReader:
                 return ledger, Known()
         found = self._get(tenant_id, write.source, [LEDGER, *sks])
         ledger = ledger_record(found.pop(LEDGER, None))
+        if not ledger.fits(set(sks).__contains__, found):
+            raise HalfSeenError
         chunks = {chunk_record(item).id: item for item in found.values() if is_chunk(item)}
-        messages = {_last(sk): item for sk, item in found.items() if not is_chunk(item)}
-        return ledger, Known(chunks, messages) if ledger.fits(set(sks).__contains__, found) else None
+        return ledger, Known(chunks, {_last(sk): item for sk, item in found.items() if not is_chunk(item)})
 
     def _until_whole(self, read: Callable[[], ItemRecords]) -> ItemRecords:
         for pause in (*READ_AGAIN_SECONDS, 0.0):

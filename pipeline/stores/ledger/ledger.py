@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -23,7 +24,7 @@ from pipeline.stores.ledger.keys import (
     since_sk,
     state_key,
 )
-from pipeline.stores.ledger.mutations import ExtraOperations, Mutations
+from pipeline.stores.ledger.mutations import ExtraOperations, HalfSeenError, Mutations
 from pipeline.stores.ledger.records import (
     ChunkRecord,
     UserState,
@@ -127,20 +128,19 @@ class Ledger:
         """
         self.check_space(claim=True)
         for pause in (*READ_AGAIN_SECONDS, None):
-            ledger, known = self._items.known(tenant_id, write)
-            if ledger.revision != write.expected_revision:
-                return False
-            if known is not None:
+            with suppress(HalfSeenError):
+                ledger, known = self._items.known(tenant_id, write)
+                if ledger.revision != write.expected_revision:
+                    return False
                 mutations = Mutations(self.table, tenant_id, write, known, versions, self._runtime.token)
-                transactions = Transactions(
-                    self.table, tenant_id, write, ledger, self._runtime.now(), self._max_ops
-                )
-                moved = self._carry_out(transactions.cut(mutations.of(extra)))
-                if moved is not None:
-                    return moved
+                now = self._runtime.now()
+                transactions = Transactions(self.table, tenant_id, write, ledger, now, self._max_ops)
+                return self._carry_out(transactions.cut(mutations.of(extra)))
             if pause is not None:
                 self._runtime.sleep(pause)
-        raise StoreUnavailableError("the ledger's rows of an item were not readable all at once")
+        raise StoreUnavailableError(
+            "rows of an item do not belong together, though they were read again", retry_after_seconds=1.0
+        )
 
     def overdue(self, before: float, limit: int) -> list[tuple[str, ItemKey]]:
         """Return at most ``limit`` items with a message that is hidden since ``before``, epoch seconds, or longer."""
@@ -248,13 +248,17 @@ class Ledger:
             ExpressionAttributeValues={**values, ":revision": {"N": str(revision)}, ":now": {"N": str(now)}},
         )
 
-    def _carry_out(self, transactions: Sequence[Transaction]) -> bool | None:
-        """Run them; tell whether all were carried out, or ``None`` to begin again with what is known."""
+    def _carry_out(self, transactions: Sequence[Transaction]) -> bool:
+        """Run them; tell whether all were carried out.
+
+        Raises:
+            HalfSeenError: nothing was carried out, since a record is not as it was read.
+        """
         for transaction in transactions:
             try:
                 self._client.transact(self.table, transaction.ops)
             except Cancelled as cancelled:
                 if cancelled.failed & {0, 1} or transaction is not transactions[0]:
                     return False
-                return None
+                raise HalfSeenError from None
         return True

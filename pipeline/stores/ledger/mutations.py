@@ -43,7 +43,12 @@ class ChunkMutation:
 
 
 ExtraOperations = Callable[[str, str, Sequence[ChunkMutation]], Sequence[Sequence[Op]]]
-"""The store's own rows of the chunks of a tenant's item: per chunk, what must share its transaction."""
+"""The store's own rows of the chunks of a tenant's item: per chunk, what must share its transaction. It may raise
+:class:`HalfSeenError`."""
+
+
+class HalfSeenError(Exception):
+    """Rows that were read do not belong together: one half of a transaction was seen. They have to be read again."""
 
 
 @dataclass(frozen=True, slots=True)
