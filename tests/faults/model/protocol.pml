@@ -1,0 +1,460 @@
+/*
+ * The protocol of the message ledger, small enough for Spin to try every order of events.
+ *
+ * One item, one message text that may be said twice (two times said), two ingest workers, a chat app, one forget
+ * request, an audit that makes a worker look, and a transport that delays, repeats, reorders, merges and loses notices.
+ * docs/model.md says what this proves and what it does not. Run it with tests/faults/test_protocol_model.py.
+ *
+ * A position is the number of a change (1..CHANGES). Time is counted in positions too: a read at tick 3 saw the item as
+ * change 3 left it. A change is a record of the stream, and its notice carries what the record tells.
+ */
+#ifndef CHANGES
+#define CHANGES 4
+#endif
+#ifndef MERGED
+#define MERGED 1 /* notices that one batch may merge, beyond the first */
+#endif
+
+/* What the chat app does. */
+mtype:change = {
+  INSERT_WITH,    /* a new item that holds the message */
+  INSERT_WITHOUT, /* a new item that does not */
+  ADD,            /* the message is said in an item that is there */
+  CAP,            /* capped or cleared: it leaves, and is to be kept */
+  EDIT,           /* edited or removed: it leaves, and is to be forgotten */
+  TOUCH,          /* the item changes, the message does not */
+  RESTAMP,        /* only the time said changes */
+  DELETE,         /* the item is deleted: forget all of it */
+  EXPIRE          /* the item expires (TTL): what it held is kept */
+};
+
+/* States of a row of the message ledger. */
+#define NONE 0
+#define LIVE 1
+#define KEPT 2
+#define UNEXPLAINED 3
+#define ERASED 4
+
+/* ---- the truth: what the chat app did ---- */
+byte changes;               /* how many so far */
+mtype:change kind[CHANGES + 1]; /* what the change was */
+byte copy[CHANGES + 1];     /* time said of the copy in the item after the change: 1, 2, or 0 for no copy */
+bool there[CHANGES + 1];    /* the item exists after the change */
+byte last_add[CHANGES + 1]; /* position at which the text was last added */
+byte deleted[CHANGES + 1], inserted[CHANGES + 1]; /* positions of the last DELETE and INSERT */
+bool remembered[CHANGES + 1]; /* whether the rules of change want the text found after the change */
+byte ended;                 /* changes whose second has ended: what AWS's clock, in seconds, can tell apart */
+
+/* ---- the forget request ---- */
+bool asked, marked;
+byte T; /* covered is what was saved at a position <= T */
+
+/* ---- the transport ---- */
+bool done[CHANGES + 1]; /* applied or skipped at least once */
+byte dead;              /* notices up to here can come no more; what is dead and not done was lost */
+
+/* ---- the ledger ---- */
+byte position;         /* highest position reflected */
+byte read_tick;        /* content of the last committed read: 0 before the first */
+byte absent_tick;      /* the last committed read that found no item */
+byte there_seen;       /* the last read that saw the item: nothing up to here can explain its absence */
+byte inserts, expiries; /* bit p: an INSERT, an expiry is known at p */
+byte seen;             /* nothing up to here can explain why the text is gone */
+byte added;            /* newest known addition of the text */
+byte state[3];         /* of the row with time said 1, 2 */
+byte by[3];            /* what settled a kept row */
+byte saved[3];         /* saved_at; 0 is unknown */
+byte met[3];           /* when the ledger first read it */
+byte met_so[3];        /* when the ledger first read it with this time said */
+byte lacked[3];        /* a read this late lacked the message, so that it was saved later */
+byte since[3];         /* when it became unexplained, or was met unknown: the horizon counts from here */
+
+/* ---- the workers ----
+ * A worker reads the ledger with its revision and epoch, then the item, then commits. Two things save states and change
+ * nothing. Between its reads and its commit it depends on nothing but what it read of the item, so its two reads are one
+ * step, and the notices it holds are named at the commit, among those that were there when it read. And a commit that
+ * finds another revision or epoch is refused, so the worker is sent back as soon as either moves. */
+byte tick[2];   /* what it read of the item; 0 while it holds nothing */
+byte second[2]; /* `ended` when the read began */
+
+hidden byte batch, went, i, m, c, o, w2, at, known, newest, before_tick, was;
+hidden byte changed, shown, visible, any, expired_between, rule, unexplained, lossless, must;
+hidden byte old_state[3], open_notices;
+
+#define MAX(a, b) ((a) > (b) -> (a) : (b))
+#define HAS(set, p) (((set) >> (p)) & 1)
+#define ADDS(p) (copy[(p) - 1] == 0 && copy[p] != 0)
+#define TAKES(p) ((copy[(p) - 1] != 0 && copy[p] == 0) || kind[p] == DELETE)
+#define INSERTS(p) (kind[p] == INSERT_WITH || kind[p] == INSERT_WITHOUT)
+#define KEEPS(p) (kind[p] == CAP || kind[p] == EXPIRE)
+
+mtype = {
+  visible_only_in_the_last_read_or_by_evidence,
+  nothing_covered_is_visible,
+  one_missing_notice_shows_nothing_forgotten,
+  a_seen_absence_shows_nothing_deleted,
+  positions_and_content_never_go_back,
+  nothing_lost_nothing_more_is_visible,
+  nothing_lost_nothing_is_unexplained,
+  nothing_lost_all_live_is_visible,
+  all_that_was_read_is_visible
+}
+
+inline promise(holds, name) {
+  if
+  :: !(holds) -> printf("BROKEN: %e\n", name); assert(false)
+  :: else
+  fi
+}
+
+/* The marker covers a row: saved up to T; without a saved_at, met up to T. */
+#ifdef CLIENT_CLOCK
+bool clock_ahead; /* the client's clock says that everything was said after T */
+#define COVERED(r) (marked && !clock_ahead && (saved[r] != 0 -> saved[r] <= T : met[r] <= T))
+#define DOUBTFUL(r) false
+#else
+#define COVERED(r) (marked && (saved[r] != 0 -> saved[r] <= T : (lacked[r] < T && met[r] <= T)))
+#define DOUBTFUL(r) (marked && saved[r] == 0 && lacked[r] < T)
+#endif
+
+inline drop(r) {
+  state[r] = NONE; by[r] = 0; saved[r] = 0; met[r] = 0; met_so[r] = 0; lacked[r] = 0; since[r] = 0
+}
+
+inline erase_covered() {
+  for (m : 1 .. 2) {
+    if
+    :: state[m] != NONE && state[m] != ERASED && COVERED(m) -> was = met_so[m]; drop(m); met_so[m] = was; state[m] = ERASED
+    :: else
+    fi
+  }
+}
+
+inline send_back(w) {
+  tick[w] = 0; second[w] = 0
+}
+
+/* The workers are alike: the second holds what is not newer, which halves the states. */
+inline in_order() {
+  if
+  :: tick[0] < tick[1] || (tick[0] == tick[1] && second[0] < second[1]) ->
+     was = tick[0]; tick[0] = tick[1]; tick[1] = was;
+     was = second[0]; second[0] = second[1]; second[1] = was
+  :: else
+  fi
+}
+
+inline revision_moves() {
+#ifndef NO_REVISION
+  send_back(0); send_back(1)
+#endif
+}
+
+/* Facts that can change nothing any more go: fewer states. */
+inline tidy() {
+  for (m : 1 .. 2) {
+    if :: state[m] == ERASED || saved[m] != 0 -> met[m] = 0; lacked[m] = 0 :: else fi
+  }
+  if
+  :: state[1] != LIVE && state[1] != KEPT && state[1] != UNEXPLAINED &&
+     state[2] != LIVE && state[2] != KEPT && state[2] != UNEXPLAINED ->
+     seen = 0; there_seen = 0; inserts = 0; expiries = 0;
+     if :: state[1] == NONE && state[2] == NONE -> added = 0; absent_tick = 0 :: else fi
+  :: else
+  fi
+}
+
+/* A kept row shows: what happened to its item since is known to have kept it. Sets `rule`. */
+inline item_rule(r) {
+  rule = true; expired_between = false; newest = 0;
+  for (i : 1 .. CHANGES) {
+    if
+    :: i >= by[r] && HAS(expiries, i) -> expired_between = true; newest = i
+    :: i > by[r] && HAS(inserts, i) -> rule = rule && expired_between; expired_between = false
+    :: else
+    fi;
+    if
+    :: i == absent_tick && i >= by[r] -> rule = rule && expired_between
+    :: else
+    fi
+  }
+#ifdef REINSERT_SHOWS
+  rule = true;
+#endif
+  if
+  :: !there[read_tick] -> rule = rule && expired_between && newest > there_seen
+  :: else
+  fi
+}
+
+/* Sets `shown`: a search finds row r. */
+inline shows(r) {
+  rule = false;
+  if
+  :: state[r] == KEPT -> item_rule(r)
+  :: else
+  fi;
+  shown = (state[r] == LIVE || rule) && !DOUBTFUL(r);
+#ifdef UNEXPLAINED_SHOWN
+  shown = shown || state[r] == UNEXPLAINED;
+#endif
+}
+
+/* Once nothing more is on its way, and after every commit, skip and purge. */
+inline look_around() {
+  visible = false; unexplained = false; open_notices = 0;
+  for (i : 1 .. CHANGES) {
+    if
+    :: i <= read_tick && !done[i] -> open_notices++
+    :: else
+    fi
+  }
+  for (m : 1 .. 2) {
+    shows(m);
+    visible = visible || shown;
+    unexplained = unexplained || state[m] == UNEXPLAINED;
+    promise(!shown || copy[read_tick] != 0 || (by[m] > 0 && KEEPS(by[m]) && by[m] > seen && by[m] > added),
+            visible_only_in_the_last_read_or_by_evidence)
+  }
+  promise(!(visible && !remembered[read_tick]) || open_notices >= 2, one_missing_notice_shows_nothing_forgotten);
+  promise(!(visible && !remembered[read_tick]) || deleted[read_tick] == 0 || expiries != 0 || absent_tick < deleted[read_tick] ||
+          inserted[absent_tick] > deleted[read_tick], a_seen_absence_shows_nothing_deleted);
+    promise(copy[read_tick] == 0 || marked || visible, all_that_was_read_is_visible);
+  /* Once nothing more is on its way. */
+  lossless = read_tick == changes && asked == marked;
+  for (i : 1 .. CHANGES) {
+    if
+    :: i <= changes && !done[i] -> lossless = false
+    :: else
+    fi
+  }
+}
+
+inline apply(w) {
+  known = position; at = tick[w]; went = 0;
+  for (i : 1 .. CHANGES) {
+    if
+    :: HAS(batch, i) -> known = MAX(known, i)
+    :: else
+    fi
+  }
+  for (m : 1 .. 2) { old_state[m] = state[m] }
+  erase_covered();
+  /* 1. What the notices tell. */
+  for (i : 1 .. CHANGES) {
+    if
+    :: HAS(batch, i) ->
+       done[i] = true;
+       if :: INSERTS(i) -> inserts = inserts | (1 << i) :: else fi;
+       if :: kind[i] == EXPIRE -> expiries = expiries | (1 << i) :: else fi;
+       if :: TAKES(i) -> went = MAX(went, i) :: else fi;
+       if :: ADDS(i) -> added = MAX(added, i) :: else fi
+    :: else
+    fi
+  }
+  /* 2. The item as it was read. */
+  c = copy[at]; o = 3 - c; before_tick = read_tick;
+  for (m : 1 .. 2) {
+    if :: state[m] == LIVE && m != c -> state[m] = UNEXPLAINED; since[m] = at :: else fi
+  }
+  if
+  :: c == 0
+  :: c != 0 && state[c] == ERASED
+  :: c != 0 && state[c] != NONE && state[c] != ERASED -> state[c] = LIVE; by[c] = 0; since[c] = 0
+  :: c != 0 && state[c] == NONE ->
+     if
+     :: state[o] == UNEXPLAINED -> /* the same message, in order; its time said changed */
+        state[c] = LIVE; saved[c] = saved[o]; met[c] = met[o]; met_so[c] = at; lacked[c] = lacked[o]; drop(o)
+     :: state[o] == ERASED && !(added > T) && !(before_tick >= T && copy[before_tick] == 0)
+     :: else -> /* new */
+        state[c] = LIVE; met[c] = at; met_so[c] = at; saved[c] = added;
+        lacked[c] = (copy[before_tick] == 0 -> before_tick : 0)
+     fi
+  fi;
+  for (i : 1 .. CHANGES) {
+    for (m : 1 .. 2) {
+      if
+      :: !(HAS(batch, i) && ADDS(i))
+      :: else ->
+         if
+         :: state[m] == LIVE || state[m] == UNEXPLAINED || (state[m] == KEPT && i < by[m]) -> saved[m] = MAX(saved[m], i)
+         :: state[m] == ERASED && m == c && T < i && i <= met_so[m] -> /* it came after T: another message */
+            state[m] = LIVE; saved[m] = i
+         :: else
+         fi
+      fi
+    }
+  }
+  if :: c != 0 -> seen = MAX(seen, MAX(known, second[w])) :: else fi;
+  if :: there[at] -> there_seen = MAX(there_seen, MAX(known, second[w])) :: else fi;
+  /* 3. What explains the rows that are not in the item. */
+  for (m : 1 .. 2) {
+    if
+    :: state[m] != UNEXPLAINED && state[m] != KEPT
+    :: else ->
+       if
+       :: went > seen && went > added && went > by[m] && KEEPS(went) && c == 0 -> state[m] = KEPT; by[m] = went; since[m] = 0
+       :: went > seen && went > added && went > by[m] && !KEEPS(went) && c == 0 -> drop(m)
+       :: went > by[m] && !KEEPS(went) && c != 0 && state[m] == KEPT -> drop(m)
+       :: !(went > seen && went > added) && c == 0 && state[m] == KEPT && (added > by[m] || seen > by[m]) ->
+          state[m] = UNEXPLAINED; since[m] = at /* it came again, and left */
+       :: else
+       fi
+    fi
+  }
+  erase_covered();
+  tidy();
+  promise(known >= position && at >= read_tick, positions_and_content_never_go_back);
+  position = known; read_tick = at;
+  if :: !there[at] -> absent_tick = at :: else fi;
+  printf("  rows: %d %d, by %d %d, saved %d %d, seen %d, added %d, went %d\n", state[1], state[2], by[1], by[2], saved[1], saved[2], seen, added, went);
+  revision_moves()
+}
+
+/* Sets `changed`: a notice of the batch would change a row, or its position is not reflected. */
+inline tells_something() {
+  changed = batch == 0; any = state[1] != NONE || state[2] != NONE;
+  for (i : 1 .. CHANGES) {
+    if
+    :: HAS(batch, i) ->
+       changed = changed || i > position;
+#ifndef SKIP_BY_POSITION
+       changed = changed || (INSERTS(i) && !HAS(inserts, i)) || (kind[i] == EXPIRE && !HAS(expiries, i)) ||
+                 (any && TAKES(i) && i > seen && i > added) || (any && ADDS(i) && i > added);
+       for (m : 1 .. 2) {
+         changed = changed || (ADDS(i) && state[m] == KEPT && saved[m] < i && i < by[m])
+       }
+#endif
+    :: else
+    fi
+  }
+}
+
+inline check() {
+  look_around();
+  must = !marked || last_add[changes] > T; /* said after T, and not what was said before it and is saved again */
+  for (i : 1 .. CHANGES) {
+    must = must && !(marked && i <= T && copy[i] != 0 && copy[i] == copy[changes])
+  }
+  if
+  :: lossless ->
+     promise(!visible || remembered[changes], nothing_lost_nothing_more_is_visible);
+     promise(!unexplained, nothing_lost_nothing_is_unexplained);
+     promise(!must || copy[changes] == 0 || visible, nothing_lost_all_live_is_visible)
+  :: else
+  fi
+}
+
+/* After what writes rows. */
+inline check_write() {
+  for (m : 1 .. 2) {
+    shows(m);
+    promise(!(shown && state[m] == LIVE && marked) || last_add[read_tick] > T, nothing_covered_is_visible);
+    promise(!(shown && state[m] == KEPT && marked) || last_add[by[m]] > T, nothing_covered_is_visible)
+  }
+  check()
+}
+
+active [2] proctype worker() {
+  byte p, n;
+  do
+  :: d_step { tick[_pid] == 0 && changes > 0 -> tick[_pid] = changes; second[_pid] = ended;
+             printf("worker %d reads the item at %d (seconds ended: %d)\n", _pid, changes, ended); in_order() }
+  :: atomic { /* commit; without a notice it was a look of the audit */
+       tick[_pid] != 0 ->
+       batch = 0; p = dead; n = 0;
+       do
+       :: p < tick[_pid] && n <= MERGED -> p++; if :: batch = batch | (1 << p); n++ :: true fi
+       :: else -> break
+       od;
+       d_step { p = 0; n = 0; printf("worker %d commits notices %d (bits) read at %d\n", _pid, batch, tick[_pid]); apply(_pid); send_back(_pid); in_order(); check_write() }
+     }
+  :: atomic { /* skip a notice that tells nothing */
+       dead < changes -> p = dead + 1;
+       do
+       :: p < changes -> p++
+       :: break
+       od;
+       d_step {
+         batch = 1 << p; tells_something();
+         if :: !changed -> printf("worker %d skips notice %d\n", _pid, p); done[p] = true; check() :: else fi;
+         p = 0
+       }
+     }
+  :: d_step { tick[_pid] != 0 -> send_back(_pid); in_order() } /* killed, or the write failed: the notice comes again */
+  od
+}
+
+active proctype chat_app() {
+  byte said;
+  mtype:change act;
+  do
+  :: atomic {
+       changes < CHANGES ->
+       if
+       :: !there[changes] -> if :: act = INSERT_WITH :: act = INSERT_WITHOUT fi
+       :: there[changes] && copy[changes] == 0 ->
+          if :: act = ADD :: act = TOUCH :: act = DELETE :: act = EXPIRE fi
+       :: there[changes] && copy[changes] != 0 ->
+          if :: act = CAP :: act = EDIT :: act = DELETE :: act = EXPIRE
+#ifdef RESTAMPS
+          :: act = RESTAMP
+#endif
+          fi
+       fi;
+       said = copy[changes];
+       if
+       :: act == INSERT_WITH || act == ADD -> if :: said = 1 :: last_add[changes] > 0 -> said = 2 fi
+       :: act == RESTAMP -> said = 3 - said
+       :: act == TOUCH -> skip
+       :: else -> said = 0
+       fi;
+       d_step {
+         was = changes; changes++;
+         kind[changes] = act; copy[changes] = said;
+         there[changes] = act != DELETE && act != EXPIRE;
+         last_add[changes] = (ADDS(changes) -> changes : last_add[was]);
+         deleted[changes] = (act == DELETE -> changes : deleted[was]);
+         inserted[changes] = (act == INSERT_WITH || act == INSERT_WITHOUT -> changes : inserted[was]);
+         remembered[changes] = said != 0 || (act != EDIT && act != DELETE && remembered[was]);
+#ifndef COARSE
+         ended = changes;
+#endif
+         printf("chat app: %d is %e, time said %d\n", changes, kind[changes], copy[changes]);
+         said = 0; act = 0
+       }
+     }
+  :: d_step { ended < changes -> ended = changes } /* a second passes */
+  od
+}
+
+active proctype forgetting() {
+  d_step { asked = true; T = changes; ended = changes; printf("forget request: T is %d\n", T) }
+  d_step {
+    marked = true; printf("the marker commits\n");
+#ifndef NO_EPOCH
+    send_back(0); send_back(1)
+#endif
+  }
+  d_step { /* carried out, late: the rows there are */
+    printf("the rows there are, are erased\n"); erase_covered(); tidy();
+    if :: position > 0 -> revision_moves() :: else fi;
+    check_write()
+  }
+}
+
+#ifdef HORIZON
+active proctype horizon() {
+  do
+  :: d_step { /* notices too old come no more */
+       dead < changes -> dead++; printf("notices up to %d come no more\n", dead); check()
+     }
+  :: d_step {
+       (state[1] == UNEXPLAINED && dead >= since[1]) || (state[2] == UNEXPLAINED && dead >= since[2]) -> printf("the horizon purges\n");
+       for (m : 1 .. 2) { if :: state[m] == UNEXPLAINED && dead >= since[m] -> drop(m) :: else fi };
+       tidy();
+       revision_moves(); check()
+     }
+  od
+}
+#endif
