@@ -37,6 +37,7 @@ mtype:change = {
 
 /* ---- the truth: what the chat app did ---- */
 byte changes;               /* how many so far */
+byte times;                 /* times said that were used: 0, 1, 2 */
 mtype:change kind[CHANGES + 1]; /* what the change was */
 byte copy[CHANGES + 1];     /* time said of the copy in the item after the change: 1, 2, or 0 for no copy */
 bool there[CHANGES + 1];    /* the item exists after the change */
@@ -56,6 +57,7 @@ byte dead;              /* notices up to here can come no more; what is dead and
 /* ---- the ledger ---- */
 byte position;         /* highest position reflected */
 byte read_tick;        /* content of the last committed read: 0 before the first */
+byte read_second;      /* the changes whose second had ended when it began */
 byte absent_tick;      /* the last committed read that found no item */
 byte there_seen;       /* the last read that saw the item: nothing up to here can explain its absence */
 byte inserts, expiries; /* bit p: an INSERT, an expiry is known at p */
@@ -67,6 +69,7 @@ byte saved[3];         /* saved_at; 0 is unknown */
 byte met[3];           /* when the ledger first read it */
 byte met_so[3];        /* when the ledger first read it with this time said */
 byte lacked[3];        /* a read this late lacked the message, so that it was saved later */
+byte saw[3];           /* the truth: the last committed read that saw it */
 byte since[3];         /* when it became unexplained, or was met unknown: the horizon counts from here */
 
 /* ---- the workers ----
@@ -77,9 +80,20 @@ byte since[3];         /* when it became unexplained, or was met unknown: the ho
 byte tick[2];   /* what it read of the item; 0 while it holds nothing */
 byte second[2]; /* `ended` when the read began */
 
-hidden byte batch, went, i, m, c, o, w2, at, known, newest, before_tick, was;
+hidden byte batch, went, i, m, c, o, w2, at, known, newest, was, lacking;
 hidden byte changed, shown, visible, any, expired_between, rule, unexplained, lossless, must;
 hidden byte old_state[3], open_notices;
+
+/* A removal at p explains why the text is gone. */
+#ifdef OLD_NOTICE_DECIDES
+#define DECIDES(p) ((p) > 0)
+#else
+#ifdef ADDITION_REOPENS_NOTHING
+#define DECIDES(p) ((p) > seen)
+#else
+#define DECIDES(p) ((p) > seen && (p) > added)
+#endif
+#endif
 
 #define MAX(a, b) ((a) > (b) -> (a) : (b))
 #define HAS(set, p) (((set) >> (p)) & 1)
@@ -118,7 +132,7 @@ bool clock_ahead; /* the client's clock says that everything was said after T */
 #endif
 
 inline drop(r) {
-  state[r] = NONE; by[r] = 0; saved[r] = 0; met[r] = 0; met_so[r] = 0; lacked[r] = 0; since[r] = 0
+  state[r] = NONE; by[r] = 0; saved[r] = 0; met[r] = 0; met_so[r] = 0; lacked[r] = 0; saw[r] = 0; since[r] = 0
 }
 
 inline erase_covered() {
@@ -253,7 +267,8 @@ inline apply(w) {
     fi
   }
   /* 2. The item as it was read. */
-  c = copy[at]; o = 3 - c; before_tick = read_tick;
+  c = copy[at]; o = 3 - c;
+  lacking = (copy[read_tick] == 0 -> read_second : 0);
   for (m : 1 .. 2) {
     if :: state[m] == LIVE && m != c -> state[m] = UNEXPLAINED; since[m] = at :: else fi
   }
@@ -265,10 +280,10 @@ inline apply(w) {
      if
      :: state[o] == UNEXPLAINED -> /* the same message, in order; its time said changed */
         state[c] = LIVE; saved[c] = saved[o]; met[c] = met[o]; met_so[c] = at; lacked[c] = lacked[o]; drop(o)
-     :: state[o] == ERASED && !(added > T) && !(before_tick >= T && copy[before_tick] == 0)
+     :: state[o] == ERASED && added <= T && lacking < T
      :: else -> /* new */
-        state[c] = LIVE; met[c] = at; met_so[c] = at; saved[c] = added;
-        lacked[c] = (copy[before_tick] == 0 -> before_tick : 0)
+        state[c] = LIVE; met[c] = at; met_so[c] = at; lacked[c] = lacking;
+        saved[c] = (added > lacking -> added : 0)
      fi
   fi;
   for (i : 1 .. CHANGES) {
@@ -277,13 +292,17 @@ inline apply(w) {
       :: !(HAS(batch, i) && ADDS(i))
       :: else ->
          if
-         :: state[m] == LIVE || state[m] == UNEXPLAINED || (state[m] == KEPT && i < by[m]) -> saved[m] = MAX(saved[m], i)
+         :: state[m] == LIVE || state[m] == UNEXPLAINED || (state[m] == KEPT && i < by[m]) ->
+            if :: i > lacked[m] -> saved[m] = MAX(saved[m], i) :: else fi
          :: state[m] == ERASED && m == c && T < i && i <= met_so[m] -> /* it came after T: another message */
             state[m] = LIVE; saved[m] = i
          :: else
          fi
       fi
     }
+  }
+  for (m : 1 .. 2) {
+    if :: state[m] == LIVE -> saw[m] = at :: else fi
   }
   if :: c != 0 -> seen = MAX(seen, MAX(known, second[w])) :: else fi;
   if :: there[at] -> there_seen = MAX(there_seen, MAX(known, second[w])) :: else fi;
@@ -293,20 +312,20 @@ inline apply(w) {
     :: state[m] != UNEXPLAINED && state[m] != KEPT
     :: else ->
        if
-       :: went > seen && went > added && went > by[m] && KEEPS(went) && c == 0 -> state[m] = KEPT; by[m] = went; since[m] = 0
-       :: went > seen && went > added && went > by[m] && !KEEPS(went) && c == 0 -> drop(m)
-       :: went > by[m] && !KEEPS(went) && c != 0 && state[m] == KEPT -> drop(m)
-       :: !(went > seen && went > added) && c == 0 && state[m] == KEPT && (added > by[m] || seen > by[m]) ->
-          state[m] = UNEXPLAINED; since[m] = at /* it came again, and left */
+       :: c == 0 && went > by[m] && DECIDES(went) && KEEPS(went) -> state[m] = KEPT; by[m] = went; since[m] = 0
+       :: c == 0 && went > by[m] && DECIDES(went) && !KEEPS(went) -> drop(m)
+       :: c != 0 && went > by[m] && !KEEPS(went) && state[m] == KEPT -> drop(m)
+       :: c == 0 && !DECIDES(went) && state[m] == KEPT && !DECIDES(by[m]) -> /* it came again, and left */
+          state[m] = UNEXPLAINED; since[m] = at
        :: else
        fi
     fi
   }
+  if :: !there[at] -> absent_tick = at :: else fi;
   erase_covered();
   tidy();
   promise(known >= position && at >= read_tick, positions_and_content_never_go_back);
-  position = known; read_tick = at;
-  if :: !there[at] -> absent_tick = at :: else fi;
+  position = known; read_tick = at; read_second = second[w];
   printf("  rows: %d %d, by %d %d, saved %d %d, seen %d, added %d, went %d\n", state[1], state[2], by[1], by[2], saved[1], saved[2], seen, added, went);
   revision_moves()
 }
@@ -334,7 +353,7 @@ inline check() {
   look_around();
   must = !marked || last_add[changes] > T; /* said after T, and not what was said before it and is saved again */
   for (i : 1 .. CHANGES) {
-    must = must && !(marked && i <= T && copy[i] != 0 && copy[i] == copy[changes])
+    must = must && !(marked && last_add[i] <= T && copy[i] != 0 && copy[i] == copy[changes])
   }
   if
   :: lossless ->
@@ -350,7 +369,8 @@ inline check_write() {
   for (m : 1 .. 2) {
     shows(m);
     promise(!(shown && state[m] == LIVE && marked) || last_add[read_tick] > T, nothing_covered_is_visible);
-    promise(!(shown && state[m] == KEPT && marked) || last_add[by[m]] > T, nothing_covered_is_visible)
+    c = MAX(by[m], saw[m]);
+    promise(!(shown && state[m] == KEPT && marked) || last_add[c] > T, nothing_covered_is_visible)
   }
   check()
 }
@@ -370,7 +390,7 @@ active [2] proctype worker() {
        d_step { p = 0; n = 0; printf("worker %d commits notices %d (bits) read at %d\n", _pid, batch, tick[_pid]); apply(_pid); send_back(_pid); in_order(); check_write() }
      }
   :: atomic { /* skip a notice that tells nothing */
-       dead < changes -> p = dead + 1;
+       _pid == 0 && dead < changes -> p = dead + 1;
        do
        :: p < changes -> p++
        :: break
@@ -398,19 +418,19 @@ active proctype chat_app() {
        :: there[changes] && copy[changes] != 0 ->
           if :: act = CAP :: act = EDIT :: act = DELETE :: act = EXPIRE
 #ifdef RESTAMPS
-          :: act = RESTAMP
+          :: times == 1 -> act = RESTAMP /* to a time that nothing else has */
 #endif
           fi
        fi;
        said = copy[changes];
        if
-       :: act == INSERT_WITH || act == ADD -> if :: said = 1 :: last_add[changes] > 0 -> said = 2 fi
+       :: act == INSERT_WITH || act == ADD -> if :: said = 1 :: times > 0 -> said = 2 fi
        :: act == RESTAMP -> said = 3 - said
        :: act == TOUCH -> skip
        :: else -> said = 0
        fi;
        d_step {
-         was = changes; changes++;
+         was = changes; changes++; times = MAX(times, said);
          kind[changes] = act; copy[changes] = said;
          there[changes] = act != DELETE && act != EXPIRE;
          last_add[changes] = (ADDS(changes) -> changes : last_add[was]);
