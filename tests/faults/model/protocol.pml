@@ -43,6 +43,7 @@ byte copy[CHANGES + 1];     /* time said of the copy in the item after the chang
 bool there[CHANGES + 1];    /* the item exists after the change */
 byte last_add[CHANGES + 1]; /* position at which the text was last added */
 byte deleted[CHANGES + 1], inserted[CHANGES + 1]; /* positions of the last DELETE and INSERT */
+byte read_add;              /* the newest addition of which a committed read saw the message */
 bool remembered[CHANGES + 1]; /* whether the rules of change want the text found after the change */
 byte ended;                 /* changes whose second has ended: what AWS's clock, in seconds, can tell apart */
 
@@ -62,6 +63,7 @@ byte absent_tick;      /* the last committed read that found no item */
 byte there_seen;       /* the last read that saw the item: nothing up to here can explain its absence */
 byte inserts, expiries; /* bit p: an INSERT, an expiry is known at p */
 byte seen;             /* nothing up to here can explain why the text is gone */
+byte seen_position;     /* only for a broken variant: the position known when it was seen */
 byte added;            /* newest known addition of the text */
 byte state[3];         /* of the row with time said 1, 2 */
 byte by[3];            /* what settled a kept row */
@@ -69,7 +71,7 @@ byte saved[3];         /* saved_at; 0 is unknown */
 byte met[3];           /* when the ledger first read it */
 byte met_so[3];        /* when the ledger first read it with this time said */
 byte lacked[3];        /* a read this late lacked the message, so that it was saved later */
-byte saw[3];           /* the truth: the last committed read that saw it */
+byte saw[3];           /* for the promises: the last committed read that saw the row in the item */
 byte since[3];         /* when it became unexplained, or was met unknown: the horizon counts from here */
 
 /* ---- the workers ----
@@ -79,10 +81,16 @@ byte since[3];         /* when it became unexplained, or was met unknown: the ho
  * finds another revision or epoch is refused, so the worker is sent back as soon as either moves. */
 byte tick[2];   /* what it read of the item; 0 while it holds nothing */
 byte second[2]; /* `ended` when the read began */
+#ifdef NO_EPOCH
+bool epoch[2];  /* it read the marker */
+#define KNOWS_MARKER(w) epoch[w]
+#else
+#define KNOWS_MARKER(w) marked
+#endif
 
 hidden byte batch, went, i, m, c, o, w2, at, known, newest, was, lacking;
-hidden byte changed, shown, visible, any, expired_between, rule, unexplained, lossless, must;
-hidden byte old_state[3], open_notices;
+hidden byte changed, shown, visible, any, expired_between, rule, unexplained, lossless, must, knows;
+hidden byte old_state[3], old_by[3], old_saved[3], old_added, old_seen, open_notices;
 
 /* A removal at p explains why the text is gone. */
 #ifdef OLD_NOTICE_DECIDES
@@ -91,8 +99,18 @@ hidden byte old_state[3], open_notices;
 #ifdef ADDITION_REOPENS_NOTHING
 #define DECIDES(p) ((p) > seen)
 #else
+#ifdef FORGETS_IN_DOUBT /* what forgets decides by position alone, whatever the clocks say */
+#define DECIDES(p) ((p) > (KEEPS(p) -> seen : seen_position) && (p) > added)
+#else
 #define DECIDES(p) ((p) > seen && (p) > added)
 #endif
+#endif
+#endif
+
+#ifdef SEEN_OF_THE_ROW
+#define REOPENED(r) (added > by[r])
+#else
+#define REOPENED(r) (!DECIDES(by[r]))
 #endif
 
 #define MAX(a, b) ((a) > (b) -> (a) : (b))
@@ -108,6 +126,9 @@ mtype = {
   one_missing_notice_shows_nothing_forgotten,
   a_seen_absence_shows_nothing_deleted,
   positions_and_content_never_go_back,
+  looking_keeps_and_purges_nothing,
+  twice_is_once,
+  nothing_lost_all_kept_is_visible,
   nothing_lost_nothing_more_is_visible,
   nothing_lost_nothing_is_unexplained,
   nothing_lost_all_live_is_visible,
@@ -124,10 +145,10 @@ inline promise(holds, name) {
 /* The marker covers a row: saved up to T; without a saved_at, met up to T. */
 #ifdef CLIENT_CLOCK
 bool clock_ahead; /* the client's clock says that everything was said after T */
-#define COVERED(r) (marked && !clock_ahead && (saved[r] != 0 -> saved[r] <= T : met[r] <= T))
+#define COVERED(r) (knows && !clock_ahead && (saved[r] != 0 -> saved[r] <= T : met[r] <= T))
 #define DOUBTFUL(r) false
 #else
-#define COVERED(r) (marked && (saved[r] != 0 -> saved[r] <= T : (lacked[r] < T && met[r] <= T)))
+#define COVERED(r) (knows && (saved[r] != 0 -> saved[r] <= T : (lacked[r] < T && met[r] <= T)))
 #define DOUBTFUL(r) (marked && saved[r] == 0 && lacked[r] < T)
 #endif
 
@@ -153,13 +174,18 @@ inline in_order() {
   if
   :: tick[0] < tick[1] || (tick[0] == tick[1] && second[0] < second[1]) ->
      was = tick[0]; tick[0] = tick[1]; tick[1] = was;
-     was = second[0]; second[0] = second[1]; second[1] = was
+     was = second[0]; second[0] = second[1]; second[1] = was;
+#ifdef NO_EPOCH
+     was = epoch[0]; epoch[0] = epoch[1]; epoch[1] = was
+#endif
   :: else
   fi
 }
 
 inline revision_moves() {
-#ifndef NO_REVISION
+#ifdef NO_REVISION
+  skip
+#else
   send_back(0); send_back(1)
 #endif
 }
@@ -172,7 +198,7 @@ inline tidy() {
   if
   :: state[1] != LIVE && state[1] != KEPT && state[1] != UNEXPLAINED &&
      state[2] != LIVE && state[2] != KEPT && state[2] != UNEXPLAINED ->
-     seen = 0; there_seen = 0; inserts = 0; expiries = 0;
+     seen = 0; seen_position = 0; there_seen = 0; inserts = 0; expiries = 0;
      if :: state[1] == NONE && state[2] == NONE -> added = 0; absent_tick = 0 :: else fi
   :: else
   fi
@@ -188,7 +214,9 @@ inline item_rule(r) {
     :: else
     fi;
     if
+#ifndef ABSENCE_SAYS_NOTHING
     :: i == absent_tick && i >= by[r] -> rule = rule && expired_between
+#endif
     :: else
     fi
   }
@@ -244,7 +272,7 @@ inline look_around() {
   }
 }
 
-inline apply(w) {
+inline reconcile(w) {
   known = position; at = tick[w]; went = 0;
   for (i : 1 .. CHANGES) {
     if
@@ -252,7 +280,6 @@ inline apply(w) {
     :: else
     fi
   }
-  for (m : 1 .. 2) { old_state[m] = state[m] }
   erase_covered();
   /* 1. What the notices tell. */
   for (i : 1 .. CHANGES) {
@@ -286,24 +313,9 @@ inline apply(w) {
         saved[c] = (added > lacking -> added : 0)
      fi
   fi;
-  for (i : 1 .. CHANGES) {
-    for (m : 1 .. 2) {
-      if
-      :: !(HAS(batch, i) && ADDS(i))
-      :: else ->
-         if
-         :: state[m] == LIVE || state[m] == UNEXPLAINED || (state[m] == KEPT && i < by[m]) ->
-            if :: i > lacked[m] -> saved[m] = MAX(saved[m], i) :: else fi
-         :: state[m] == ERASED && m == c && T < i && i <= met_so[m] -> /* it came after T: another message */
-            state[m] = LIVE; saved[m] = i
-         :: else
-         fi
-      fi
-    }
-  }
-  for (m : 1 .. 2) {
-    if :: state[m] == LIVE -> saw[m] = at :: else fi
-  }
+#ifdef FORGETS_IN_DOUBT
+  if :: c != 0 -> seen_position = MAX(seen_position, known) :: else fi;
+#endif
   if :: c != 0 -> seen = MAX(seen, MAX(known, second[w])) :: else fi;
   if :: there[at] -> there_seen = MAX(there_seen, MAX(known, second[w])) :: else fi;
   /* 3. What explains the rows that are not in the item. */
@@ -315,18 +327,65 @@ inline apply(w) {
        :: c == 0 && went > by[m] && DECIDES(went) && KEEPS(went) -> state[m] = KEPT; by[m] = went; since[m] = 0
        :: c == 0 && went > by[m] && DECIDES(went) && !KEEPS(went) -> drop(m)
        :: c != 0 && went > by[m] && !KEEPS(went) && state[m] == KEPT -> drop(m)
-       :: c == 0 && !DECIDES(went) && state[m] == KEPT && !DECIDES(by[m]) -> /* it came again, and left */
+       :: c == 0 && !DECIDES(went) && state[m] == KEPT && REOPENED(m) -> /* it came again, and left */
           state[m] = UNEXPLAINED; since[m] = at
+#ifdef LOOK_DELETES
+       :: c == 0 && batch == 0 && state[m] == UNEXPLAINED -> drop(m)
+#endif
        :: else
        fi
     fi
+  }
+  /* 4. When the rows were saved: after 3, since what came again is another copy. */
+  for (i : 1 .. CHANGES) {
+    for (m : 1 .. 2) {
+      if
+      :: !(HAS(batch, i) && ADDS(i))
+      :: else ->
+         if
+         :: state[m] == LIVE || state[m] == UNEXPLAINED || (state[m] == KEPT && i < by[m]) ->
+            if :: i > lacked[m] -> saved[m] = MAX(saved[m], i) :: else fi
+#ifndef ERASED_STAYS
+         :: state[m] == ERASED && m == c && T < i && i <= met_so[m] -> /* it came after T: another message */
+            state[m] = LIVE; saved[m] = i
+#endif
+         :: else
+         fi
+      fi
+    }
+  }
+  for (m : 1 .. 2) {
+    if :: state[m] == LIVE -> saw[m] = at :: else fi
   }
   if :: !there[at] -> absent_tick = at :: else fi;
   erase_covered();
   tidy();
   promise(known >= position && at >= read_tick, positions_and_content_never_go_back);
   position = known; read_tick = at; read_second = second[w];
-  printf("  rows: %d %d, by %d %d, saved %d %d, seen %d, added %d, went %d\n", state[1], state[2], by[1], by[2], saved[1], saved[2], seen, added, went);
+  if :: c != 0 -> read_add = last_add[at] :: else fi
+}
+
+inline apply(w) {
+  knows = KNOWS_MARKER(w);
+  for (m : 1 .. 2) { old_state[m] = state[m] }
+  reconcile(w);
+  for (m : 1 .. 2) {
+    if
+    :: batch == 0 && old_state[m] != NONE && old_state[m] != ERASED ->
+       promise(state[m] != NONE || state[c] == LIVE, looking_keeps_and_purges_nothing)
+    :: batch == 0 && state[m] == KEPT -> promise(old_state[m] == KEPT, looking_keeps_and_purges_nothing)
+    :: else
+    fi;
+    old_state[m] = state[m]; old_by[m] = by[m]; old_saved[m] = saved[m]
+  }
+  old_added = added; old_seen = seen;
+  printf("  rows: %d %d, by %d %d, saved %d %d, seen %d, added %d\n",
+         state[1], state[2], by[1], by[2], saved[1], saved[2], seen, added);
+  reconcile(w);
+  promise(old_added == added && old_seen == seen, twice_is_once);
+  for (m : 1 .. 2) {
+    promise(old_state[m] == state[m] && old_by[m] == by[m] && old_saved[m] == saved[m], twice_is_once)
+  }
   revision_moves()
 }
 
@@ -339,7 +398,7 @@ inline tells_something() {
        changed = changed || i > position;
 #ifndef SKIP_BY_POSITION
        changed = changed || (INSERTS(i) && !HAS(inserts, i)) || (kind[i] == EXPIRE && !HAS(expiries, i)) ||
-                 (any && TAKES(i) && i > seen && i > added) || (any && ADDS(i) && i > added);
+                 (any && TAKES(i) && DECIDES(i)) || (any && ADDS(i) && i > added);
        for (m : 1 .. 2) {
          changed = changed || (ADDS(i) && state[m] == KEPT && saved[m] < i && i < by[m])
        }
@@ -351,15 +410,17 @@ inline tells_something() {
 
 inline check() {
   look_around();
-  must = !marked || last_add[changes] > T; /* said after T, and not what was said before it and is saved again */
+  /* Said after T, and not what was said before it and is saved again. */
+  must = !marked || last_add[changes] > T; c = copy[last_add[changes]];
   for (i : 1 .. CHANGES) {
-    must = must && !(marked && last_add[i] <= T && copy[i] != 0 && copy[i] == copy[changes])
+    must = must && !(marked && last_add[i] <= T && copy[i] != 0 && copy[i] == c)
   }
   if
   :: lossless ->
      promise(!visible || remembered[changes], nothing_lost_nothing_more_is_visible);
      promise(!unexplained, nothing_lost_nothing_is_unexplained);
-     promise(!must || copy[changes] == 0 || visible, nothing_lost_all_live_is_visible)
+     promise(!must || copy[changes] == 0 || visible, nothing_lost_all_live_is_visible);
+     promise(marked || !remembered[changes] || read_add < last_add[changes] || visible, nothing_lost_all_kept_is_visible)
   :: else
   fi
 }
@@ -379,6 +440,9 @@ active [2] proctype worker() {
   byte p, n;
   do
   :: d_step { tick[_pid] == 0 && changes > 0 -> tick[_pid] = changes; second[_pid] = ended;
+#ifdef NO_EPOCH
+             epoch[_pid] = marked;
+#endif
              printf("worker %d reads the item at %d (seconds ended: %d)\n", _pid, changes, ended); in_order() }
   :: atomic { /* commit; without a notice it was a look of the audit */
        tick[_pid] != 0 ->
@@ -449,6 +513,9 @@ active proctype chat_app() {
 }
 
 active proctype forgetting() {
+#ifdef CLIENT_CLOCK
+  if :: clock_ahead = true :: clock_ahead = false fi;
+#endif
   d_step { asked = true; T = changes; ended = changes; printf("forget request: T is %d\n", T) }
   d_step {
     marked = true; printf("the marker commits\n");
@@ -457,21 +524,27 @@ active proctype forgetting() {
 #endif
   }
   d_step { /* carried out, late: the rows there are */
-    printf("the rows there are, are erased\n"); erase_covered(); tidy();
+    printf("the rows there are, are erased\n"); knows = true; erase_covered(); tidy();
     if :: position > 0 -> revision_moves() :: else fi;
     check_write()
   }
 }
 
 #ifdef HORIZON
+#ifdef HORIZON_EARLY
+#define DEAD(p) true
+#else
+#define DEAD(p) (dead >= (p))
+#endif
+
 active proctype horizon() {
   do
   :: d_step { /* notices too old come no more */
        dead < changes -> dead++; printf("notices up to %d come no more\n", dead); check()
      }
   :: d_step {
-       (state[1] == UNEXPLAINED && dead >= since[1]) || (state[2] == UNEXPLAINED && dead >= since[2]) -> printf("the horizon purges\n");
-       for (m : 1 .. 2) { if :: state[m] == UNEXPLAINED && dead >= since[m] -> drop(m) :: else fi };
+       (state[1] == UNEXPLAINED && DEAD(since[1])) || (state[2] == UNEXPLAINED && DEAD(since[2])) -> printf("the horizon purges\n");
+       for (m : 1 .. 2) { if :: state[m] == UNEXPLAINED && DEAD(since[m]) -> drop(m) :: else fi };
        tidy();
        revision_moves(); check()
      }
