@@ -62,7 +62,7 @@ class Search:
 
 
 def _run(*command: str, folder: Path) -> str:
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, check=False, timeout=SECONDS
     )
     return done.stdout + done.stderr

@@ -3,7 +3,8 @@
  *
  * One item, one message text that may be said twice (two times said), two ingest workers, a chat app, one forget
  * request, an audit that makes a worker look, and a transport that delays, repeats, reorders, merges and loses notices.
- * docs/model.md says what this proves and what it does not. Run it with tests/faults/test_protocol_model.py.
+ * docs/model.md says what this proves and what it does not. Run it with tests/faults/test_protocol_model.py, which also
+ * breaks one rule at a time: each #ifdef but CHANGES, MERGED, RESTAMPS, HORIZON and COARSE is such a rule.
  *
  * A position is the number of a change (1..CHANGES). Time is counted in positions too: a read at tick 3 saw the item as
  * change 3 left it. A change is a record of the stream, and its notice carries what the record tells.
@@ -12,8 +13,10 @@
 #define CHANGES 4
 #endif
 #ifndef MERGED
-#define MERGED 1 /* notices that one batch may merge, beyond the first */
+#define MERGED 1 /* so many further notices may one batch merge into one */
 #endif
+/* RESTAMPS: the chat app may change the time said. HORIZON: notices come no more, and the horizon purges.
+ * COARSE: time is known in whole seconds, which several changes and reads may share; else each change has its own. */
 
 /* What the chat app does. */
 mtype:change = {
@@ -63,7 +66,7 @@ byte absent_tick;      /* the last committed read that found no item */
 byte there_seen;       /* the last read that saw the item: nothing up to here can explain its absence */
 byte inserts, expiries; /* bit p: an INSERT, an expiry is known at p */
 byte seen;             /* nothing up to here can explain why the text is gone */
-byte seen_position;     /* only for a broken variant: the position known when it was seen */
+byte seen_position;    /* only for a broken variant: the position known when it was seen */
 byte added;            /* newest known addition of the text */
 byte state[3];         /* of the row with time said 1, 2 */
 byte by[3];            /* what settled a kept row */
@@ -72,7 +75,7 @@ byte met[3];           /* when the ledger first read it */
 byte met_so[3];        /* when the ledger first read it with this time said */
 byte lacked[3];        /* a read this late lacked the message, so that it was saved later */
 byte saw[3];           /* for the promises: the last committed read that saw the row in the item */
-byte since[3];         /* when it became unexplained, or was met unknown: the horizon counts from here */
+byte since[3];         /* when it became unexplained: the horizon counts from here */
 
 /* ---- the workers ----
  * A worker reads the ledger with its revision and epoch, then the item, then commits. Two things save states and change
@@ -88,7 +91,10 @@ bool epoch[2];  /* it read the marker */
 #define KNOWS_MARKER(w) marked
 #endif
 
-hidden byte batch, went, i, m, c, o, w2, at, known, newest, was, lacking;
+byte batch; /* of the worker whose turn it is; bit p: the notice of change p; none: a look of the audit */
+
+/* Working storage of one step: no part of a state. */
+hidden byte went, i, m, c, o, at, known, newest, was, lacking;
 hidden byte changed, shown, visible, any, expired_between, rule, unexplained, lossless, must, knows;
 hidden byte old_state[3], old_by[3], old_saved[3], old_added, old_seen, open_notices;
 
@@ -144,7 +150,7 @@ inline promise(holds, name) {
 
 /* The marker covers a row: saved up to T; without a saved_at, met up to T. */
 #ifdef CLIENT_CLOCK
-bool clock_ahead; /* the client's clock says that everything was said after T */
+bool clock_ahead; /* the client's clock says that everything was said after T, or else nothing */
 #define COVERED(r) (knows && !clock_ahead && (saved[r] != 0 -> saved[r] <= T : met[r] <= T))
 #define DOUBTFUL(r) false
 #else
@@ -159,7 +165,8 @@ inline drop(r) {
 inline erase_covered() {
   for (m : 1 .. 2) {
     if
-    :: state[m] != NONE && state[m] != ERASED && COVERED(m) -> was = met_so[m]; drop(m); met_so[m] = was; state[m] = ERASED
+    :: state[m] != NONE && state[m] != ERASED && COVERED(m) ->
+       was = met_so[m]; drop(m); met_so[m] = was; state[m] = ERASED
     :: else
     fi
   }
@@ -259,9 +266,10 @@ inline look_around() {
             visible_only_in_the_last_read_or_by_evidence)
   }
   promise(!(visible && !remembered[read_tick]) || open_notices >= 2, one_missing_notice_shows_nothing_forgotten);
-  promise(!(visible && !remembered[read_tick]) || deleted[read_tick] == 0 || expiries != 0 || absent_tick < deleted[read_tick] ||
-          inserted[absent_tick] > deleted[read_tick], a_seen_absence_shows_nothing_deleted);
-    promise(copy[read_tick] == 0 || marked || visible, all_that_was_read_is_visible);
+  promise(!(visible && !remembered[read_tick]) || deleted[read_tick] == 0 || expiries != 0 ||
+          absent_tick < deleted[read_tick] || inserted[absent_tick] > deleted[read_tick],
+          a_seen_absence_shows_nothing_deleted);
+  promise(copy[read_tick] == 0 || marked || visible, all_that_was_read_is_visible);
   /* Once nothing more is on its way. */
   lossless = read_tick == changes && asked == marked;
   for (i : 1 .. CHANGES) {
@@ -420,7 +428,8 @@ inline check() {
      promise(!visible || remembered[changes], nothing_lost_nothing_more_is_visible);
      promise(!unexplained, nothing_lost_nothing_is_unexplained);
      promise(!must || copy[changes] == 0 || visible, nothing_lost_all_live_is_visible);
-     promise(marked || !remembered[changes] || read_add < last_add[changes] || visible, nothing_lost_all_kept_is_visible)
+     promise(marked || !remembered[changes] || read_add < last_add[changes] || visible,
+             nothing_lost_all_kept_is_visible)
   :: else
   fi
 }
@@ -451,7 +460,11 @@ active [2] proctype worker() {
        :: p < tick[_pid] && n <= MERGED -> p++; if :: batch = batch | (1 << p); n++ :: true fi
        :: else -> break
        od;
-       d_step { p = 0; n = 0; printf("worker %d commits notices %d (bits) read at %d\n", _pid, batch, tick[_pid]); apply(_pid); send_back(_pid); in_order(); check_write() }
+       d_step {
+         printf("worker %d commits notices %d (bits), read at %d\n", _pid, batch, tick[_pid]);
+         apply(_pid); send_back(_pid); in_order(); check_write();
+         batch = 0; p = 0; n = 0
+       }
      }
   :: atomic { /* skip a notice that tells nothing */
        _pid == 0 && dead < changes -> p = dead + 1;
@@ -462,7 +475,7 @@ active [2] proctype worker() {
        d_step {
          batch = 1 << p; tells_something();
          if :: !changed -> printf("worker %d skips notice %d\n", _pid, p); done[p] = true; check() :: else fi;
-         p = 0
+         batch = 0; p = 0
        }
      }
   :: d_step { tick[_pid] != 0 -> send_back(_pid); in_order() } /* killed, or the write failed: the notice comes again */
@@ -543,7 +556,8 @@ active proctype horizon() {
        dead < changes -> dead++; printf("notices up to %d come no more\n", dead); check()
      }
   :: d_step {
-       (state[1] == UNEXPLAINED && DEAD(since[1])) || (state[2] == UNEXPLAINED && DEAD(since[2])) -> printf("the horizon purges\n");
+       (state[1] == UNEXPLAINED && DEAD(since[1])) || (state[2] == UNEXPLAINED && DEAD(since[2])) ->
+       printf("the horizon purges\n");
        for (m : 1 .. 2) { if :: state[m] == UNEXPLAINED && DEAD(since[m]) -> drop(m) :: else fi };
        tidy();
        revision_moves(); check()
