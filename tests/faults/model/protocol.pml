@@ -75,6 +75,7 @@ byte met[3];           /* when the ledger first read it */
 byte met_so[3];        /* when the ledger first read it with this time said */
 byte lacked[3];        /* a read this late lacked the message, so that it was saved later */
 byte saw[3];           /* for the promises: the last committed read that saw the row in the item */
+byte row_seen[3];      /* like `seen`, of this row alone */
 byte since[3];         /* when it became unexplained: the horizon counts from here */
 
 /* ---- the workers ----
@@ -159,7 +160,7 @@ bool clock_ahead; /* the client's clock says that everything was said after T, o
 #endif
 
 inline drop(r) {
-  state[r] = NONE; by[r] = 0; saved[r] = 0; met[r] = 0; met_so[r] = 0; lacked[r] = 0; saw[r] = 0; since[r] = 0
+  state[r] = NONE; by[r] = 0; saved[r] = 0; met[r] = 0; met_so[r] = 0; lacked[r] = 0; saw[r] = 0; row_seen[r] = 0; since[r] = 0
 }
 
 inline erase_covered() {
@@ -200,6 +201,7 @@ inline revision_moves() {
 /* Facts that can change nothing any more go: fewer states. */
 inline tidy() {
   for (m : 1 .. 2) {
+    if :: state[m] != UNEXPLAINED && state[m] != LIVE -> row_seen[m] = 0 :: else fi;
     if :: state[m] == ERASED || saved[m] != 0 -> met[m] = 0; lacked[m] = 0 :: else fi
   }
   if
@@ -335,6 +337,8 @@ inline reconcile(w) {
        :: c == 0 && went > by[m] && DECIDES(went) && KEEPS(went) -> state[m] = KEPT; by[m] = went; since[m] = 0
        :: c == 0 && went > by[m] && DECIDES(went) && !KEEPS(went) -> drop(m)
        :: c != 0 && went > by[m] && !KEEPS(went) && state[m] == KEPT -> drop(m)
+       :: c != 0 && went > by[m] && state[m] == UNEXPLAINED && went > row_seen[m] -> /* another copy is in the item */
+          if :: KEEPS(went) -> state[m] = KEPT; by[m] = went; since[m] = 0 :: else -> drop(m) fi
        :: c == 0 && !DECIDES(went) && state[m] == KEPT && REOPENED(m) -> /* it came again, and left */
           state[m] = UNEXPLAINED; since[m] = at
 #ifdef LOOK_DELETES
@@ -363,7 +367,7 @@ inline reconcile(w) {
     }
   }
   for (m : 1 .. 2) {
-    if :: state[m] == LIVE -> saw[m] = at :: else fi
+    if :: state[m] == LIVE -> saw[m] = at; row_seen[m] = MAX(known, second[w]) :: else fi
   }
   if :: !there[at] -> absent_tick = at :: else fi;
   erase_covered();
@@ -408,7 +412,8 @@ inline tells_something() {
        changed = changed || (INSERTS(i) && !HAS(inserts, i)) || (kind[i] == EXPIRE && !HAS(expiries, i)) ||
                  (any && TAKES(i) && DECIDES(i)) || (any && ADDS(i) && i > added);
        for (m : 1 .. 2) {
-         changed = changed || (ADDS(i) && state[m] == KEPT && saved[m] < i && i < by[m])
+         changed = changed || (ADDS(i) && state[m] == KEPT && saved[m] < i && i < by[m]) ||
+                   (TAKES(i) && state[m] == UNEXPLAINED && i > row_seen[m] && i > by[m])
        }
 #endif
     :: else
