@@ -95,7 +95,7 @@ bool epoch[2];  /* it read the marker */
 byte batch; /* of the worker whose turn it is; bit p: the notice of change p; none: a look of the audit */
 
 /* Working storage of one step: no part of a state. */
-hidden byte went, i, m, c, o, at, known, newest, was, lacking;
+hidden byte came, went, i, m, c, o, at, known, newest, was, lacking;
 hidden byte changed, shown, visible, any, expired_between, rule, unexplained, lossless, must, knows;
 hidden byte old_state[3], old_by[3], old_saved[3], old_added, old_seen, open_notices;
 
@@ -283,7 +283,7 @@ inline look_around() {
 }
 
 inline reconcile(w) {
-  known = position; at = tick[w]; went = 0;
+  known = position; at = tick[w]; went = 0; came = 0;
   for (i : 1 .. CHANGES) {
     if
     :: HAS(batch, i) -> known = MAX(known, i)
@@ -291,7 +291,7 @@ inline reconcile(w) {
     fi
   }
   erase_covered();
-  /* 1. What the notices tell. */
+  /* 1. What the notices tell; merged, they tell the newest addition and the newest removal. */
   for (i : 1 .. CHANGES) {
     if
     :: HAS(batch, i) ->
@@ -299,7 +299,7 @@ inline reconcile(w) {
        if :: INSERTS(i) -> inserts = inserts | (1 << i) :: else fi;
        if :: kind[i] == EXPIRE -> expiries = expiries | (1 << i) :: else fi;
        if :: TAKES(i) -> went = MAX(went, i) :: else fi;
-       if :: ADDS(i) -> added = MAX(added, i) :: else fi
+       if :: ADDS(i) -> added = MAX(added, i); came = i :: else fi
     :: else
     fi
   }
@@ -352,7 +352,7 @@ inline reconcile(w) {
   for (i : 1 .. CHANGES) {
     for (m : 1 .. 2) {
       if
-      :: !(HAS(batch, i) && ADDS(i))
+      :: i != came
       :: else ->
          if
          :: state[m] == LIVE || state[m] == UNEXPLAINED || (state[m] == KEPT && i < by[m]) ->
@@ -413,7 +413,8 @@ inline tells_something() {
                  (any && TAKES(i) && DECIDES(i)) || (any && ADDS(i) && i > added);
        for (m : 1 .. 2) {
          changed = changed || (ADDS(i) && state[m] == KEPT && saved[m] < i && i < by[m]) ||
-                   (TAKES(i) && state[m] == UNEXPLAINED && i > row_seen[m] && i > by[m])
+                   (TAKES(i) && state[m] == UNEXPLAINED && i > row_seen[m] && i > by[m]) ||
+                   (ADDS(i) && state[m] == ERASED && T < i && i <= met_so[m])
        }
 #endif
     :: else
