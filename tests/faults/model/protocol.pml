@@ -358,8 +358,8 @@ inline reconcile(w) {
          :: state[m] == LIVE || state[m] == UNEXPLAINED || (state[m] == KEPT && i < by[m]) ->
             if :: i > lacked[m] -> saved[m] = MAX(saved[m], i) :: else fi
 #ifndef ERASED_STAYS
-         :: state[m] == ERASED && m == c && T < i && i <= met_so[m] -> /* it came after T: another message */
-            state[m] = LIVE; saved[m] = i
+         :: state[m] == ERASED && T < i && i <= met_so[m] -> /* it came after T: another message */
+            if :: m == c -> state[m] = LIVE; saved[m] = i :: else -> drop(m) fi
 #endif
          :: else
          fi
