@@ -111,7 +111,7 @@ class Chunker:
             text=text,
             members=members,
             fingerprint=_fingerprint(document.user_id, text, metadata, self.space),
-            created_at=group[0].time or (document.created_at if document.date else None),
+            created_at=document.said_at(group[0]),
             metadata=metadata,
             spans=tuple(len(_line(entry)) for entry in group) if len(group) > 1 else (),
             header=len(_header(document, group[0])),

@@ -370,7 +370,8 @@ def test_when_an_item_was_updated_makes_no_difference(layouts: Layouts, session_
     )
     assert first
     assert second
-    assert chunker().chunks(first) == chunker().chunks(second)
+    [one], [other] = chunker().chunks(first), chunker().chunks(second)
+    assert (one.id, one.text, one.fingerprint) == (other.id, other.text, other.fingerprint)
 
 
 def test_a_document_that_says_nothing_has_no_chunks() -> None:
