@@ -30,7 +30,9 @@ from pipeline.search.recall import Recall
 from pipeline.settings import EmbeddingSettings, Settings
 from pipeline.source.documents import EntryHasher
 from pipeline.source.layouts import Layouts
+from pipeline.source.redaction import read_redactor
 from pipeline.source.table import SourceTable
+from pipeline.source.times import zone_named
 from pipeline.stores.inventory import Inventory
 from pipeline.stores.opening import LedgerBacked
 from pipeline.stores.pgvector.connection import Connector
@@ -85,7 +87,7 @@ def notice_queue() -> NoticeQueue:
 @cache
 def addresses() -> Layouts:
     """Return layouts that tell what a key addresses; they need no secret, and their entries' names match nobody's."""
-    return Layouts(settings().attribute_names, EntryHasher(b""))
+    return _layouts(b"")
 
 
 @cache
@@ -96,7 +98,13 @@ def layouts() -> Layouts:
         raise SecretUnavailableError(
             f"the message key must have at least {MIN_MESSAGE_KEY_CHARACTERS} characters"
         )
-    return Layouts(settings().attribute_names, EntryHasher(key.encode()[:64]))
+    return _layouts(key.encode()[:64])
+
+
+def _layouts(key: bytes) -> Layouts:
+    chosen = settings()
+    zone, redactor = zone_named(chosen.time_zone), read_redactor(chosen.redact)
+    return Layouts(chosen.attribute_names, EntryHasher(key), zone, redactor)
 
 
 @cache

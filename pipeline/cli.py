@@ -112,6 +112,11 @@ def _add_audit(commands: "Commands") -> None:
         default="list",
         help="of items that are gone, and whose time to live has passed: leave, keep or forget their memory",
     )
+    audit.add_argument(
+        "--redact",
+        action="store_true",
+        help="instead: find secrets in what is stored, and have their items looked at again",
+    )
     audit.add_argument("--json", action="store_true", help="one JSON object")
     audit.set_defaults(run=_audit)
 
@@ -181,24 +186,21 @@ def _backfill(options: argparse.Namespace) -> int:
 
 
 def _audit(options: argparse.Namespace) -> int:
-    from pipeline.operations.audit_command import run_audit  # noqa: PLC0415  # each command loads only what it needs
+    from pipeline.operations.audit_command import run_audit, run_redaction  # noqa: PLC0415  # each command loads only what it needs
 
     which = (options.stack, options.table)
+    if options.redact:
+        return _say(run_redaction(*which, as_json=options.json))
     return _say(run_audit(*which, mend=options.repair, assume=options.assume, as_json=options.json))
 
 
 def _forget(options: argparse.Namespace) -> int:
     from pipeline import bootstrap  # noqa: PLC0415  # each command loads only what it needs
-    from pipeline.operations.forget_command import forget  # noqa: PLC0415  # the same
+    from pipeline.operations.forget_command import run_forget  # noqa: PLC0415  # the same
 
-    done = forget(bootstrap.store(), options.tenant, options.user, options.session)
-    print(
-        f"forgotten: {done.deleted} chunks. What was said up to now never becomes memory again, whatever is sent."
+    return _say(
+        run_forget(bootstrap.store(), bootstrap.inventory, options.tenant, options.user, options.session)
     )
-    print(
-        "The chat app's own items are untouched: delete them there if they must go as well.", file=sys.stderr
-    )
-    return 0
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -58,6 +58,8 @@ def ingest_measures(report: Report, notices: Mapping[str, Notice], spent: Spent,
         "TokensEmbedded": spent.tokens,
         "EmbeddingRequests": spent.requests,
         "Conflicts": report.conflicts,
+        "UnreadableMessages": report.unreadable_messages,
+        "SecretsRedacted": report.secrets_redacted,
     }
     measures = [Measure(name, "Count", [value]) for name, value in counts.items()]
     measures.append(Measure("Dollars", "None", [spent.dollars]))

@@ -208,7 +208,9 @@ class Reconciler:
         """Parse the item. One that cannot be read is reported, and its facts still apply."""
         key = notice.address.key
         try:
-            return self.layouts.parse(key.table, item, key.to_dynamodb()) if item is not None else None
+            document = self.layouts.parse(key.table, item, key.to_dynamodb()) if item is not None else None
+            report.notice(document)
+            return document  # noqa: TRY300  # the document that was counted
         except MalformedItemError as error:
             report.failures[notice.address.key.source] = error
             return None

@@ -18,6 +18,8 @@ class Report:
     Args:
         failures: source → what went wrong.
         indexed: sources that the index reflects now, and did not before.
+        unreadable: source → messages of a shape that is not understood, of the items that were read.
+        redacted: source → secrets that were left out of its text.
     """
 
     failures: dict[str, VectorMemoryError] = field(default_factory=dict)
@@ -29,6 +31,25 @@ class Report:
     chunks_embedded: int = 0
     chunks_kept: int = 0
     chunks_deleted: int = 0
+    unreadable: dict[str, int] = field(default_factory=dict)
+    redacted: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def unreadable_messages(self) -> int:
+        """How many messages have a shape that is not understood."""
+        return sum(self.unreadable.values())
+
+    @property
+    def secrets_redacted(self) -> int:
+        """How many secrets were left out."""
+        return sum(self.redacted.values())
+
+    def notice(self, document: Document | None) -> None:
+        """Keep what was noticed while ``document`` was parsed; an item that is read twice counts once."""
+        if document is not None and document.unreadable:
+            self.unreadable[document.key.source] = document.unreadable
+        if document is not None and document.redacted:
+            self.redacted[document.key.source] = document.redacted
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,8 @@ class Tables(Protocol):
 
     def key_names(self, table: str) -> tuple[str, str]: ...  # noqa: D102  # see the class
 
+    def key_types(self, table: str) -> tuple[str, str]: ...  # noqa: D102  # see the class
+
 
 class Queue(Protocol):
     """Takes notices, see :class:`pipeline.ingest.queue.NoticeQueue`."""
@@ -120,6 +122,8 @@ class Audit:
             except MalformedItemError:
                 yield Finding("malformed", address.tenant_id, source)
                 continue
+            if document and document.unreadable:
+                yield Finding("unreadable", address.tenant_id, source)
             banned = self._banned(document) if document else frozenset()
             yield from differences(address.tenant_id, source, document, rows[source], self.chunker, banned)
 
@@ -143,18 +147,12 @@ class Audit:
             found += findings
         return found
 
-    def _address(self, source: str, key_names: Mapping[str, tuple[str, str]]) -> Address | None:
-        values = ItemKey.values_of(source)
-        if values is None or values[0] not in key_names:
-            return None
-        return self.layouts.address(values[0], _key(values, key_names[values[0]]))
-
     def _vanished(self, names: Sequence[str], seen: set[str], report: AuditReport) -> list[Finding]:
         """Return what is indexed as if its item were there, and it is not."""
         found = []
-        key_names = {name: self.tables.key_names(name) for name in names}
+        schemas = schemas_of(self.tables, names)
         for tenant_id, source, expires_at in self.inventory.present():
-            address = self._address(source, key_names) if source not in seen else None
+            address = address_of(source, schemas, self.layouts) if source not in seen else None
             if address is None or address.tenant_id != tenant_id:
                 continue
             if self.tables.get(address.key) is None:
@@ -164,8 +162,23 @@ class Audit:
         return found
 
 
-def _key(values: tuple[str, str, str], names: tuple[str, str]) -> Item:
-    return {names[0]: {"S": values[1]}, names[1]: {"S": values[2]}}
+Schemas = Mapping[str, tuple[tuple[str, str], tuple[str, str]]]
+"""Table → names and types of its key attributes."""
+
+
+def schemas_of(tables: Tables, names: Sequence[str]) -> Schemas:
+    """Return the key schemas of some tables."""
+    return {name: (tables.key_names(name), tables.key_types(name)) for name in names}
+
+
+def address_of(source: str, schemas: Schemas, layouts: Layouts) -> Address | None:
+    """Return the address of an item of one of the tables by its name in the index; ``None`` if it is none of theirs."""
+    values = ItemKey.values_of(source)
+    if values is None or values[0] not in schemas:
+        return None
+    names, types = schemas[values[0]]
+    key = {name: {type_: value} for name, type_, value in zip(names, types, values[1:], strict=True)}
+    return layouts.address(values[0], key)
 
 
 def repair_notices(report: AuditReport, assume: Assumption, now: float) -> list[Notice]:
@@ -183,7 +196,7 @@ def repair_notices(report: AuditReport, assume: Assumption, now: float) -> list[
 
 def _notice(address: Address, findings: Sequence[Finding], assume: Assumption, now: float) -> Notice | None:
     kinds = {finding.kind for finding in findings}
-    if kinds <= {"malformed", "wrong_tenant"} or (kinds == {"expired"} and assume == "list"):
+    if kinds <= {"malformed", "wrong_tenant", "unreadable"} or (kinds == {"expired"} and assume == "list"):
         return None
     deleted = "vanished" in kinds or ("expired" in kinds and assume == "deleted")
     doubts = frozenset(finding.chunk_id for finding in findings if finding.kind in {"stale", "extra"})

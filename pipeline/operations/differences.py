@@ -12,7 +12,7 @@ from pipeline.ingest.chunking import Chunker
 from pipeline.source.documents import Document
 from pipeline.stores.inventory import StoredChunk
 
-Kind = Literal["missing", "stale", "extra", "wrong_tenant", "vanished", "expired", "malformed"]
+Kind = Literal["missing", "stale", "extra", "wrong_tenant", "vanished", "expired", "malformed", "unreadable"]
 
 
 @dataclass(frozen=True, slots=True, order=True)

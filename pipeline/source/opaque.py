@@ -66,7 +66,7 @@ def _data_uri(match: re.Match[str]) -> str:
 
 def _base64(match: re.Match[str]) -> str:
     run = match[0]
-    if not any(map(str.isdigit, run)):  # a long laugh, a line of dashes
+    if not (any(map(str.isdigit, run)) and any(map(str.isalpha, run))):  # a long laugh, a line of dashes
         return run
     return f"[base64, {size(len(run) * 3 // 4)}]"
 

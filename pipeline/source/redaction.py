@@ -24,7 +24,15 @@ _CARD = re.compile(
 _CARD_PREFIXES = re.compile(
     r"(?:4|5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720|3[47]|6011|65|64[4-9]|35(?:2[89]|[3-8])|30[0-5]|3[689]|62)"
 )
-_CARD_LENGTHS = {"3": (14, 15, 16), "6": (16, 17, 18, 19)}
+_CARD_LENGTHS = {
+    "34": (15,),
+    "37": (15,),
+    "30": (14,),
+    "36": (14,),
+    "38": (14,),
+    "39": (14,),
+    "62": (16, 17, 18, 19),
+}
 _DIGITS = str.maketrans("０１２３４５６７８９－", "0123456789-")
 _PLACEHOLDER = re.compile(
     r"your[_-]|[_-]here\b|example|placeholder|changeme|dummy|x{4}|\.{3}|process\.env|os\.environ|getenv|^https?://|^/|\\n",
@@ -126,7 +134,7 @@ def _is_card(number: str) -> bool:
     digits = re.sub(r"\D", "", number)
     if len(set(digits)) < 3 or not _CARD_PREFIXES.match(digits):  # noqa: PLR2004  # 4444 4444 4444 4444 is nobody's
         return False
-    if len(digits) not in _CARD_LENGTHS.get(digits[0], (16,)):
+    if len(digits) not in _CARD_LENGTHS.get(digits[:2], (16, 19) if digits[0] == "4" else (16,)):
         return False
     doubled = [int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(digits))]
     return sum(value - 9 * (value > 9) for value in doubled) % 10 == 0  # noqa: PLR2004  # the sum of its digits

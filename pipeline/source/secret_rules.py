@@ -32,19 +32,19 @@ class Rule:
 def _rule(  # noqa: PLR0913  # a row of the table
     group: str, name: str, hints: str, pattern: str, *, flags: int = 0, random: bool = True
 ) -> Rule:
-    return Rule(group, name, tuple(hints.lower().split()), re.compile(pattern, flags), random)
+    return Rule(group, name, tuple(hints.lower().split()), re.compile(pattern, flags | re.ASCII), random)
 
 
 _B, _E = r"(?<![A-Za-z0-9_-])", r"(?![A-Za-z0-9])"  # neither end of the key continues
 _ANY = re.IGNORECASE
-_VALUE = r"(?P<secret>[^\s\"'`,;<>(){}\[\]$&|*、。「」『』]{8,256})"
+_VALUE = r"(?P<secret>(?!\$[{(A-Z_])[!#-&*-+./0-:=?-Z^_a-z|~\\-]{6,256})"  # printable ASCII without quotes and brackets
 _WORDS = (
-    r"pass(?:word|wd|phrase|code)|pwd|secret(?:[_ -]?(?:access[_ -]?)?key)?|client[_ -]?secret|api[_ -]?key|apikey"
+    r"pass(?:word|wd|phrase|code)?|pwd|secret(?:[_ -]?(?:access[_ -]?)?key)?|client[_ -]?secret|api[_ -]?key|apikey"
     r"|access[_ -]?key|auth[_ -]?token|access[_ -]?token|refresh[_ -]?token|bot[_ -]?token|(?<!next_)(?<!page_)(?<!nextpage)token"
     r"|private[_ -]?key|encryption[_ -]?key|account[_ -]?key|signing[_ -]?key|webhook[_ -]?secret|credential"
     r"|パスワード|パスコード|パスフレーズ|暗証番号|シークレット(?:キー)?|秘密鍵|アクセスキー|アクセストークン|トークン|APIキー|ｐａｓｓ|合言葉"
 )
-_IS = r"(?:[\"'”」]?\s*(?:=>|:=|[:=：＝])\s*|\s+(?:is|was|=)\s*:?\s+|は\s*[、:：「]?\s*)"
+_IS = r"(?:[\"'”」]?\s*(?:=>|:=|[:=：＝])\s*|\s+(?:is|was|=)\s*:?\s+|\s*は\s*[、:：「]?\s*)"
 
 RULES = (
     _rule(

@@ -38,6 +38,20 @@ class SourceTable:
             raise SourceUnavailableError(f"table {table} has no sort key: it is none of the chat app's")
         return names["HASH"], names["RANGE"]
 
+    def key_types(self, table: str) -> tuple[str, str]:
+        """Return the types of the table's hash and range key: ``S`` or ``N``.
+
+        Raises:
+            SourceUnavailableError: the table cannot be described.
+        """
+        names = self.key_names(table)
+        try:
+            rows = self._client.describe_table(TableName=table)["Table"]["AttributeDefinitions"]
+        except (ClientError, BotoCoreError) as error:
+            raise unavailable(error, table) from None
+        types = {row["AttributeName"]: str(row["AttributeType"]) for row in rows}
+        return types[names[0]], types[names[1]]
+
     def scan(self, table: str, segment: int, segments: int) -> Iterator[Item]:
         """Yield the items of one of ``segments`` equal parts of ``table``, eventually consistent.
 
