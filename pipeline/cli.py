@@ -37,7 +37,11 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="run the whole pipeline on this machine and ask it questions")
     demo.add_argument("--check", action="store_true", help="unattended; exit non-zero if anything is missing")
     demo.add_argument(
-        "--from", dest="path", type=Path, metavar="FILE", help="JSON lines of DynamoDB items, or LoCoMo"
+        "--from",
+        dest="path",
+        type=Path,
+        metavar="FILE",
+        help="your conversations: a scan's output, an export to S3, ChatGPT's or Claude's export, JSON, JSON lines, CSV",
     )
     demo.add_argument(
         "--store",

@@ -6,7 +6,7 @@ never taken for the one that a missing attribute means.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
@@ -43,6 +43,33 @@ def plain(value: object) -> object:
 def _plain(value: Any) -> object:  # noqa: ANN401  # whatever the item holds
     [(kind, held)] = value.items()
     return _READERS[kind](held)
+
+
+def typed(value: object) -> dict[str, Any]:
+    """Return a JSON value as a typed attribute value."""
+    if value is None:
+        return {"NULL": True}
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if isinstance(value, str):
+        return {"S": value}
+    if isinstance(value, Mapping):
+        return {"M": {str(name): typed(each) for name, each in value.items()}}
+    if isinstance(value, Sequence):
+        return {"L": [typed(each) for each in value]}
+    return {"N": str(value)}
+
+
+def is_typed_item(value: object) -> bool:
+    """Tell whether a JSON object is an item as DynamoDB's API writes it: each attribute an object of one type."""
+    return (
+        isinstance(value, Mapping)
+        and bool(value)
+        and all(
+            isinstance(each, Mapping) and len(each) == 1 and each.keys() <= _READERS.keys()
+            for each in value.values()
+        )
+    )
 
 
 def _number(text: object) -> int | float:

@@ -1,0 +1,295 @@
+"""Reads the files in which people have their conversations: DynamoDB's own exports, chat apps' exports, JSON, CSV.
+
+============================================  ========================================================================
+file                                          what is read
+============================================  ========================================================================
+a folder of a DynamoDB export to S3           every item its manifests name; without manifests, every file in it
+``.gz``, ``.zip``                             what is inside; of an archive ``conversations.json``, else every JSON file
+``aws dynamodb scan`` or ``query``            one object with ``Items``
+JSON lines                                    an item, ``{"Item": …}``, ``{"Keys": …, "NewImage": …}``, a conversation, or a message a line
+ChatGPT's and Claude's ``conversations.json`` a session a conversation
+JSON                                          a conversation (a list of messages, or an object that holds one), or a list of them
+CSV, TSV                                      a message a row: columns of role and content, of time and session if there are
+============================================  ========================================================================
+
+What a message looks like is :mod:`pipeline.source.messages`' business. Errors name the file and the line.
+"""
+
+import csv
+import gzip
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import SettingsError, SourceUnavailableError
+from pipeline.source.attributes import Item, is_typed_item, typed
+from pipeline.source.exports import FILES, SUMMARY, Export, LocalFolder
+from pipeline.source.messages import messages_in, read_message
+
+OWNER = "you"
+"""Tenant of conversations from files that name none."""
+
+MAX_UNPACKED_BYTES = 2_000_000_000
+KEYS = (("tenant_id", "session_key"), ("tenant_id", "sk"), ("pk", "sk"))
+SESSION_COLUMNS = (
+    "session_key", "session_id", "session", "conversation_id", "conversation", "thread_id", "chat_id", "thread", "chat",
+)  # fmt: skip
+ROLE_COLUMNS = ("role", "sender", "author", "from", "speaker", "type")
+TEXT_COLUMNS = ("content", "text", "message", "body", "value")
+
+EXPECTED = (
+    'a line looks like {"tenant_id": {"S": "acme"}, "session_key": {"S": "chat:1"}, "messages": {"S": "[…]"}} '
+    'or like {"role": "user", "content": "…"}; docs/your-data.md lists all that is read'
+)
+
+
+class NotReadError(Exception):
+    """What was found is nothing that is known; says what was expected."""
+
+
+@dataclass(slots=True)
+class Files:
+    """Reads one file or folder.
+
+    Args:
+        names: our attribute name → the tables' own.
+        tenant_id: of conversations that name none.
+    """
+
+    path: Path
+    tenant_id: str = OWNER
+
+    def items(self) -> Iterator[Item]:
+        """Yield what the file holds as DynamoDB items.
+
+        Raises:
+            SettingsError: it cannot be read; the message says where and what was expected.
+        """
+        if self.path.is_dir() and any(self.path.rglob(SUMMARY)):
+            yield from self._export()
+            return
+        found = False
+        for name, text in self._texts():
+            for item in self._of_text(name, text):
+                found = True
+                yield item
+        if not found:
+            raise SettingsError(f"{self.path} holds no items and no messages: {EXPECTED}")
+
+    def _export(self) -> Iterator[Item]:
+        for summary in sorted(self.path.rglob(SUMMARY)):
+            if (summary.parent / FILES).exists():
+                try:
+                    export = Export(LocalFolder(summary.parent))
+                    for part in export.parts():
+                        for page in export.pages(part, None):
+                            yield from page.items
+                except (OSError, EOFError) as error:
+                    raise SettingsError(
+                        f"{summary.parent}: a data file cannot be read: {_why(error)}"
+                    ) from None
+                except SourceUnavailableError as error:
+                    raise SettingsError(str(error)) from None
+
+    def _texts(self) -> Iterator[tuple[str, str]]:
+        if self.path.is_dir():
+            names = sorted(each for each in self.path.rglob("*") if _is_data(each.name))
+            if not names:
+                raise SettingsError(f"{self.path} holds no JSON, JSON lines, CSV or .gz file")
+        else:
+            names = [self.path]
+        for name in names:
+            try:
+                yield from ((label, data.decode("utf-8-sig")) for label, data in _unpacked(name))
+            except (OSError, UnicodeDecodeError, EOFError, zipfile.BadZipFile) as error:
+                raise SettingsError(f"{name} cannot be read as UTF-8 text: {_why(error)}") from None
+
+    def _of_text(self, name: str, text: str) -> Iterator[Item]:
+        if name.endswith((".csv", ".tsv")):
+            yield from self._of_rows(name, list(_rows(name, text)))
+            return
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            _check_lines(name, text, error)
+            yield from self._of_lines(name, text)
+            return
+        try:
+            yield from self._of_value(value, Path(name).stem.partition(".")[0])
+        except NotReadError as error:
+            where = "line 1" if not str(error) else str(error)
+            raise SettingsError(
+                f"{name}, {where}: not a DynamoDB item, a conversation or a message: {EXPECTED}"
+            ) from None
+
+    def _of_lines(self, name: str, text: str) -> Iterator[Item]:
+        """Read JSON lines; messages that follow one another are one conversation."""
+        stem, messages = Path(name).stem.partition(".")[0], []
+        for number, line in enumerate(text.splitlines(), 1):
+            if not line.strip():
+                continue
+            try:
+                value = json.loads(line)
+                if _is_message(value):
+                    messages.append(value)
+                else:
+                    yield from self._of_value(value, f"{stem}-{number}")
+            except (ValueError, RecursionError, NotReadError):
+                raise SettingsError(
+                    f"{name}, line {number}: not a DynamoDB item or a message: {EXPECTED}"
+                ) from None
+        if messages:
+            yield from self._of_rows(name, messages)
+
+    def _of_value(self, value: object, name: str) -> Iterator[Item]:
+        if isinstance(value, Mapping):
+            yield from self._of_object(value, name)
+        elif isinstance(value, list) and value and all(map(_is_message, value)):
+            yield from self._of_rows(name, value)
+        elif isinstance(value, list) and value:
+            for number, each in enumerate(value, 1):
+                try:
+                    yield from self._of_value(each, f"{name}-{number}")
+                except NotReadError:
+                    raise NotReadError(f"element {number} of the list") from None
+        else:
+            raise NotReadError
+
+    def _of_object(self, value: Mapping[str, Any], name: str) -> Iterator[Item]:
+        item = value.get(
+            "Item", {**value.get("Keys", {}), **value["NewImage"]} if "NewImage" in value else value
+        )
+        if isinstance(value.get("Items"), list):
+            for each in value["Items"]:
+                yield from self._of_object(each if isinstance(each, Mapping) else {}, name)
+        elif _has_key(item):
+            yield item if is_typed_item(item) else {key: typed(each) for key, each in item.items()}
+        elif (messages := messages_in(value)) is not None:
+            yield from self._conversation(value, messages, name)
+        else:
+            raise NotReadError
+
+    def _conversation(
+        self, whole: Mapping[str, Any], messages: Sequence[object], name: str
+    ) -> Iterator[Item]:
+        keys = ("session_key", "conversation_id", "id", "uuid", "session_id", "thread_id")
+        named = next((str(whole[key]) for key in keys if whole.get(key)), name)
+        times = ("create_time", "created_at", "createdAt")
+        created = next((whole[key] for key in times if whole.get(key)), None)
+        yield from self._session(named, messages, None if created is None else str(created))
+
+    def _of_rows(self, name: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[Item]:
+        """Make a session of the messages of each session that the rows name."""
+        sessions: dict[str, list[object]] = {}
+        for row in rows:
+            named = next(
+                (str(row[key]) for key in SESSION_COLUMNS if isinstance(row.get(key), str | int)), None
+            )
+            sessions.setdefault(named or Path(name).stem.partition(".")[0], []).append(row)
+        for session, messages in sessions.items():
+            yield from self._session(session, messages, None)
+
+    def _session(self, name: str, messages: Sequence[object], created: str | None) -> Iterator[Item]:
+        spoken = [each for each in messages if read_message(each).outcome != "silent"]
+        if spoken:
+            plain = {
+                "tenant_id": self.tenant_id,
+                "session_key": name,
+                "messages": json.dumps(spoken, ensure_ascii=False),
+                **({"created_at": created} if created else {}),
+            }
+            yield {key: typed(value) for key, value in plain.items()}
+
+
+def _check_lines(name: str, text: str, error: Exception) -> None:
+    """Return if a text that is not one JSON value may be lines of JSON.
+
+    Raises:
+        SettingsError: its first line is no JSON by itself, so the whole was meant as one value.
+    """
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    try:
+        json.loads(first or "{}")
+    except (ValueError, RecursionError):
+        line = error.lineno if isinstance(error, json.JSONDecodeError) else 1
+        raise SettingsError(f"{name}, line {line}: not JSON, nor a DynamoDB item: {EXPECTED}") from None
+
+
+def _is_data(name: str) -> bool:
+    bare = name.lower().removesuffix(".gz")
+    return bare.endswith((".json", ".jsonl", ".ndjson", ".csv", ".tsv")) and not bare.startswith("manifest-")
+
+
+def _unpacked(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield the names and contents of the files in ``path``, compressed or not."""
+    data = path.read_bytes()
+    if data[:2] == b"\x1f\x8b":
+        yield path.name.removesuffix(".gz"), _bounded(gzip.GzipFile(fileobj=io.BytesIO(data)))
+    elif data[:4] == b"PK\x03\x04":
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = [name for name in archive.namelist() if _is_data(name)]
+            own = [name for name in names if name.rpartition("/")[2].startswith("conversations")]
+            for name in own or names:
+                with archive.open(name) as file:
+                    yield f"{path.name}/{name}", _bounded(file)
+    else:
+        yield str(path), data
+
+
+def _bounded(file: Any) -> bytes:  # noqa: ANN401  # anything that is read
+    data: bytes = file.read(MAX_UNPACKED_BYTES + 1)
+    if len(data) > MAX_UNPACKED_BYTES:
+        raise OSError("it unpacks to more than 2 GB")
+    return data
+
+
+def _has_key(item: object) -> bool:
+    return isinstance(item, Mapping) and any(all(_is_key(item.get(name)) for name in key) for key in KEYS)
+
+
+def _is_key(value: object) -> bool:
+    """Tell whether a value may be a key attribute's: a string or a number, typed or not."""
+    if isinstance(value, Mapping):
+        return len(value) == 1 and value.keys() <= {"S", "N"}
+    return isinstance(value, str | int) and not isinstance(value, bool) and value != ""
+
+
+def _is_message(value: object) -> bool:
+    """Tell whether a JSON object is a message by itself: it is no item, and has a role and a text where those stand."""
+    if not isinstance(value, Mapping) or _has_key(value) or isinstance(value.get("messages"), list):
+        return False
+    return read_message(value).outcome == "said" and messages_in(value) is None
+
+
+def _rows(name: str, text: str) -> Iterator[dict[str, str]]:
+    """Yield the rows of a table of messages."""
+    sample = text[:4_096].partition("\n")[0]
+    separator = max((",", "\t", ";"), key=sample.count)
+    csv.field_size_limit(1_000_000)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    try:
+        head = [column.strip().lower() for column in next(reader, [])]
+        role = next((column for column in ROLE_COLUMNS if column in head), None)
+        content = next((column for column in TEXT_COLUMNS if column in head), None)
+        if role is None or content is None:
+            raise SettingsError(
+                f"{name}, line 1: the first line must name the columns, such as role,content,timestamp,session_id"
+            )
+        for row in reader:
+            if any(cell.strip() for cell in row):
+                if len(row) != len(head):
+                    raise SettingsError(
+                        f"{name}, line {reader.line_num}: {len(row)} cells, and {len(head)} columns"
+                    )
+                cells = dict(zip(head, row, strict=True))
+                yield {**cells, "role": cells[role], "content": cells[content]}
+    except csv.Error as error:
+        raise SettingsError(f"{name}, line {reader.line_num}: not CSV: {error}") from None
+
+
+def _why(error: Exception) -> str:
+    return type(error).__name__
