@@ -20,21 +20,23 @@ import gzip
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import SettingsError, SourceUnavailableError
+from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
 from pipeline.source.attributes import Item, is_typed_item, typed
 from pipeline.source.exports import FILES, SUMMARY, Export, LocalFolder
 from pipeline.source.messages import messages_in, read_message
+from pipeline.source.pages import PAGE_ITEMS, Page
 
 OWNER = "you"
 """Tenant of conversations from files that name none."""
 
 MAX_UNPACKED_BYTES = 2_000_000_000
-KEYS = (("tenant_id", "session_key"), ("tenant_id", "sk"), ("pk", "sk"))
+_KEYS = (("tenant_id", "session_key"), ("tenant_id", "sk"), ("pk", "sk"))
 SESSION_COLUMNS = (
     "session_key", "session_id", "session", "conversation_id", "conversation", "thread_id", "chat_id", "thread", "chat",
 )  # fmt: skip
@@ -56,12 +58,17 @@ class Files:
     """Reads one file or folder.
 
     Args:
+        tenant_id: of conversations, which name none.
+        user_id: the same; ``None`` is the tenant's own user.
         names: our attribute name → the tables' own.
-        tenant_id: of conversations that name none.
+        on_conversation: called with the item that a conversation becomes, before it is yielded: it is in no table yet.
     """
 
     path: Path
     tenant_id: str = OWNER
+    user_id: str | None = None
+    names: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_ATTRIBUTE_NAMES))
+    on_conversation: Callable[[Item], None] = lambda _: None
 
     def items(self) -> Iterator[Item]:
         """Yield what the file holds as DynamoDB items.
@@ -134,7 +141,7 @@ class Files:
                 continue
             try:
                 value = json.loads(line)
-                if _is_message(value):
+                if self._is_message(value):
                     messages.append(value)
                 else:
                     yield from self._of_value(value, f"{stem}-{number}")
@@ -148,7 +155,7 @@ class Files:
     def _of_value(self, value: object, name: str) -> Iterator[Item]:
         if isinstance(value, Mapping):
             yield from self._of_object(value, name)
-        elif isinstance(value, list) and value and all(map(_is_message, value)):
+        elif isinstance(value, list) and value and all(map(self._is_message, value)):
             yield from self._of_rows(name, value)
         elif isinstance(value, list) and value:
             for number, each in enumerate(value, 1):
@@ -166,7 +173,7 @@ class Files:
         if isinstance(value.get("Items"), list):
             for each in value["Items"]:
                 yield from self._of_object(each if isinstance(each, Mapping) else {}, name)
-        elif _has_key(item):
+        elif self._has_key(item):
             yield item if is_typed_item(item) else {key: typed(each) for key, each in item.items()}
         elif (messages := messages_in(value)) is not None:
             yield from self._conversation(value, messages, name)
@@ -196,13 +203,30 @@ class Files:
     def _session(self, name: str, messages: Sequence[object], created: str | None) -> Iterator[Item]:
         spoken = [each for each in messages if read_message(each).outcome != "silent"]
         if spoken:
-            plain = {
+            fields = {
                 "tenant_id": self.tenant_id,
                 "session_key": name,
+                "user_id": self.user_id,
                 "messages": json.dumps(spoken, ensure_ascii=False),
-                **({"created_at": created} if created else {}),
+                "created_at": created,
             }
-            yield {key: typed(value) for key, value in plain.items()}
+            named = {
+                self.names[ours].partition(",")[0].strip(): value for ours, value in fields.items() if value
+            }
+            item = {attribute: typed(value) for attribute, value in named.items()}
+            self.on_conversation(item)
+            yield item
+
+    def _has_key(self, item: object) -> bool:
+        return isinstance(item, Mapping) and any(
+            all(_is_key(item.get(self.names[name])) for name in key) for key in _KEYS
+        )
+
+    def _is_message(self, value: object) -> bool:
+        """Tell whether a JSON object is a message by itself: it is no item, and has a role and a text where those stand."""
+        if not isinstance(value, Mapping) or self._has_key(value) or isinstance(value.get("messages"), list):
+            return False
+        return read_message(value).outcome == "said" and messages_in(value) is None
 
 
 def _check_lines(name: str, text: str, error: Exception) -> None:
@@ -247,22 +271,11 @@ def _bounded(file: Any) -> bytes:  # noqa: ANN401  # anything that is read
     return data
 
 
-def _has_key(item: object) -> bool:
-    return isinstance(item, Mapping) and any(all(_is_key(item.get(name)) for name in key) for key in KEYS)
-
-
 def _is_key(value: object) -> bool:
     """Tell whether a value may be a key attribute's: a string or a number, typed or not."""
     if isinstance(value, Mapping):
         return len(value) == 1 and value.keys() <= {"S", "N"}
     return isinstance(value, str | int) and not isinstance(value, bool) and value != ""
-
-
-def _is_message(value: object) -> bool:
-    """Tell whether a JSON object is a message by itself: it is no item, and has a role and a text where those stand."""
-    if not isinstance(value, Mapping) or _has_key(value) or isinstance(value.get("messages"), list):
-        return False
-    return read_message(value).outcome == "said" and messages_in(value) is None
 
 
 def _rows(name: str, text: str) -> Iterator[dict[str, str]]:
@@ -293,3 +306,42 @@ def _rows(name: str, text: str) -> Iterator[dict[str, str]]:
 
 def _why(error: Exception) -> str:
     return type(error).__name__
+
+
+@dataclass(frozen=True, slots=True)
+class FileOrigin:
+    """A file's items as an origin for a backfill: like an export, it gives the keys.
+
+    Args:
+        files: reads it.
+        table: where the items are.
+    """
+
+    files: Files
+    table: str
+    live: bool = False
+
+    @property
+    def name(self) -> str:
+        """What it is, for people and for checkpoints."""
+        return f"file {self.files.path} of {self.table}"
+
+    def parts(self) -> Sequence[str]:
+        """Name the file; it is one part."""
+        return [str(self.files.path)]
+
+    def size(self) -> None:
+        """Return nothing: how many there are is known once they are read."""
+
+    def pages(self, part: str, after: object) -> Iterator[Page]:
+        """Yield pages; the cursor is how many items were read."""
+        start = int(str(after or 0))
+        page: list[Item] = []
+        number = 0
+        for number, item in enumerate(self.files.items(), 1):
+            if number > start:
+                page.append(item)
+            if len(page) == PAGE_ITEMS:
+                yield Page(self.table, part, page, number)
+                page = []
+        yield Page(self.table, part, page, None)

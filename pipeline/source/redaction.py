@@ -52,22 +52,22 @@ class Redactor:
 
     def redact(self, text: str) -> tuple[str, int]:
         """Return ``text`` without secrets, and how many there were."""
-        found = 0
-        for rule in _applicable(text, self.groups):
-            text, count = _replaced(rule, text)
-            found += count
-        if CARDS in self.groups:
-            text, count = _without_cards(text)
-            found += count
-        return text, found
+        text, found = self._redacted(text)
+        return text, found.total()
 
     def kinds(self, text: str) -> Counter[str]:
         """Return how many secrets of each group ``text`` holds."""
-        kinds: Counter[str] = Counter()
-        for group in sorted(self.groups):
-            _, count = Redactor(frozenset({group})).redact(text)
-            kinds[group] += count
-        return +kinds
+        return +self._redacted(text)[1]
+
+    def _redacted(self, text: str) -> tuple[str, Counter[str]]:
+        found: Counter[str] = Counter()
+        for rule in _applicable(text, self.groups):
+            text, count = _replaced(rule, text)
+            found[rule.group] += count
+        if CARDS in self.groups:
+            text, count = _without_cards(text)
+            found[CARDS] += count
+        return text, found
 
 
 def read_redactor(setting: str | None) -> Redactor:

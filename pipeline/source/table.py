@@ -1,7 +1,7 @@
 """Reads one item from DynamoDB, strongly consistent."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class SourceTable:
-    """The chat app's tables, read-only.
+    """The chat app's tables; nothing is written but new items that whoever runs a backfill hands in.
 
     Args:
         client: a boto3 DynamoDB client.
@@ -66,6 +66,27 @@ class SourceTable:
                 yield from cast("list[Item]", page["Items"])
         except (ClientError, BotoCoreError) as error:
             raise unavailable(error, table) from None
+
+    def put_new(self, table: str, item: Item, hash_name: str) -> bool:
+        """Write an item unless one with its key is there; tell whether it was written.
+
+        Raises:
+            SourceUnavailableError: throttled, refused or not reached.
+        """
+        try:
+            self._client.put_item(
+                TableName=table,
+                Item=cast("Any", item),
+                ConditionExpression="attribute_not_exists(#h)",
+                ExpressionAttributeNames={"#h": hash_name},
+            )
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException":
+                return False
+            raise unavailable(error, table) from None
+        except BotoCoreError as error:
+            raise unavailable(error, table) from None
+        return True
 
     def get(self, key: ItemKey) -> Item | None:
         """Return the item as it is now, or ``None`` if there is none.

@@ -7,11 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from moto import mock_aws
 
 from pipeline.errors import SettingsError
-from pipeline.source.files import OWNER, Files
+from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
+from pipeline.source.files import OWNER, FileOrigin, Files
 from pipeline.source.layouts import Layouts
+from pipeline.source.table import SourceTable
 
 ASKED, ANSWERED = "When is the boat trip?", "On the 14th, pier 3."
 SAID = [("user", ASKED), ("assistant", ANSWERED)]
@@ -158,3 +162,43 @@ def test_an_error_names_the_place_and_shows_what_is_expected(
 def test_an_empty_folder_says_so(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="holds no JSON"):
         list(Files(tmp_path).items())
+
+
+def test_a_file_is_an_origin_whose_pages_are_gone_on_with(tmp_path: Path) -> None:
+    items = [{**ITEM, "session_key": {"S": f"chat:{number}"}} for number in range(250)]
+    origin = FileOrigin(Files(as_it_is(tmp_path, "scan.json", json.dumps({"Items": items}))), "sessions")
+    pages = list(origin.pages(origin.parts()[0], None))
+    assert [(page.table, len(page.items), page.cursor) for page in pages] == [
+        ("sessions", 100, 100), ("sessions", 100, 200), ("sessions", 50, None),
+    ]  # fmt: skip
+    rest = list(origin.pages(origin.parts()[0], 200))
+    assert [item for page in rest for item in page.items] == items[200:]
+
+
+@mock_aws
+def test_a_conversation_is_saved_once_into_the_table_that_is_named(layouts: Layouts, tmp_path: Path) -> None:
+    client = boto3.client("dynamodb", region_name="us-east-1")
+    client.create_table(
+        TableName="chats",
+        KeySchema=[
+            {"AttributeName": "org", "KeyType": "HASH"},
+            {"AttributeName": "chat", "KeyType": "RANGE"},
+        ],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("org", "chat")],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    table = SourceTable(client)
+    assert table.key_types("chats") == ("S", "S")
+    names = {**DEFAULT_ATTRIBUTE_NAMES, "tenant_id": "org", "session_key": "chat"}
+    written: list[bool] = []
+    path = as_it_is(tmp_path, "conversations.json", json.dumps(CHATGPT))
+    files = Files(
+        path, "acme", "mika", names, lambda item: written.append(table.put_new("chats", item, "org"))
+    )
+    first, second = list(files.items()), list(files.items())
+    assert written == [True, False]
+    assert first == second == client.scan(TableName="chats")["Items"]
+    document = Layouts(names, layouts.hasher).parse("chats", first[0])
+    assert document
+    assert (document.tenant_id, document.user_id, document.name) == ("acme", "mika", "c-1")
+    assert document.created_at
