@@ -20,6 +20,7 @@ from pipeline.errors import EmbeddingNotConfiguredError, SecretUnavailableError,
 from pipeline.identity import Doors, read_grants
 from pipeline.ingest.announce import Announcer
 from pipeline.ingest.chunking import Chunker
+from pipeline.ingest.fitting import fitting
 from pipeline.ingest.forgetting import Forgetter
 from pipeline.ingest.queue import NoticeQueue
 from pipeline.ingest.reconcile import Reconciler
@@ -299,7 +300,7 @@ def chunker() -> Chunker:
 def chunker_of(chosen: EmbeddingSettings) -> Chunker:
     """Return what cuts documents into chunks of the space that settings describe."""
     space = space_of(chosen)
-    return Chunker(settings().excluded_roles, settings().max_chunk_tokens, split_markdown, space)
+    return Chunker(settings().excluded_roles, settings().max_chunk_tokens, fitting(split_markdown), space)
 
 
 @cache

@@ -155,7 +155,7 @@ class Files:
     def _of_value(self, value: object, name: str) -> Iterator[Item]:
         if isinstance(value, Mapping):
             yield from self._of_object(value, name)
-        elif isinstance(value, list) and value and all(map(self._is_message, value)):
+        elif isinstance(value, list) and self._are_messages(value):
             yield from self._of_rows(name, value)
         elif isinstance(value, list) and value:
             for number, each in enumerate(value, 1):
@@ -170,7 +170,10 @@ class Files:
         item = value.get(
             "Item", {**value.get("Keys", {}), **value["NewImage"]} if "NewImage" in value else value
         )
-        if isinstance(value.get("Items"), list):
+        if isinstance(value.get("Responses"), Mapping):  # of batch-get-item
+            for held in value["Responses"].values():
+                yield from self._of_object({"Items": held}, name)
+        elif isinstance(value.get("Items"), list):
             for each in value["Items"]:
                 yield from self._of_object(each if isinstance(each, Mapping) else {}, name)
         elif self._has_key(item):
@@ -226,7 +229,16 @@ class Files:
         """Tell whether a JSON object is a message by itself: it is no item, and has a role and a text where those stand."""
         if not isinstance(value, Mapping) or self._has_key(value) or isinstance(value.get("messages"), list):
             return False
-        return read_message(value).outcome == "said" and messages_in(value) is None
+        outcome = read_message(value).outcome
+        calls = outcome == "silent" and any(name in value for name in ROLE_COLUMNS)
+        return (outcome == "said" or calls) and messages_in(value) is None
+
+    def _are_messages(self, values: Sequence[object]) -> bool:
+        """Tell whether a list is one conversation: some are messages, and none is an item or a conversation itself."""
+        others = (each for each in values if isinstance(each, Mapping) and not self._is_message(each))
+        return any(map(self._is_message, values)) and not any(
+            self._has_key(each) or messages_in(each) is not None for each in others
+        )
 
 
 def _check_lines(name: str, text: str, error: Exception) -> None:

@@ -44,7 +44,32 @@ class Message:
 
 
 def messages_in(value: object) -> list[object] | None:
-    """Return the list of messages that ``value`` holds, whether bare or wrapped; ``None`` if it holds none."""
+    """Return the messages that ``value`` holds, whether bare or wrapped; ``None`` if it holds no list of them.
+
+    A record of a question and its answer is two messages.
+    """
+    found = _list_in(value)
+    return None if found is None else [message for each in found for message in _halves(each)]
+
+
+def _halves(value: object) -> list[object]:
+    value = _decoded(value)
+    if not isinstance(value, Mapping):
+        return [value]
+    fields = _fields(value)
+    pair = next(
+        (pair for pair in shapes.PAIRS_AT if all(isinstance(fields.get(half), str) for half in pair)), None
+    )
+    if pair is None or any(name in fields for name in (*shapes.ROLES_FIRST, "content", "parts", "text")):
+        return [value]
+    times = {
+        name: held for name, held in fields.items() if name in shapes.TIME_AT or name in shapes.METADATA_AT
+    }
+    roles = ("user", "assistant")
+    return [{**times, "role": role, "content": fields[half]} for role, half in zip(roles, pair, strict=True)]
+
+
+def _list_in(value: object) -> list[object] | None:
     if isinstance(value, list):
         return value
     if not isinstance(value, Mapping):
@@ -53,7 +78,18 @@ def messages_in(value: object) -> list[object] | None:
     tree = fields.get("mapping")
     if isinstance(tree, Mapping):
         return _branch(tree, fields.get("currentnode"))
-    return next((held for name in shapes.LISTS_AT if isinstance(held := fields.get(name), list)), None)
+    return next((found for name in shapes.LISTS_AT if (found := _listed(fields.get(name))) is not None), None)
+
+
+def _listed(held: object) -> list[object] | None:
+    """Return a list as it is, and the values of an object that holds messages by their ids."""
+    if isinstance(held, list):
+        return held
+    if not isinstance(held, Mapping) or not held:
+        return None
+    if "messages" in held:
+        return _list_in(held)
+    return list(held.values()) if all(isinstance(each, Mapping) for each in held.values()) else None
 
 
 def _branch(tree: Mapping[str, object], leaf: object) -> list[object]:
@@ -175,7 +211,7 @@ def _at(fields: Fields, path: str) -> object:
 
 def _role(layers: list[dict[str, object]]) -> str:
     for fields in layers:
-        own = _word(fields.get("role"))
+        own = next((word for name in shapes.ROLES_FIRST if (word := _word(fields.get(name)))), None)
         if own:
             return shapes.ROLES.get(_folded(own), own)
         if str(fields.get("subtype") or "") not in shapes.SLACK_SAID:

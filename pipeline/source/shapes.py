@@ -15,7 +15,7 @@ WRAPPERS = ("message", "data", "kwargs", "conversational", "payload")
 
 ROLE_AT = (
     "role", "author.role", "author", "messagetype", "sendertype", "sender.role", "sender.type", "sender", "speaker",
-    "content.role", "from.role", "from", "kind", "source", "direction", "type", "id",
+    "content.role", "from.role", "from", "kind", "source", "direction", "event", "type", "id",
 )  # fmt: skip
 """Where a role may stand; a ``role`` counts whatever it says, of the others the first that names a known one."""
 
@@ -108,6 +108,16 @@ SILENT_FIELDS = frozenset(
     }
 )  # fmt: skip
 """Fields that may be all there is of a message that says nothing."""
+
+ROLES_FIRST = ("roletype", "role")
+"""Fields that say the role whatever else there is; Zep keeps a name in ``role`` and the role in ``role_type``."""
+
+PAIRS_AT = (
+    ("query", "answer"), ("question", "answer"), ("prompt", "response"), ("prompt", "completion"), ("input", "output"),
+    ("inputs", "outputs"), ("instruction", "output"), ("user", "assistant"), ("human", "ai"), ("usermessage", "botmessage"),
+    ("usermessage", "assistantmessage"), ("userinput", "botresponse"), ("user", "bot"), ("input", "response"),
+)  # fmt: skip
+"""Fields of a record that is a question and its answer: Dify, LangChain's saved context, tuning data."""
 
 LISTS_AT = (
     "messages",

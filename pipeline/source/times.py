@@ -9,6 +9,7 @@ slashes, Japanese                              ``2026/11/22 19:00``, ``2026年11
 RFC 2822, RFC 850, ``asctime``, JavaScript     ``Sun, 22 Nov 2026 10:00:00 GMT``, ``Sun Nov 22 2026 19:00:00 GMT+0900 (JST)``
 epoch seconds, milli-, micro-, nanoseconds     ``1795341600``, ``"1795341600000"``, ``"1795341600.000100"`` (Slack)
 fourteen digits                                ``20261122190000``
+a month by its name                            ``Nov 22, 2026, 7:00 PM``, ``7:00 pm on 22 November, 2026``
 objects                                        ``{"$date": …}``, ``{"seconds": …, "nanos": …}``, ``{"epochSecond": …, "nano": …}``
 a list of numbers, year first                  ``[2026, 11, 22, 19, 0]``
 =============================================  ==================================================================
@@ -38,6 +39,13 @@ _ISO = re.compile(
 )
 _JAPANESE = str.maketrans({"年": "-", "月": "-", "日": " ", "/": "-", "時": ":", "分": ":", "秒": " "})
 _JAVASCRIPT = re.compile(r"([A-Z][a-z]{2}) ([A-Z][a-z]{2}) (\d\d?) (\d{4}) ([\d:]{8}) GMT([+-]\d{4})")
+_MONTH = re.compile(
+    r"(?:(?P<day>\d{1,2})(?:st|nd|rd|th)?\s+)?(?P<month>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+    r"(?:\s+(?P<day_behind>\d{1,2})(?:st|nd|rd|th)?)?,?\s+(?P<year>\d{4})(?!\d)",
+    re.IGNORECASE,
+)
+_CLOCK = re.compile(r"(?<!\d)(\d{1,2}):(\d\d)(?::(\d\d))?\s*([ap])?\.?m?", re.IGNORECASE)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DOT_NET = re.compile(r"/Date\((\d+)(?:[+-]\d{4})?\)/\Z")
 _MAX_CHARACTERS = 80
 _DATE_PARTS = range(3, 8)
@@ -160,6 +168,19 @@ def _of_javascript(text: str) -> datetime | None:
     return parsedate_to_datetime("{0}, {2} {1} {3} {4} {5}".format(*match.groups())) if match else None
 
 
+def _of_month_name(text: str) -> datetime | None:
+    """Read ``Nov 22, 2026, 7:00 PM`` and ``7:00 pm on 22 November, 2026``."""
+    date, clock = _MONTH.search(text), _CLOCK.search(text)
+    day = date and (date["day"] or date["day_behind"])
+    if not date or not day or "+" in text or "GMT" in text or "UTC" in text:
+        return None
+    hour, minute, second = (int(part or 0) for part in clock.groups()[:3]) if clock else (0, 0, 0)
+    half = (clock[4] or "").lower() if clock else ""
+    hour = hour % 12 + 12 * (half == "p") if half else hour
+    parts = int(date["year"]), _MONTHS.index(date["month"].lower()) + 1, int(day), hour, minute, second
+    return datetime(*parts)  # noqa: DTZ001  # the caller adds the zone
+
+
 def _of_dot_net(text: str) -> datetime | None:
     match = _DOT_NET.match(text)
     return _of_epoch(match[1]) if match else None
@@ -171,5 +192,6 @@ _READERS: tuple[Callable[[str], datetime | None], ...] = (
     _of_iso,
     _of_javascript,
     _of_dot_net,
+    _of_month_name,
     _of_mail,
 )

@@ -181,6 +181,15 @@ SHAPES: Mapping[str, list[Any]] = {
         {"messageId": "1", "sender": "User", "text": ASKED, "isCreatedByUser": True, "createdAt": {"$date": ISO}},
         {"messageId": "2", "sender": "GPT-4o", "text": ANSWERED, "isCreatedByUser": False, "createdAt": {"$date": ISO}},
     ],
+    "Zep": [
+        {"role": "Mika", "role_type": "user", "content": ASKED, "created_at": ISO},
+        {"role": "helper", "role_type": "assistant", "content": ANSWERED},
+    ],
+    "Rasa": [
+        {"event": "user", "text": ASKED, "timestamp": float(EPOCH), "parse_data": {"intent": {}}},
+        {"event": "bot", "text": ANSWERED, "timestamp": EPOCH + 1.0},
+    ],
+    "Dify": [{"id": "1", "query": ASKED, "answer": ANSWERED, "created_at": EPOCH, "inputs": {}}],
     "Discord": [
         {"id": "1", "type": 0, "author": {"id": "7", "username": "mika"}, "content": ASKED, "timestamp": "2026-11-01T10:00:00.000000+00:00"},
         {"id": "2", "type": 0, "author": {"id": "8", "username": "helper", "bot": True}, "content": ANSWERED},

@@ -130,6 +130,18 @@ def test_json_that_a_user_pasted_stays_what_it_is(text: str) -> None:
     assert read_message({"role": "user", "content": text}).text == text
 
 
+def test_messages_by_their_ids_are_messages() -> None:
+    tree = {
+        "history": {
+            "messages": {
+                "m1": {"role": "user", "content": "one"},
+                "m2": {"role": "assistant", "content": "two"},
+            }
+        }
+    }
+    assert [entry.text for entry in parsed({"S": json.dumps(tree)}).entries] == ["one", "two"]
+
+
 def test_a_chatgpt_conversation_is_read_along_the_branch_that_was_kept() -> None:
     def node(name: str, parent: str | None, role: str, text: str) -> dict[str, Any]:
         message = {"author": {"role": role}, "content": {"content_type": "text", "parts": [text]}}

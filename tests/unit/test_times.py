@@ -26,6 +26,7 @@ SPELLINGS = [
     str(E * 10**9), f"{E}.000000", f"{E * 1000}.0", 20261122190000,
     {"$date": "2026-11-22T10:00:00Z"}, {"$date": {"$numberLong": str(E * 1000)}}, {"$date": E * 1000}, {"seconds": E, "nanos": 0},
     {"_seconds": E, "_nanoseconds": 0}, {"epochSecond": E, "nano": 0}, {"__type": "Date", "iso": "2026-11-22T10:00:00Z"},
+    "Nov 22, 2026, 7:00 PM", "November 22, 2026 at 7:00:00 PM", "7:00 pm on 22 November, 2026", "22 Nov 2026 19:00",
     [2026, 11, 22, 19, 0], [2026, 11, 22, 19, 0, 0, 0],
 ]  # fmt: skip
 
