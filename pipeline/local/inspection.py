@@ -12,7 +12,8 @@ from typing import Any
 
 from pipeline.errors import MalformedItemError
 from pipeline.source.attributes import plain, safe_text
-from pipeline.source.messages import messages_in, read_message
+from pipeline.source.conversations import messages_in
+from pipeline.source.messages import read_message
 from pipeline.source.opaque import without_opaque
 from pipeline.source.redaction import Redactor
 

@@ -15,9 +15,6 @@ CSV, TSV                                      a message a row: columns of role a
 What a message looks like is :mod:`pipeline.source.messages`' business. Errors name the file and the line.
 """
 
-import csv
-import gzip
-import io
 import json
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,20 +25,19 @@ from typing import Any
 from pipeline.errors import SettingsError, SourceUnavailableError
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
 from pipeline.source.attributes import Item, is_typed_item, typed
+from pipeline.source.conversations import messages_in
 from pipeline.source.exports import FILES, SUMMARY, Export, LocalFolder
-from pipeline.source.messages import messages_in, read_message
+from pipeline.source.messages import read_message
 from pipeline.source.pages import PAGE_ITEMS, Page
+from pipeline.source.unpacking import ROLE_COLUMNS, is_data, rows, unpacked, why
 
 OWNER = "you"
 """Tenant of conversations from files that name none."""
 
-MAX_UNPACKED_BYTES = 2_000_000_000
 _KEYS = (("tenant_id", "session_key"), ("tenant_id", "sk"), ("pk", "sk"))
 SESSION_COLUMNS = (
     "session_key", "session_id", "session", "conversation_id", "conversation", "thread_id", "chat_id", "thread", "chat",
 )  # fmt: skip
-ROLE_COLUMNS = ("role", "sender", "author", "from", "speaker", "type")
-TEXT_COLUMNS = ("content", "text", "message", "body", "value")
 
 EXPECTED = (
     'a line looks like {"tenant_id": {"S": "acme"}, "session_key": {"S": "chat:1"}, "messages": {"S": "[…]"}} '
@@ -97,27 +93,27 @@ class Files:
                             yield from page.items
                 except (OSError, EOFError) as error:
                     raise SettingsError(
-                        f"{summary.parent}: a data file cannot be read: {_why(error)}"
+                        f"{summary.parent}: a data file cannot be read: {why(error)}"
                     ) from None
                 except SourceUnavailableError as error:
                     raise SettingsError(str(error)) from None
 
     def _texts(self) -> Iterator[tuple[str, str]]:
         if self.path.is_dir():
-            names = sorted(each for each in self.path.rglob("*") if _is_data(each.name))
+            names = sorted(each for each in self.path.rglob("*") if is_data(each.name))
             if not names:
                 raise SettingsError(f"{self.path} holds no JSON, JSON lines, CSV or .gz file")
         else:
             names = [self.path]
         for name in names:
             try:
-                yield from ((label, data.decode("utf-8-sig")) for label, data in _unpacked(name))
+                yield from ((label, data.decode("utf-8-sig")) for label, data in unpacked(name))
             except (OSError, UnicodeDecodeError, EOFError, zipfile.BadZipFile) as error:
-                raise SettingsError(f"{name} cannot be read as UTF-8 text: {_why(error)}") from None
+                raise SettingsError(f"{name} cannot be read as UTF-8 text: {why(error)}") from None
 
     def _of_text(self, name: str, text: str) -> Iterator[Item]:
         if name.endswith((".csv", ".tsv")):
-            yield from self._of_rows(name, list(_rows(name, text)))
+            yield from self._of_rows(name, list(rows(name, text)))
             return
         try:
             value = json.loads(text)
@@ -255,69 +251,11 @@ def _check_lines(name: str, text: str, error: Exception) -> None:
         raise SettingsError(f"{name}, line {line}: not JSON, nor a DynamoDB item: {EXPECTED}") from None
 
 
-def _is_data(name: str) -> bool:
-    bare = name.lower().removesuffix(".gz")
-    return bare.endswith((".json", ".jsonl", ".ndjson", ".csv", ".tsv")) and not bare.startswith("manifest-")
-
-
-def _unpacked(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield the names and contents of the files in ``path``, compressed or not."""
-    data = path.read_bytes()
-    if data[:2] == b"\x1f\x8b":
-        yield path.name.removesuffix(".gz"), _bounded(gzip.GzipFile(fileobj=io.BytesIO(data)))
-    elif data[:4] == b"PK\x03\x04":
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = [name for name in archive.namelist() if _is_data(name)]
-            own = [name for name in names if name.rpartition("/")[2].startswith("conversations")]
-            for name in own or names:
-                with archive.open(name) as file:
-                    yield f"{path.name}/{name}", _bounded(file)
-    else:
-        yield str(path), data
-
-
-def _bounded(file: Any) -> bytes:  # noqa: ANN401  # anything that is read
-    data: bytes = file.read(MAX_UNPACKED_BYTES + 1)
-    if len(data) > MAX_UNPACKED_BYTES:
-        raise OSError("it unpacks to more than 2 GB")
-    return data
-
-
 def _is_key(value: object) -> bool:
     """Tell whether a value may be a key attribute's: a string or a number, typed or not."""
     if isinstance(value, Mapping):
         return len(value) == 1 and value.keys() <= {"S", "N"}
     return isinstance(value, str | int) and not isinstance(value, bool) and value != ""
-
-
-def _rows(name: str, text: str) -> Iterator[dict[str, str]]:
-    """Yield the rows of a table of messages."""
-    sample = text[:4_096].partition("\n")[0]
-    separator = max((",", "\t", ";"), key=sample.count)
-    csv.field_size_limit(1_000_000)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    try:
-        head = [column.strip().lower() for column in next(reader, [])]
-        role = next((column for column in ROLE_COLUMNS if column in head), None)
-        content = next((column for column in TEXT_COLUMNS if column in head), None)
-        if role is None or content is None:
-            raise SettingsError(
-                f"{name}, line 1: the first line must name the columns, such as role,content,timestamp,session_id"
-            )
-        for row in reader:
-            if any(cell.strip() for cell in row):
-                if len(row) != len(head):
-                    raise SettingsError(
-                        f"{name}, line {reader.line_num}: {len(row)} cells, and {len(head)} columns"
-                    )
-                cells = dict(zip(head, row, strict=True))
-                yield {**cells, "role": cells[role], "content": cells[content]}
-    except csv.Error as error:
-        raise SettingsError(f"{name}, line {reader.line_num}: not CSV: {error}") from None
-
-
-def _why(error: Exception) -> str:
-    return type(error).__name__
 
 
 @dataclass(frozen=True, slots=True)

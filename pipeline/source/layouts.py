@@ -32,8 +32,9 @@ from pipeline.source.addresses import (
     note_of,
 )
 from pipeline.source.attributes import Item, identity, plain, safe_text
+from pipeline.source.conversations import messages_in
 from pipeline.source.documents import Document, Entry, EntryHasher
-from pipeline.source.messages import Message, messages_in, read_message
+from pipeline.source.messages import Message, read_message
 from pipeline.source.notes import markdown_blocks, section
 from pipeline.source.opaque import without_opaque
 from pipeline.source.recalled import without_recalled

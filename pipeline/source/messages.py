@@ -43,80 +43,16 @@ class Message:
     stamps: tuple[object, ...] = ()
 
 
-def messages_in(value: object) -> list[object] | None:
-    """Return the messages that ``value`` holds, whether bare or wrapped; ``None`` if it holds no list of them.
-
-    A record of a question and its answer is two messages.
-    """
-    found = _list_in(value)
-    return None if found is None else [message for each in found for message in _halves(each)]
-
-
-def _halves(value: object) -> list[object]:
-    value = _decoded(value)
-    if not isinstance(value, Mapping):
-        return [value]
-    fields = _fields(value)
-    pair = next(
-        (pair for pair in shapes.PAIRS_AT if all(isinstance(fields.get(half), str) for half in pair)), None
-    )
-    if pair is None or any(name in fields for name in (*shapes.ROLES_FIRST, "content", "parts", "text")):
-        return [value]
-    times = {
-        name: held for name, held in fields.items() if name in shapes.TIME_AT or name in shapes.METADATA_AT
-    }
-    roles = ("user", "assistant")
-    return [{**times, "role": role, "content": fields[half]} for role, half in zip(roles, pair, strict=True)]
-
-
-def _list_in(value: object) -> list[object] | None:
-    if isinstance(value, list):
-        return value
-    if not isinstance(value, Mapping):
-        return None
-    fields = _fields(value)
-    tree = fields.get("mapping")
-    if isinstance(tree, Mapping):
-        return _branch(tree, fields.get("currentnode"))
-    return next((found for name in shapes.LISTS_AT if (found := _listed(fields.get(name))) is not None), None)
-
-
-def _listed(held: object) -> list[object] | None:
-    """Return a list as it is, and the values of an object that holds messages by their ids."""
-    if isinstance(held, list):
-        return held
-    if not isinstance(held, Mapping) or not held:
-        return None
-    if "messages" in held:
-        return _list_in(held)
-    return list(held.values()) if all(isinstance(each, Mapping) for each in held.values()) else None
-
-
-def _branch(tree: Mapping[str, object], leaf: object) -> list[object]:
-    """Return the messages of a ChatGPT conversation from its root to ``leaf``; all of them if no leaf is named."""
-    nodes = {name: _fields(node) for name, node in tree.items() if isinstance(node, Mapping)}
-    if not isinstance(leaf, str) or leaf not in nodes:
-        return [node.get("message") for node in nodes.values()]
-    path: list[object] = []
-    left = dict(nodes)
-    at: object = leaf
-    while isinstance(at, str) and at in left:
-        node = left.pop(at)
-        path.append(node.get("message"))
-        at = node.get("parent")
-    return path[::-1]
-
-
 def read_message(value: object) -> Message:
     """Read one message."""
-    value = _decoded(value)
+    value = decoded(value)
     if value in (None, {}, [], "", "null"):
         return Message("silent")
     if isinstance(value, list):
         return _of_pair(value)
     if not isinstance(value, Mapping):
         return Message("unreadable")
-    layers = list(_layers(_fields(value)))
+    layers = list(_layers(fields_of(value)))
     role = _role(layers)
     text, outcome = _text_of(layers)
     if role in {"tool", "system"} and outcome == "unreadable":  # what a tool answers may be of any shape
@@ -151,7 +87,7 @@ def read_content(value: object, depth: int = 0) -> tuple[list[str], bool]:
         found = [read_content(part, depth + 1) for part in value if part is not None]
         return [text for texts, _ in found for text in texts], any(strange for _, strange in found)
     if isinstance(value, Mapping) and depth < MAX_DEPTH:
-        return _part(_fields(value), depth)
+        return _part(fields_of(value), depth)
     number = isinstance(value, int | float) and not isinstance(value, bool) and depth == 0
     return ([str(value)], False) if number else ([], True)
 
@@ -160,7 +96,7 @@ def _of_string(text: str, depth: int) -> tuple[list[str], bool]:
     """Return a string, or what it holds if it is the JSON of parts: Mastra's tables hold such strings."""
     if not text.strip():
         return [], False
-    inner = _decoded(text) if depth == 0 else text
+    inner = decoded(text) if depth == 0 else text
     if isinstance(inner, list) or (isinstance(inner, Mapping) and "parts" in inner):
         texts, strange = read_content(inner, depth + 1)
         if not strange:
@@ -181,7 +117,8 @@ def _folded(name: object) -> str:
     return _NOT_IN_NAMES.sub("", str(name).lower())
 
 
-def _fields(value: Mapping[str, object]) -> dict[str, object]:
+def fields_of(value: Mapping[str, object]) -> dict[str, object]:
+    """Return an object's fields by their names without case and punctuation."""
     fields: dict[str, object] = {}
     for name, held in value.items():
         fields.setdefault(_folded(name), held)
@@ -192,9 +129,9 @@ def _layers(fields: dict[str, object], depth: int = 0) -> Iterator[dict[str, obj
     """Yield the message and what it is wrapped in, the innermost first."""
     own = any(fields.get(place) for place in shapes.TEXT_AT if place not in shapes.WRAPPERS)
     for name in () if own or depth > MAX_DEPTH else shapes.WRAPPERS:
-        inner = _decoded(fields.get(name))
+        inner = decoded(fields.get(name))
         if isinstance(inner, Mapping):
-            within = _fields(inner)
+            within = fields_of(inner)
             if any(place in within for place in (*shapes.TEXT_AT, *shapes.WRAPPERS, "role", "type")):
                 yield from _layers(within, depth + 1)
     yield fields
@@ -206,7 +143,7 @@ def _at(fields: Fields, path: str) -> object:
     value = fields.get(name)
     if not rest:
         return value
-    return _at(_fields(value), rest) if isinstance(value, Mapping) else None
+    return _at(fields_of(value), rest) if isinstance(value, Mapping) else None
 
 
 def _role(layers: list[dict[str, object]]) -> str:
@@ -232,7 +169,7 @@ def _word(value: object) -> str | None:
     if isinstance(value, list) and value:
         value = value[-1]
     if isinstance(value, Mapping):
-        inner = _fields(value)
+        inner = fields_of(value)
         value = inner.get("label") or inner.get("value") or inner.get("role")
     if not isinstance(value, str):
         return None
@@ -295,7 +232,7 @@ def _part(fields: dict[str, object], depth: int) -> tuple[list[str], bool]:
     return [], strange or not known
 
 
-def _decoded(value: object) -> object:
+def decoded(value: object) -> object:
     """Return the object or list that a string of JSON holds; anything else as it is."""
     if not isinstance(value, str) or not _ENCODED.match(value):
         return value
@@ -312,7 +249,7 @@ def _name(layers: list[dict[str, object]]) -> str | None:
 
 
 def _stamps(layers: list[dict[str, object]]) -> Iterator[object]:
-    within = [_fields(inner) for fields in layers for inner in _beside(fields)]
+    within = [fields_of(inner) for fields in layers for inner in _beside(fields)]
     for fields in (*layers, *within):
         yield from (fields[name] for name in shapes.TIME_AT if fields.get(name) is not None)
 
