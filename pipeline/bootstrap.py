@@ -19,6 +19,7 @@ from pipeline.errors import EmbeddingNotConfiguredError, SecretUnavailableError,
 from pipeline.identity import Doors, read_grants
 from pipeline.ingest.announce import Announcer
 from pipeline.ingest.chunking import Chunker
+from pipeline.ingest.fitting import fitting
 from pipeline.ingest.forgetting import Forgetter
 from pipeline.ingest.queue import NoticeQueue
 from pipeline.ingest.reconcile import Reconciler
@@ -29,7 +30,9 @@ from pipeline.search.recall import Recall
 from pipeline.settings import EmbeddingSettings, Settings
 from pipeline.source.documents import EntryHasher
 from pipeline.source.layouts import Layouts
+from pipeline.source.redaction import read_redactor
 from pipeline.source.table import SourceTable
+from pipeline.source.times import zone_named
 from pipeline.source.transitions import TransitionReader
 from pipeline.stores.inventory import Inventory
 from pipeline.stores.opening import LedgerBacked
@@ -87,7 +90,7 @@ def notice_queue() -> NoticeQueue:
 @cache
 def addresses() -> Layouts:
     """Return layouts that tell what a key addresses; they need no secret, and their entries' names match nobody's."""
-    return Layouts(settings().attribute_names, EntryHasher(b""))
+    return _layouts(b"")
 
 
 @cache
@@ -98,7 +101,13 @@ def layouts() -> Layouts:
         raise SecretUnavailableError(
             f"the message key must have at least {MIN_MESSAGE_KEY_CHARACTERS} characters"
         )
-    return Layouts(settings().attribute_names, EntryHasher(key.encode()[:64]))
+    return _layouts(key.encode()[:64])
+
+
+def _layouts(key: bytes) -> Layouts:
+    chosen = settings()
+    zone, redactor = zone_named(chosen.time_zone), read_redactor(chosen.redact)
+    return Layouts(chosen.attribute_names, EntryHasher(key), zone, redactor)
 
 
 @cache
@@ -321,7 +330,7 @@ def chunker() -> Chunker:
 def chunker_of(chosen: EmbeddingSettings) -> Chunker:
     """Return what cuts documents into chunks of the space that settings describe."""
     space = space_of(chosen)
-    return Chunker(settings().excluded_roles, settings().max_chunk_tokens, split_markdown, space)
+    return Chunker(settings().excluded_roles, settings().max_chunk_tokens, fitting(split_markdown), space)
 
 
 @cache
