@@ -9,12 +9,12 @@
     ├── PermanentError             a property of the item; another try gives the same: dead-letter queue
     │   ├── MalformedItemError         the item is not what the chat app writes
     │   ├── MalformedNoticeError       the queue message is not a notice
-    │   ├── EmbeddingRejectedError     the provider refuses this very text
+    │   ├── EmbeddingRejectedError     the provider refuses this very text, and accepts others
     │   └── ExpiredNoticeError         the notice was put off for longer than it may be
     └── RetryableError             a fault of a dependency; the same notice succeeds later
         ├── SourceUnavailableError     DynamoDB
         ├── StoreUnavailableError      Postgres (away, refusing, schema missing, other space)
-        ├── EmbeddingUnavailableError  the embedding API (throttled, down, key refused, quota spent)
+        ├── EmbeddingUnavailableError  the embedding API (throttled, down, refuses key, model or every text, budget spent)
         ├── SummariserUnavailableError the chat API of the daily summaries
         ├── QueueUnavailableError      SQS
         ├── SecretUnavailableError     Secrets Manager
@@ -24,6 +24,8 @@
 
 Messages name the item or the setting and what was wrong with it, and never carry text, vectors or keys.
 """
+
+from collections.abc import Mapping, Sequence
 
 
 class VectorMemoryError(Exception):
@@ -83,9 +85,26 @@ class MalformedNoticeError(PermanentError):
 
 
 class EmbeddingRejectedError(PermanentError):
-    """The provider refuses this input, whoever sends it and whenever."""
+    """The provider refuses some of these texts, whoever sends them and whenever; it accepts others.
+
+    Args:
+        refused: position of a refused text → why, without a word of it; empty if only "one of them" is known.
+        vectors: position of every other text → its vector, so that none of them is embedded twice.
+    """
 
     cause = "embedding_rejected"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        refused: Mapping[int, str] | None = None,
+        vectors: Mapping[int, Sequence[float]] | None = None,
+    ) -> None:
+        """Keep what is known of each text beside the message."""
+        super().__init__(message)
+        self.refused: Mapping[int, str] = dict(refused or {})
+        self.vectors: Mapping[int, Sequence[float]] = dict(vectors or {})
 
 
 class ExpiredNoticeError(PermanentError):

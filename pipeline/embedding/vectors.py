@@ -50,7 +50,8 @@ class Embedder(Protocol):
 
         Raises:
             EmbeddingUnavailableError: no vectors now; the same texts may do later.
-            EmbeddingRejectedError: the provider refuses one of the texts.
+            EmbeddingRejectedError: the provider refuses some of the texts; which, and the vectors of all others,
+                stand in the error if the embedder can tell. See :func:`pipeline.embedding.parts.embed_each`.
         """
         ...
 
