@@ -17,6 +17,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.embedding.parts import Outcome, all_vectors, in_parts
+from pipeline.embedding.questions import beginning_and_end
 from pipeline.embedding.retrying import FailedCallError, checked, judged, retrying
 from pipeline.embedding.tokens import estimate_tokens
 from pipeline.embedding.vectors import Space, Usage, Vector, float32
@@ -27,7 +28,7 @@ PARALLEL = 8
 """Titan takes one text a call."""
 COHERE_TEXTS = 96
 COHERE_CHARACTERS = 2048
-"""Of one text. A longer question is cut; a longer chunk is refused: keep MAX_CHUNK_TOKENS at 256."""
+"""Of one text. Of a longer question beginning and end are embedded; a longer chunk is refused: keep MAX_CHUNK_TOKENS at 256."""
 TOKENS_HEADER = "x-amzn-bedrock-input-token-count"
 
 _BUSY = frozenset(
@@ -82,7 +83,9 @@ class BedrockEmbedder:
 
     def embed_questions(self, texts: Sequence[str]) -> Sequence[Vector]:
         """Embed texts to find others by; Cohere's models tell the two apart."""
-        return self._embed([text[:COHERE_CHARACTERS] for text in texts], "search_query")
+        asked = [beginning_and_end(text, COHERE_CHARACTERS) for text in texts] if self._is_cohere else texts
+        self.usage.shortened += list(asked) != list(texts)
+        return self._embed(asked, "search_query")
 
     def _embed(self, texts: Sequence[str], purpose: str) -> Sequence[Vector]:
         rest, size = iter(texts), COHERE_TEXTS if self._is_cohere else 1

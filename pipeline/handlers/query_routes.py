@@ -42,7 +42,7 @@ class Exchange:
         """Answer with what fits a question."""
         caller, body = self._caller_and_body()
         ask = requests.read_search(body)
-        fresh = self._fresh(caller, ask.freshness)
+        fresh, shortened = self._fresh(caller, ask.freshness), bootstrap.shortened_questions()
         wide = requests.MAX_TOP_K if ask.min_similarity is not None else ask.top_k
         ranked = bootstrap.recall().search(
             caller.tenant_id,
@@ -53,28 +53,30 @@ class Exchange:
             half_life_days=ask.half_life_days,
         )
         results = _results(_similar(ranked, ask.min_similarity)[: ask.top_k])
-        return Answer(200, {"results": results, "query": ask.query, **_freshness(fresh)})
+        asked = _asked(ask.question_truncated, shortened)
+        return Answer(200, {"results": results, "query": ask.query, **asked, **_freshness(fresh)})
 
     def context(self) -> Answer:
         """Answer with what an agent should be reminded of."""
         caller, body = self._caller_and_body()
         ask = requests.read_context(body)
-        fresh = self._fresh(caller, ask.freshness)
+        fresh, shortened = self._fresh(caller, ask.freshness), bootstrap.shortened_questions()
         found = bootstrap.recall().context(
             caller.tenant_id, caller.user_id, ask.query, ask.session_key, ask.max_tokens, ask.top_k
         )
         answer = {"text": found.text, "tokens": found.tokens, "passages": _results(found.passages)}
-        return Answer(200, {**answer, **_freshness(fresh)})
+        return Answer(200, {**answer, **_asked(ask.question_truncated, shortened), **_freshness(fresh)})
 
     def related(self) -> Answer:
         """Answer with past conversations that bear on one."""
         caller, body = self._caller_and_body()
         ask = requests.read_related(body)
-        fresh = self._fresh(caller, ask.freshness)
+        fresh, shortened = self._fresh(caller, ask.freshness), bootstrap.shortened_questions()
         found = bootstrap.recall().related(
             caller.tenant_id, caller.user_id, ask.session_key, ask.messages, ask.top_k
         )
-        return Answer(200, {"related": [asdict(session) for session in found], **_freshness(fresh)})
+        asked = _asked(ask.question_truncated, shortened)
+        return Answer(200, {"related": [asdict(one) for one in found], **asked, **_freshness(fresh)})
 
     def notes(self) -> Answer:
         """Answer with the long-term memory and the newest day's notes."""
@@ -140,6 +142,10 @@ def _similar(ranked: Sequence[Ranked], least: float | None) -> Sequence[Ranked]:
 
 def _results(ranked: Sequence[Ranked]) -> list[Body]:
     return [as_result(one) for one in ranked]
+
+
+def _asked(truncated: bool, shortened_before: int) -> Body:  # noqa: FBT001  # a part of the answer
+    return {"question_truncated": truncated or bootstrap.shortened_questions() > shortened_before}
 
 
 def _freshness(fresh: Fresh) -> Body:

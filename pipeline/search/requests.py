@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, get_args
 
+from pipeline.embedding.questions import beginning_and_end
 from pipeline.errors import InvalidRequestError
 from pipeline.identity import storable_id
 from pipeline.source.documents import Kind
@@ -16,7 +17,7 @@ from pipeline.source.layouts import read_time
 from pipeline.stores.protocol import Filters
 
 MAX_QUERY_CHARACTERS = 8_000
-"""About what an embedding input of 8,192 tokens holds in Japanese."""
+"""Of a longer question beginning and end are kept: about what an embedding input of 8,192 tokens holds in Japanese."""
 MAX_TOP_K = 100
 DEFAULT_TOP_K = 5
 MAX_RELATED = 20
@@ -50,9 +51,14 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class SearchAsk:
-    """A question."""
+    """A question.
+
+    Args:
+        question_truncated: only its beginning and end are left.
+    """
 
     query: str = field(repr=False)
+    question_truncated: bool
     top_k: int
     filters: Filters
     min_similarity: float | None
@@ -65,6 +71,7 @@ class ContextAsk:
     """What an agent wants to be reminded of."""
 
     query: str | None = field(repr=False)
+    question_truncated: bool
     session_key: str | None
     max_tokens: int
     top_k: int
@@ -77,6 +84,7 @@ class RelatedAsk:
 
     session_key: str | None
     messages: Sequence[str] | None = field(repr=False)
+    question_truncated: bool
     top_k: int
     freshness: Freshness
 
@@ -86,7 +94,7 @@ def read_search(body: Mapping[str, Any]) -> SearchAsk:
     _only(body, "query", "top_k", "min_similarity", "half_life_days", *_FILTERS, *_FRESHNESS)
     body = _given(body)
     return SearchAsk(
-        _question(body.get("query")),
+        *_question(body.get("query")),
         _whole(body, "top_k", DEFAULT_TOP_K, 1, MAX_TOP_K),
         _filters(body),
         _number(body, "min_similarity", -1, 1),
@@ -100,8 +108,10 @@ def read_context(body: Mapping[str, Any]) -> ContextAsk:
     _only(body, "query", "max_tokens", "top_k", *_FRESHNESS)
     body = _given(body)
     freshness = _freshness(body)
+    query, truncated = _question(body["query"]) if "query" in body else (None, False)
     return ContextAsk(
-        _question(body["query"]) if "query" in body else None,
+        query,
+        truncated,
         freshness.session_key,
         _whole(body, "max_tokens", DEFAULT_CONTEXT_TOKENS, MIN_CONTEXT_TOKENS, MAX_CONTEXT_TOKENS),
         _whole(body, "top_k", 2 * DEFAULT_TOP_K, 1, MAX_TOP_K),
@@ -113,13 +123,14 @@ def read_related(body: Mapping[str, Any]) -> RelatedAsk:
     """Read the body of a request for related conversations."""
     _only(body, "messages", "top_k", *_FRESHNESS)
     body = _given(body)
-    freshness, messages = _freshness(body), _messages(body)
+    freshness = _freshness(body)
+    messages, truncated = _messages(body)
     if freshness.session_key is None and messages is None:
         raise InvalidRequestError(
             "neither session_key nor messages is given", hint="say which conversation, or what is said in it"
         )
     top_k = _whole(body, "top_k", DEFAULT_TOP_K, 1, MAX_RELATED)
-    return RelatedAsk(freshness.session_key, messages, top_k, freshness)
+    return RelatedAsk(freshness.session_key, messages, truncated, top_k, freshness)
 
 
 def read_session_key(parameters: Mapping[str, Any]) -> str | None:
@@ -166,20 +177,16 @@ def _only(fields: Mapping[str, Any], *known: str) -> None:
         )
 
 
-def _question(query: object) -> str:
+def _question(query: object) -> tuple[str, bool]:
+    """Return the question, and whether only its beginning and end are left."""
     if not isinstance(query, str) or not re.search(VISIBLE, query):
         raise InvalidRequestError("query must be a string that is not blank")
-    return _bounded(query, "query")
+    if len(query) <= MAX_QUERY_CHARACTERS:
+        return _encodable(query), False
+    return _encodable(beginning_and_end(query.strip(), MAX_QUERY_CHARACTERS)), True
 
 
-def _bounded(text: str, name: str) -> str:
-    if len(text) > MAX_QUERY_CHARACTERS:
-        raise InvalidRequestError(
-            f"{name} must be at most {MAX_QUERY_CHARACTERS} characters",
-            code="too_large",
-            status=413,
-            hint="shorten it",
-        )
+def _encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
@@ -242,13 +249,16 @@ def _freshness(body: Mapping[str, Any]) -> Freshness:
     return Freshness(key, wanted)
 
 
-def _messages(body: Mapping[str, Any]) -> Sequence[str] | None:
+def _messages(body: Mapping[str, Any]) -> tuple[Sequence[str] | None, bool]:
+    """Return the messages, and whether only the beginning and end of all together are left."""
     if "messages" not in body:
-        return None
+        return None, False
     messages = body["messages"]
     if not isinstance(messages, list) or not 1 <= len(messages) <= MAX_MESSAGES:
         raise InvalidRequestError(f"messages must be a list of 1 to {MAX_MESSAGES} strings")
     if not all(isinstance(message, str) for message in messages):
         raise InvalidRequestError("messages must be strings")
-    _bounded("".join(messages), "messages together")
-    return [message.encode("utf-8", "replace").decode() for message in messages]
+    joined = "\n".join(messages)
+    if len(joined) <= MAX_QUERY_CHARACTERS:
+        return [_encodable(message) for message in messages], False
+    return [_encodable(beginning_and_end(joined.strip(), MAX_QUERY_CHARACTERS))], True

@@ -10,7 +10,7 @@ from botocore.config import Config
 from support.embedding_api import EmbeddingApi, Reply
 
 from pipeline.embedding.bedrock import BedrockEmbedder
-from pipeline.embedding.vectors import question_vectors
+from pipeline.embedding.questions import question_vectors
 from pipeline.errors import EmbeddingRejectedError, EmbeddingUnavailableError, SettingsError
 from pipeline.settings import EmbeddingSettings
 
