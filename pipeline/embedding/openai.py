@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from pipeline.embedding.address import embeddings_url, key_header
 from pipeline.embedding.answers import (
     KEY_REFUSED,
     OPTIONAL_PARAMETERS,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, PoolManager
 
 _BAD_REQUEST = frozenset({400, 422})
-_AZURE_HOSTS = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
 
 
 @dataclass(slots=True)
@@ -130,7 +130,7 @@ class OpenAIEmbedder:
         optional = {"dimensions": self.space.dimensions, "encoding_format": "base64"}
         wanted = {name: value for name, value in optional.items() if name not in self.habits.left_out}
         body = {"model": self.space.model, "input": list(texts), **wanted}
-        headers = {**_authorization(url, self._read_key), "Content-Type": "application/json"}
+        headers = {**key_header(url, self._read_key), "Content-Type": "application/json"}
         return self._pool.request("POST", url, body=json.dumps(body).encode(), headers=headers)
 
 
@@ -143,13 +143,6 @@ def _no_answer(error: Exception, texts: Sequence[str]) -> FailedCallError:
     return FailedCallError(message, again=not late, suspect=late or isinstance(error, ProtocolError))
 
 
-def embeddings_url(base_url: str) -> str:
-    """Return where to post to: the path goes before the base URL's query, and is not added twice."""
-    parts = urlsplit(base_url)
-    path = parts.path.rstrip("/").removesuffix("/embeddings")
-    return parts._replace(path=f"{path}/embeddings").geturl()
-
-
 def _candidates(named: frozenset[str], before: frozenset[str]) -> Iterator[frozenset[str]]:
     """Yield what could be left out beside what already is: what the server names, then each, then all."""
     each = [frozenset({name}) for name in sorted(OPTIONAL_PARAMETERS, reverse=True)]
@@ -159,16 +152,6 @@ def _candidates(named: frozenset[str], before: frozenset[str]) -> Iterator[froze
         if left_out not in tried:
             tried.add(left_out)
             yield left_out
-
-
-def _authorization(url: str, key: str) -> dict[str, str]:
-    """Return the header with the key: Azure has one of its own, and takes no other for a key."""
-    parts = urlsplit(url)
-    return {"api-key": key} if _is_azure(parts) else {"Authorization": f"Bearer {key}"}
-
-
-def _is_azure(parts: SplitResult) -> bool:
-    return (parts.hostname or "").endswith(_AZURE_HOSTS) or "api-version" in parse_qs(parts.query)
 
 
 def _pool(url: str, timeout_seconds: float) -> "PoolManager":
