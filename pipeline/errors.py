@@ -88,7 +88,7 @@ class EmbeddingRejectedError(PermanentError):
     """The provider refuses some of these texts, whoever sends them and whenever; it accepts others.
 
     Args:
-        refused: position of a refused text → why, without a word of it; empty if only "one of them" is known.
+        reasons: position of a refused text → why, without a word of it; empty if only "one of them" is known.
         vectors: position of every other text → its vector, so that none of them is embedded twice.
     """
 
@@ -98,12 +98,12 @@ class EmbeddingRejectedError(PermanentError):
         self,
         message: str,
         *,
-        refused: Mapping[int, str] | None = None,
+        reasons: Mapping[int, str] | None = None,
         vectors: Mapping[int, Sequence[float]] | None = None,
     ) -> None:
         """Keep what is known of each text beside the message."""
         super().__init__(message)
-        self.refused: Mapping[int, str] = dict(refused or {})
+        self.reasons: Mapping[int, str] = dict(reasons or {})
         self.vectors: Mapping[int, Sequence[float]] = dict(vectors or {})
 
 
@@ -116,15 +116,19 @@ class ExpiredNoticeError(PermanentError):
 class RetryableError(VectorMemoryError):
     """A dependency failed; the same work succeeds later.
 
-    ``retry_after_seconds`` is what the dependency asked for, if it asked.
+    ``retry_after_seconds`` is what the dependency asked for, if it asked. ``refused`` says that it let us in no more: a login, a
+    certificate, a token or a key of ours is wrong, and waiting does not mend it.
     """
 
     cause = "retryable"
 
-    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
-        """Keep the dependency's own wish for a pause beside the message."""
+    def __init__(
+        self, message: str, *, retry_after_seconds: float | None = None, refused: bool = False
+    ) -> None:
+        """Keep the dependency's own wish for a pause, and whether it refused us, beside the message."""
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+        self.refused = refused
 
 
 class SourceUnavailableError(RetryableError):
@@ -179,6 +183,11 @@ class MemoryUnavailableError(VectorMemoryError):
     """What an agent's client raises: memory did not answer, or said that it cannot now."""
 
     cause = "memory_unavailable"
+
+
+def needs_mending(error: BaseException) -> bool:
+    """Tell whether somebody has to mend a login, a certificate, a key, a secret or a setting before this can succeed."""
+    return isinstance(error, SettingsError | SecretUnavailableError) or bool(getattr(error, "refused", False))
 
 
 def describe(error: BaseException) -> str:

@@ -68,7 +68,9 @@ def read_refusal(
     said = f"the embedding API answered {status}" + (f" ({code})" if code else "")
     if code and _ACCOUNT.search(code):
         advice = f"the account's quota or budget is spent, {_ADVICE[402]}"
-        return FailedCallError(said, advice, again=False, retry_after_seconds=wished, status=status)
+        return FailedCallError(
+            said, advice, again=False, retry_after_seconds=wished, status=status, refused=True
+        )
     if status in _LATER or status > _SUSPECT or status < 400:  # noqa: PLR2004  # redirects and what is under way
         again = wished is None or wished <= MAX_PAUSE_SECONDS
         return FailedCallError(said, again=again, retry_after_seconds=wished, status=status)
@@ -81,6 +83,7 @@ def read_refusal(
         suspect=status not in _NEVER_THE_TEXT,
         status=status,
         named=named,
+        refused=status < _SUSPECT,
     )
 
 

@@ -169,4 +169,6 @@ def _refusal(error: ClientError) -> FailedCallError:
     if code in _BUSY:
         return FailedCallError(f"Bedrock answered {code}", again=True, suspect=code in _SUSPECT)
     advice = "check the model's name and access, and bedrock:InvokeModel of the role"
-    return FailedCallError(f"Bedrock answered {code}", advice, again=False, suspect=code in _SUSPECT)
+    return FailedCallError(
+        f"Bedrock answered {code}", advice, again=False, suspect=code in _SUSPECT, refused=True
+    )

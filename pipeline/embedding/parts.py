@@ -71,7 +71,7 @@ def in_parts(
         try:
             outcomes += ask(part, bool(refusals))
         except EmbeddingRejectedError as error:
-            if error.refused or len(part) == 1:
+            if error.reasons or len(part) == 1:
                 outcomes += _told(error, len(part))
                 size, refusals = max_inputs, []
             else:
@@ -81,8 +81,8 @@ def in_parts(
 
 
 def _told(error: EmbeddingRejectedError, count: int) -> list[Outcome]:
-    refused = error.refused or {0: str(error)}
-    return [Refused(refused[index]) if index in refused else error.vectors[index] for index in range(count)]
+    reasons = error.reasons or {0: str(error)}
+    return [Refused(reasons[index]) if index in reasons else error.vectors[index] for index in range(count)]
 
 
 def all_vectors(outcomes: Sequence[Outcome]) -> Sequence[Vector]:
@@ -91,11 +91,11 @@ def all_vectors(outcomes: Sequence[Outcome]) -> Sequence[Vector]:
     Raises:
         EmbeddingRejectedError: a text was refused; the error says which, why, and has the vectors of the others.
     """
-    refused = {index: one.reason for index, one in enumerate(outcomes) if isinstance(one, Refused)}
+    reasons = {index: one.reason for index, one in enumerate(outcomes) if isinstance(one, Refused)}
     vectors = {index: one for index, one in enumerate(outcomes) if not isinstance(one, Refused)}
-    if refused:
-        reason = next(iter(refused.values()))
+    if reasons:
+        reason = next(iter(reasons.values()))
         raise EmbeddingRejectedError(
-            f"{len(refused)} of {len(outcomes)} texts: {reason}", refused=refused, vectors=vectors
+            f"{len(reasons)} of {len(outcomes)} texts: {reason}", reasons=reasons, vectors=vectors
         )
     return list(vectors.values())

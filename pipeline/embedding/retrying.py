@@ -30,6 +30,7 @@ class FailedCallError(EmbeddingUnavailableError):
         suspect: the texts may be the cause; a probe can tell.
         status: of the answer, if there was one.
         named: parameters of the request that the answer names.
+        refused: key, account or a setting must be mended, if the texts are not the cause.
     """
 
     def __init__(  # noqa: PLR0913  # what there is to know of a failed call
@@ -42,10 +43,13 @@ class FailedCallError(EmbeddingUnavailableError):
         suspect: bool = False,
         status: int | None = None,
         named: frozenset[str] = frozenset(),
+        refused: bool = False,
     ) -> None:
         """Keep what there is to know beside the message."""
         super().__init__(
-            f"{message}: {advice}" if advice else message, retry_after_seconds=retry_after_seconds
+            f"{message}: {advice}" if advice else message,
+            retry_after_seconds=retry_after_seconds,
+            refused=refused,
         )
         self.message = message
         self.again = again
@@ -62,7 +66,9 @@ class WrongLengthError(FailedCallError):
         message = (
             f"the provider returned {length} dimensions where {space.model} is set to {space.dimensions}"
         )
-        super().__init__(message, "set EMBEDDING_DIMENSIONS to what the model makes", again=False)
+        super().__init__(
+            message, "set EMBEDDING_DIMENSIONS to what the model makes", again=False, refused=True
+        )
 
 
 class RefusedPartError(EmbeddingRejectedError):

@@ -162,7 +162,7 @@ def test_one_text_of_many_is_refused_and_the_others_are_embedded(api: Bedrock) -
     texts[41] = "canary" * 400
     with pytest.raises(EmbeddingRejectedError) as caught:
         embedder(api, COHERE, 1024).embed(texts)
-    assert caught.value.refused.keys() == {41}
+    assert caught.value.reasons.keys() == {41}
     assert {index: vector[0] for index, vector in caught.value.vectors.items()} == {
         index: len(text) for index, text in enumerate(texts) if index != 41
     }
@@ -179,7 +179,7 @@ def test_titan_refuses_one_text_alone(api: Bedrock) -> None:
         EmbeddingRejectedError, match="1 of 3 texts: Bedrock answered ValidationException"
     ) as caught:
         embedder(api).embed(["a", "poison", "bb"])
-    assert caught.value.refused.keys() == {1}
+    assert caught.value.reasons.keys() == {1}
     assert caught.value.vectors.keys() == {0, 2}
 
 

@@ -59,7 +59,7 @@ def test_what_the_error_tells_is_not_asked_again() -> None:
     assert made.usage.requests == 1
     with pytest.raises(EmbeddingRejectedError, match="1 of 3 texts: bad") as caught:
         made.embed(["a", "x", "b"])
-    assert caught.value.refused == {1: "bad"}
+    assert caught.value.reasons == {1: "bad"}
     assert caught.value.vectors == {0: found[0], 2: found[2]}
 
 

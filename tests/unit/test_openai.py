@@ -12,7 +12,7 @@ from support.embedding_api import EmbeddingApi, Reply, answered, encoded, refuse
 from pipeline.embedding.openai import OpenAIEmbedder
 from pipeline.embedding.retrying import MAX_PAUSE_SECONDS, PROBE
 from pipeline.embedding.vectors import Space
-from pipeline.errors import EmbeddingRejectedError, EmbeddingUnavailableError
+from pipeline.errors import EmbeddingRejectedError, EmbeddingUnavailableError, needs_mending
 from pipeline.ingest.fate import PutOff, fate
 from pipeline.ingest.notices import Notice
 from pipeline.settings import EmbeddingSettings
@@ -208,6 +208,7 @@ def test_what_is_the_accounts_fault_is_put_off_without_a_pause(  # noqa: PLR0913
         embedder.embed(["a", "b"])
     assert (len(api.requests), embedder.usage.requests, pauses) == (requests, requests, [])
     assert "canary" not in str(caught.value)
+    assert needs_mending(caught.value)
     api.always = answered
     assert len(embedder.embed(["a", "b"])) == 2
     assert api.requests[-1].keys() >= {"dimensions", "encoding_format"}  # nothing wrong was learned
@@ -221,8 +222,9 @@ def test_a_text_that_is_refused_before_and_after_a_probe_is_the_items_fault(
     with pytest.raises(EmbeddingRejectedError, match=str(status)) as caught:
         embedder.embed(["a"])
     assert [request["input"] for request in api.requests] == [["a"], [*PROBE], ["a"]]
+    assert not needs_mending(caught.value)
     assert dict(caught.value.vectors) == {}
-    assert caught.value.refused.keys() == {0}
+    assert caught.value.reasons.keys() == {0}
     assert "canary" not in str(caught.value)
 
 
