@@ -85,17 +85,16 @@ class Filler:
     def _put(self, tenant_id: str, rows: Sequence[Row]) -> dict[str, VectorMemoryError]:
         texts = [embedded_text(row.content, row.metadata) for row in rows]
         outcomes = self._embed(tenant_id, list(dict.fromkeys(texts)))
-        rows_of = [(row, outcomes[text]) for row, text in zip(rows, texts, strict=True)]
-        self.between.put(
-            tenant_id,
-            [
-                (row, one, self.chunker.fingerprint(row.user_id, row.content, row.metadata))
-                for row, one in rows_of
-                if not isinstance(one, Refused)
-            ],
-        )
+        found = [(row, outcomes[text]) for row, text in zip(rows, texts, strict=True)]
+        ready = [
+            (row, one, self.chunker.fingerprint(row.user_id, row.content, row.metadata))
+            for row, one in found
+            if not isinstance(one, Refused)
+        ]
+        if ready:
+            self.between.put(tenant_id, ready)
         return {
-            row.source: EmbeddingRejectedError(one.reason) for row, one in rows_of if isinstance(one, Refused)
+            row.source: EmbeddingRejectedError(one.reason) for row, one in found if isinstance(one, Refused)
         }
 
     def _embed(self, tenant_id: str, texts: Sequence[str]) -> dict[str, Outcome]:
