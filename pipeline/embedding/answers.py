@@ -55,16 +55,16 @@ def _unusable(message: str) -> FailedCallError:
 
 
 def read_refusal(
-    status: int, headers: Mapping[str, str], body: bytes, texts: Sequence[str]
+    status: int, headers: Mapping[str, str], body: bytes, secrets: Sequence[str]
 ) -> FailedCallError:
     """Return what an answer other than 200 means.
 
     Args:
         headers: with names that match in any case.
-        texts: what was sent: none of it is taken for a code.
+        secrets: texts and key, as they were sent: none of them is taken for a code.
     """
     wished = _retry_after(headers)
-    code = _code(body, texts)
+    code = _code(body, secrets)
     said = f"the embedding API answered {status}" + (f" ({code})" if code else "")
     if code and _ACCOUNT.search(code):
         advice = f"the account's quota or budget is spent, {_ADVICE[402]}"
@@ -87,8 +87,8 @@ def read_refusal(
     )
 
 
-def _code(body: bytes, texts: Sequence[str]) -> str | None:
-    """Return the error's code or type, where it is a name and no word of the texts."""
+def _code(body: bytes, secrets: Sequence[str]) -> str | None:
+    """Return the error's code or type, where it is a name, and not of the secrets."""
     try:
         payload = json.loads(body)
     except ValueError:
@@ -97,8 +97,8 @@ def _code(body: bytes, texts: Sequence[str]) -> str | None:
     error = outer.get("error")
     inner = error if isinstance(error, dict) else {"code": error}
     found = (one.get(name) for one in (inner, outer) for name in ("code", "type", "error_type"))
-    names = (one for one in found if isinstance(one, str) and _CODE.fullmatch(one))
-    return next((one for one in names if not any(one in text for text in texts)), None)
+    names = (one for one in found if isinstance(one, str) and _CODE.fullmatch(one) and one != "None")
+    return next((one for one in names if not any(one in secret for secret in secrets)), None)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

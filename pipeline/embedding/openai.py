@@ -110,8 +110,9 @@ class OpenAIEmbedder:
         except urllib3.exceptions.HTTPError as error:
             raise _no_answer(error, texts) from None
         if answer.status != HTTPStatus.OK:
+            secrets = [*texts, self._read_key or ""]
             self._read_key = None if answer.status in KEY_REFUSED else self._read_key
-            raise read_refusal(answer.status, answer.headers, answer.data, texts)
+            raise read_refusal(answer.status, answer.headers, answer.data, secrets)
         try:
             vectors, tokens = read_vectors(answer.data, len(texts), self.space)
         except WrongLengthError:

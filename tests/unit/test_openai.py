@@ -235,6 +235,33 @@ def test_a_refusal_that_has_passed_after_the_probe_is_none(
     assert len(embedder.embed(["a"])) == 1
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ({"code": "content_filter"}, "400 (content_filter)"),
+        ({"code": "400", "type": "budget_exceeded"}, "400 (budget_exceeded)"),
+        ({"code": 400, "type": "None"}, "400:"),
+        ({"code": "swordfish", "type": "x"}, "400:"),
+        ({"code": KEY}, "400:"),
+        ({"code": "a canary sings"}, "400:"),
+        ({"code": "\x1b[31m"}, "400:"),
+        ("swordfish", "400:"),
+        ("Unauthorized", "400 (Unauthorized)"),
+        (None, "400:"),
+        ([], "400:"),
+    ],
+)
+def test_an_error_names_the_servers_code_and_never_what_was_sent(
+    api: EmbeddingApi, embedder: OpenAIEmbedder, error: object, said: str
+) -> None:
+    api.always = lambda _: (400, {}, json.dumps({"error": error}).encode())
+    with pytest.raises(EmbeddingUnavailableError) as caught:
+        embedder.embed(["the word is swordfish"])
+    assert f"answered {said}" in str(caught.value)
+    assert "swordfish" not in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
 def test_an_api_that_is_away_is_tried_again_and_then_unavailable(
     api: EmbeddingApi, embedder: OpenAIEmbedder, pauses: list[float]
 ) -> None:
