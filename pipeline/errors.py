@@ -14,7 +14,7 @@
     └── RetryableError             a fault of a dependency; the same notice succeeds later
         ├── SourceUnavailableError     DynamoDB
         ├── StoreUnavailableError      Postgres (away, refusing, schema missing, other space)
-        ├── EmbeddingUnavailableError  the embedding API (throttled, down, refuses key, model or every text, budget spent)
+        ├── EmbeddingUnavailableError  the embedding API (throttled, down, key refused, quota spent)
         ├── SummariserUnavailableError the chat API of the daily summaries
         ├── QueueUnavailableError      SQS
         ├── SecretUnavailableError     Secrets Manager
