@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -42,7 +43,7 @@ class Exchange:
         """Answer with what fits a question."""
         caller, body = self._caller_and_body()
         ask = requests.read_search(body)
-        fresh, shortened = self._fresh(caller, ask.freshness), bootstrap.shortened_questions()
+        fresh = self._fresh(caller, ask.freshness)
         wide = requests.MAX_TOP_K if ask.min_similarity is not None else ask.top_k
         ranked = bootstrap.recall().search(
             caller.tenant_id,
@@ -53,30 +54,28 @@ class Exchange:
             half_life_days=ask.half_life_days,
         )
         results = _results(_similar(ranked, ask.min_similarity)[: ask.top_k])
-        asked = _asked(ask.question_truncated, shortened)
-        return Answer(200, {"results": results, "query": ask.query, **asked, **_freshness(fresh)})
+        return Answer(200, {"results": results, "query": ask.query, **_freshness(fresh)})
 
     def context(self) -> Answer:
         """Answer with what an agent should be reminded of."""
         caller, body = self._caller_and_body()
         ask = requests.read_context(body)
-        fresh, shortened = self._fresh(caller, ask.freshness), bootstrap.shortened_questions()
+        fresh = self._fresh(caller, ask.freshness)
         found = bootstrap.recall().context(
             caller.tenant_id, caller.user_id, ask.query, ask.session_key, ask.max_tokens, ask.top_k
         )
         answer = {"text": found.text, "tokens": found.tokens, "passages": _results(found.passages)}
-        return Answer(200, {**answer, **_asked(ask.question_truncated, shortened), **_freshness(fresh)})
+        return Answer(200, {**answer, **_freshness(fresh)})
 
     def related(self) -> Answer:
         """Answer with past conversations that bear on one."""
         caller, body = self._caller_and_body()
         ask = requests.read_related(body)
-        fresh, shortened = self._fresh(caller, ask.freshness), bootstrap.shortened_questions()
+        fresh = self._fresh(caller, ask.freshness)
         found = bootstrap.recall().related(
             caller.tenant_id, caller.user_id, ask.session_key, ask.messages, ask.top_k
         )
-        asked = _asked(ask.question_truncated, shortened)
-        return Answer(200, {"related": [asdict(one) for one in found], **asked, **_freshness(fresh)})
+        return Answer(200, {"related": [asdict(session) for session in found], **_freshness(fresh)})
 
     def notes(self) -> Answer:
         """Answer with the long-term memory and the newest day's notes."""
@@ -144,19 +143,33 @@ def _results(ranked: Sequence[Ranked]) -> list[Body]:
     return [as_result(one) for one in ranked]
 
 
-def _asked(truncated: bool, shortened_before: int) -> Body:  # noqa: FBT001  # a part of the answer
-    return {"question_truncated": truncated or bootstrap.shortened_questions() > shortened_before}
-
-
 def _freshness(fresh: Fresh) -> Body:
     until = fresh.indexed_until
     return {"indexed_until": until.isoformat() if until else None, "stale": fresh.stale}
 
 
+def _of_any_length(characters: int, action: Callable[[Exchange], Answer]) -> Callable[[Exchange], Answer]:
+    """Return what answers as ``action`` does, and says whether the question's beginning and end are all that it read.
+
+    Args:
+        characters: of a question that is read whole, unless the model takes less.
+    """
+
+    @wraps(action)
+    def act(exchange: Exchange) -> Answer:
+        before = bootstrap.shortened_questions()
+        answer = action(exchange)
+        truncated = requests.is_too_long(exchange.call.body(), characters)
+        truncated |= bootstrap.shortened_questions() > before
+        return replace(answer, body={**answer.body, "question_truncated": truncated})
+
+    return act
+
+
 ROUTES: Final[Mapping[tuple[str, str], Callable[..., Answer]]] = {
-    ("POST", f"{MEMORY_PATH}/search"): Exchange.search,
-    ("POST", f"{MEMORY_PATH}/context"): Exchange.context,
-    ("POST", f"{MEMORY_PATH}/related"): Exchange.related,
+    ("POST", f"{MEMORY_PATH}/search"): _of_any_length(requests.MAX_QUERY_CHARACTERS, Exchange.search),
+    ("POST", f"{MEMORY_PATH}/context"): _of_any_length(requests.MAX_TALK_CHARACTERS, Exchange.context),
+    ("POST", f"{MEMORY_PATH}/related"): _of_any_length(requests.MAX_TALK_CHARACTERS, Exchange.related),
     ("GET", MEMORY_PATH): Exchange.notes,
     ("DELETE", MEMORY_PATH): Exchange.forget,
     ("GET", f"{STATUS_PATH}/<request_id>"): Exchange.status,

@@ -28,8 +28,11 @@ _TIME = r"^(19|20)\d\d-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):[0-5]
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_BYTES, pattern=r"^[^\x00]+$")]
 Ids = Annotated[list[Id], Field(max_length=limits.MAX_FILTER_VALUES)]
 Time = Annotated[str, Field(pattern=_TIME, examples=["2026-11-22T10:00:00+09:00"])]
-_LONG = f"longer than {limits.MAX_QUERY_CHARACTERS:,} characters, or than the model takes: beginning and end are used"
-Question = Annotated[str, Field(min_length=1, pattern=r"[^\s\x00-\x1f]", description=f"if {_LONG}")]
+_LONG = (
+    f"longer than {limits.MAX_QUERY_CHARACTERS:,} characters ({limits.MAX_TALK_CHARACTERS:,} for context, and of messages "
+    "together), or than the model takes: beginning and end are used, and the answer says so"
+)
+Question = Annotated[str, Field(min_length=1, pattern=r"[^\s\x00-\x1f]", description=_LONG)]
 TopK = Annotated[int, Field(ge=1, le=limits.MAX_TOP_K)]
 KindName = Literal["session", "long_term", "daily", "summary"]
 
@@ -94,7 +97,7 @@ class RelatedRequest(_Request):
     messages: (
         Annotated[
             list[str],
-            Field(min_length=1, max_length=limits.MAX_MESSAGES, description=f"if together {_LONG}"),
+            Field(min_length=1, max_length=limits.MAX_MESSAGES, description=_LONG),
         ]
         | None
     ) = None
@@ -108,7 +111,7 @@ class _Fresh(BaseModel):
     stale: Annotated[bool, Field(description="the save asked for was not indexed in time")]
 
 
-class _Asked(_Fresh):
+class _OfAnyLength(BaseModel):
     question_truncated: Annotated[
         bool, Field(description="the question was too long, and is answered from its beginning and end")
     ]
@@ -135,14 +138,14 @@ class Memory(BaseModel):
     created_at: str
 
 
-class SearchAnswer(_Asked):
+class SearchAnswer(_Fresh, _OfAnyLength):
     """Hits, best first."""
 
     results: list[Memory]
     query: str
 
 
-class ContextAnswer(_Asked):
+class ContextAnswer(_Fresh, _OfAnyLength):
     """Text to show an agent, within the budget."""
 
     text: str
@@ -161,7 +164,7 @@ class RelatedSession(BaseModel):
     why: Why
 
 
-class RelatedAnswer(_Asked):
+class RelatedAnswer(_Fresh, _OfAnyLength):
     """Past conversations, best first."""
 
     related: list[RelatedSession]

@@ -27,7 +27,7 @@ AROUND = 4
 WHOLE = 300
 """A memory of so many chunks is ranked whole: hardly fewer of them would be candidates."""
 MAX_TERMS = 256
-"""Of a question; a longer one is a text, whose beginning and end tell what it is about."""
+"""Of a question; a longer one is a text, whose beginning tells what it is about."""
 EVERYTHING = Filters()
 NOTE_PASSAGES = 500
 """Most chunks of notes that are read back; a note of 400 KB has about as many."""
@@ -36,7 +36,7 @@ AT_HAND = 20
 QUERY_PASSAGES = 3
 """Newest passages of a session that stand in for a question."""
 MAX_QUERY_CHARACTERS = 4_000
-"""Of a session's newest messages that stand in for a question."""
+"""Of messages that stand in for a question; an embedding takes no more than 8,192 tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +116,10 @@ class Recall:
         those, the newest passages come.
         """
         at_hand = self._at_hand(tenant_id, user_id, session_key)
-        newest = "\n".join(body(passage.content) for passage in at_hand[-QUERY_PASSAGES:])
-        question = query or newest[-MAX_QUERY_CHARACTERS:]
+        asked = query or "\n".join(body(passage.content) for passage in at_hand[-QUERY_PASSAGES:])
         long_term = self._note(tenant_id, user_id, "long_term")
         told = Told([long_term, *(body(passage.content) for passage in at_hand)], [one.id for one in at_hand])
+        question = asked[-MAX_QUERY_CHARACTERS:]
         if question.strip():
             found = self._candidates(
                 tenant_id, user_id, question, max(CANDIDATES, top_k), _NOT_LONG_TERM, WHOLE
@@ -140,9 +140,10 @@ class Recall:
     ) -> Sequence[RelatedSession]:
         """Return past conversations that bear on the session, or on ``messages``; the session itself left out."""
         own = frozenset({session_key} if session_key else ())
-        at_hand = [] if messages else self._at_hand(tenant_id, user_id, session_key)
-        newest = "\n".join(body(passage.content) for passage in at_hand)
-        asked = "\n".join(messages) if messages else newest[-MAX_QUERY_CHARACTERS:]
+        said = messages or [
+            body(passage.content) for passage in self._at_hand(tenant_id, user_id, session_key)
+        ]
+        asked = "\n".join(said)[-MAX_QUERY_CHARACTERS:]
         if not asked.strip():
             return ()
         filters = Filters(kinds=frozenset({"session"}), excluded_keys=own)
@@ -191,8 +192,7 @@ class Recall:
 
 def _asked(text: str) -> tuple[str, ...]:
     """Return the terms that are looked for, each once."""
-    found = tuple(dict.fromkeys(terms(safe_text(text))))
-    return found if len(found) <= MAX_TERMS else found[: MAX_TERMS // 2] + found[-MAX_TERMS // 2 :]
+    return tuple(dict.fromkeys(terms(safe_text(text))))[:MAX_TERMS]
 
 
 _NOT_LONG_TERM = Filters(kinds=frozenset({"session", "daily", "summary"}))

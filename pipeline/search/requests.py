@@ -18,6 +18,8 @@ from pipeline.stores.protocol import Filters
 
 MAX_QUERY_CHARACTERS = 8_000
 """Of a longer question beginning and end are kept: about what an embedding input of 8,192 tokens holds in Japanese."""
+MAX_TALK_CHARACTERS = 4_000
+"""The same of a question for context, and of messages together: of what stands in for a question as much is read."""
 MAX_TOP_K = 100
 DEFAULT_TOP_K = 5
 MAX_RELATED = 20
@@ -51,14 +53,9 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class SearchAsk:
-    """A question.
-
-    Args:
-        question_truncated: only its beginning and end are left.
-    """
+    """A question."""
 
     query: str = field(repr=False)
-    question_truncated: bool
     top_k: int
     filters: Filters
     min_similarity: float | None
@@ -71,7 +68,6 @@ class ContextAsk:
     """What an agent wants to be reminded of."""
 
     query: str | None = field(repr=False)
-    question_truncated: bool
     session_key: str | None
     max_tokens: int
     top_k: int
@@ -84,7 +80,6 @@ class RelatedAsk:
 
     session_key: str | None
     messages: Sequence[str] | None = field(repr=False)
-    question_truncated: bool
     top_k: int
     freshness: Freshness
 
@@ -94,7 +89,7 @@ def read_search(body: Mapping[str, Any]) -> SearchAsk:
     _only(body, "query", "top_k", "min_similarity", "half_life_days", *_FILTERS, *_FRESHNESS)
     body = _given(body)
     return SearchAsk(
-        *_question(body.get("query")),
+        _question(body.get("query")),
         _whole(body, "top_k", DEFAULT_TOP_K, 1, MAX_TOP_K),
         _filters(body),
         _number(body, "min_similarity", -1, 1),
@@ -108,10 +103,8 @@ def read_context(body: Mapping[str, Any]) -> ContextAsk:
     _only(body, "query", "max_tokens", "top_k", *_FRESHNESS)
     body = _given(body)
     freshness = _freshness(body)
-    query, truncated = _question(body["query"]) if "query" in body else (None, False)
     return ContextAsk(
-        query,
-        truncated,
+        _question(body["query"], MAX_TALK_CHARACTERS) if "query" in body else None,
         freshness.session_key,
         _whole(body, "max_tokens", DEFAULT_CONTEXT_TOKENS, MIN_CONTEXT_TOKENS, MAX_CONTEXT_TOKENS),
         _whole(body, "top_k", 2 * DEFAULT_TOP_K, 1, MAX_TOP_K),
@@ -123,14 +116,13 @@ def read_related(body: Mapping[str, Any]) -> RelatedAsk:
     """Read the body of a request for related conversations."""
     _only(body, "messages", "top_k", *_FRESHNESS)
     body = _given(body)
-    freshness = _freshness(body)
-    messages, truncated = _messages(body)
+    freshness, messages = _freshness(body), _messages(body)
     if freshness.session_key is None and messages is None:
         raise InvalidRequestError(
             "neither session_key nor messages is given", hint="say which conversation, or what is said in it"
         )
     top_k = _whole(body, "top_k", DEFAULT_TOP_K, 1, MAX_RELATED)
-    return RelatedAsk(freshness.session_key, messages, truncated, top_k, freshness)
+    return RelatedAsk(freshness.session_key, messages, top_k, freshness)
 
 
 def read_session_key(parameters: Mapping[str, Any]) -> str | None:
@@ -177,17 +169,22 @@ def _only(fields: Mapping[str, Any], *known: str) -> None:
         )
 
 
-def _question(query: object) -> tuple[str, bool]:
-    """Return the question, and whether only its beginning and end are left."""
+def is_too_long(body: Mapping[str, Any], characters: int) -> bool:
+    """Tell whether this body's question, or its messages together, are kept by their beginning and end only."""
+    messages = body.get("messages")
+    asked = "\n".join(map(str, messages)) if isinstance(messages, list) else body.get("query")
+    return isinstance(asked, str) and len(asked) > characters
+
+
+def _question(query: object, characters: int = MAX_QUERY_CHARACTERS) -> str:
     if not isinstance(query, str) or not re.search(VISIBLE, query):
         raise InvalidRequestError("query must be a string that is not blank")
-    if len(query) <= MAX_QUERY_CHARACTERS:
-        return _encodable(query), False
-    return _encodable(beginning_and_end(query.strip(), MAX_QUERY_CHARACTERS)), True
+    return _shortened(query, characters)
 
 
-def _encodable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
+def _shortened(text: str, characters: int) -> str:
+    kept = text if len(text) <= characters else beginning_and_end(text.strip(), characters)
+    return kept.encode("utf-8", "replace").decode()
 
 
 def _whole(body: Mapping[str, Any], name: str, default: int, low: int, high: int) -> int:
@@ -249,16 +246,14 @@ def _freshness(body: Mapping[str, Any]) -> Freshness:
     return Freshness(key, wanted)
 
 
-def _messages(body: Mapping[str, Any]) -> tuple[Sequence[str] | None, bool]:
-    """Return the messages, and whether only the beginning and end of all together are left."""
+def _messages(body: Mapping[str, Any]) -> Sequence[str] | None:
     if "messages" not in body:
-        return None, False
+        return None
     messages = body["messages"]
     if not isinstance(messages, list) or not 1 <= len(messages) <= MAX_MESSAGES:
         raise InvalidRequestError(f"messages must be a list of 1 to {MAX_MESSAGES} strings")
     if not all(isinstance(message, str) for message in messages):
         raise InvalidRequestError("messages must be strings")
-    joined = "\n".join(messages)
-    if len(joined) <= MAX_QUERY_CHARACTERS:
-        return [_encodable(message) for message in messages], False
-    return [_encodable(beginning_and_end(joined.strip(), MAX_QUERY_CHARACTERS))], True
+    if is_too_long(body, MAX_TALK_CHARACTERS):
+        return [_shortened("\n".join(messages), MAX_TALK_CHARACTERS)]
+    return [message.encode("utf-8", "replace").decode() for message in messages]

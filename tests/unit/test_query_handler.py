@@ -140,11 +140,11 @@ def test_a_request_that_cannot_be_served_says_why(
     assert embedder.calls == []
 
 
-@pytest.mark.parametrize(("length", "truncated"), [(5_000, False), (9_000, True)])
+@pytest.mark.parametrize(("length", "truncated"), [(3_000, False), (9_000, True)])
 @pytest.mark.parametrize("path", ["search", "context", "related"])
 def test_a_long_question_is_answered_and_the_answer_says_so(path: str, length: int, truncated: bool) -> None:
     said = ("The importer fails again, what did we do last time? " * 200)[:length]
-    body = {"messages": [said[:3_000], said[3_001:]]} if path == "related" else {"query": said}
+    body = {"messages": [said[:2_000], said[2_001:]]} if path == "related" else {"query": said}
     status, answer = ask(tenant_id="acme", user_id="mika", path=f"/api/v1/memory/{path}", body=body)
     assert (status, answer["question_truncated"]) == (200, truncated)
 

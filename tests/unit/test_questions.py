@@ -14,7 +14,14 @@ from pipeline.embedding.openai import OpenAIEmbedder
 from pipeline.embedding.questions import GAP, SHORTEST, beginning_and_end, question_vectors
 from pipeline.embedding.vectors import Vector
 from pipeline.errors import EmbeddingRejectedError, EmbeddingUnavailableError
-from pipeline.search.requests import MAX_QUERY_CHARACTERS, read_context, read_related, read_search
+from pipeline.search.requests import (
+    MAX_QUERY_CHARACTERS,
+    MAX_TALK_CHARACTERS,
+    is_too_long,
+    read_context,
+    read_related,
+    read_search,
+)
 from pipeline.settings import EmbeddingSettings
 
 LONG = ("The importer fails again, what did we do last time?\nERROR co" * 200)[:9_000]
@@ -33,30 +40,36 @@ def test_beginning_and_end_are_kept_within_the_length(text: str, characters: int
 
 
 @pytest.mark.parametrize("length", [MAX_QUERY_CHARACTERS + 1, 9_000, 300_000])
-def test_a_long_question_keeps_beginning_and_end_and_says_so(length: int) -> None:
+def test_a_long_question_keeps_beginning_and_end(length: int) -> None:
     query = f"first words {'x' * length} last words"
-    for ask in (read_search({"query": query}), read_context({"query": query})):
-        assert ask.question_truncated
+    for ask, characters in (
+        (read_search({"query": query}), MAX_QUERY_CHARACTERS),
+        (read_context({"query": query}), MAX_TALK_CHARACTERS),
+    ):
+        assert is_too_long({"query": query}, characters)
         assert ask.query
-        assert len(ask.query) == MAX_QUERY_CHARACTERS
+        assert len(ask.query) == characters
         assert ask.query.startswith("first words")
         assert ask.query.endswith("last words")
 
 
-def test_long_messages_keep_beginning_and_end_and_say_so() -> None:
-    ask = read_related({"messages": [f"first {LONG}", f"{LONG} last"]})
-    assert ask.question_truncated
-    [asked] = ask.messages or []
+def test_long_messages_keep_beginning_and_end() -> None:
+    body = {"messages": [f"first {LONG}", f"{LONG} last"]}
+    [asked] = read_related(body).messages or []
+    assert is_too_long(body, MAX_TALK_CHARACTERS)
+    assert len(asked) == MAX_TALK_CHARACTERS
     assert asked.startswith("first")
     assert asked.endswith("last")
 
 
 def test_what_is_short_enough_is_left_as_it_is() -> None:
-    query = "x" * MAX_QUERY_CHARACTERS
-    asks = read_search({"query": query}), read_context({"query": query})
-    assert [(ask.query, ask.question_truncated) for ask in asks] == [(query, False)] * 2
-    related = read_related({"messages": ["a", "b"]})
-    assert (related.messages, related.question_truncated) == (["a", "b"], False)
+    query, talk = "x" * MAX_QUERY_CHARACTERS, "x" * MAX_TALK_CHARACTERS
+    assert read_search({"query": query}).query == query
+    assert read_context({"query": talk}).query == talk
+    assert read_related({"messages": ["a", "b"]}).messages == ["a", "b"]
+    assert not is_too_long({"query": query}, MAX_QUERY_CHARACTERS)
+    assert not is_too_long({"messages": [talk[:2_000], talk[:1_999]]}, MAX_TALK_CHARACTERS)
+    assert not is_too_long({}, MAX_TALK_CHARACTERS)
 
 
 class OfFewCharacters(WordEmbedder):
