@@ -14,7 +14,8 @@ from pipeline.digest.service import Digest
 from pipeline.digest.spending import ChatMeter
 from pipeline.digest.summarisers import ChatSummariser, ExtractiveSummariser, Summariser
 from pipeline.digest.tables import NoteTables
-from pipeline.embedding.vectors import Embedder, Space, Usage, Vector, question_vectors
+from pipeline.embedding.questions import question_vectors
+from pipeline.embedding.vectors import Embedder, Space, Usage, Vector
 from pipeline.errors import EmbeddingNotConfiguredError, SecretUnavailableError, SettingsError
 from pipeline.identity import Doors, read_grants
 from pipeline.ingest.announce import Announcer
@@ -228,6 +229,11 @@ def embedding_usage() -> tuple[int, int]:
     if not embedder.cache_info().currsize:
         return 0, 0
     return embedder().usage.requests, embedder().usage.tokens
+
+
+def shortened_questions() -> int:
+    """Return how many questions were embedded from their beginning and end only so far in this process."""
+    return embedder().usage.shortened if embedder.cache_info().currsize else 0
 
 
 @cache

@@ -40,7 +40,7 @@ class EmbeddingSettings:
         provider: ``openai`` (or any API that speaks its embeddings call), ``bedrock`` or ``offline``.
         model: the provider's model name.
         dimensions: length of a vector.
-        base_url: API root, https or loopback only.
+        base_url: API root, https or loopback only; a query (Azure's ``api-version``) is sent with every request.
         timeout_seconds: per request.
         max_attempts: tries inside one invocation; after that the notice is put off.
         dollars_per_million_tokens: the model's price; ``None`` if nobody knows it.
@@ -331,7 +331,7 @@ def safe_base_url(url: str, name: str = "OPENAI_BASE_URL") -> str:
     loopback = parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS
     if not (parts.hostname and (parts.scheme == "https" or loopback)):
         raise SettingsError(f"{name} must start with https:// (http:// is for 127.0.0.1 only)")
-    return url.rstrip("/")
+    return parts._replace(path=parts.path.rstrip("/"), fragment="").geturl()
 
 
 def _attribute_names(read: _Reader) -> Mapping[str, str]:
