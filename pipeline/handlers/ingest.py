@@ -2,8 +2,8 @@
 
 import random
 import time
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -16,9 +16,10 @@ from pipeline.errors import PermanentError, RetryableError, SettingsError, Vecto
 from pipeline.handlers.guard import without_values
 from pipeline.handlers.metrics import emit
 from pipeline.handlers.spending import spent_so_far
-from pipeline.ingest.fate import Bury, PutOff, fate
+from pipeline.ingest.fate import Bury, PutOff, Wait, fate
 from pipeline.ingest.measures import Spent, correlation_ids, ingest_measures
 from pipeline.ingest.notices import Notice, coalesce, decode, encode
+from pipeline.ingest.queue import Delivery, deliveries
 from pipeline.ingest.wishes import Wish, decode_wish, encode_wish
 from pipeline.ingest.work import Report
 
@@ -45,11 +46,17 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN4
     bootstrap.look_for_switch(0)
     before = spent_so_far()
     notices, wishes, failed = _decode(bodies)
-    failed |= {message for message, wish in wishes.items() if not _forget(wish)}
+    received = deliveries(event["Records"])
+    failed |= {message for message, wish in wishes.items() if not _forget(wish, received[message])}
     merged = coalesce(notices.values())
     report = _reconcile(merged)
     _fill_other_space(merged, report)
-    kept = {source for source, error in report.failures.items() if not _settle(merged[source], error)}
+    by_source = _by_source(notices, received)
+    kept = {
+        source
+        for source, error in report.failures.items()
+        if not _settle(merged[source], error, by_source[source])
+    }
     failed |= {message for message, notice in notices.items() if notice.address.key.source in kept}
     totals = {"messages": len(bodies), "wishes": len(wishes), "failed": len(failed)}
     _log(report, merged, totals, before, started)
@@ -83,13 +90,23 @@ def _decode(bodies: Mapping[str, str]) -> tuple[dict[str, Notice], dict[str, Wis
     return notices, wishes, failed
 
 
-def _forget(wish: Wish) -> bool:
+def _by_source(
+    notices: Mapping[str, Notice], received: Mapping[str, Delivery]
+) -> Mapping[str, list[Delivery]]:
+    """Return source → the deliveries of the messages that name it."""
+    found: defaultdict[str, list[Delivery]] = defaultdict(list)
+    for message, notice in notices.items():
+        found[notice.address.key.source].append(received[message])
+    return found
+
+
+def _forget(wish: Wish, delivery: Delivery) -> bool:
     """Carry out a wish to forget; tell whether its message is done with."""
     try:
         bootstrap.forgetter().carry_out(wish)
     except VectorMemoryError as error:
         logger.warning("a wish to forget was not carried out", reason=describe(error))
-        return _settle(wish, error)
+        return _settle(wish, error, [delivery])
     return True
 
 
@@ -114,7 +131,7 @@ def _fill_other_space(notices: Mapping[str, Notice], report: Report) -> None:
         report.failures.update(dict.fromkeys(done, error))
 
 
-def _settle(notice: Notice | Wish, error: VectorMemoryError) -> bool:
+def _settle(notice: Notice | Wish, error: VectorMemoryError, received: Sequence[Delivery]) -> bool:
     """Give a failed item's notice its fate; tell whether its messages are done with."""
     settings = bootstrap.settings()
     decision = fate(
@@ -124,14 +141,24 @@ def _settle(notice: Notice | Wish, error: VectorMemoryError) -> bool:
         jitter=random.random(),  # noqa: S311  # spreads load, hides nothing
         max_delay_seconds=settings.max_retry_delay_seconds,
         max_age_seconds=settings.max_notice_age_seconds,
+        received=min(delivery.count for delivery in received),
     )
     match decision:
         case Bury(cause):
             return _bury(*_letter(notice, cause))
         case PutOff(delay_seconds):
             return _done(lambda: bootstrap.notice_queue().put_off(notice, delay_seconds))
+        case Wait(seconds):
+            return _hide(received, seconds)
         case None:
             return False
+
+
+def _hide(received: Sequence[Delivery], seconds: int) -> bool:
+    """Hide the messages for so long; they are not done with."""
+    for delivery in received:
+        _done(lambda handle=delivery.receipt_handle: bootstrap.notice_queue().hide(handle, seconds))
+    return False
 
 
 def _letter(notice: Notice | Wish, cause: PermanentError) -> tuple[str, PermanentError, str]:

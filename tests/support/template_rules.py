@@ -1,13 +1,18 @@
 """What must hold of the transformed template. Each rule returns what breaks it; nothing is best."""
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 from support.sam import Template, spelt
 
+from pipeline.errors import StoreUnavailableError
+from pipeline.ingest.fate import Wait, fate
+from pipeline.ingest.wishes import Wish
 from pipeline.packaging.contents import BUNDLES
+from pipeline.stores.forgetting import ForgetRequest
 
 Rule = Callable[[Template], list[str]]
 Resource = Mapping[str, Any]
@@ -37,6 +42,8 @@ QUERY_MAY_ALSO = {
 }
 """A wish to forget is sent as a notice, and tokens are counted; nothing else leaves the query function."""
 SIX = 6
+OUTAGE_HOURS = 26
+_ANY_REQUEST = ForgetRequest("1", "acme", datetime(2026, 11, 1, tzinfo=UTC), "mika", None)
 
 
 def permissions(template: Template) -> list[str]:
@@ -90,6 +97,53 @@ def five_receives_before_a_dead_letter(template: Template) -> list[str]:
         f"{name}: maxReceiveCount must be at least 5"
         for name, queue, _ in polled_queues(template)
         if queue.get("RedrivePolicy", {}).get("maxReceiveCount", 0) < 5
+    ]
+
+
+def what_comes_again_outlasts_a_day_of_outage(template: Template) -> list[str]:
+    delay = template["Parameters"]["MaxRetryDelaySeconds"]["Default"]
+    return [
+        f"{name}: maxReceiveCount must let a message wait for {OUTAGE_HOURS} hours (pipeline/ingest/fate.py)"
+        for name, queue, _ in polled_queues(template)
+        if _waited(queue.get("RedrivePolicy", {}).get("maxReceiveCount", 0), delay) < OUTAGE_HOURS * 3600
+    ]
+
+
+def _waited(receives: int, max_delay_seconds: int) -> float:
+    """Return the shortest time between a message's first receive and its dead-letter queue, all receives but one put off."""
+    error, notice = StoreUnavailableError("away"), Wish(_ANY_REQUEST)
+    decisions = (
+        fate(
+            error,
+            notice,
+            now=0,
+            jitter=0,
+            max_delay_seconds=max_delay_seconds,
+            max_age_seconds=1e9,
+            received=count,
+        )
+        for count in range(2, receives)
+    )
+    return sum(decision.seconds for decision in decisions if isinstance(decision, Wait))
+
+
+def loops_that_are_meant_are_allowed(template: Template) -> list[str]:
+    """Lambda ends a chain of about 16 invocations; who sends to the queue it is fed from makes such chains."""
+    may_send = {(role, target) for role, action, target in granted(template) if action == "sqs:SendMessage"}
+    return [
+        f"{name}: sends to {queue}, which feeds it: RecursiveLoop must be Allow"
+        for queue, _, name in polled_queues(template)
+        if (f"{name}Role", f"{queue}.Arn") in may_send
+        and resource(template, name).get("RecursiveLoop") != "Allow"
+    ]
+
+
+def no_other_loop_is_allowed(template: Template) -> list[str]:
+    fed = {name for _, _, name in polled_queues(template)}
+    return [
+        f"{name}: RecursiveLoop is for functions that are fed from a queue they send to"
+        for name, function in of_type(template, "AWS::Lambda::Function")
+        if "RecursiveLoop" in function and name not in fed
     ]
 
 
@@ -250,6 +304,9 @@ RULES: tuple[Rule, ...] = (
     only_lambda_takes_roles,
     visibility_covers_six_runs,
     five_receives_before_a_dead_letter,
+    what_comes_again_outlasts_a_day_of_outage,
+    loops_that_are_meant_are_allowed,
+    no_other_loop_is_allowed,
     dead_letters_outlive_the_queue,
     everything_is_encrypted,
     logs_end,

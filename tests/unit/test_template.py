@@ -80,6 +80,14 @@ MUTATIONS: Mapping[str, list[tuple[str, Change]]] = {
         ("four", lambda r: r["NoticeQueue"]["Properties"]["RedrivePolicy"].update(maxReceiveCount=4)),
         ("no dead-letter queue", drop("NoticeQueue", "RedrivePolicy")),
     ],
+    "what_comes_again_outlasts_a_day_of_outage": [
+        ("ten receives", lambda r: r["NoticeQueue"]["Properties"]["RedrivePolicy"].update(maxReceiveCount=10)),
+    ],
+    "loops_that_are_meant_are_allowed": [
+        ("the default", drop("IngestFunction", "RecursiveLoop")),
+        ("ended by Lambda", put("IngestFunction", RecursiveLoop="Terminate")),
+    ],
+    "no_other_loop_is_allowed": [("the stream function", put("StreamFunction", RecursiveLoop="Allow"))],
     "dead_letters_outlive_the_queue": [
         ("as long", put("DeadLetterQueue", MessageRetentionPeriod=1036800)),
         ("the default", drop("DeadLetterQueue", "MessageRetentionPeriod")),
