@@ -97,15 +97,19 @@ class ExpiredNoticeError(PermanentError):
 class RetryableError(VectorMemoryError):
     """A dependency failed; the same work succeeds later.
 
-    ``retry_after_seconds`` is what the dependency asked for, if it asked.
+    ``retry_after_seconds`` is what the dependency asked for, if it asked. ``refused`` says that it let us in no more: a login, a
+    certificate, a token or a key of ours is wrong, and waiting does not mend it.
     """
 
     cause = "retryable"
 
-    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
-        """Keep the dependency's own wish for a pause beside the message."""
+    def __init__(
+        self, message: str, *, retry_after_seconds: float | None = None, refused: bool = False
+    ) -> None:
+        """Keep the dependency's own wish for a pause, and whether it refused us, beside the message."""
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+        self.refused = refused
 
 
 class SourceUnavailableError(RetryableError):
@@ -160,6 +164,11 @@ class MemoryUnavailableError(VectorMemoryError):
     """What an agent's client raises: memory did not answer, or said that it cannot now."""
 
     cause = "memory_unavailable"
+
+
+def needs_mending(error: BaseException) -> bool:
+    """Tell whether somebody has to mend a login, a certificate, a key, a secret or a setting before this can succeed."""
+    return isinstance(error, SettingsError | SecretUnavailableError) or bool(getattr(error, "refused", False))
 
 
 def describe(error: BaseException) -> str:

@@ -162,4 +162,5 @@ def _refusal(error: ClientError) -> Exception:
     return FailedCallError(
         f"Bedrock refused the call ({code}): check the model's name and access, and bedrock:InvokeModel of the role",
         again=False,
+        refused=True,
     )

@@ -118,11 +118,14 @@ def _code(answer: "BaseHTTPResponse") -> str | None:
 def _refusal(status: int, code: str | None, headers: Any) -> Exception:  # noqa: ANN401  # case-insensitive, as HTTP's are
     wished = _retry_after(headers)
     if code == "insufficient_quota":
-        return FailedCallError("the embedding API's quota is spent: add credit to the account", again=False)
+        return FailedCallError(
+            "the embedding API's quota is spent: add credit to the account", again=False, refused=True
+        )
     if status in _FINAL_FOR_NOW:
         return FailedCallError(
             f"the embedding API refused key or model ({status}): check the secret and EMBEDDING_MODEL",
             again=False,
+            refused=True,
         )
     if status in _BAD_INPUT:
         return EmbeddingRejectedError(f"the embedding API refused the input ({status})")

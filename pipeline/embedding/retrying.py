@@ -13,9 +13,11 @@ MAX_PAUSE_SECONDS = 8.0
 class FailedCallError(EmbeddingUnavailableError):
     """A failed call: ``again`` says whether another one in a moment may do."""
 
-    def __init__(self, message: str, *, again: bool, retry_after_seconds: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, again: bool, retry_after_seconds: float | None = None, refused: bool = False
+    ) -> None:
         """Keep whether to try again beside the message."""
-        super().__init__(message, retry_after_seconds=retry_after_seconds)
+        super().__init__(message, retry_after_seconds=retry_after_seconds, refused=refused)
         self.again = again
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.errors import PermanentError
+from pipeline.errors import PermanentError, needs_mending
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.work import Report
 
@@ -58,6 +58,8 @@ def ingest_measures(report: Report, notices: Mapping[str, Notice], spent: Spent,
         "TokensEmbedded": spent.tokens,
         "EmbeddingRequests": spent.requests,
         "Conflicts": report.conflicts,
+        "Refused": sum(needs_mending(error) for error in report.failures.values()),
+        "Unaccounted": _unaccounted(report),
     }
     measures = [Measure(name, "Count", [value]) for name, value in counts.items()]
     measures.append(Measure("Dollars", "None", [spent.dollars]))
@@ -70,6 +72,11 @@ def ingest_measures(report: Report, notices: Mapping[str, Notice], spent: Spent,
     return measures + _by_cause(report)
 
 
+def _unaccounted(report: Report) -> int:
+    """Return how many items were neither skipped nor indexed, and did not fail either: nobody says what became of them."""
+    return max(0, report.items - report.skipped - len(report.indexed | report.failures.keys()))
+
+
 def _by_cause(report: Report) -> list[Measure]:
     retries = Counter(e.cause for e in report.failures.values() if not isinstance(e, PermanentError))
     buried = Counter(e.cause for e in report.failures.values() if isinstance(e, PermanentError))
@@ -79,9 +86,18 @@ def _by_cause(report: Report) -> list[Measure]:
     ]
 
 
-def query_measures(milliseconds: float, status: int, strategy: str, dollars: float = 0.0) -> list[Measure]:
-    """Return the measures of one question: how long it took, what it cost, whether a dependency or a bug failed it."""
-    measures = [Measure("QueryFailures", "Count", [int(status >= FAILED_STATUS)])]
+def query_measures(
+    milliseconds: float, status: int, strategy: str, dollars: float = 0.0, *, refused: bool = False
+) -> list[Measure]:
+    """Return the measures of one question: how long it took, what it cost, whether a dependency or a bug failed it.
+
+    Args:
+        refused: it failed for a login, certificate, key, secret or setting of ours.
+    """
+    measures = [
+        Measure("QueryFailures", "Count", [int(status >= FAILED_STATUS)]),
+        Measure("Refused", "Count", [int(refused)]),
+    ]
     if dollars:
         measures.append(Measure("Dollars", "None", [dollars]))
     if status < FAILED_STATUS:

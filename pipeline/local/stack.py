@@ -30,6 +30,7 @@ from pipeline.local.processes import new_run_folder
 from pipeline.local.running import local_aws
 from pipeline.packaging.collect import closure, collect, installed, zipped
 from pipeline.packaging.contents import BUNDLES
+from pipeline.packaging.deploy import template_url
 from pipeline.packaging.wheels import WITH_OFFLINE, Target, fetch
 from pipeline.settings import EmbeddingSettings, Settings
 from pipeline.store_settings import StoreName, StoreSettings
@@ -53,7 +54,7 @@ PARAMETERS: Mapping[str, str] = {
     "EmbeddingModel": MODEL,
     "EmbeddingDimensions": str(DIMENSIONS),
     "MaxRetryDelaySeconds": "5",
-    "Scale": "small",
+    "IngestConcurrency": "2",
 }
 
 IN_DOCKER: Mapping[str, str] = {
@@ -226,7 +227,7 @@ class Stack:
         cloudformation = self.client("cloudformation")
         cloudformation.create_stack(
             StackName=self.name,
-            TemplateBody=self.template(),
+            TemplateURL=template_url(self.client("s3"), self._parameters["CodeBucket"], self.template()),
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
             Parameters=[
                 {"ParameterKey": key, "ParameterValue": value} for key, value in self._parameters.items()

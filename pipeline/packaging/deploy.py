@@ -1,6 +1,7 @@
 """Deploys template.yaml with the built bundles: what would change is shown first, and done only when asked to."""
 
 import argparse
+import hashlib
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -56,7 +57,7 @@ def deploy(options: argparse.Namespace, cloudformation: Any, s3: Any) -> int:
     before = described(cloudformation, options.stack)
     prefix = options.code_prefix or _uploaded(s3, options.bucket, options.bundles)
     given = {**parsed(options.parameters), "CodeBucket": options.bucket, "CodePrefix": prefix}
-    change_set = _prepared(cloudformation, options.stack, before, given)
+    change_set = _prepared(cloudformation, options.stack, before, given, template_url(s3, options.bucket))
     if change_set is None:
         print("Nothing would change.")
         return 0
@@ -134,16 +135,25 @@ def _uploaded(s3: Any, bucket: str, folder: Path) -> str:
     return prefix
 
 
-def _prepared(cloudformation: Any, stack: str, before: Row | None, given: Mapping[str, str]) -> Row | None:
-    body = TEMPLATE.read_text("utf-8")
+def template_url(s3: Any, bucket: str, template: str | None = None) -> str:
+    """Upload the template, and return where CloudFormation finds it: in a request it may have 51,200 bytes."""
+    body = (template or TEMPLATE.read_text("utf-8")).encode()
+    key = f"templates/{hashlib.sha256(body).hexdigest()[:32]}.yaml"
+    s3.put_object(Bucket=bucket, Key=key, Body=body)
+    return f"{s3.meta.endpoint_url}/{bucket}/{key}"
+
+
+def _prepared(
+    cloudformation: Any, stack: str, before: Row | None, given: Mapping[str, str], url: str
+) -> Row | None:
     declared = frozenset(
-        row["ParameterKey"] for row in cloudformation.validate_template(TemplateBody=body)["Parameters"]
+        row["ParameterKey"] for row in cloudformation.validate_template(TemplateURL=url)["Parameters"]
     )
     made = cloudformation.create_change_set(
         StackName=stack,
         ChangeSetName=f"deploy-{int(time.time() * 1000)}",
         ChangeSetType="UPDATE" if before else "CREATE",
-        TemplateBody=body,
+        TemplateURL=url,
         Capabilities=CAPABILITIES,
         Parameters=parameters(given, declared, before),
     )

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -62,7 +63,11 @@ def test_bundles_that_were_not_built_are_named(tmp_path: Path) -> None:
         deploy._uploaded(None, "b", tmp_path)
 
 
-def test_the_template_fits_into_a_request() -> None:
-    assert len(deploy.TEMPLATE.read_bytes()) <= 51_200, (
-        "CloudFormation takes larger ones from S3 only: upload it there"
-    )
+def test_the_template_goes_through_s3_since_a_request_takes_51_200_bytes() -> None:
+    client = mock.Mock()
+    client.meta.endpoint_url = "https://s3.eu-west-1.amazonaws.com"
+    url = deploy.template_url(client, "bucket")
+    sent = client.put_object.call_args.kwargs
+    assert url == f"https://s3.eu-west-1.amazonaws.com/bucket/{sent['Key']}"
+    assert sent["Body"] == deploy.TEMPLATE.read_bytes()
+    assert len(sent["Body"]) <= 1_000_000  # what CloudFormation takes from there

@@ -164,7 +164,7 @@ def translated(error: psycopg.Error) -> VectorMemoryError:
     state = error.sqlstate or ""
     advice = _ADVICE.get(state)
     if advice:
-        return StoreUnavailableError(f"Postgres answered {state}: {advice}")
+        return StoreUnavailableError(f"Postgres answered {state}: {advice}", refused=state.startswith("28"))
     if state[:2] in _PASSING_CLASSES:
         return StoreUnavailableError(f"Postgres answered {state}")
     if not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
