@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from pipeline.ingest.queue import NoticeQueue
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.ingest.second_space import Filler
 from pipeline.ingest.splitting import split_markdown
+from pipeline.readiness import problems
 from pipeline.search.freshness import FreshnessGate
 from pipeline.search.recall import Recall
 from pipeline.settings import EmbeddingSettings, Settings
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 
 AWS_CONFIG = Config(connect_timeout=2, read_timeout=8, retries={"mode": "standard", "max_attempts": 3})
 MIN_MESSAGE_KEY_CHARACTERS = 16
+SECRET_PAUSES_SECONDS = (2.0, 4.0, 8.0, 16.0)
+"""Between tries to read a secret before a version is published: IAM is eventually consistent."""
 
 
 @cache
@@ -328,12 +331,40 @@ def forgetter() -> Forgetter:
     return Forgetter(store(), addresses(), notice_queue())
 
 
+def check_deployment(sleep: Callable[[float], None] = time.sleep) -> None:
+    """Return if the query function's settings hold and its secrets can be read and are of the right form.
+
+    Run before a version is published, so that one that could answer nothing is not. A role that was just made may be refused for
+    some seconds, so secrets are tried again for half a minute. Keeps nothing of them.
+
+    Raises:
+        SettingsError: settings are wrong; the message names all of them.
+        SecretUnavailableError: a secret cannot be read, or does not hold what it should.
+    """
+    if found := problems("query", os.environ):
+        raise SettingsError("; ".join(found))
+    for pause in SECRET_PAUSES_SECONDS:
+        try:
+            return _check_secrets()
+        except SecretUnavailableError:
+            sleep(pause)
+    return _check_secrets()
+
+
+def _check_secrets() -> None:
+    if settings().store.name == "pgvector":
+        conninfo()
+    if settings().embedding.provider == "openai" and settings().openai_secret_arn:
+        _api_key(read_secret(settings().require("openai_secret_arn")))
+
+
 def warm() -> None:
     """Import and wire what a question needs; connects to nothing and reads no secret.
 
     Raises:
         SettingsError: a setting is wrong, which so shows when a version is published.
     """
+    doors()
     from aws_lambda_powertools.utilities import parameters  # noqa: F401, PLC0415  # only to have been imported
 
     if settings().embedding.provider == "openai":

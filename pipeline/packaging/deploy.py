@@ -14,6 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 from pipeline.errors import SettingsError, VectorMemoryError
 from pipeline.packaging.build import code_prefix
 from pipeline.packaging.contents import BUNDLES
+from pipeline.packaging.template import environments, spelt_out
+from pipeline.readiness import problems
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
@@ -57,6 +59,7 @@ def deploy(options: argparse.Namespace, cloudformation: Any, s3: Any) -> int:
     before = described(cloudformation, options.stack)
     prefix = options.code_prefix or _uploaded(s3, options.bucket, options.bundles)
     given = {**parsed(options.parameters), "CodeBucket": options.bucket, "CodePrefix": prefix}
+    check_settings({**_values(before), **given})
     change_set = _prepared(cloudformation, options.stack, before, given, template_url(s3, options.bucket))
     if change_set is None:
         print("Nothing would change.")
@@ -98,6 +101,27 @@ def parameters(
         {"ParameterKey": name, "UsePreviousValue": True} for name in sorted(earlier & declared - given.keys())
     ]
     return [{"ParameterKey": name, "ParameterValue": value} for name, value in sorted(given.items())] + kept
+
+
+def check_settings(values: Mapping[str, str]) -> None:
+    """Return if every function's settings hold with these parameters.
+
+    Raises:
+        SettingsError: some do not; the message names them and their functions.
+    """
+    template = spelt_out(TEMPLATE.read_text("utf-8"))
+    deployed = {"digest": values.get("DigestProvider", "off") != "off"}
+    found: dict[str, list[str]] = {}
+    for function, environment in environments(template, values):
+        for problem in problems(function, environment) if deployed.get(function, True) else ():
+            found.setdefault(problem, []).append(function)
+    if found:
+        lines = (f"{problem} (of {', '.join(functions)})" for problem, functions in found.items())
+        raise SettingsError(f"nothing was deployed, since settings are wrong: {'; '.join(lines)}")
+
+
+def _values(before: Row | None) -> dict[str, str]:
+    return {row["ParameterKey"]: row["ParameterValue"] for row in (before or {}).get("Parameters", [])}
 
 
 def refusal(changes: Sequence[Row], *, yes: bool, replace: bool) -> str | None:

@@ -63,6 +63,7 @@ def first(stack: Stack, name: str, tmp_path: Path) -> list[str]:
     secrets = stack.client("secretsmanager")
     arn = secrets.create_secret(Name=name, SecretString="postgresql://nowhere/db")["ARN"]
     parameters = [f"{one}DatabaseSecretArn={arn}" for one in ("Ingest", "Query")]
+    parameters.append(f"OpenAiSecretArn={arn}")
     write_bundles(tmp_path, "1")
     return ["CreateTables=true", "Runtime=python3.11", "IngestConcurrency=2", *parameters]
 
