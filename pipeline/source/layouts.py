@@ -150,7 +150,7 @@ class Layouts:
             if not isinstance(message, dict):
                 continue
             text = message_text(message.get("content"))
-            if without_recalled(text).strip():
+            if without_recalled(text, may_be_cut_off=True).strip():
                 yield self._message(message, text)
 
     def _message(self, message: dict[str, Any], text: str) -> Entry:
@@ -159,9 +159,8 @@ class Layouts:
         name = message.get("name")
         label = " ".join(safe_text(name).split())[:_MAX_NAME_CHARACTERS] if isinstance(name, str) else ""
         identity = None if stamp is None else json.dumps(stamp, sort_keys=True)
-        said = without_recalled(
-            text
-        )  # named by the whole: what a message is does not hang on what is left of it
+        # named by the whole: what a message is does not hang on what is left of it
+        said = without_recalled(text, may_be_cut_off=True)
         return Entry(self.hasher(role, text, identity), role, said, read_time(stamp), label or None)
 
 
