@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from psycopg.conninfo import make_conninfo
 
 from pipeline.digest.service import Digest
 from pipeline.digest.spending import ChatMeter
@@ -34,19 +33,17 @@ from pipeline.source.layouts import Layouts
 from pipeline.source.table import SourceTable
 from pipeline.stores.inventory import Inventory
 from pipeline.stores.opening import LedgerBacked
-from pipeline.stores.pgvector.connection import Connector
-from pipeline.stores.pgvector.inventory import Inventory as PgInventory
-from pipeline.stores.pgvector.mirror import Mirror
-from pipeline.stores.pgvector.spaces import NOTICE_SECONDS, Placed, Register, SpaceWatch
-from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.pgvector.usage import PgUsageBook, PgUsageLedger
 from pipeline.stores.protocol import Store
 from pipeline.stores.usage import Meter, UsageBook, UsageLedger
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
+
+    from pipeline.stores.pgvector.opening import Connector, Placed, Register, SpaceWatch
 
 AWS_CONFIG = Config(connect_timeout=2, read_timeout=8, retries={"mode": "standard", "max_attempts": 3})
 MIN_MESSAGE_KEY_CHARACTERS = 16
@@ -108,15 +105,25 @@ def announcer() -> Announcer:
     return Announcer(layouts(), settings().on_clear, settings().on_expiry, settings().excluded_roles)
 
 
+def _postgres() -> "ModuleType":
+    """Return what opens Postgres; the stream function, which has no driver, never asks for it."""
+    from pipeline.stores.pgvector import opening  # noqa: PLC0415  # see above
+
+    return opening
+
+
 @cache
-def space_watch() -> SpaceWatch:
+def space_watch() -> "SpaceWatch":
     """Return what tells which space is current."""
-    return SpaceWatch(connector(), time.time)
+    made: SpaceWatch = _postgres().SpaceWatch(connector(), time.time)
+    return made
 
 
-def look_for_switch(max_age_seconds: float = NOTICE_SECONDS) -> None:
+def look_for_switch(max_age_seconds: float | None = None) -> None:
     """Go over to another space if the index was switched to it; where only one is configured nothing is asked."""
-    if following_space() and space_watch().changed(max_age_seconds):
+    if following_space() and space_watch().changed(
+        _postgres().NOTICE_SECONDS if max_age_seconds is None else max_age_seconds
+    ):
         for made in (
             reconciler,
             recall,
@@ -155,8 +162,10 @@ def space_of(chosen: EmbeddingSettings) -> Space:
 def fillers() -> Sequence[Filler]:
     """Return what keeps both spaces in step, current one to the other first; nothing where one of them is not known."""
     following = following_space()
-    register = space_watch().register if following else Register(())
-    known = {space_of(one): one for one in (settings().embedding, following) if one}
+    if not following:
+        return ()
+    register: Register = space_watch().register
+    known = {space_of(one): one for one in (settings().embedding, following)}
     current, beside = register.current, register.beside
     if not (current and beside and {current.space, beside.space} <= known.keys()):
         return ()
@@ -165,10 +174,10 @@ def fillers() -> Sequence[Filler]:
     ]
 
 
-def _filler(here: Placed, there: Placed, chosen: EmbeddingSettings) -> Filler:
+def _filler(here: "Placed", there: "Placed", chosen: EmbeddingSettings) -> Filler:
     made = embedder() if there.current else embedder_of(chosen)
     meter = Meter(usage_ledger_of(chosen))
-    return Filler(Mirror(connector(), here, there), made, chunker_of(chosen), meter)
+    return Filler(_postgres().Mirror(connector(), here, there), made, chunker_of(chosen), meter)
 
 
 @cache
@@ -226,7 +235,8 @@ def store() -> Store:
     """Return the configured store, in the current space."""
     if settings().store.name != "pgvector":
         return ledger_backed().store()
-    return PgVectorStore(connector(), space_of(embedding()), settings().search_strategy)
+    made: Store = _postgres().PgVectorStore(connector(), space_of(embedding()), settings().search_strategy)
+    return made
 
 
 def searched() -> Mapping[str, int]:
@@ -249,7 +259,9 @@ def sweep() -> int:
 
 def inventory() -> Inventory:
     """Return what reads the configured store as it lies there; its database role must see every tenant."""
-    return PgInventory(connector()) if settings().store.name == "pgvector" else ledger_backed().inventory()
+    on_postgres = settings().store.name == "pgvector"
+    made: Inventory = _postgres().PgInventory(connector()) if on_postgres else ledger_backed().inventory()
+    return made
 
 
 def _collection_credentials() -> tuple[str, Any]:
@@ -258,9 +270,10 @@ def _collection_credentials() -> tuple[str, Any]:
 
 
 @cache
-def connector() -> Connector:
+def connector() -> "Connector":
     """Return what hands out this process's connection."""
-    return Connector(conninfo)
+    made: Connector = _postgres().Connector(conninfo)
+    return made
 
 
 @cache
@@ -271,7 +284,9 @@ def usage_ledger() -> UsageLedger:
 
 def usage_book() -> UsageBook:
     """Return what reads the counts of all tenants; its database role must see every tenant."""
-    return PgUsageBook(connector()) if settings().store.name == "pgvector" else ledger_backed().usage_book()
+    on_postgres = settings().store.name == "pgvector"
+    made: UsageBook = _postgres().PgUsageBook(connector()) if on_postgres else ledger_backed().usage_book()
+    return made
 
 
 def usage_ledger_of(chosen: EmbeddingSettings) -> UsageLedger:
@@ -282,7 +297,8 @@ def usage_ledger_of(chosen: EmbeddingSettings) -> UsageLedger:
 def _ledger_of(model: str, dollars_per_million_tokens: float | None, cap: int | None = None) -> UsageLedger:
     if settings().store.name != "pgvector":
         return ledger_backed().usage(model, dollars_per_million_tokens, cap)
-    return PgUsageLedger(connector(), model, dollars_per_million_tokens, cap)
+    made: UsageLedger = _postgres().PgUsageLedger(connector(), model, dollars_per_million_tokens, cap)
+    return made
 
 
 @cache
@@ -369,6 +385,8 @@ def warm() -> None:
 
     if settings().embedding.provider == "openai":
         import urllib3  # noqa: F401, PLC0415  # only to have been imported
+    if settings().store.name == "pgvector":
+        _postgres()
     if following_space():
         return  # which space is current is for the database to say
     recall()
@@ -461,8 +479,10 @@ def _rds_conninfo(fields: dict[str, Any]) -> str:
         raise SecretUnavailableError(
             "the database secret must be a URL, or JSON with url, or with host, username, password"
         )
-    return make_conninfo(
-        **{ours: str(fields[theirs]) for theirs, ours in names.items() if fields.get(theirs)}
+    return str(
+        _postgres().make_conninfo(
+            **{ours: str(fields[theirs]) for theirs, ours in names.items() if fields.get(theirs)}
+        )
     )
 
 

@@ -113,6 +113,14 @@ def test_an_exception_that_is_no_longer_true_is_found(checked: Check) -> None:
     assert found == ["stream: tenacity is said to be lacking, but is there: take it out of `lacks`"]
 
 
+def test_the_stream_bundle_has_no_database_driver_and_none_has_the_python_package_pgvector() -> None:
+    """The functions speak pgvector's binary format themselves."""
+    for bundle in BUNDLES:
+        tops = {name.parts[0] for name in collect(bundle.needs, installed())}
+        assert "pgvector" not in tops
+        assert ({"psycopg", "psycopg_binary"} & tops != set()) == (bundle.name != "stream")
+
+
 def test_a_need_that_is_not_installed_is_said() -> None:
     with pytest.raises(LookupError, match="no-such-thing is needed but not installed"):
         collect(frozenset({"no-such-thing"}), installed())

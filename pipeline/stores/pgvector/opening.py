@@ -1,0 +1,24 @@
+"""What opens Postgres, in one place, so that a function without its driver does not import it."""
+
+from psycopg.conninfo import make_conninfo
+
+from pipeline.stores.pgvector.connection import Connector
+from pipeline.stores.pgvector.inventory import Inventory as PgInventory
+from pipeline.stores.pgvector.mirror import Mirror
+from pipeline.stores.pgvector.spaces import NOTICE_SECONDS, Placed, Register, SpaceWatch
+from pipeline.stores.pgvector.store import PgVectorStore
+from pipeline.stores.pgvector.usage import PgUsageBook, PgUsageLedger
+
+__all__ = [
+    "NOTICE_SECONDS",
+    "Connector",
+    "Mirror",
+    "PgInventory",
+    "PgUsageBook",
+    "PgUsageLedger",
+    "PgVectorStore",
+    "Placed",
+    "Register",
+    "SpaceWatch",
+    "make_conninfo",
+]
