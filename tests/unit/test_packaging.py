@@ -1,6 +1,7 @@
 """What the bundles for Lambda carry, and that the check of it can fail."""
 
 import ast
+import json
 import os
 import subprocess
 import sys
@@ -11,8 +12,8 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from pipeline.packaging import build
-from pipeline.packaging.collect import collect, installed, package_files, zipped
+from pipeline.packaging import bill, build
+from pipeline.packaging.collect import closure, collect, installed, package_files, zipped
 from pipeline.packaging.contents import BUNDLES, UNDEPLOYED, Bundle
 from pipeline.packaging.isolation import check, runtime, unpacked
 from pipeline.packaging.wheels import LOCK, Target, fetch, locked_for
@@ -219,3 +220,30 @@ def test_compiled_files_do_not_depend_on_times_and_name_lambdas_folder(tmp_path:
     [made] = tmp_path.rglob("*.pyc")
     assert int.from_bytes(made.read_bytes()[4:8], "little") == 0b01
     assert b"/var/task/a.py" in made.read_bytes()
+
+
+def test_each_bundle_says_what_it_is_made_of_and_under_which_licences(tmp_path: Path) -> None:
+    available = installed()
+    for bundle in BUNDLES:
+        names = closure(bundle.needs, available)
+        bill.write(
+            bundle.name, [available[name] for name in names], bill.lock_hashes(LOCK.read_text()), tmp_path
+        )
+        found = json.loads((tmp_path / bill.BILL).read_text())
+        assert (found["bomFormat"], found["specVersion"], found["version"]) == ("CycloneDX", "1.6", 1)
+        assert {one["name"] for one in found["components"]} == names
+        assert all(one["purl"] == f"pkg:pypi/{one['name']}@{one['version']}" for one in found["components"])
+        assert [one["name"] for one in found["components"] if not one.get("licenses")] == []
+        assert [one["name"] for one in found["components"] if not one["properties"]] == []
+        notices = (tmp_path / bill.NOTICES).read_text()
+        assert all(
+            f"{available[name].metadata['Name']} {available[name].version}: " in notices for name in names
+        )
+
+
+def test_an_equal_bundle_has_an_equal_bill(tmp_path: Path) -> None:
+    parts = [installed()[name] for name in ("tenacity", "urllib3")]
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        bill.write("stream", reversed(parts) if folder == "two" else parts, {}, tmp_path / folder)
+    assert (tmp_path / "one" / bill.BILL).read_bytes() == (tmp_path / "two" / bill.BILL).read_bytes()
