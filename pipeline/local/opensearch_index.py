@@ -238,9 +238,11 @@ def _meets(one: _Document, query: Mapping[str, Any]) -> bool:
     if kind == "match_all":
         return True
     if kind == "bool":
-        return all(
-            _meets(one, part) for part in (*what.get("filter", ()), *what.get("must", ()))
-        ) and not any(_meets(one, part) for part in what.get("must_not", ()))
+        every = all(_meets(one, part) for part in (*what.get("filter", ()), *what.get("must", ())))
+        least = sum(_meets(one, part) for part in what.get("should", ())) >= what.get(
+            "minimum_should_match", 0
+        )
+        return every and least and not any(_meets(one, part) for part in what.get("must_not", ()))
     [(name, wanted)] = what.items()
     values = _listed(one.source.get(name))
     match kind:

@@ -1,17 +1,41 @@
 """What DynamoDB alone promises beyond the contract: a format others read, transactions that outgrow one, caches."""
 
+import json
 import math
 import os
 import struct
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
-from support.chunks import ITEM, ask, axis, chunk, forget, found, held_ids, put, uid
+from support.chunks import (
+    FACTS,
+    ITEM,
+    NOBODYS,
+    TIME,
+    ask,
+    axis,
+    chunk,
+    chunks,
+    found,
+    held,
+    held_ids,
+    key_of,
+    messages,
+    mid,
+    planned,
+    put,
+    request,
+    row,
+    uid,
+    waiting,
+)
 from support.local_aws import Tables
 from support.words import SPACE
 
@@ -21,7 +45,7 @@ from pipeline.local.aws import LocalAws
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.migrations import migrate
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import Change, Filters, SearchRequest
+from pipeline.stores.protocol import ChunkMove, Filters, IndexState, PlannedWrite, SearchRequest, Store
 
 QUESTIONS = 250 if os.environ.get("CI") else 25
 """Of each of two widths."""
@@ -122,8 +146,11 @@ def test_rows_the_chat_app_wrote_are_found_too_and_go_with_their_user(tables: Ta
         "memory:long_term",
         "z",
     ]
-    assert forget(store, user_id="mika", tenant="mika").deleted == 124
-    assert found(tables.store(), axis(0), "mika") == []
+    late = {"timestamp": {"N": "1795339801"}, "session_key": {"S": "b"}}
+    tables.client.put_item(TableName=tables.vectors, Item={**item, **late})
+    assert store.mark(request(user_id="mika", tenant="mika", asked_at=TIME + timedelta(seconds=1))) == 4
+    theirs = {"a", "b", "z", "memory:long_term", "memory:daily:2026-11-22"}
+    assert theirs & set(found(tables.store(), axis(0), "mika", top_k=200)) == {"b"}
 
 
 @pytest.mark.parametrize("dimensions", [256, 1536])
@@ -164,31 +191,58 @@ def _another_database(postgres: Any, name: str, space: Space) -> str:
     return conninfo
 
 
-def large_change(revision: int = 0) -> Change:
-    return Change(
+def test_the_chat_apps_own_search_reads_neither_what_is_withheld_nor_what_has_no_vector(
+    local_aws: LocalAws,
+) -> None:
+    tables = Tables(local_aws.client("dynamodb"))
+    store = tables.store()
+
+    def theirs() -> set[str]:
+        client = local_aws.client("dynamodb")
+        return {text for text, _ in chat_apps_own_search(client, tables.vectors, "mika", list(axis(0)), 10)}
+
+    shown, hidden = (chunk(1, "shown"), axis(0)), (chunk(2, "hidden"), axis(0))
+    put(store, shown, hidden, (waiting(chunk(3, "waits")), None), tenant="mika")
+    put(store, moves={uid(2): NOBODYS}, tenant="mika")
+    assert theirs() == {"shown"}
+    put(store, moves={uid(2): ChunkMove("mika", "live")}, tenant="mika")
+    assert theirs() == {"shown", "hidden"}
+    put(store, moves={uid(1): ChunkMove("ken", "live")}, tenant="mika")
+    assert theirs() == {"hidden"}
+
+
+def large_write(state: IndexState) -> PlannedWrite:
+    return planned(
         ITEM,
-        revision,
-        "p2",
-        present=True,
+        state,
+        facts=replace(FACTS, position="p2"),
         upserts=[(chunk(number), axis(0)) for number in range(1, 41)],
+        messages=[row(number) for number in range(1, 41)],
         deletes=[uid(99)],
+        purged=[mid(99)],
     )
+
+
+def dies_at(watched: Watched, transaction: int) -> None:
+    """Let the worker die before that transaction from now on."""
+    last = watched.calls["transact_write_items"] + transaction
+
+    def dies(name: str, _: Any) -> None:
+        if name == "transact_write_items" and watched.calls[name] == last:
+            raise Killed
+
+    watched.before = dies
 
 
 def test_a_worker_that_dies_between_transactions_leaves_a_memory_that_says_so(
     tables: Tables, watched: Watched
 ) -> None:
     store = tables.store()
-    put(store, (chunk(99), axis(0)))
-    revision = store.read("acme", [ITEM])[ITEM].revision
-
-    def dies(name: str, _: Any) -> None:
-        if name == "transact_write_items" and watched.calls[name] == start + 4:
-            raise Killed
-
-    start, watched.before = watched.calls["transact_write_items"], dies
+    put(store, (chunk(99), axis(0)), messages=[row(99)])
+    before = held(store)
+    dies_at(watched, 4)
     with pytest.raises(Killed):
-        store.apply("acme", [large_change(revision)])
+        store.apply("acme", [large_write(before)])
     watched.before = lambda *_: None
 
     half = held_ids(tables.store())
@@ -198,13 +252,41 @@ def test_a_worker_that_dies_between_transactions_leaves_a_memory_that_says_so(
         found(tables.store(), axis(0))
     with pytest.raises(StoreUnavailableError, match="being written"):
         tables.store().passages("acme", "mika", Filters(), 5)
-    held = store.read("acme", [ITEM])[ITEM]
-    assert (held.position, held.revision > revision, held.half) == ("p1", True, True)
+    left = held(store)
+    assert (left.facts, left.revision > before.revision, left.in_progress) == (FACTS, True, True)
 
-    assert tables.store().apply("acme", [large_change(held.revision)]) == frozenset()
+    assert tables.store().apply("acme", [large_write(left)]) == frozenset()
     assert held_ids(store) == [uid(number) for number in range(1, 41)]
+    assert messages(store) == {row(number) for number in range(1, 41)}
     assert len(found(tables.store(), axis(0), top_k=100)) == 40
-    assert store.read("acme", [ITEM])[ITEM].position == "p2"
+    assert (held(store).facts.position, held(store).in_progress) == ("p2", False)
+
+
+@pytest.mark.parametrize("dies_before", range(2, 9))
+def test_a_clear_that_is_cut_short_anywhere_is_finished_by_the_next_worker(
+    tables: Tables, watched: Watched, dies_before: int
+) -> None:
+    """Messages and chunks leave what every reconcile reads for where only their names find them."""
+    numbers = range(1, 9)
+    store = tables.store()
+    put(store, *((chunk(one), axis(0)) for one in numbers), messages=[row(one) for one in numbers])
+
+    def clear(state: IndexState) -> PlannedWrite:
+        kept = {uid(one): ChunkMove("mika", "kept") for one in numbers}
+        return planned(ITEM, state, moves=kept, messages=[row(one, "kept") for one in numbers])
+
+    dies_at(watched, dies_before)
+    with pytest.raises(Killed):
+        store.apply("acme", [clear(held(store))])
+    watched.before = lambda *_: None
+
+    other = tables.store()
+    assert other.apply("acme", [clear(held(other))]) == frozenset()
+    assert (messages(other), chunks(other, set())) == (set(), {})
+    assert messages(other, "n3") == {row(3, "kept")}
+    assert chunks(other, {"n3"}).keys() == {uid(3)}
+    assert chunks(other).keys() == {uid(one) for one in numbers}
+    assert len(found(other, axis(0), top_k=20)) == 8
 
 
 def test_a_successor_locks_the_slow_worker_out(tables: Tables, watched: Watched) -> None:
@@ -213,32 +295,63 @@ def test_a_successor_locks_the_slow_worker_out(tables: Tables, watched: Watched)
     def overtakes(name: str, _: Any) -> None:
         if name == "transact_write_items" and watched.calls[name] == 3:
             watched.before = lambda *_: None
-            held = quick.read("acme", [ITEM])[ITEM]
-            here = [part.id for part in held.chunks]
+            here = held_ids(quick)
             assert here
-            change = Change(
-                ITEM, held.revision, "p3", present=True, upserts=[(chunk(500), axis(0))], deletes=here
-            )
-            assert quick.apply("acme", [change]) == frozenset()
+            gone = [one.id for one in messages(quick)]
+            put(quick, (chunk(500), axis(0)), messages=[row(500)], deletes=here, purged=gone)
 
     watched.before = overtakes
-    assert slow.apply("acme", [large_change()]) == {ITEM}
+    assert slow.apply("acme", [large_write(held(slow))]) == {ITEM}
     assert held_ids(quick) == [uid(500)]
+    assert messages(quick) == {row(500)}
     assert found(quick, axis(0), top_k=100) == [uid(500)]
-    assert quick.read("acme", [ITEM])[ITEM].position == "p3"
+    assert held(quick).facts.position == "p1"
 
 
-def test_a_wish_to_forget_locks_out_a_worker_that_is_half_way(tables: Tables, watched: Watched) -> None:
+def test_a_request_to_forget_locks_out_a_worker_that_is_half_way(tables: Tables, watched: Watched) -> None:
     slow, other = tables.store(), tables.store(tables.client._client)
 
     def forgets(name: str, _: Any) -> None:
         if name == "transact_write_items" and watched.calls[name] == 3:
             watched.before = lambda *_: None
-            assert forget(other, user_id="mika").deleted > 0
+            other.mark(request(user_id="mika"))
 
     watched.before = forgets
-    assert slow.apply("acme", [large_change()]) == {ITEM}
-    assert held_ids(other) == []
+    write = replace(large_write(held(slow)), key=key_of("chat:1"), name="chat:1")
+    assert slow.apply("acme", [write]) == {ITEM}
+    assert held(other).in_progress
+    assert other.items_of(request(user_id="mika")) == [key_of("chat:1")]
+    assert other.items_of(request(session_key="chat:1")) == [key_of("chat:1")]
+
+
+def test_a_save_reads_none_of_twenty_times_as_many_kept_rows(tables: Tables, watched: Watched) -> None:
+    store = Tables(watched, vectors=tables.vectors, ledger=tables.ledger).store()
+    kept = range(100, 500)
+    put(
+        store,
+        *((replace(chunk(one), status="kept"), axis(0)) for one in kept),
+        *((chunk(one), axis(0)) for one in range(20)),
+        messages=[*(row(one, "kept") for one in kept), *(row(one) for one in range(20))],
+    )
+    read = Counter[str]()
+    real = watched._client
+
+    class Weighed:
+        def __getattr__(self, name: str) -> Any:
+            def call(**asked: Any) -> Any:
+                answer = getattr(real, name)(**asked)
+                read.update(rows=len(answer.get("Items", ())))
+                read.update(rows=sum(map(len, answer.get("Responses", {}).values())))
+                return answer
+
+            return call
+
+    other = tables.store(Weighed())
+    state = held(other, ITEM, "acme", "n3", "n150")
+    detail = other.detail("acme", {ITEM: {"n150", "new"}})[ITEM]
+    assert len(state.messages) == 21
+    assert ([one.id for one in detail.kept], len(detail.chunks)) == ([mid(150)], 21)
+    assert read["rows"] < 60
 
 
 def test_a_memory_is_read_once_until_it_changes(tables: Tables, watched: Watched) -> None:
@@ -246,36 +359,97 @@ def test_a_memory_is_read_once_until_it_changes(tables: Tables, watched: Watched
     put(writer, (chunk(1), axis(0)))
     for _ in range(3):
         assert found(reader, axis(0)) == [uid(1)]
-    assert watched.calls["query"] == 1
+    assert watched.calls["query"] == 2  # those with a vector, and those without
     put(writer, (chunk(2, user_id="ken"), axis(0)), source="another user's")
     assert found(reader, axis(0)) == [uid(1)]
-    assert watched.calls["query"] == 1
+    assert watched.calls["query"] == 2
     put(writer, (chunk(3), axis(0)), source="another item")
     assert found(reader, axis(0)) == [uid(1), uid(3)]
-    assert watched.calls["query"] == 2
+    assert watched.calls["query"] == 4
+
+
+class Late:
+    """Shows the answers of some calls without one of their rows, as DynamoDB may show half of a transaction.
+
+    Args:
+        hides: tells by its key whether a row is seen late.
+        times: so many answers lack it.
+    """
+
+    def __init__(self, real: Any, hides: Callable[[str], bool], times: int = 2) -> None:
+        self._real, self._hides, self._times = real, hides, times
+        self.hidden: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def query(self, **asked: Any) -> Any:
+        page = self._real.query(**asked)
+        return {**page, "Items": self._without(page["Items"])}
+
+    def batch_get_item(self, **asked: Any) -> Any:
+        answer = self._real.batch_get_item(**asked)
+        shown = {table: self._without(rows) for table, rows in answer["Responses"].items()}
+        return {**answer, "Responses": shown}
+
+    def _without(self, rows: list[Any]) -> list[Any]:
+        late = [one for one in rows if self._hides((one.get("sk") or one["session_key"])["S"])]
+        if not late or len(self.hidden) == self._times:
+            return rows
+        self.hidden.append(str(late[0]))
+        return [one for one in rows if one is not late[0]]
 
 
 def test_rows_that_do_not_add_up_are_read_again(tables: Tables, watched: Watched) -> None:
-    """DynamoDB may show one row of a transaction before another; here it does."""
-    put(tables.store(), (chunk(1, "tea"), axis(0)), (chunk(2, "tea"), axis(0)))
-    real, hidden = watched._client, []
+    put(tables.store(), (chunk(1, "tea"), axis(0)), (chunk(2, "tea"), axis(0)), messages=[row(1), row(2)])
 
-    class Late:
-        def __getattr__(self, name: str) -> Any:
-            return getattr(real, name)
+    def late(prefix: str) -> tuple[Store, Late]:
+        client = Late(watched._client, lambda key: key.startswith(prefix))
+        return tables.store(client), client
 
-        def query(self, **request: Any) -> Any:
-            page = real.query(**request)
-            if len(hidden) < 2:
-                hidden.append(page["Items"].pop())
-            return page
-
-    store = tables.store(Late())
+    store, client = late("chunk#")
     assert held_ids(store) == [uid(1), uid(2)]
-    assert len(hidden) == 2
-    hidden.clear()
+    assert len(client.hidden) == 2
+    store, client = late("message#")
+    assert messages(store) == {row(1), row(2)}
+    assert len(client.hidden) == 2
+    store, client = late("memory:")
     assert ask(store, axis(0), "tea", top_k=5) == [uid(1), uid(2)]
-    assert len(hidden) == 2
+    assert len(client.hidden) == 2
+
+
+@pytest.mark.parametrize("prefix", ["kept#", "named#", "closed#", "holder#"])
+def test_what_is_kept_and_half_seen_is_read_again(tables: Tables, watched: Watched, prefix: str) -> None:
+    put(tables.store(), (chunk(1), axis(0)), messages=[row(1)])
+    moves = {uid(1): ChunkMove("mika", "kept")}
+    whole = Tables(watched, vectors=tables.vectors, ledger=tables.ledger).store()
+    put(whole, moves=moves, messages=[row(1, "kept")])
+
+    client = Late(watched._client, lambda key: key.startswith(prefix))
+    assert chunks(tables.store(client), {"n1"}).keys() == {uid(1)}
+    assert len(client.hidden) == 2
+    if prefix in {"kept#", "named#"}:
+        client = Late(watched._client, lambda key: key.startswith(prefix))
+        assert messages(tables.store(client), "n1") == {row(1, "kept")}
+
+
+def test_a_vector_row_that_is_seen_late_moves_whole(tables: Tables, watched: Watched) -> None:
+    put(tables.store(), (chunk(1, "tea"), axis(0)))
+    client = Late(watched._client, lambda key: key.startswith("memory:"))
+    put(tables.store(client), moves={uid(1): NOBODYS})
+    put(tables.store(), moves={uid(1): ChunkMove("ken", "live")})
+    assert len(client.hidden) == 2
+    assert found(tables.store(), axis(0), user="ken") == [uid(1)]
+
+
+def test_no_message_row_holds_text_and_nothing_erased_does(tables: Tables) -> None:
+    store = tables.store()
+    put(store, (chunk(1, "a secret"), axis(0)), messages=[row(1)])
+    ledger = tables.client.scan(TableName=tables.ledger)["Items"]
+    assert "secret" not in json.dumps(ledger)
+    put(store, deletes=[uid(1)], messages=[row(1, "erased")])
+    assert tables.client.scan(TableName=tables.vectors)["Items"] == []
+    assert messages(store) == {row(1, "erased")}
 
 
 def test_pages_of_a_megabyte_are_all_read(local_aws: LocalAws) -> None:
@@ -295,7 +469,7 @@ def test_a_chunk_that_no_item_holds_is_the_items_fault_and_quotes_nothing(tables
     store = tables.store()
     text = "a secret " * 60_000
     with pytest.raises(MalformedItemError, match="400 KB") as caught:
-        store.apply("acme", [Change(ITEM, 0, "p1", present=True, upserts=[(chunk(1, text), axis(0))])])
+        store.apply("acme", [planned(ITEM, upserts=[(chunk(1, text), axis(0))])])
     assert "secret" not in str(caught.value)
     assert held_ids(store) == []
 
@@ -306,7 +480,7 @@ def test_an_index_of_another_space_is_refused(tables: Tables, local_aws: LocalAw
         local_aws.client("dynamodb"), Space("other", 16), vectors=tables.vectors, ledger=tables.ledger
     )
     with pytest.raises(StoreUnavailableError, match="test-words in 16 dimensions"):
-        other.store().read("acme", [ITEM])
+        held(other.store())
     with pytest.raises(StoreUnavailableError, match="use new tables"):
         found(other.store(), axis(0))
     with pytest.raises(StoreUnavailableError, match="deploy the stack"):

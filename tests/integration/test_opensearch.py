@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import boto3
 import pytest
-from support.chunks import ITEM, axis, chunk, forget, found, held_ids, put, uid
+from support.chunks import ITEM, NOBODYS, axis, chunk, found, held, held_ids, messages, planned, row, uid
 from support.local_aws import Tables
 from support.words import SPACE
 
@@ -18,7 +18,7 @@ from pipeline.local.aws import LocalAws
 from pipeline.local.opensearch_server import OpenSearchServer
 from pipeline.stores.opensearch.collection import Collection, connect
 from pipeline.stores.opensearch.store import OpenSearchStore
-from pipeline.stores.protocol import Change, SearchRequest
+from pipeline.stores.protocol import ChunkMove, Filters, SearchRequest
 
 
 class Clock:
@@ -59,12 +59,8 @@ def slow(local_aws: LocalAws) -> Iterator[Slow]:
 
 
 def write(store: OpenSearchStore, *numbers: int, text: str = "text", **fields: Any) -> None:
-    held = store.read("acme", [ITEM])[ITEM]
     upserts = [(chunk(number, text), axis(0)) for number in numbers]
-    change = Change(
-        ITEM, held.revision, "p", present=True, expected_epoch=held.epoch, upserts=upserts, **fields
-    )
-    assert store.apply("acme", [change]) == frozenset()
+    assert store.apply("acme", [planned(ITEM, held(store), upserts=upserts, **fields)]) == frozenset()
 
 
 def seen(store: OpenSearchStore) -> list[tuple[str, str]]:
@@ -94,10 +90,10 @@ def test_a_chunk_written_again_is_never_seen_as_it_was(slow: Slow) -> None:
     assert slow.texts == ["new"]
 
 
-def test_what_is_forgotten_before_it_is_searchable_never_shows_and_a_sweep_deletes_it(slow: Slow) -> None:
+def test_what_is_erased_before_it_is_searchable_never_shows_and_a_sweep_deletes_it(slow: Slow) -> None:
     store = slow.store()
-    write(store, 1, text="a secret")
-    assert forget(store, user_id="mika").deleted == 1
+    write(store, 1, text="a secret", messages=[row(1)])
+    write(store, deletes=[uid(1)], messages=[row(1, "erased")])
     slow.wait()
     assert seen(store) == []
     assert slow.texts == ["a secret"]  # no search saw it, so its id could not be known
@@ -105,20 +101,82 @@ def test_what_is_forgotten_before_it_is_searchable_never_shows_and_a_sweep_delet
     slow.wait(15 * 60)
     assert store.sweep() == 1
     assert slow.texts == []
+    assert messages(store) == {row(1, "erased")}
 
 
-def test_what_is_forgotten_once_searchable_is_deleted_without_a_sweep(slow: Slow) -> None:
+def test_what_is_erased_once_searchable_is_deleted_without_a_sweep(slow: Slow) -> None:
     store = slow.store()
     write(store, 1, text="a secret")
     slow.wait()
-    forget(store, session_key="chat:1")
+    write(store, deletes=[uid(1)])
     assert slow.texts == []
+
+
+def documents(slow: Slow) -> list[tuple[Any, Any]]:
+    return [(one["version"], one["user_id"]) for one in slow.server.indices["memories"].documents]
+
+
+def everything(store: OpenSearchStore, user: str = "mika") -> set[str]:
+    """What searches and listings show a user, right now."""
+    hits = store.search(SearchRequest("acme", user, axis(0), 10, ("text",), around=2))
+    return {hit.id for hit in hits} | {one.id for one in store.passages("acme", user, Filters(), 10)}
+
+
+def test_withholding_and_restoring_count_at_once_and_index_nothing(slow: Slow) -> None:
+    store = slow.store()
+    write(store, 1, 2)
+    slow.wait()
+    before = documents(slow)
+    write(store, moves={uid(1): NOBODYS})
+    assert everything(store) == {uid(2)}
+    assert store.wait_until_searchable("acme", "mika", 0)
+    write(store, moves={uid(1): ChunkMove("mika", "live")})
+    assert everything(store) == {uid(1), uid(2)}
+    assert store.wait_until_searchable("acme", "mika", 0)
+    assert documents(slow) == before
+    slow.wait(15 * 60)
+    assert store.sweep() == 0
+
+
+def test_a_change_of_user_counts_at_once_and_indexes_nothing(slow: Slow) -> None:
+    store = slow.store()
+    write(store, 1, 2)
+    slow.wait()
+    before = documents(slow)
+    write(store, moves={uid(1): NOBODYS})
+    write(store, moves={uid(1): ChunkMove("ken", "live")})
+    assert (everything(store), everything(store, "ken")) == ({uid(2)}, {uid(1)})
+    assert store.wait_until_searchable("acme", "ken", 0)
+    write(store, moves={uid(1): ChunkMove("mika", "live")})
+    assert (everything(store), everything(store, "ken")) == ({uid(1), uid(2)}, set())
+    assert documents(slow) == before
+
+
+def test_a_chunk_that_moves_before_it_is_searchable_is_its_new_users_then(slow: Slow) -> None:
+    store = slow.store()
+    write(store, 1)
+    write(store, moves={uid(1): ChunkMove("ken", "live")})
+    assert not store.wait_until_searchable("acme", "ken", 0)
+    slow.wait()
+    assert store.wait_until_searchable("acme", "ken", 0)
+    assert (everything(store), everything(store, "ken")) == (set(), {uid(1)})
+
+
+def test_a_withheld_chunk_that_goes_takes_its_document_along(slow: Slow) -> None:
+    store = slow.store()
+    write(store, 1, text="a secret")
+    slow.wait()
+    write(store, moves={uid(1): NOBODYS})
+    write(store, deletes=[uid(1)])
+    assert slow.texts == []
+    ledger = slow.tables.client.scan(TableName=slow.tables.ledger)["Items"]
+    assert "secret" not in str(ledger)
 
 
 def test_a_worker_that_loses_takes_its_documents_away(slow: Slow) -> None:
     one, two = slow.store(), slow.store()
     write(one, 1)
-    stale = Change(ITEM, 0, "p", present=True, upserts=[(chunk(2, "late"), axis(0))])
+    stale = planned(ITEM, upserts=[(chunk(2, "late"), axis(0))])
     assert two.apply("acme", [stale]) == {ITEM}
     assert slow.texts == ["text"]
 
@@ -190,7 +248,7 @@ LIVE = os.environ.get("OPENSEARCH_LIVE_ENDPOINT", "")
     not LIVE, reason="set OPENSEARCH_LIVE_ENDPOINT (and AWS credentials) to run against a collection"
 )
 def test_a_real_collection(local_aws: LocalAws) -> None:
-    """Writes, finds, forgets and sweeps in an index of its own, which it deletes; the ledger is local."""
+    """Writes, finds, withholds and deletes in an index of its own, which it deletes; the ledger is local."""
     session = boto3.Session()
     client = connect(LIVE, session.region_name or "us-east-1", session.get_credentials())
     generation = "nextgen" if os.environ.get("OPENSEARCH_LIVE_GENERATION") == "nextgen" else "classic"
@@ -210,8 +268,9 @@ def test_a_real_collection(local_aws: LocalAws) -> None:
                 time.sleep(2)
         assert store.wait_until_searchable("acme", "mika", 180)
         assert found(store, axis(0)) == [uid(1), uid(2)]
-        forget(store, user_id="mika")
+        write(store, moves={uid(1): NOBODYS})
+        assert found(store, axis(0)) == [uid(2)]
+        write(store, deletes=[uid(1), uid(2)])
         assert found(store, axis(0)) == []
-        put(store)
     finally:
         client.indices.delete(index=index)

@@ -15,7 +15,7 @@ from pipeline.local.opensearch_server import ACCESS_KEY, SECRET_KEY, OpenSearchS
 from pipeline.stores.dynamodb.store import DynamoDbStore
 from pipeline.stores.ledger.client import Client
 from pipeline.stores.ledger.ledger import Ledger, Runtime
-from pipeline.stores.ledger.steps import MAX_OPS
+from pipeline.stores.ledger.transactions import MAX_OPS
 from pipeline.stores.opensearch.collection import Collection, connect
 from pipeline.stores.opensearch.store import OpenSearchStore
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipeline.lexical.terms import terms
 from pipeline.stores.dynamodb.matrix import UserMatrix
 from pipeline.stores.dynamodb.vectors import VectorRow, pack, partition, to_item, unpack, vector_row
-from pipeline.stores.ledger.names import marker_key, name_of, wish_key
+from pipeline.stores.ledger.keys import marker_key, name_of, request_key
 from pipeline.stores.protocol import Chunk, SearchRequest
 
 NAMES = st.text(st.sampled_from("ab#%:1 \n23é"), max_size=6)
@@ -39,7 +39,7 @@ def test_names_stay_within_dynamodbs_limits(length: int) -> None:
     long = "長" * (length // 3)
     assert len(name_of("item", long, long).encode()) <= 2_048
     assert len(partition(long, long + "#").encode()) <= 2_048
-    for key in (marker_key("t", "user", long), wish_key("t", long)):
+    for key in (marker_key("t", "user", long), request_key("t", long)):
         assert len(key["sk"]["S"].encode()) <= 1_024
     assert marker_key("t", "user", long) != marker_key("t", "session", long)
     assert marker_key("t", "user", long) != marker_key("t", "user", long + "x")

@@ -2,15 +2,16 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
-from pipeline.stores.dynamodb.vectors import KEY_PREFIX, row_key
-from pipeline.stores.inventory import StoredChunk
+from pipeline.stores.dynamodb.vectors import KEY_PREFIX
+from pipeline.stores.inventory import StoredChunk, StoredItem
 from pipeline.stores.ledger.client import Client
 from pipeline.stores.ledger.ledger import Ledger
+from pipeline.stores.protocol import MessageRow
 
-_NAMES = ("session_key", "content", "memory_of", "source", "members", "metadata")
+_KEYS = ("tenant_id", "session_key")
+_NAMES = (*_KEYS, "content", "memory_of", "source", "members", "metadata", "status")
 
 
 class DynamoDbInventory:
@@ -18,42 +19,56 @@ class DynamoDbInventory:
 
     Args:
         table: of the vectors.
+        ledger: tells of items and messages.
     """
 
     def __init__(self, client: Client, table: str, ledger: Ledger) -> None:
-        self._client, self._table, self._ledger = client, table, ledger
+        self._client, self._table, self._ledger = client, table, ledger.inventory()
 
     def rows(self, sources: Sequence[str]) -> Sequence[StoredChunk]:
-        """Return the rows of these items, under whatever tenant they lie."""
+        """Return the chunks of these items, under whatever tenant they lie."""
         wanted = set(sources)
         return [row for row in self.everything() if row.source in wanted]
 
     def everything(self) -> list[StoredChunk]:
-        """Return every row of ours."""
-        retained = {(tenant, source, id_) for tenant, source, id_ in self._ledger.retained()}
-        names = {f"#{name}": name for name in _NAMES}
+        """Return every chunk of ours."""
+        return [_stored(item) for item in self._scan(_NAMES)]
+
+    def messages(self, sources: Sequence[str]) -> Sequence[tuple[str, str, MessageRow]]:
+        """Return tenant, source and row of every message of these items, under whatever tenant they lie."""
+        return self._ledger.messages(sources)
+
+    def items(self) -> Iterator[StoredItem]:
+        """Yield every item to which something was applied, of whatever tenant."""
+        return self._ledger.items()
+
+    def remove(self, tenant_id: str, ids: Sequence[str]) -> None:
+        """Delete chunks that lie under a tenant they do not belong to."""
+        wanted = set(ids)
+        for item in self._scan((*_KEYS, "memory_of")):
+            if _owner(item)[0] == tenant_id and _id(item) in wanted:
+                self._client.delete(self._table, {name: item[name] for name in _KEYS})
+
+    def _scan(self, shown: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+        names = {f"#{name}": name for name in shown}
         found = self._client.scan(
             self._table, ProjectionExpression=", ".join(names), ExpressionAttributeNames=names
         )
-        return [_stored(item, retained) for item in found if "memory_of" in item]
-
-    def present(self) -> Iterator[tuple[str, str, datetime | None]]:
-        """Yield tenant, source and expiry of every item with rows that are not merely retained."""
-        expiries = self._ledger.expiries()
-        items = {(row.tenant_id, row.source) for row in self.everything() if not row.retained}
-        yield from ((tenant, source, expiries.get((tenant, source))) for tenant, source in sorted(items))
-
-    def remove(self, tenant_id: str, ids: Sequence[str]) -> None:
-        """Delete rows that lie under a tenant they do not belong to."""
-        for row in self.everything():
-            if row.tenant_id == tenant_id and row.id in set(ids):
-                self._client.delete(self._table, row_key(tenant_id, row.user_id, row.id))
+        return (item for item in found if "memory_of" in item)
 
 
-def _stored(item: Mapping[str, Any], retained: set[tuple[str, str, str]]) -> StoredChunk:
+def _owner(item: Mapping[str, Any]) -> tuple[str, str]:
     tenant_id, user_id = json.loads(item["memory_of"]["S"])
-    source, id_ = item["source"]["S"], item["session_key"]["S"].removeprefix(KEY_PREFIX)
+    return tenant_id, user_id
+
+
+def _id(item: Mapping[str, Any]) -> str:
+    return str(item["session_key"]["S"].removeprefix(KEY_PREFIX))
+
+
+def _stored(item: Mapping[str, Any]) -> StoredChunk:
+    tenant_id, user_id = _owner(item)
     members = tuple(filter(None, item["members"]["S"].split(",")))
     key = str(json.loads(item["metadata"]["S"]).get("key", ""))
-    is_retained = (tenant_id, source, id_) in retained
-    return StoredChunk(tenant_id, source, id_, user_id, item["content"]["S"], members, is_retained, key)
+    source, content, status = (item[name]["S"] for name in ("source", "content", "status"))
+    return StoredChunk(tenant_id, source, _id(item), user_id, content, members, status, key)

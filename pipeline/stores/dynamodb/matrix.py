@@ -37,7 +37,7 @@ class UserMatrix:
     """All chunks of one user.
 
     Args:
-        rows: in any order; of one space, none of length zero.
+        rows: in any order; of one space. Those of length zero are found by their words only.
     """
 
     def __init__(self, rows: Sequence[VectorRow], dimensions: int) -> None:
@@ -45,6 +45,7 @@ class UserMatrix:
         raw = b"".join(row.embedding for row in self.rows)
         self._vectors = np.frombuffer(raw, "<f4").reshape(len(self.rows), dimensions)
         lengths = np.sqrt(np.einsum("ij,ij->i", self._vectors, self._vectors, dtype=np.float64))
+        self._embedded = lengths > 0
         self._inverse = (1.0 / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32)
         self._postings = _postings([row.terms for row in self.rows])
 
@@ -66,7 +67,7 @@ class UserMatrix:
         all_ = np.flatnonzero(allowed)
         if len(all_) <= request.whole:
             return all_
-        closest = self._closest(request.vector, allowed, request.top_k)
+        closest = self._closest(request.vector, allowed & self._embedded, request.top_k)
         wordy = _best(lexical, allowed & (lexical > 0), request.top_k)
         near = self._beside([*closest[:SEEDS], *wordy[:SEEDS]], allowed, request.around)
         return np.unique(np.concatenate([closest, wordy, near]))

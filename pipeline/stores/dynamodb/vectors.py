@@ -29,10 +29,12 @@ SEARCHED = (
     "said_at",
     "metadata",
     "terms",
+    "status",
 )
 """What a search reads of a row."""
 
 _PREFIX = "MEMORY#"
+_WORDS_PREFIX = "WORDS#"
 _MAX_KEY_BYTES = 2_000
 _MAX_OCCURRENCES = 8
 _FLOAT_BYTES = 4
@@ -49,6 +51,11 @@ def partition(tenant_id: str, user_id: str) -> str:
     return _short(f"{_PREFIX}{_escaped(tenant_id)}#{_escaped(user_id)}")
 
 
+def words_partition(tenant_id: str, user_id: str) -> str:
+    """Return the partition of one user's chunks without a vector: the chat app's search, which needs one, reads none."""
+    return _WORDS_PREFIX + partition(tenant_id, user_id).removeprefix(_PREFIX)
+
+
 def _escaped(name: str) -> str:
     return name.replace("%", "%25").replace("#", "%23")
 
@@ -59,9 +66,10 @@ def _short(name: str) -> str:
     return f"{_PREFIX}#{blake2b(name.encode(), digest_size=32).hexdigest()}"
 
 
-def row_key(tenant_id: str, user_id: str, id_: str) -> dict[str, Any]:
+def row_key(tenant_id: str, user_id: str, id_: str, *, embedded: bool = True) -> dict[str, Any]:
     """Return a chunk's key."""
-    return {"tenant_id": {"S": partition(tenant_id, user_id)}, "session_key": {"S": KEY_PREFIX + id_}}
+    owner = partition(tenant_id, user_id) if embedded else words_partition(tenant_id, user_id)
+    return {"tenant_id": {"S": owner}, "session_key": {"S": KEY_PREFIX + id_}}
 
 
 def pack(vector: Vector) -> bytes:
@@ -81,28 +89,35 @@ def unpack(raw: bytes) -> Vector:
 
 
 def to_item(  # noqa: PLR0913, PLR0917  # everything a row says
-    tenant_id: str, source: str, chunk: Chunk, vector: Vector, version: str, now: datetime
+    tenant_id: str, source: str, chunk: Chunk, vector: Vector | None, version: str, now: datetime
 ) -> dict[str, Any]:
     """Return the whole row of a chunk.
 
     Args:
+        vector: ``None`` if only its words find it.
         version: as the ledger lists it.
         now: stands for when it was said, if that is not known.
     """
     said_at = chunk.created_at or now
     return {
-        **row_key(tenant_id, chunk.user_id, chunk.id),
+        **row_key(tenant_id, chunk.user_id, chunk.id, embedded=vector is not None),
         "content": {"S": chunk.text},
-        "embedding": {"B": pack(vector)},
+        **({} if vector is None else {"embedding": {"B": pack(vector)}}),
         "timestamp": {"N": str(int(said_at.timestamp()))},
         "said_at": {"S": said_at.isoformat()},
         "metadata": {"S": json.dumps(chunk.metadata, ensure_ascii=False)},
         "terms": {"S": _terms(chunk.text)},
-        "memory_of": {"S": json.dumps([tenant_id, chunk.user_id], ensure_ascii=False)},
+        "memory_of": memory_of(tenant_id, chunk.user_id),
         "source": {"S": source},
         "members": {"S": ",".join(chunk.members)},
         "version": {"S": version},
+        "status": {"S": chunk.status},
     }
+
+
+def memory_of(tenant_id: str, user_id: str) -> dict[str, str]:
+    """Return what a row says of whose it is."""
+    return {"S": json.dumps([tenant_id, user_id], ensure_ascii=False)}
 
 
 def _terms(text: str) -> str:
@@ -116,7 +131,9 @@ class VectorRow:
 
     Args:
         source: of which item; empty for a row that the chat app wrote.
+        embedding: float32, little-endian; of length zero for one that only its words find.
         terms: with repetitions.
+        retained: some of what it says is no longer in its item.
     """
 
     id: str
@@ -127,15 +144,17 @@ class VectorRow:
     source: str = ""
     version: str = ""
     terms: Sequence[str] = field(default=(), repr=False)
+    retained: bool = False
 
 
 def vector_row(item: Mapping[str, Any], dimensions: int) -> VectorRow | None:
-    """Return what a row says; ``None`` if it has no vector of so many dimensions."""
-    embedding = bytes(item.get("embedding", {}).get("B", b""))
+    """Return what a row says; ``None`` if its vector does not have so many dimensions."""
+    ours = "version" in item
+    nothing = bytes(_FLOAT_BYTES * dimensions) if ours else b""
+    embedding = bytes(item["embedding"]["B"]) if "embedding" in item else nothing
     if len(embedding) != _FLOAT_BYTES * dimensions or "content" not in item:
         return None
     name, content = item["session_key"]["S"], item["content"]["S"]
-    ours = "version" in item
     return VectorRow(
         name.removeprefix(KEY_PREFIX) if ours else name,
         content,
@@ -145,6 +164,7 @@ def vector_row(item: Mapping[str, Any], dimensions: int) -> VectorRow | None:
         item["source"]["S"] if ours else "",
         item["version"]["S"] if ours else "",
         item["terms"]["S"].split() if ours else terms(content),
+        retained=ours and item["status"]["S"] != "live",
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.errors import MalformedItemError, SettingsError, StoreUnavailableError, VectorMemoryError
-from pipeline.stores.ledger.rows import Item
+from pipeline.stores.ledger.records import Item
 
 MAX_GETS = 100
 """Of one BatchGetItem."""

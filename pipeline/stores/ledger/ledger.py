@@ -1,40 +1,44 @@
-"""Talks to the ledger's table: what is held, leases, forget markers, and moving from one revision to the next."""
+"""Talks to the ledger's table: what is held, leases, and moving from one revision to the next."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from pipeline.embedding.vectors import Space
 from pipeline.errors import StoreUnavailableError
+from pipeline.source.documents import ItemKey
 from pipeline.stores.ledger.client import Cancelled, Client
-from pipeline.stores.ledger.names import (
-    CHUNK_PREFIX,
-    LEDGER,
-    chunk_key,
+from pipeline.stores.ledger.inventory import LedgerInventory
+from pipeline.stores.ledger.item_reader import READ_AGAIN_SECONDS, ItemReader
+from pipeline.stores.ledger.keys import (
+    BEYOND,
+    HIDDEN_SHARDS,
     epoch_key,
     epoch_shard,
+    item_key,
     key,
-    ledger_key,
     name_of,
+    since_sk,
     state_key,
 )
-from pipeline.stores.ledger.rows import (
-    ChunkRow,
-    LedgerRow,
+from pipeline.stores.ledger.mutations import ExtraOperations, HalfSeenError, Mutations
+from pipeline.stores.ledger.records import (
+    ChunkRecord,
     UserState,
-    adds_up,
-    chunk_row,
-    ledger_row,
+    chunk_record,
+    message_row,
     moment,
     number,
+    strings,
     user_state,
 )
-from pipeline.stores.ledger.steps import MAX_OPS, Step, Steps
-from pipeline.stores.ledger.writes import OwnRows, writes_of
-from pipeline.stores.protocol import Change, Held
+from pipeline.stores.ledger.transactions import MAX_OPS, Transaction, Transactions
+from pipeline.stores.protocol import IndexDetail, IndexState, PlannedWrite
 
-READ_AGAIN_SECONDS = (0.01, 0.03, 0.1, 0.3)
-"""A transaction that is half visible is whole within milliseconds; rows that still do not add up were tampered with."""
+__all__ = ["READ_AGAIN_SECONDS", "Ledger", "Runtime"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +72,26 @@ class Ledger:
         self._client, self.table, self._space, self._runtime = client, table, space, runtime
         self._max_ops = max_ops
         self._checked = False
+        self._items = ItemReader(client, table, runtime.sleep)
 
-    def read(self, tenant_id: str, sources: Sequence[str]) -> Mapping[str, Held]:
+    def read(self, tenant_id: str, named: Mapping[str, AbstractSet[str]]) -> Mapping[str, IndexState]:
         """Return what is held of each item. Epochs are read first: a marker set later must make a conflict."""
         self.check_space(claim=True)
-        epochs = self._epochs(tenant_id, sources)
-        return {source: self._held(tenant_id, source, epochs[epoch_shard(source)]) for source in sources}
+        epochs = self._epochs(tenant_id, named)
+        return {
+            source: self._state(tenant_id, source, names, epochs[epoch_shard(source)])
+            for source, names in named.items()
+        }
 
-    def rows(self, tenant_id: str, source: str) -> tuple[LedgerRow, list[ChunkRow]]:
-        """Return an item's ledger row and its chunk rows as they belong together."""
-        for pause in (*READ_AGAIN_SECONDS, 0.0):
-            ledger, rows = self._item(tenant_id, source)
-            if adds_up(rows, ledger):
-                break
-            self._runtime.sleep(pause)
-        return ledger, rows
+    def detail(
+        self, tenant_id: str, named: Mapping[str, AbstractSet[str] | None]
+    ) -> Mapping[str, IndexDetail]:
+        """Return what planning needs of each item."""
+        return {source: self._detail(tenant_id, source, names) for source, names in named.items()}
+
+    def inventory(self) -> LedgerInventory:
+        """Return what reads the items and messages of all tenants."""
+        return LedgerInventory(self._client, self.table, self._items)
 
     def lease(self, tenant_id: str, revisions: Mapping[str, int], seconds: float) -> Mapping[str, int]:
         """Take the leases that are free."""
@@ -98,7 +107,7 @@ class Ledger:
         for source, revision in revisions.items():
             self._client.update(
                 self.table,
-                Key=ledger_key(tenant_id, source),
+                Key=item_key(tenant_id, source),
                 UpdateExpression="REMOVE lease_until",
                 ConditionExpression="revision = :revision",
                 ExpressionAttributeValues={":revision": {"N": str(revision)}},
@@ -107,39 +116,43 @@ class Ledger:
     def apply(
         self,
         tenant_id: str,
-        change: Change,
-        own_rows: OwnRows,
+        write: PlannedWrite,
+        extra: ExtraOperations,
         versions: Mapping[str, str] | None = None,
-        indexed_at: datetime | None = None,
     ) -> bool:
-        """Write a change if its revision and epoch still stand; tell whether.
+        """Write if the revision and the epoch still stand; tell whether.
 
         Args:
-            own_rows: the store's own rows.
-            versions: chunk id → version of what the store wrote of it elsewhere.
-            indexed_at: default now.
+            extra: the store's own rows.
+            versions: chunk id → version of what the store wrote of it elsewhere; ``None``: it writes nothing elsewhere.
         """
         self.check_space(claim=True)
         for pause in (*READ_AGAIN_SECONDS, None):
-            ledger, known = self._known(tenant_id, change)
-            if ledger.revision != change.expected_revision:
-                return False
-            steps = Steps(
-                self.table,
-                tenant_id,
-                change,
-                ledger,
-                own_rows,
-                self._runtime.now(),
-                indexed_at,
-                self._max_ops,
-            )
-            moved = self._carry_out(steps.cut(writes_of(change, known, versions, self._runtime.token)))
-            if moved is not None:
-                return moved
+            with suppress(HalfSeenError):
+                ledger, known = self._items.known(tenant_id, write)
+                if ledger.revision != write.expected_revision:
+                    return False
+                mutations = Mutations(self.table, tenant_id, write, known, versions, self._runtime.token)
+                now = self._runtime.now()
+                transactions = Transactions(self.table, tenant_id, write, ledger, now, self._max_ops)
+                return self._carry_out(transactions.cut(mutations.of(extra)))
             if pause is not None:
                 self._runtime.sleep(pause)
-        raise StoreUnavailableError("the ledger's rows of an item were not readable all at once")
+        raise StoreUnavailableError(
+            "rows of an item do not belong together, though they were read again", retry_after_seconds=1.0
+        )
+
+    def overdue(self, before: float, limit: int) -> list[tuple[str, ItemKey]]:
+        """Return at most ``limit`` items with a message that is hidden since ``before``, epoch seconds, or longer."""
+        end = {":end": {"S": since_sk(before) + BEYOND}}
+        shards = (name_of("hidden", str(shard)) for shard in range(HIDDEN_SHARDS))
+        pages = (
+            self._client.query(self.table, "pk = :pk AND sk <= :end", {":pk": {"S": pk}, **end}, Limit=limit)
+            for pk in shards
+        )
+        found = (row for page in pages for row in islice(page, limit))
+        due = sorted((row for row in found if "item_key" in row), key=lambda row: str(row["sk"]["S"]))
+        return [(row["tenant_id"]["S"], ItemKey(*strings(row, "item_key"))) for row in due[:limit]]
 
     def indexed_until(self, tenant_id: str, user_id: str, session_key: str | None) -> datetime | None:
         """Return how fresh a user's session, or all of the user's memory, is."""
@@ -157,13 +170,11 @@ class Ledger:
         """Return where a user's memory stands."""
         return user_state(self._client.get(self.table, state_key(tenant_id, user_id)))
 
-    def chunks(self, tenant_id: str, wanted: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], ChunkRow]:
+    def chunks(
+        self, tenant_id: str, wanted: Iterable[tuple[str, str]]
+    ) -> Mapping[tuple[str, str], ChunkRecord]:
         """Return those of the chunks (source, id) that the ledger lists."""
-        asked = dict.fromkeys(wanted)
-        names = {name_of("item", tenant_id, source): source for source, _ in asked}
-        keys = [chunk_key(tenant_id, source, id_) for source, id_ in asked]
-        found = ((item["pk"]["S"], chunk_row(item)) for item in self._client.get_all(self.table, keys))
-        return {(names[pk], row.id): row for pk, row in found}
+        return self._items.chunks(tenant_id, wanted)
 
     def check_space(self, *, claim: bool = False) -> None:
         """Refuse an index of another space.
@@ -194,41 +205,24 @@ class Ledger:
             )
         self._checked = found is not None
 
-    def retained(self) -> Iterator[tuple[str, str, str]]:
-        """Yield tenant, source and id of every chunk that has lost something of its item, across tenants."""
-        rows = list(self._client.scan(self.table))
-        places = {row["pk"]["S"]: row for row in rows if row["sk"]["S"] == LEDGER}
-        for row in rows:
-            if row["sk"]["S"].startswith(CHUNK_PREFIX) and row["lost"]["S"] != "{}":
-                place = places[row["pk"]["S"]]
-                yield place["tenant_id"]["S"], place["source"]["S"], chunk_row(row).id
+    def _state(self, tenant_id: str, source: str, names: AbstractSet[str], epoch: int) -> IndexState:
+        read = self._items.messages(tenant_id, source, names)
+        return IndexState(
+            read.ledger.revision,
+            epoch,
+            read.ledger.facts,
+            tuple(map(message_row, (*read.records, *read.kept))),
+            read.ledger.pending > 0,
+            read.ledger.applying,
+        )
 
-    def expiries(self) -> Mapping[tuple[str, str], datetime | None]:
-        """Return when DynamoDB's TTL may take each item away, by tenant and source."""
-        return {
-            (row["tenant_id"]["S"], row["source"]["S"]): moment(row, "expires_at")
-            for row in self._client.scan(self.table)
-            if row["sk"]["S"] == LEDGER
-        }
+    def _detail(self, tenant_id: str, source: str, names: AbstractSet[str] | None) -> IndexDetail:
+        read = self._items.chunks_and_kept(tenant_id, source, names)
+        return IndexDetail(
+            tuple(map(message_row, read.kept)), tuple(chunk_record(item).held for item in read.records)
+        )
 
-    def _item(self, tenant_id: str, source: str) -> tuple[LedgerRow, list[ChunkRow]]:
-        pk = {"S": name_of("item", tenant_id, source)}
-        ledger, rows = LedgerRow(), []
-        for item in self._client.query(self.table, "pk = :pk", {":pk": pk}):
-            if item["sk"]["S"].startswith(CHUNK_PREFIX):
-                rows.append(chunk_row(item))
-            else:
-                ledger = ledger_row(item)
-        return ledger, rows
-
-    def _held(self, tenant_id: str, source: str, epoch: int) -> Held:
-        return _held(*self.rows(tenant_id, source), epoch)
-
-    def epoch(self, tenant_id: str, source: str) -> int:
-        """Return how often the tenant was asked to forget, as writers of this item check it."""
-        return self._epochs(tenant_id, [source])[epoch_shard(source)]
-
-    def _epochs(self, tenant_id: str, sources: Sequence[str]) -> Mapping[int, int]:
+    def _epochs(self, tenant_id: str, sources: Iterable[str]) -> Mapping[int, int]:
         shards = sorted({epoch_shard(source) for source in sources})
         found = self._client.get_all(self.table, [epoch_key(tenant_id, shard) for shard in shards])
         return dict.fromkeys(shards, 0) | {int(item["sk"]["S"]): number(item, "epoch") for item in found}
@@ -240,7 +234,7 @@ class Ledger:
             names = {":one": {"N": "1"}, ":tenant": {"S": tenant_id}, ":source": {"S": source}}
             return self._client.update(
                 self.table,
-                Key=ledger_key(tenant_id, source),
+                Key=item_key(tenant_id, source),
                 UpdateExpression="SET lease_until = :until, revision = :one, tenant_id = :tenant, #source = :source",
                 ConditionExpression="attribute_not_exists(pk)",
                 ExpressionAttributeNames={"#source": "source"},
@@ -248,41 +242,23 @@ class Ledger:
             )
         return self._client.update(
             self.table,
-            Key=ledger_key(tenant_id, source),
+            Key=item_key(tenant_id, source),
             UpdateExpression="SET lease_until = :until",
             ConditionExpression="revision = :revision AND (attribute_not_exists(lease_until) OR lease_until <= :now)",
             ExpressionAttributeValues={**values, ":revision": {"N": str(revision)}, ":now": {"N": str(now)}},
         )
 
-    def _known(self, tenant_id: str, change: Change) -> tuple[LedgerRow, Mapping[str, ChunkRow]]:
-        """Return the ledger row and the rows of the chunks that the change touches."""
-        upserted = [chunk.id for chunk, _ in change.upserts]
-        ids = dict.fromkeys((*change.deletes, *upserted, *change.lost))
-        keys = [ledger_key(tenant_id, change.source)]
-        keys += [chunk_key(tenant_id, change.source, id_) for id_ in ids]
-        items = self._client.get_all(self.table, keys)
-        rows = [chunk_row(item) for item in items if item["sk"]["S"].startswith(CHUNK_PREFIX)]
-        ledger = next((item for item in items if not item["sk"]["S"].startswith(CHUNK_PREFIX)), None)
-        return ledger_row(ledger), {row.id: row for row in rows}
+    def _carry_out(self, transactions: Sequence[Transaction]) -> bool:
+        """Run them; tell whether all were carried out.
 
-    def _carry_out(self, steps: Sequence[Step]) -> bool | None:
-        """Run the transactions; tell whether all were carried out, or ``None`` to begin again with what is known."""
-        for step in steps:
+        Raises:
+            HalfSeenError: nothing was carried out, since a record is not as it was read.
+        """
+        for transaction in transactions:
             try:
-                self._client.transact(self.table, step.ops)
+                self._client.transact(self.table, transaction.ops)
             except Cancelled as cancelled:
-                if cancelled.failed & {0, 1} or step is not steps[0]:
+                if cancelled.failed & {0, 1} or transaction is not transactions[0]:
                     return False
-                return None
+                raise HalfSeenError from None
         return True
-
-
-def _held(ledger: LedgerRow, rows: Sequence[ChunkRow], epoch: int) -> Held:
-    return Held(
-        ledger.revision,
-        ledger.position,
-        tuple(row.held for row in rows),
-        epoch,
-        ledger.created_at,
-        ledger.applying,
-    )

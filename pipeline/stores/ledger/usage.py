@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from pipeline.stores.ledger.client import Client
-from pipeline.stores.ledger.names import key, name_of
-from pipeline.stores.ledger.rows import Item, number
+from pipeline.stores.ledger.keys import key, name_of
+from pipeline.stores.ledger.records import Item, number
 from pipeline.stores.usage import DayOfUse
 
 _AFTER_DATES = ":"

@@ -1,13 +1,13 @@
 """Reads the collection as searches see it, across tenants: the documents that the ledger lists."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
-from pipeline.stores.inventory import StoredChunk
+from pipeline.stores.inventory import StoredChunk, StoredItem
 from pipeline.stores.ledger.ledger import Ledger
 from pipeline.stores.opensearch.collection import Collection
 from pipeline.stores.opensearch.queries import Found
+from pipeline.stores.protocol import MessageRow
 
 _WALK = ({"chunk_id": "asc"}, {"version": "asc"})
 _NAMES = ("chunk_id", "version", "source", "tenant_id", "user_id", "content")
@@ -32,11 +32,13 @@ class OpenSearchInventory:
         """Return every row."""
         return [row for page in self._pages(_EVERY) for row in page]
 
-    def present(self) -> Iterator[tuple[str, str, datetime | None]]:
-        """Yield tenant, source and expiry of every item with rows that are not merely retained."""
-        expiries = self._ledger.expiries()
-        items = {(row.tenant_id, row.source) for row in self.everything() if not row.retained}
-        yield from ((tenant, source, expiries.get((tenant, source))) for tenant, source in sorted(items))
+    def messages(self, sources: Sequence[str]) -> Sequence[tuple[str, str, MessageRow]]:
+        """Return tenant, source and row of every message of these items, under whatever tenant they lie."""
+        return self._ledger.inventory().messages(sources)
+
+    def items(self) -> Iterator[StoredItem]:
+        """Yield every item to which something was applied, of whatever tenant."""
+        return self._ledger.inventory().items()
 
     def remove(self, tenant_id: str, ids: Sequence[str]) -> None:
         """Delete rows that lie under a tenant they do not belong to."""
@@ -68,6 +70,6 @@ class OpenSearchInventory:
                     row.user_id,
                     one.content,
                     row.members,
-                    bool(row.lost),
+                    row.status,
                     row.session_key,
                 )

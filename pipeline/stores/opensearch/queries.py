@@ -6,7 +6,7 @@ from the score. No document id of ours is ever sent: Classic collections refuse 
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from pipeline.embedding.vectors import Space, Vector
 from pipeline.lexical.terms import counts
 from pipeline.store_settings import Generation
+from pipeline.stores.ledger.keys import item_name
 from pipeline.stores.protocol import Chunk, Filters
 
 MAX_RESULTS = 10_000
@@ -21,7 +22,7 @@ MAX_RESULTS = 10_000
 SHOWN = ("chunk_id", "version", "source", "content", "said_at", "metadata")
 _MAX_OCCURRENCES = 8
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_KEYWORDS = ("chunk_id", "version", "tenant_id", "user_id", "source", "key", "kind", "roles")
+_KEYWORDS = ("chunk_id", "version", "tenant_id", "user_id", "source", "item", "key", "kind", "roles")
 
 
 def index_body(space: Space, generation: Generation) -> dict[str, Any]:
@@ -53,9 +54,9 @@ def index_body(space: Space, generation: Generation) -> dict[str, Any]:
 
 
 def document(  # noqa: PLR0913, PLR0917  # everything a document says
-    tenant_id: str, source: str, chunk: Chunk, vector: Vector, version: str, now: datetime
+    tenant_id: str, source: str, chunk: Chunk, vector: Vector | None, version: str, now: datetime
 ) -> dict[str, Any]:
-    """Return a chunk as a document; without a key or kind it has none, so that filters do not find it."""
+    """Return a chunk as a document; without a key, kind or vector it has none, so that no search by it finds it."""
     metadata = chunk.metadata
     return {
         "chunk_id": chunk.id,
@@ -63,6 +64,7 @@ def document(  # noqa: PLR0913, PLR0917  # everything a document says
         "tenant_id": tenant_id,
         "user_id": chunk.user_id,
         "source": source,
+        "item": item_name(source),
         "content": chunk.text,
         "metadata": json.dumps(metadata, ensure_ascii=False),
         "words": " ".join(
@@ -71,7 +73,7 @@ def document(  # noqa: PLR0913, PLR0917  # everything a document says
         "said_at": micros(chunk.created_at or now),
         "written_at": micros(now),
         "roles": list(metadata.get("roles", ())),
-        "embedding": unit(vector),
+        **({} if vector is None else {"embedding": unit(vector)}),
         **{name: metadata[name] for name in ("key", "kind") if metadata.get(name)},
     }
 
@@ -87,9 +89,20 @@ def micros(time: datetime) -> int:
     return (time - _EPOCH) // timedelta(microseconds=1)
 
 
-def scope(tenant_id: str, user_id: str, filters: Filters | None = None) -> list[dict[str, Any]]:
-    """Return the conditions that every search of one user's memory carries."""
-    conditions: list[dict[str, Any]] = [{"term": {"tenant_id": tenant_id}}, {"term": {"user_id": user_id}}]
+def scope(
+    tenant_id: str, user_id: str, filters: Filters | None = None, adopted: Collection[str] = ()
+) -> list[dict[str, Any]]:
+    """Return the conditions that every search of one user's memory carries.
+
+    Args:
+        adopted: short names of items with chunks that came to this user and are filed under another; what else such an
+            item has is found too, and whoever asks must sort it out.
+    """
+    whose: dict[str, Any] = {"term": {"user_id": user_id}}
+    if adopted:
+        either = [whose, {"terms": {"item": sorted(adopted)}}]
+        whose = {"bool": {"should": either, "minimum_should_match": 1}}
+    conditions: list[dict[str, Any]] = [{"term": {"tenant_id": tenant_id}}, whose]
     if filters is None:
         return conditions
     for name, values in (("kind", filters.kinds), ("roles", filters.roles), ("key", filters.keys)):

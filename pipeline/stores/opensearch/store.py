@@ -9,7 +9,6 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,14 +16,13 @@ from typing import Any, TypeVar
 
 from pipeline.embedding.vectors import Space
 from pipeline.errors import StoreUnavailableError
-from pipeline.stores.forgetting import ForgetRequest, Forgotten
 from pipeline.stores.ledger.client import Client
+from pipeline.stores.ledger.forget_requests import ForgetRequests
+from pipeline.stores.ledger.keys import key, name_of
 from pipeline.stores.ledger.ledger import READ_AGAIN_SECONDS, Ledger, Runtime
-from pipeline.stores.ledger.names import key, name_of
-from pipeline.stores.ledger.rows import ChunkRow, user_weight
+from pipeline.stores.ledger.mutations import ChunkMutation, ExtraOperations, Op
+from pipeline.stores.ledger.records import ChunkRecord, user_weight
 from pipeline.stores.ledger.store import LedgerStore
-from pipeline.stores.ledger.wishes import Wishes
-from pipeline.stores.ledger.writes import Op, Write
 from pipeline.stores.neighbours import beside, standing
 from pipeline.stores.opensearch.collection import Collection
 from pipeline.stores.opensearch.queries import (
@@ -40,13 +38,13 @@ from pipeline.stores.opensearch.queries import (
     wordy,
 )
 from pipeline.stores.protocol import (
+    NOBODY,
     SEEDS,
-    Change,
     Chunk,
     Filters,
     Hit,
-    Markers,
     Passage,
+    PlannedWrite,
     SearchRequest,
     StoredText,
 )
@@ -65,6 +63,8 @@ Search = Callable[[int, Sequence[str]], Mapping[str, Any]]
 """How many, and among which chunks (none: all) → the request."""
 Mapper = Callable[[Callable[[Any], list[Found]], Iterable[Any]], Iterable[list[Found]]]
 Result = TypeVar("Result")
+Adopted = frozenset[str]
+"""Short names of items, see :func:`pipeline.stores.opensearch.queries.scope`."""
 
 
 class OpenSearchStore(LedgerStore):
@@ -84,37 +84,22 @@ class OpenSearchStore(LedgerStore):
         runtime: Runtime,
         at_once: Mapper,
     ) -> None:
-        super().__init__(ledger)
+        super().__init__(ledger, ForgetRequests(client, ledger.table, runtime))
         self._collection, self._client, self.space = collection, client, space
         self._runtime, self._at_once = runtime, at_once
         self.searched: Counter[str] = Counter()
 
-    def apply(self, tenant_id: str, changes: Sequence[Change]) -> frozenset[str]:
-        """Write each change by itself: documents, then the ledger, then away with what it no longer lists."""
-        return frozenset(change.source for change in changes if not self._apply(tenant_id, change))
+    def apply(self, tenant_id: str, writes: Sequence[PlannedWrite]) -> frozenset[str]:
+        """Write each by itself: documents, then the ledger, then away with what it no longer lists."""
+        return frozenset(write.source for write in writes if not self._apply(tenant_id, write))
 
     def texts(self, tenant_id: str, source: str, ids: Sequence[str]) -> Mapping[str, StoredText]:
         """Return what is stored of these chunks; from the ledger's table, since a search may not see them yet."""
-        listed = {id_ for _, id_ in self._ledger.chunks(tenant_id, ((source, id_) for id_ in ids))}
-        found = self._client.get_all(
-            self._ledger.table, [_text_key(tenant_id, id_) for id_ in sorted(listed)]
-        )
-        return {item["id"]["S"]: _stored_text(item) for item in found}
-
-    def markers(self, tenant_id: str, users: AbstractSet[str], sessions: AbstractSet[str]) -> Markers:
-        """Return the forget markers of these users and sessions, and of these users' sessions."""
-        return self._wishes([]).markers(tenant_id, users, sessions)
-
-    def forget(self, request: ForgetRequest) -> Forgotten:
-        """Set the marker, take what it covers out of the ledger, which hides it at once, then delete the documents."""
-        gone: list[ChunkRow] = []
-        done = self._wishes(gone).forget(request, lambda: 0)
-        self._remove(request.tenant_id, gone)
-        return done
-
-    def forgotten(self, tenant_id: str, request_id: str) -> Forgotten | None:
-        """Return what became of a request."""
-        return self._wishes([]).forgotten(tenant_id, request_id)
+        listed = self._ledger.chunks(tenant_id, ((source, id_) for id_ in ids))
+        users = {id_: record.user_id for (_, id_), record in listed.items()}
+        keys = [_text_key(tenant_id, id_) for id_ in sorted(users)]
+        found = {item["id"]["S"]: item for item in self._client.get_all(self._ledger.table, keys)}
+        return {id_: _stored_text(item, users[id_]) for id_, item in found.items()}
 
     def check(self) -> None:
         """Ask the ledger and the collection one thing."""
@@ -127,7 +112,9 @@ class OpenSearchStore(LedgerStore):
         Raises:
             StoreUnavailableError: an item of the user's is half written at this moment.
         """
-        hits = self._undisturbed(request.tenant_id, request.user_id, lambda: self._hits(request))
+        hits = self._undisturbed(
+            request.tenant_id, request.user_id, lambda adopted: self._hits(request, adopted)
+        )
         self.searched["hnsw"] += 1  # what the collection's k-NN fields are made of
         return hits
 
@@ -136,14 +123,16 @@ class OpenSearchStore(LedgerStore):
     ) -> Sequence[Passage]:
         """Return one user's chunks that a search can see, newest or oldest first; ties by id."""
 
-        def read() -> list[Passage]:
+        def read(adopted: Adopted) -> list[Passage]:
             order = ({"said_at": "asc" if oldest_first else "desc"}, *_WALK)
             passages: dict[str, Passage] = {}
-            for page in self._collection.walk(scope(tenant_id, user_id, filters), order, SHOWN):
-                for one, row in self._listed(tenant_id, user_id, page):
+            for page in self._collection.walk(scope(tenant_id, user_id, filters, adopted), order, SHOWN):
+                for one, record in self._listed(tenant_id, user_id, page):
                     passages.setdefault(
                         one.chunk_id,
-                        Passage(one.chunk_id, one.content, one.said_at, one.metadata, bool(row.lost)),
+                        Passage(
+                            one.chunk_id, one.content, one.said_at, one.metadata, record.status != "live"
+                        ),
                     )
                 if len(passages) >= limit:
                     break
@@ -153,6 +142,8 @@ class OpenSearchStore(LedgerStore):
 
     def wait_until_searchable(self, tenant_id: str, user_id: str, timeout_seconds: float) -> bool:
         """Wait until a search sees every chunk of the user's that the ledger lists; tell whether it came to that."""
+        if user_id == NOBODY:
+            return True
         deadline = time.monotonic() + timeout_seconds
         while not self._all_searchable(tenant_id, user_id):
             if time.monotonic() >= deadline:
@@ -174,47 +165,48 @@ class OpenSearchStore(LedgerStore):
             removed += len(stray)
         return removed
 
-    def _apply(self, tenant_id: str, change: Change) -> bool:
-        versions, written = self._write(tenant_id, change)
-        gone: list[ChunkRow] = []
-        if not self._ledger.apply(tenant_id, change, self._own_rows(gone), versions):
+    def _apply(self, tenant_id: str, write: PlannedWrite) -> bool:
+        versions, written = self._write(tenant_id, write)
+        gone: list[ChunkRecord] = []
+        if not self._ledger.apply(tenant_id, write, self._extra_operations(gone), versions):
             self._clear_away(written)
             return False
         self._remove(tenant_id, gone)
         return True
 
-    def _write(self, tenant_id: str, change: Change) -> tuple[Mapping[str, str], list[str]]:
-        """Write the documents of a change, which nobody sees before the ledger lists them; return versions and ids."""
+    def _write(self, tenant_id: str, write: PlannedWrite) -> tuple[Mapping[str, str], list[str]]:
+        """Write the documents, which nobody sees before the ledger lists them; return versions and ids."""
         self._collection.make()
         now = self._runtime.now()
-        versions = {chunk.id: self._runtime.token() for chunk, _ in change.upserts}
-        contents = {chunk.id: (chunk, vector) for chunk, vector in change.upserts}
+        versions = {chunk.id: self._runtime.token() for chunk, _ in write.upserts}
+        contents = {chunk.id: (chunk, vector) for chunk, vector in write.upserts}
         documents = [
-            document(tenant_id, change.source, *content, versions[id_], now)
+            document(tenant_id, write.source, *content, versions[id_], now)
             for id_, content in contents.items()
         ]
         return versions, self._collection.add(documents)
 
-    def _own_rows(self, gone: list[ChunkRow]) -> Callable[[str, str, Write], list[Op]]:
-        """Return what keeps a chunk's text beside the ledger, and notes in ``gone`` whose documents are in the way."""
+    def _extra_operations(self, gone: list[ChunkRecord]) -> ExtraOperations:
+        """Return what keeps chunks' texts beside the ledger, and notes in ``gone`` whose documents are in the way.
 
-        def ops(tenant_id: str, _: str, write: Write) -> list[Op]:
-            if not write.moves:
-                return []
-            if write.old:
-                gone.append(write.old)
-            place = {"TableName": self._ledger.table}
-            if write.content is None:
-                return [{"Delete": {**place, "Key": _text_key(tenant_id, write.id)}}]
-            chunk, _vector = write.content
-            return [{"Put": {**place, "Item": _text_item(tenant_id, chunk, self._runtime.now())}}]
+        A chunk that only moves keeps its document: the ledger says whose it is.
+        """
 
-        return ops
+        def operations(tenant_id: str, _: str, mutations: Sequence[ChunkMutation]) -> list[list[Op]]:
+            gone[:] = [one.old for one in mutations if one.old and (one.content or one.new is None)]
+            return [self._text_operations(tenant_id, one) for one in mutations]
 
-    def _wishes(self, gone: list[ChunkRow]) -> Wishes:
-        return Wishes(self._client, self._ledger.table, self._ledger, self._runtime, self._own_rows(gone))
+        return operations
 
-    def _remove(self, tenant_id: str, gone: Sequence[ChunkRow]) -> None:
+    def _text_operations(self, tenant_id: str, one: ChunkMutation) -> list[Op]:
+        place = {"TableName": self._ledger.table}
+        if one.content:
+            return [{"Put": {**place, "Item": _text_item(tenant_id, one.content[0], self._runtime.now())}}]
+        if one.new is None:
+            return [{"Delete": {**place, "Key": _text_key(tenant_id, one.id)}}]
+        return []
+
+    def _remove(self, tenant_id: str, gone: Sequence[ChunkRecord]) -> None:
         """Delete the documents of chunks at versions that the ledger no longer lists, as far as a search sees them."""
         versions = {(row.id, row.version) for row in gone}
         ids = sorted({row.id for row in gone})
@@ -230,30 +222,32 @@ class OpenSearchStore(LedgerStore):
         with suppress(StoreUnavailableError):  # hidden already; the sweep deletes what is left
             self._collection.remove(document_ids)
 
-    def _undisturbed(self, tenant_id: str, user_id: str, read: Callable[[], Result]) -> Result:
+    def _undisturbed(self, tenant_id: str, user_id: str, read: Callable[[Adopted], Result]) -> Result:
         """Return what ``read`` returns at a moment when nothing of the user's memory is half written or moving."""
         self._ledger.check_space()
         for pause in (*READ_AGAIN_SECONDS, None):
             before = self._ledger.state(tenant_id, user_id)
             if not before.applying:
-                result = read()
+                result = read(before.adopted)
                 if pause is None or self._ledger.state(tenant_id, user_id) == before:
                     return result
             if pause is not None:
                 self._runtime.sleep(pause)
         raise StoreUnavailableError("an item of this memory is being written", retry_after_seconds=1.0)
 
-    def _hits(self, request: SearchRequest) -> list[Hit]:
-        asked = _Asked(request, scope(request.tenant_id, request.user_id, request.filters))
+    def _hits(self, request: SearchRequest, adopted: Adopted) -> list[Hit]:
+        asked = _Asked(request, scope(request.tenant_id, request.user_id, request.filters, adopted))
         searches = [asked.closest, *([asked.wordy] if request.terms else [])]
         near, *rest = self._at_once(lambda search: self._best(request, search), searches)
         words = rest[0] if rest else []
         chosen = {one.chunk_id: one for one in (*words, *near)}
         chosen |= self._beside(request, [*near[:SEEDS], *words[:SEEDS]], asked.conditions)
-        similar = self._scores(asked.closest, near, chosen)
+        scores = self._scores(asked.closest, near, chosen)
+        similar = {id_: 0.0 for id_, one in chosen.items() if one.metadata.get("embedded") is False}
+        similar |= {id_: cosine(score) for id_, score in scores.items() if id_ not in similar}
         lexical = self._scores(asked.wordy, words, chosen) if request.terms else {}
         hits = [
-            Hit(id_, one.content, cosine(similar[id_]), one.said_at, one.metadata, lexical.get(id_, 0.0))
+            Hit(id_, one.content, similar[id_], one.said_at, one.metadata, lexical.get(id_, 0.0))
             for id_, one in chosen.items()
             if id_ in similar
         ]
@@ -306,7 +300,9 @@ class OpenSearchStore(LedgerStore):
             }
         return scores
 
-    def _listed(self, tenant_id: str, user_id: str, found: Sequence[Found]) -> list[tuple[Found, ChunkRow]]:
+    def _listed(
+        self, tenant_id: str, user_id: str, found: Sequence[Found]
+    ) -> list[tuple[Found, ChunkRecord]]:
         """Return those that the ledger lists for this user at the version that was found."""
         rows = self._ledger.chunks(tenant_id, ((one.source, one.chunk_id) for one in found))
         pairs = ((one, rows.get((one.source, one.chunk_id))) for one in found)
@@ -320,7 +316,7 @@ class OpenSearchStore(LedgerStore):
             return False
         seen = {
             (row.id, row.version)
-            for page in self._collection.walk(scope(tenant_id, user_id), _WALK, _NAMES)
+            for page in self._collection.walk(scope(tenant_id, user_id, adopted=state.adopted), _WALK, _NAMES)
             for _, row in self._listed(tenant_id, user_id, page)
         }
         return sum(user_weight(*one) for one in seen) == state.total
@@ -365,12 +361,11 @@ def _text_item(tenant_id: str, chunk: Chunk, now: datetime) -> dict[str, Any]:
         **_text_key(tenant_id, chunk.id),
         "id": {"S": chunk.id},
         "content": {"S": chunk.text},
-        "user_id": {"S": chunk.user_id},
         "said_at": {"S": (chunk.created_at or now).isoformat()},
         "metadata": {"S": json.dumps(chunk.metadata, ensure_ascii=False)},
     }
 
 
-def _stored_text(item: Mapping[str, Any]) -> StoredText:
+def _stored_text(item: Mapping[str, Any], user_id: str) -> StoredText:
     said_at = datetime.fromisoformat(item["said_at"]["S"])
-    return StoredText(item["content"]["S"], item["user_id"]["S"], said_at, json.loads(item["metadata"]["S"]))
+    return StoredText(item["content"]["S"], user_id, said_at, json.loads(item["metadata"]["S"]))

@@ -1,0 +1,55 @@
+"""How many mutations go into one transaction, and what they mean together. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pipeline.stores.ledger.mutations import Mutation, Op, add
+
+MAX_BYTES = 2_500_000
+"""A transaction may have 4 MB; binary grows by a third on its way."""
+_OVERHEAD_BYTES = 300
+
+
+def batches(mutations: Sequence[Mutation], room: int) -> Iterator[list[Mutation]]:
+    """Cut the mutations where a transaction would take no more; at least one, which may be empty."""
+    batch: list[Mutation] = []
+    ops = size = 0
+    for mutation in mutations:
+        cost, bytes_ = len(mutation.ops), sum(map(_size, mutation.ops))
+        if batch and (ops + cost > room or size + bytes_ > MAX_BYTES):
+            yield batch
+            batch, ops, size = [], 0, 0
+        batch.append(mutation)
+        ops, size = ops + cost, size + bytes_
+    yield batch
+
+
+def _size(op: Op) -> int:
+    """Return about how many bytes an operation takes on its way."""
+    item = next(iter(op.values())).get("Item", {})
+    return _OVERHEAD_BYTES + sum(_value_size(value) for value in item.values())
+
+
+def _value_size(value: Mapping[str, Any]) -> int:
+    [content] = value.values()
+    if isinstance(content, str):
+        return 2 * len(content.encode("utf-8", "surrogatepass"))
+    return 2 * len(content) if isinstance(content, bytes) else 10
+
+
+def total_of(mutations: Iterable[Mutation]) -> Mutation:
+    """Return what several mutations mean together, without their operations."""
+    sums, owners = Counter[str](), Counter[str]()
+    touched: dict[str, str] = {}
+    users: dict[str, tuple[int, int]] = {}
+    adopters: set[str] = set()
+    for one in mutations:
+        add(sums, one.sums)
+        add(owners, one.owners)
+        touched |= one.touched
+        for user, (total, count) in one.users.items():
+            known = users.get(user, (0, 0))
+            users[user] = (known[0] + total, known[1] + count)
+        adopters |= one.adopters
+    return Mutation((), sums, owners, touched, users, frozenset(adopters))
