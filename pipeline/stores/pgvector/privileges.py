@@ -5,6 +5,7 @@ lets PUBLIC execute every new function, and Supabase lets the roles of its publi
 Owners and superusers are outside the table. An object that is new here needs a row, or nobody may use it; a test says so.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -56,6 +57,7 @@ FUNCTIONS: Mapping[str, Rights] = {
     "memory_strategy": _ASKING,
     "memory_indexed_until": _COUNTING,
     "memory_count_use": _COUNTING,
+    "memory_overdue": {INGEST: "EXECUTE"},
     # Called by triggers, which ask nobody's leave, and by migrations.
     "drop_words": {},
     "move_words": {},
@@ -65,7 +67,9 @@ FUNCTIONS: Mapping[str, Rights] = {
 }
 
 OBJECTS: Mapping[str, Mapping[str, Rights]] = {"TABLE": TABLES, "SEQUENCE": SEQUENCES, "FUNCTION": FUNCTIONS}
-OF_A_SPACE = frozenset({"memories", "memory_words", "memory_search", "memory_strategy", "drop_words", "move_words"})
+OF_A_SPACE = frozenset(
+    {"memories", "memory_words", "memory_search", "memory_strategy", "drop_words", "move_words"}
+)
 """What each embedding space has in a schema of its own; the first one's stand beside what belongs to all."""
 
 # kind, schema, name, name as SQL writes it, and what is granted on it; of an object nobody was granted, NULLs.
@@ -167,13 +171,14 @@ def _rights(kind: str, name: str, *, home: bool) -> Rights | None:
     return OBJECTS[kind].get(name) if home or name in OF_A_SPACE else None
 
 
+_PRIVILEGE = re.compile(r"(\w+)(?: \(([^)]*)\))?")
+
+
 def _wanted(rights: Rights) -> Iterable[tuple[str, str, str]]:
+    """Yield role, privilege and column, which is ``""`` where a privilege names none."""
     for role, privileges in rights.items():
-        named, _, columns = privileges.partition(" (")
-        if columns:
-            yield from ((role, named, column) for column in columns.rstrip(")").split(", "))
-        else:
-            yield from ((role, privilege, "") for privilege in privileges.split(", "))
+        for privilege, columns in _PRIVILEGE.findall(privileges):
+            yield from ((role, privilege, column) for column in columns.split(", "))
 
 
 def _statements(verb: str, grants: Sequence[Grant]) -> list[str]:
