@@ -313,13 +313,14 @@ def _skips(state: IndexState, notice: Notice) -> bool:
 
 
 def _names(snapshot: ItemSnapshot) -> frozenset[str] | None:
-    """Return the texts whose kept rows matter: those that are new to the item, and those that transitions name."""
+    """Return the texts whose kept rows matter: those that came or left, and those that transitions name."""
     transitions = snapshot.notice.transitions
     if needs_all(snapshot.state, snapshot.reading, transitions):
         return None
     said = Counter(entry.id for entry in snapshot.reading.entries)
-    known = Counter(row.name for row in snapshot.state.messages if row.state != "kept")
-    return snapshot.notice.names | {name for name, count in said.items() if count > known[name]}
+    known = Counter(row.name for row in snapshot.state.messages if row.state == "live")
+    changed = {name for name in (*said, *known) if said[name] != known[name]}
+    return snapshot.notice.names | changed
 
 
 def _owners(snapshot: ItemSnapshot, detail: IndexDetail, layouts: Layouts) -> set[str]:
