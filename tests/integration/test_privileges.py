@@ -1,5 +1,6 @@
 """Who may do what, read from the catalogue of a database as Supabase makes it, and compared with the one table."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -102,10 +103,11 @@ def listed(kind: str, name: str, role: str) -> frozenset[str]:
     given = OBJECTS[kind][name].get(role)
     if given is None:
         return frozenset()
-    privilege, _, columns = given.partition(" (")
-    if columns:
-        return frozenset({f"{privilege} ({', '.join(sorted(columns.rstrip(')').split(', ')))})"})
-    return frozenset(given.split(", "))
+    found = re.findall(r"(\w+)(?: \(([^)]*)\))?", given)
+    return frozenset(
+        f"{privilege} ({', '.join(sorted(columns.split(', ')))})" if columns else privilege
+        for privilege, columns in found
+    )
 
 
 def matrix(conninfo: str, schemas: list[str]) -> dict[tuple[str, str, str], dict[str, frozenset[str]]]:

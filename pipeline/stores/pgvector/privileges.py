@@ -33,7 +33,7 @@ TABLES: Mapping[str, Rights] = {
     "index_space": dict.fromkeys((INGEST, QUERY, OPERATOR), "SELECT"),
     "memories": {INGEST: _ALL, QUERY: "SELECT", APP: _ALL, OPERATOR: "SELECT, DELETE"},
     "memory_words": {
-        INGEST: _ALL,
+        INGEST: "SELECT, INSERT, DELETE, UPDATE (user_id)",
         QUERY: "SELECT",
         APP: "SELECT, DELETE",
         OPERATOR: "SELECT, DELETE",
