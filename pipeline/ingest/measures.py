@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.errors import PermanentError
+from pipeline.errors import PermanentError, needs_mending
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.work import Report
 
@@ -60,6 +60,8 @@ def ingest_measures(report: Report, notices: Mapping[str, Notice], spent: Spent,
         "Conflicts": report.conflicts,
         "UnreadableMessages": report.unreadable_messages,
         "Unaccounted": len(report.unaccounted),
+        "SecretsRedacted": report.secrets_redacted,
+        "Refused": sum(needs_mending(error) for error in report.failures.values()),
     }
     measures = [Measure(name, "Count", [value]) for name, value in counts.items()]
     measures.append(Measure("Dollars", "None", [spent.dollars]))
@@ -82,9 +84,18 @@ def _by_cause(report: Report) -> list[Measure]:
     ]
 
 
-def query_measures(milliseconds: float, status: int, strategy: str, dollars: float = 0.0) -> list[Measure]:
-    """Return the measures of one question: how long it took, what it cost, whether a dependency or a bug failed it."""
-    measures = [Measure("QueryFailures", "Count", [int(status >= FAILED_STATUS)])]
+def query_measures(
+    milliseconds: float, status: int, strategy: str, dollars: float = 0.0, *, refused: bool = False
+) -> list[Measure]:
+    """Return the measures of one question: how long it took, what it cost, whether a dependency or a bug failed it.
+
+    Args:
+        refused: it failed for a login, certificate, key, secret or setting of ours.
+    """
+    measures = [
+        Measure("QueryFailures", "Count", [int(status >= FAILED_STATUS)]),
+        Measure("Refused", "Count", [int(refused)]),
+    ]
     if dollars:
         measures.append(Measure("Dollars", "None", [dollars]))
     if status < FAILED_STATUS:

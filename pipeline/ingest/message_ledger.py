@@ -525,5 +525,6 @@ def _of(facts: ItemFacts, kind: str) -> list[str]:
 
 def _named(entry: Entry, row: MessageRow) -> Entry:
     """Return the entry under its row's id, at the time when it was first said: a restamped message costs nothing."""
-    time = None if row.said_at is None else datetime.fromtimestamp(row.said_at, UTC)
+    zone = entry.time.tzinfo if entry.time else UTC
+    time = None if row.said_at is None else datetime.fromtimestamp(row.said_at, zone)
     return replace(entry, id=row.id, time=time)

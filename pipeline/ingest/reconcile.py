@@ -171,7 +171,7 @@ class Reconciler:
         report.reads += 1
         item = self.source.get(notice.address.key)
         reading = self._reading(notice, item, began, report)
-        report.unreadable_messages += reading.document.unreadable if reading.document else 0
+        report.notice(reading.document)
         return ItemSnapshot(notice, state, reading)
 
     def _reading(self, notice: Notice, item: Item | None, began: float, report: Report) -> ItemReading:
@@ -206,7 +206,9 @@ class Reconciler:
     def _details(
         self, tenant_id: str, snapshots: Sequence[ItemSnapshot]
     ) -> tuple[Mapping[str, IndexDetail], Markers]:
-        names = {each.source: None if self.all_rows else _names(each) for each in snapshots}
+        names = {
+            each.source: None if self.all_rows or each.notice.redact else _names(each) for each in snapshots
+        }
         details = self.store.detail(tenant_id, names)
         marked = [
             each for each in snapshots if each.state.epoch
@@ -230,7 +232,8 @@ class Reconciler:
             partial(message_id, *name),
         )
         settled = settle(snapshot.state, detail.kept, evidence)
-        item = IndexedItem(name, settled, snapshot.reading.document, detail.chunks)
+        clean = (lambda text: self.layouts.clean(text)[0]) if snapshot.notice.redact else None
+        item = IndexedItem(name, settled, snapshot.reading.document, detail.chunks, clean=clean)
         if ids := needs_text(item):
             item = replace(item, texts=self.store.texts(*name, ids))
         plan = make_plan(item, self.chunker)
