@@ -13,7 +13,6 @@ from pipeline.ingest.splitting import split_markdown
 from pipeline.search.recall import Recall
 from pipeline.source.documents import Document, Entry, ItemKey, Kind
 from pipeline.stores.memory import InMemoryStore
-from pipeline.stores.protocol import ChunkStatus
 
 START = datetime(2026, 11, 1, 9, tzinfo=UTC)
 CHUNKER = Chunker(frozenset(), 256, split_markdown, SPACE)
@@ -30,8 +29,7 @@ class UserMemory:
         chunks = CHUNKER.chunks(document)
         vectors = self.embedder.embed([chunk.text for chunk in chunks])
         source = document.key.source
-        status: ChunkStatus = "kept" if retained else "live"
-        told = [replace(chunk, status=status) for chunk in chunks]
+        told = [replace(chunk, status="kept") if retained else chunk for chunk in chunks]
         put(self.store, *zip(told, vectors, strict=True), source=source)
 
     def session(self, key: str, *texts: str, days: int = 0, **options: Any) -> None:
