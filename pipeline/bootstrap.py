@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from psycopg.conninfo import make_conninfo
 
 from pipeline.digest.service import Digest
 from pipeline.digest.spending import ChatMeter
@@ -34,7 +33,9 @@ from pipeline.source.table import SourceTable
 from pipeline.source.transitions import TransitionReader
 from pipeline.stores.inventory import Inventory
 from pipeline.stores.opening import LedgerBacked
-from pipeline.stores.pgvector.connection import Connector
+from pipeline.stores.pgvector.address import conninfo_of
+from pipeline.stores.pgvector.connection import Connector, Limits
+from pipeline.stores.pgvector.iam import IamLogin
 from pipeline.stores.pgvector.inventory import Inventory as PgInventory
 from pipeline.stores.pgvector.mirror import Mirror
 from pipeline.stores.pgvector.spaces import NOTICE_SECONDS, Placed, Register, SpaceWatch
@@ -248,7 +249,11 @@ def sweep() -> int:
 
 def inventory() -> Inventory:
     """Return what reads the configured store as it lies there; its database role must see every tenant."""
-    return PgInventory(connector()) if settings().store.name == "pgvector" else ledger_backed().inventory()
+    return (
+        PgInventory(operators_connector())
+        if settings().store.name == "pgvector"
+        else ledger_backed().inventory()
+    )
 
 
 def _collection_credentials() -> tuple[str, Any]:
@@ -259,7 +264,26 @@ def _collection_credentials() -> tuple[str, Any]:
 @cache
 def connector() -> Connector:
     """Return what hands out this process's connection."""
-    return Connector(conninfo)
+    return connector_within(Limits(settings().database.statement_seconds))
+
+
+@cache
+def operators_connector() -> Connector:
+    """Return what hands out a connection for reading all there is, however long it takes."""
+    return connector_within(Limits(None))
+
+
+def connector_within(limits: Limits) -> Connector:
+    """Return what hands out a connection whose statements keep within ``limits``."""
+    with_token = settings().database.authentication == "iam" and not settings().database_url
+    return Connector(conninfo, limits, iam_login().renewed if with_token else conninfo)
+
+
+@cache
+def iam_login() -> IamLogin:
+    """Return what logs in with the role of this process."""
+    session = boto3.Session()
+    return IamLogin(settings().database.for_iam(), session.get_credentials, session.region_name, time.time)
 
 
 @cache
@@ -270,7 +294,11 @@ def usage_ledger() -> UsageLedger:
 
 def usage_book() -> UsageBook:
     """Return what reads the counts of all tenants; its database role must see every tenant."""
-    return PgUsageBook(connector()) if settings().store.name == "pgvector" else ledger_backed().usage_book()
+    return (
+        PgUsageBook(operators_connector())
+        if settings().store.name == "pgvector"
+        else ledger_backed().usage_book()
+    )
 
 
 def usage_ledger_of(chosen: EmbeddingSettings) -> UsageLedger:
@@ -302,6 +330,13 @@ def reconciler() -> Reconciler:
     client: DynamoDBClient = boto3.client("dynamodb", config=AWS_CONFIG)
     parts = layouts(), SourceTable(client), chunker(), embedder(), store(), time.sleep
     return Reconciler(*parts, Meter(usage_ledger()))
+
+
+def looker() -> Reconciler:
+    """Return what tells how the index ought to be: it needs no embedding provider, and writes nothing."""
+    client: DynamoDBClient = boto3.client("dynamodb", config=AWS_CONFIG)
+    parts = layouts(), SourceTable(client), chunker(), _EmbedderWhenAsked(), store(), time.sleep
+    return Reconciler(*parts)
 
 
 @cache
@@ -356,6 +391,8 @@ def forget_collaborators() -> None:
         ledger_backed,
         space_watch,
         connector,
+        operators_connector,
+        iam_login,
         embedder,
     ):
         made.cache_clear()
@@ -410,31 +447,12 @@ def summariser_of_days() -> Summariser:
 
 
 def conninfo() -> str:
-    """Return the connection string: DATABASE_URL, or what the secret holds.
-
-    The secret is a connection string, or JSON with ``url`` or ``dsn``, or JSON as RDS writes it.
-    """
+    """Return the connection string: DATABASE_URL, one with a token of this role, or what secret and settings make."""
     if settings().database_url:
         return settings().require("database_url")
-    secret = read_secret(settings().require("database_secret_arn"))
-    fields = _json_object(secret)
-    if fields is None:
-        return secret
-    for name in ("url", "dsn"):
-        if isinstance(fields.get(name), str):
-            return str(fields[name])
-    return _rds_conninfo(fields)
-
-
-def _rds_conninfo(fields: dict[str, Any]) -> str:
-    names = {"host": "host", "port": "port", "username": "user", "password": "password", "dbname": "dbname"}
-    if not {"host", "username", "password"} <= fields.keys():
-        raise SecretUnavailableError(
-            "the database secret must be a URL, or JSON with url, or with host, username, password"
-        )
-    return make_conninfo(
-        **{ours: str(fields[theirs]) for theirs, ours in names.items() if fields.get(theirs)}
-    )
+    if settings().database.authentication == "iam":
+        return iam_login().conninfo()
+    return conninfo_of(read_secret(settings().require("database_secret_arn")), settings().database)
 
 
 def read_secret(arn: str) -> str:

@@ -107,10 +107,11 @@ def _add_audit(commands: "Commands") -> None:
     )
     audit.add_argument("--repair", action="store_true", help="send notices that mend what is found")
     audit.add_argument(
-        "--assume",
-        choices=["list", "expired", "deleted"],
-        default="list",
-        help="of items that are gone, and whose time to live has passed: leave, keep or forget their memory",
+        "--settle",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="how far the streams may lag: what differs is looked at again so long after the queue was empty (60)",
     )
     audit.add_argument("--json", action="store_true", help="one JSON object")
     audit.set_defaults(run=_audit)
@@ -184,16 +185,16 @@ def _audit(options: argparse.Namespace) -> int:
     from pipeline.operations.audit_command import run_audit  # noqa: PLC0415  # each command loads only what it needs
 
     which = (options.stack, options.table)
-    return _say(run_audit(*which, mend=options.repair, assume=options.assume, as_json=options.json))
+    return _say(run_audit(*which, mend=options.repair, settle_seconds=options.settle, as_json=options.json))
 
 
 def _forget(options: argparse.Namespace) -> int:
     from pipeline import bootstrap  # noqa: PLC0415  # each command loads only what it needs
     from pipeline.operations.forget_command import forget  # noqa: PLC0415  # the same
 
-    done = forget(bootstrap.store(), options.tenant, options.user, options.session)
+    done = forget(bootstrap.forgetter(), options.tenant, options.user, options.session)
     print(
-        f"forgotten: {done.deleted} chunks. What was said up to now never becomes memory again, whatever is sent."
+        f"forgotten: {done.deleted} messages. What was saved up to now never becomes memory again, whatever is sent."
     )
     print(
         "The chat app's own items are untouched: delete them there if they must go as well.", file=sys.stderr

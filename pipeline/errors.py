@@ -13,7 +13,8 @@
     │   └── ExpiredNoticeError         the notice was put off for longer than it may be
     └── RetryableError             a fault of a dependency; the same notice succeeds later
         ├── SourceUnavailableError     DynamoDB
-        ├── StoreUnavailableError      Postgres (away, refusing, schema missing, other space)
+        ├── StoreUnavailableError      Postgres (away, refusing, schema missing, other space): nobody's work would succeed
+        ├── StoreBusyError             Postgres, in one transaction (lock, deadlock, time): only that tenant's work waits
         ├── EmbeddingUnavailableError  the embedding API (throttled, down, key refused, quota spent)
         ├── SummariserUnavailableError the chat API of the daily summaries
         ├── QueueUnavailableError      SQS
@@ -119,6 +120,12 @@ class StoreUnavailableError(RetryableError):
     """The store could not be reached, or is not ready for this space."""
 
     cause = "store_unavailable"
+
+
+class StoreBusyError(RetryableError):
+    """One transaction lost to others, or took too long; those of other tenants succeed meanwhile."""
+
+    cause = "store_busy"
 
 
 class EmbeddingUnavailableError(RetryableError):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, cast, get_args
 from urllib.parse import urlsplit
 
+from pipeline.database_settings import Authentication, DatabaseSettings
 from pipeline.errors import SettingsError
 from pipeline.prices import CHAT, EMBEDDING_DOLLARS_PER_MILLION_TOKENS
 from pipeline.store_settings import Generation, StoreName, StoreSettings
@@ -113,6 +114,7 @@ class Settings:
     next_embedding: EmbeddingSettings | None = None
     digest: DigestSettings = field(default_factory=DigestSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)
     attribute_names: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_ATTRIBUTE_NAMES))
     excluded_roles: frozenset[str] = frozenset({"system", "tool"})
     on_clear: Retention = "keep"
@@ -146,6 +148,7 @@ class Settings:
             next_embedding=_embedding(read, "NEXT_") if read.optional("NEXT_EMBEDDING_MODEL") else None,
             digest=_digest(read),
             store=_store(read),
+            database=_database(read),
             attribute_names=_attribute_names(read),
             excluded_roles=read.names("EXCLUDED_ROLES", ("system", "tool")),
             on_clear=read.retention("ON_CLEAR"),
@@ -287,6 +290,21 @@ def _store(read: _Reader) -> StoreSettings:
         safe_base_url(endpoint, "OPENSEARCH_ENDPOINT") if endpoint else None,
         cast("Generation", generation),
         read.optional("OPENSEARCH_INDEX") or defaults.index,
+    )
+
+
+def _database(read: _Reader) -> DatabaseSettings:
+    authentication = read.optional("DATABASE_AUTHENTICATION") or "password"
+    if authentication not in get_args(Authentication):
+        raise SettingsError("DATABASE_AUTHENTICATION must be password or iam")
+    return DatabaseSettings(
+        host=read.optional("DATABASE_HOST"),
+        port=read.integer("DATABASE_PORT", 0, low=0, high=65535) or None,
+        name=read.optional("DATABASE_NAME"),
+        user=read.optional("DATABASE_USER"),
+        authentication=cast("Authentication", authentication),
+        root_certificate=read.optional("DATABASE_SSLROOTCERT"),
+        statement_seconds=read.integer("DATABASE_STATEMENT_SECONDS", 20, low=1, high=300),
     )
 
 

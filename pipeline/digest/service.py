@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
+from zoneinfo import ZoneInfo
 
 from pipeline.digest.days import Notes, fingerprint, logs, orphans, over, summary_key, zone_of
 from pipeline.digest.spending import ChatMeter, ChatUsage
@@ -20,6 +21,7 @@ from pipeline.source.documents import Document
 from pipeline.source.layouts import Address, Item, Layouts
 from pipeline.stores.protocol import Store
 
+ANY_AGE = 36_500
 MAX_FAILURES_IN_A_ROW = 5
 """Of the summariser; then it is away, and the next run goes on."""
 
@@ -103,12 +105,15 @@ class Digest:
         report.users += 1
         zone = zone_of(notes, self.time_zone)
         for address, item in logs(notes, self.layouts):
-            if address.tenant_id not in self.excluded_tenants and over(
-                address.date or "", now, zone, self.catch_up_days
-            ):
+            if address.tenant_id not in self.excluded_tenants and self._due(notes, address, now, zone):
                 self._carefully(partial(self._day, notes, address, item, now, report), report)
         for orphan in orphans(notes, self.layouts):
             self._carefully(partial(self._take_back, notes, orphan, report), report)
+
+    def _due(self, notes: Notes, address: Address, now: datetime, zone: ZoneInfo) -> bool:
+        """Tell whether a day is over and is to be summarised; one that was, however old, is looked at again."""
+        summarised = summary_key(address)[address.key.range_name]["S"] in notes.items
+        return over(address.date or "", now, zone, ANY_AGE if summarised else self.catch_up_days)
 
     def _carefully(self, work: Callable[[], None], report: DigestReport) -> None:
         """Let one log's failure be its own."""
@@ -146,9 +151,17 @@ class Digest:
         report.unchanged += not written
 
     def _forgotten(self, document: Document) -> bool:
-        """Tell whether forget markers cover all of a log; a part of one cannot be told from the rest, so it counts as well."""
-        markers = self.store.markers(document.tenant_id, {document.user_id}, {document.name})
-        return bool(markers.banned(document, None, None))
+        """Tell whether something of a log is erased or hidden: a part cannot be told from the rest.
+
+        A log that ingest has not looked at yet waits, where its user or its name was ever asked to be forgotten.
+        """
+        source = document.key.source
+        state = self.store.read(document.tenant_id, {source: frozenset()})[source]
+        if any(row.state in {"erased", "unexplained"} for row in state.messages):
+            return True
+        if state.messages or not state.epoch:
+            return False
+        return bool(self.store.markers(document.tenant_id, {document.user_id}, {document.name}).times)
 
     def _summary(self, address: Address, item: Item, points: str, mark: str, now: datetime) -> dict[str, Any]:
         source = address.key.range_value

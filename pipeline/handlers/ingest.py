@@ -207,9 +207,10 @@ def _log(
 ) -> None:
     """Write the invocation's one line, counts and causes and no text, and its metrics."""
     spent = spent_so_far().since(before)
+    counts: dict[str, Any] = {**report.counts()}
     logger.info(
         "ingested",
-        **report.counts(),
+        **counts,
         **totals,
         causes=Counter(error.cause for error in report.failures.values()),
         reasons=sorted({describe(error) for error in report.failures.values()}),

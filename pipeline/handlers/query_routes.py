@@ -1,6 +1,7 @@
 """The query function's paths: what each asks of which service, and in what shape it answers."""
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from pipeline.search import requests
 from pipeline.search.freshness import Fresh
 from pipeline.search.ranking import Ranked
 from pipeline.search.recall import as_result
+from pipeline.stores.forgetting import next_second
 
 DOCUMENT = Path(__file__).parent / "openapi.json"
 MEMORY_PATH = "/api/v1/memory"
@@ -88,9 +90,10 @@ class Exchange:
         """Take a wish to forget the caller's memory, or one session of it; ingest carries it out."""
         caller, parameters = self._caller_and_parameters()
         key = requests.read_session_key(parameters)
-        now = datetime.now(UTC)
-        wish = new_wish(new_id(now, uuid4().hex), now, caller.tenant_id, caller.user_id, key)
+        until, wait_seconds = next_second(time.time())
+        wish = new_wish(new_id(until, uuid4().hex), until, caller.tenant_id, caller.user_id, key)
         bootstrap.notice_queue().send_wish(wish)
+        time.sleep(wait_seconds)  # what is saved after the answer is saved after T
         id_ = wish.request.id
         answer = {"id": id_, "status": "pending", "status_path": f"{STATUS_PATH}/{id_}"}
         return Answer(202, {**answer, "source_items": SOURCE_ITEMS})

@@ -40,12 +40,16 @@ class Forgetter:
         """
         if known := self.store.forgotten(request.tenant_id, request.id):
             return known
+        deleted = sum(self._carry_out(each) for each in (request, *_of_summary(request)))
+        return self.store.finish(request, deleted)
+
+    def _carry_out(self, request: ForgetRequest) -> int:
         owner = self.layouts.owner(request.tenant_id, request.user_id) if request.user_id else None
         deleted = self._mark(request, owner)
         keys = self.store.items_of(request, owner)
         for start in range(0, len(keys), ITEMS_AT_ONCE):
             deleted += self._erase(keys[start : start + ITEMS_AT_ONCE])
-        return self.store.finish(request, deleted)
+        return deleted
 
     def _mark(self, request: ForgetRequest, owner: str | None) -> int:
         """Set the marker under the user's name, and under the one by which transitions know the user."""
@@ -78,3 +82,12 @@ class Forgetter:
         ]
         if waiting and self.queue.send(waiting):
             raise QueueUnavailableError("the notice queue took no notice of what is left to be embedded")
+
+
+def _of_summary(request: ForgetRequest) -> Sequence[ForgetRequest]:
+    """Return the request about the summary of the day whose log is to be forgotten, in either layout."""
+    name = request.session_key or ""
+    for log, summary in (("memory:daily:", "memory:summary:"), ("DAILY#", "SUMMARY#")):
+        if name.startswith(log):
+            return [replace(request, session_key=summary + name.removeprefix(log))]
+    return []

@@ -36,6 +36,7 @@ class Plan:
         moves: chunk id → its new owner and status.
         deletes: chunk ids.
         kept: how many chunks stay as they are.
+        current: those of them that are made of the item as it is.
     """
 
     missing: tuple[Chunk, ...] = ()
@@ -43,6 +44,7 @@ class Plan:
     moves: Mapping[str, ChunkMove] = field(default_factory=dict)
     deletes: tuple[str, ...] = ()
     kept: int = 0
+    current: tuple[Chunk, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ def _difference(
         },
         tuple(id_ for id_ in held if id_ not in wanted and id_ not in waiting and id_ not in staying),
         len(current | standing | (staying - wanted.keys())),
+        tuple(wanted[id_] for id_ in current),
     )
 
 

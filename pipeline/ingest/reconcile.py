@@ -104,6 +104,17 @@ class Reconciler:
         report.fail(pending, ConflictError("other workers were at the same item all the time"))
         return report
 
+    def planned(self, notices: Sequence[Notice]) -> tuple[Sequence[ItemWork], Report]:
+        """Return what would be done for items of one tenant, and do nothing; the report has those that cannot be read."""
+        report = Report(frozenset(notice.address.key.source for notice in notices))
+        [tenant_id] = {notice.address.tenant_id for notice in notices}
+        works = [
+            work
+            for snapshots in self._snapshots(tenant_id, notices, report)
+            for work in self._planned(tenant_id, snapshots, report)
+        ]
+        return works, report
+
     def _round(self, pending: Mapping[str, Notice], report: Report) -> dict[str, Notice]:
         """Do one try of all; return those that met a conflict."""
         for source in pending:
@@ -222,7 +233,8 @@ class Reconciler:
         item = IndexedItem(name, settled, snapshot.reading.document, detail.chunks)
         if ids := needs_text(item):
             item = replace(item, texts=self.store.texts(*name, ids))
-        return ItemWork(snapshot, settled, make_plan(item, self.chunker), snapshot.state.revision)
+        plan = make_plan(item, self.chunker)
+        return ItemWork(snapshot, settled, plan, snapshot.state.revision, detail.chunks)
 
     def _finish(self, works: Sequence[ItemWork], report: Report) -> set[str]:
         """Lease, embed and apply; return the sources that must be tried again."""

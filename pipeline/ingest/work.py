@@ -8,7 +8,7 @@ from pipeline.errors import VectorMemoryError
 from pipeline.ingest.message_ledger import ItemReading, Settled
 from pipeline.ingest.notices import Notice, moment
 from pipeline.ingest.plan import REFUSED, Plan
-from pipeline.stores.protocol import Chunk, ChunkStatus, IndexState, PlannedWrite
+from pipeline.stores.protocol import Chunk, ChunkStatus, HeldChunk, IndexState, PlannedWrite
 
 
 @dataclass(slots=True)
@@ -133,12 +133,14 @@ class ItemWork:
 
     Args:
         revision: what the write expects: a lease may have made a row.
+        chunks: that were held of it, as far as they were looked at.
     """
 
     snapshot: ItemSnapshot
     settled: Settled
     plan: Plan
     revision: int
+    chunks: tuple[HeldChunk, ...] = ()
 
     @property
     def source(self) -> str:

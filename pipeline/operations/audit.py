@@ -1,35 +1,30 @@
-"""Compares the tables with the index, item by item, without trusting what ingest wrote down about itself.
+"""Compares the tables with the index, item by item, and has ingest look again at what a stream lost.
 
-A finding may only mean that a save is on its way: an item with findings is read a second time, and what is found again
-counts. Repair sends notices, so that ingest itself mends the item and embeds only what is missing or stale; rows under
-a wrong tenant, which no notice can reach, are deleted.
+A difference may only mean that a save is on its way. So an item that differs is looked at a second time when everything
+that was on its way has had time to arrive: it counts if it differs still, and nobody has changed it meanwhile. What is
+hidden because nobody knows why it left is right as it is; it is counted apart.
+
+Repair sends notices that carry no transition: they make ingest look, and cannot make it keep or forget anything.
 """
 
+import json
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Literal, Protocol
+from typing import Protocol
 
-from pipeline.errors import MalformedItemError
-from pipeline.ingest.chunking import Chunker
 from pipeline.ingest.notices import Notice
+from pipeline.ingest.reconcile import Reconciler
 from pipeline.operations.differences import Finding, differences
-from pipeline.source.documents import Document, ItemKey
+from pipeline.operations.dry_run import Items, dry_run
+from pipeline.source.documents import ItemKey
 from pipeline.source.layouts import Address, Item, Layouts
-from pipeline.source.transitions import ForgetFact
-from pipeline.stores.inventory import Inventory, StoredChunk
-from pipeline.stores.protocol import Store
+from pipeline.stores.inventory import Inventory, StoredChunk, StoredItem
 
 PAGE = 100
 SETTLE_SECONDS = 2.0
-"""How long a save in flight may take before a finding about its item is believed."""
-
-EVER = "~"
-"""A stream position after every real one."""
-
-Assumption = Literal["list", "expired", "deleted"]
+"""How long a save in flight may take before a difference is believed, where the streams do not lag."""
 
 
 class Tables(Protocol):
@@ -50,9 +45,15 @@ class Queue(Protocol):
 
 @dataclass(slots=True)
 class AuditReport:
-    """What was looked at and what was found; ``addresses`` are those of the items with findings."""
+    """What was looked at and what was found.
+
+    Args:
+        unexplained: messages that are hidden until a record says why they left, or when they came; no finding.
+        addresses: of the items with findings.
+    """
 
     items: int = 0
+    unexplained: int = 0
     findings: list[Finding] = field(default_factory=list)
     addresses: dict[str, Address] = field(default_factory=dict)
 
@@ -70,128 +71,119 @@ class Audit:
     """Compares ``tables`` with the index.
 
     Args:
-        settle_seconds: pause before what was found is looked at again.
+        reconciler: says what ingest would do; it reads the items and writes nothing here.
+        settle: waits until what is on its way has arrived, however long that takes.
     """
 
     tables: Tables
     layouts: Layouts
-    chunker: Chunker
-    store: Store
+    reconciler: Reconciler
     inventory: Inventory
-    settle_seconds: float = SETTLE_SECONDS
+    settle: Callable[[], None] = lambda: time.sleep(SETTLE_SECONDS)
 
     def run(self, names: Sequence[str], segments: int = 4) -> AuditReport:
-        """Audit every item of the tables called ``names``, and every row whose item is not there."""
+        """Audit every item of the tables called ``names``, and every item of the index that is not there."""
         report = AuditReport()
         seen: set[str] = set()
-        suspects: dict[str, Address] = {}
+        suspects: dict[str, tuple[Address, Item | None]] = {}
         for page in self._pages(names, segments):
             report.items += len(page)
             seen |= page.keys()
-            suspects |= {finding.source: page[finding.source][0] for finding in self._compare(page)}
-        report.findings = self._again(suspects, report)
-        report.findings += self._vanished(names, seen, report)
-        report.findings.sort()
+            suspects |= self._suspects(page)
+        for page in self._vanished(names, seen, report):
+            suspects |= self._suspects(page)
+        report.findings = sorted(self._confirmed(suspects, report))
         return report
 
-    def _pages(self, names: Sequence[str], segments: int) -> Iterator[dict[str, tuple[Address, Item]]]:
-        page: dict[str, tuple[Address, Item]] = {}
+    def _pages(self, names: Sequence[str], segments: int) -> Iterator[dict[str, tuple[Address, Item | None]]]:
+        page: dict[str, tuple[Address, Item | None]] = {}
         for name in names:
+            keys = self.tables.key_names(name)
             for segment in range(segments):
                 for item in self.tables.scan(name, segment, segments):
-                    address = self.layouts.address(name, item)
+                    address = self.layouts.address(name, {key: item[key] for key in keys})
                     if address:
                         page[address.key.source] = (address, item)
                     if len(page) == PAGE:
                         yield page
                         page = {}
-        if page:
-            yield page
+        yield page
 
-    def _compare(self, page: Mapping[str, tuple[Address, Item | None]]) -> Iterator[Finding]:
-        rows: defaultdict[str, list[StoredChunk]] = defaultdict(list)
-        for row in self.inventory.rows(sorted(page)):
-            rows[row.source].append(row)
-        for source, (address, item) in page.items():
-            try:
-                document = (
-                    self.layouts.parse(address.key.table, item, address.key.to_dynamodb()) if item else None
-                )
-            except MalformedItemError:
-                yield Finding("malformed", address.tenant_id, source)
+    def _vanished(
+        self, names: Sequence[str], seen: set[str], report: AuditReport
+    ) -> Iterator[dict[str, tuple[Address, Item | None]]]:
+        """Yield what the index has of items that the tables do not have."""
+        key_names = {name: self.tables.key_names(name) for name in names}
+        page: dict[str, tuple[Address, Item | None]] = {}
+        for item in self.inventory.items():
+            address = self._address(item, key_names)
+            if address is None:
                 continue
-            banned = self._banned(document) if document else frozenset()
-            yield from differences(address.tenant_id, source, document, rows[source], self.chunker, banned)
+            report.unexplained += item[3].hidden_since is not None
+            if address.key.source not in seen:
+                page[address.key.source] = (address, None)
+            if len(page) == PAGE:
+                yield page
+                page = {}
+        yield page
 
-    def _banned(self, document: Document) -> frozenset[str]:
-        source = document.key.source
-        held = self.store.read(document.tenant_id, [source])[source]
-        if not held.epoch:
-            return frozenset()
-        markers = self.store.markers(document.tenant_id, {document.user_id}, {document.name})
-        return markers.banned(document, held.created_at, None)
+    def _address(self, item: StoredItem, key_names: Mapping[str, tuple[str, str]]) -> Address | None:
+        tenant_id, source, key, *_ = item
+        if key is None:
+            values = ItemKey.values_of(source)
+            names = key_names.get(values[0]) if values else None
+            key = ItemKey(values[0], names[0], values[1], names[1], values[2]) if values and names else None
+        if key is None or key.table not in key_names:
+            return None
+        address = self.layouts.address(key.table, key.to_dynamodb())
+        return address if address and address.tenant_id == tenant_id else None
 
-    def _again(self, suspects: Mapping[str, Address], report: AuditReport) -> list[Finding]:
+    def _suspects(self, page: Items) -> Items:
+        found = {finding.source for finding in self._compare(page)}
+        return {source: page[source] for source in sorted(found)}
+
+    def _compare(self, items: Items) -> Iterator[Finding]:
+        rows: defaultdict[str, list[StoredChunk]] = defaultdict(list)
+        for row in self.inventory.rows(sorted(items)):
+            rows[row.source].append(row)
+        done = dry_run(self.reconciler, items)
+        for work in done.works:
+            yield from differences(work, rows[work.source])
+        for source in done.malformed:
+            yield Finding("malformed", items[source][0].tenant_id, source)
+
+    def _confirmed(self, suspects: Items, report: AuditReport) -> list[Finding]:
+        """Return what is still found of the items that nobody has changed meanwhile."""
         if not suspects:
             return []
-        time.sleep(self.settle_seconds)
+        self.settle()
         found: list[Finding] = []
-        for source, address in suspects.items():
-            findings = list(self._compare({source: (address, self.tables.get(address.key))}))
+        for source, (address, item) in suspects.items():
+            now = self.tables.get(address.key)
+            findings = list(self._compare({source: (address, now)})) if _same(now, item) else []
             if findings:
                 report.addresses[source] = address
             found += findings
         return found
 
-    def _address(self, source: str, key_names: Mapping[str, tuple[str, str]]) -> Address | None:
-        values = ItemKey.values_of(source)
-        if values is None or values[0] not in key_names:
-            return None
-        return self.layouts.address(values[0], _key(values, key_names[values[0]]))
 
-    def _vanished(self, names: Sequence[str], seen: set[str], report: AuditReport) -> list[Finding]:
-        """Return what is indexed as if its item were there, and it is not."""
-        found = []
-        key_names = {name: self.tables.key_names(name) for name in names}
-        for tenant_id, source, expires_at in self.inventory.present():
-            address = self._address(source, key_names) if source not in seen else None
-            if address is None or address.tenant_id != tenant_id:
-                continue
-            if self.tables.get(address.key) is None:
-                passed = expires_at is not None and expires_at <= datetime.now(UTC)
-                found.append(Finding("expired" if passed else "vanished", tenant_id, source))
-                report.addresses[source] = address
-        return found
+def _same(one: Item | None, two: Item | None) -> bool:
+    return json.dumps(one, sort_keys=True, default=repr) == json.dumps(two, sort_keys=True, default=repr)
 
 
-def _key(values: tuple[str, str, str], names: tuple[str, str]) -> Item:
-    return {names[0]: {"S": values[1]}, names[1]: {"S": values[2]}}
+def repair_notices(report: AuditReport, now: float) -> list[Notice]:
+    """Return the notices that make ingest look at what was found; what cannot be read is left alone."""
+    mendable = {
+        finding.source
+        for finding in report.findings
+        if finding.kind not in {"malformed", "unreadable", "wrong_tenant"}
+    }
+    return [
+        Notice(report.addresses[source], force_read=True, first_sent_at=now) for source in sorted(mendable)
+    ]
 
 
-def repair_notices(report: AuditReport, assume: Assumption, now: float) -> list[Notice]:
-    """Return the notices that mend what was found.
-
-    A vanished item is forgotten. One whose time to live has passed may have expired or been deleted before: ``assume``
-    says which, or leaves it alone.
-    """
-    by_source: defaultdict[str, list[Finding]] = defaultdict(list)
-    for finding in report.findings:
-        by_source[finding.source].append(finding)
-    notices = (_notice(report.addresses[source], found, assume, now) for source, found in by_source.items())
-    return [notice for notice in notices if notice is not None]
-
-
-def _notice(address: Address, findings: Sequence[Finding], assume: Assumption, now: float) -> Notice | None:
-    kinds = {finding.kind for finding in findings}
-    if kinds <= {"malformed", "wrong_tenant"} or (kinds == {"expired"} and assume == "list"):
-        return None
-    deleted = "vanished" in kinds or ("expired" in kinds and assume == "deleted")
-    doubts = frozenset(finding.chunk_id for finding in findings if finding.kind in {"stale", "extra"})
-    facts = (ForgetFact(EVER),) if deleted else ()
-    return Notice(address, facts=facts, doubts=doubts, first_sent_at=now)
-
-
-def repair(report: AuditReport, queue: Queue, inventory: Inventory, assume: Assumption) -> int:
+def repair(report: AuditReport, queue: Queue, inventory: Inventory) -> int:
     """Send the notices that mend what was found, and delete rows under wrong tenants; return how many notices failed."""
     astray: defaultdict[str, list[str]] = defaultdict(list)
     for finding in report.findings:
@@ -199,4 +191,4 @@ def repair(report: AuditReport, queue: Queue, inventory: Inventory, assume: Assu
             astray[finding.tenant_id].append(finding.chunk_id)
     for tenant_id, ids in astray.items():
         inventory.remove(tenant_id, ids)
-    return len(queue.send(repair_notices(report, assume, time.time())))
+    return len(queue.send(repair_notices(report, time.time())))

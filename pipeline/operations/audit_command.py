@@ -2,24 +2,29 @@
 
 import json
 import os
+import time
 from collections.abc import Sequence
 
 import boto3
 
 from pipeline import bootstrap
-from pipeline.errors import SettingsError
-from pipeline.operations.audit import Assumption, Audit, AuditReport, repair
+from pipeline.errors import QueueUnavailableError, SettingsError
+from pipeline.operations.audit import Audit, AuditReport, repair
 from pipeline.operations.outcome import Outcome
 from pipeline.operations.stack import environment_of, tables_of
 from pipeline.source.table import SourceTable
 
 MAX_LINES = 200
+QUEUE_PATIENCE_SECONDS = 900.0
 
 
 def run_audit(
-    stack: str | None, tables: Sequence[str], *, mend: bool, assume: Assumption, as_json: bool
+    stack: str | None, tables: Sequence[str], *, mend: bool, settle_seconds: float, as_json: bool
 ) -> Outcome:
-    """Compare tables and index, and mend what is wrong if asked to.
+    """Compare tables and index, and have ingest look again at what differs if asked to.
+
+    Args:
+        settle_seconds: how far the streams may lag.
 
     Raises:
         SettingsError: it is not said which tables.
@@ -31,24 +36,38 @@ def run_audit(
         names = names or tables_of(client, stack)
     if not names:
         raise SettingsError("say which tables: --table NAME (again for each), or --stack NAME")
-    audit = _audit()
+    audit = _audit(settle_seconds)
     report = audit.run(names)
-    failed = repair(report, bootstrap.notice_queue(), audit.inventory, assume) if mend else 0
+    failed = repair(report, bootstrap.notice_queue(), audit.inventory) if mend else 0
     text = _json(report) if as_json else _text(report, mend=mend)
     notes = [f"{failed} notices were not taken by the queue: run it again"] if failed else []
     return Outcome(text, notes, status=1 if failed or (report.findings and not mend) else 0)
 
 
-def _audit() -> Audit:
+def _audit(settle_seconds: float) -> Audit:
     """Put the audit together; its database role must see every tenant."""
     client = boto3.client("dynamodb", config=bootstrap.AWS_CONFIG)
-    parts = bootstrap.layouts(), bootstrap.chunker(), bootstrap.store(), bootstrap.inventory()
-    return Audit(SourceTable(client), *parts)
+    parts = bootstrap.layouts(), bootstrap.looker(), bootstrap.inventory()
+    return Audit(SourceTable(client), *parts, settle=lambda: _settle(settle_seconds))
+
+
+def _settle(seconds: float) -> None:
+    """Wait until the notice queue was seen empty, and then as long as the streams may lag."""
+    deadline = time.monotonic() + QUEUE_PATIENCE_SECONDS
+    while bootstrap.notice_queue().depth():
+        if time.monotonic() > deadline:
+            raise QueueUnavailableError(
+                "the notice queue has not been empty for a quarter of an hour, so that what differs may only be late: "
+                "see `vector-memory status`, and run this again"
+            )
+        time.sleep(min(1.0, seconds or 1.0))
+    time.sleep(seconds)
 
 
 def _json(report: AuditReport) -> str:
     rows = [[f.kind, f.tenant_id, f.source, f.chunk_id] for f in report.findings]
-    return json.dumps({"items": report.items, "counts": report.counts, "findings": rows})
+    counts = {"items": report.items, "unexplained": report.unexplained, "counts": report.counts}
+    return json.dumps({**counts, "findings": rows})
 
 
 def _text(report: AuditReport, *, mend: bool) -> str:
@@ -57,6 +76,10 @@ def _text(report: AuditReport, *, mend: bool) -> str:
         lines.append(f"... and {len(report.findings) - MAX_LINES} more (--json lists all)")
     counts = ", ".join(f"{count} {kind}" for kind, count in sorted(report.counts.items()))
     lines.append(f"{report.items} items looked at: {counts or 'no differences'}")
+    if report.unexplained:
+        lines.append(
+            f"{report.unexplained} items have messages that are hidden until a record says why they left, or when they came"
+        )
     if report.findings and mend:
         lines.append("Notices sent. Run the audit again once the queue is empty.")
     return "\n".join(lines)

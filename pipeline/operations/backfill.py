@@ -133,7 +133,8 @@ class Backfill:
             self.sleep(ROOM_POLL_SECONDS)
         tokens.spend(sum(weights.tokens.values()))
         notices = [
-            Notice(entries[source][0], look=True, first_sent_at=self.clock()) for source in weights.tokens
+            Notice(entries[source][0], force_read=True, first_sent_at=self.clock())
+            for source in weights.tokens
         ]
         for attempt in range(SEND_ATTEMPTS):
             failed = queue.send(notices)

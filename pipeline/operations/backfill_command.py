@@ -107,7 +107,7 @@ def _backfill(options: argparse.Namespace, origin: Origin, note: object) -> Back
 
 def _scales(origin: Origin) -> Scales:
     if origin.live and _sees_index():
-        return IndexScales(bootstrap.layouts(), bootstrap.chunker(), bootstrap.store())
+        return IndexScales(bootstrap.looker())
     return TextScales(bootstrap.layouts(), bootstrap.chunker())
 
 

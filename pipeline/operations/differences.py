@@ -1,18 +1,18 @@
-"""What is wrong with one item's rows. Pure.
+"""What is wrong with one item in the index. Pure.
 
-What an item should look like is worked out again from the item; what there is comes row by row, with its text. Rows
-kept although the item lost them are known by their mark.
+What ingest would do if it looked at the item now is worked out by the rules that ingest goes by; what there is comes row by
+row, with its text. An item is right if nothing would be done and the rows are those that the ledger lists.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.ingest.chunking import Chunker
-from pipeline.source.documents import Document
+from pipeline.ingest.work import ItemWork
 from pipeline.stores.inventory import StoredChunk
+from pipeline.stores.protocol import Chunk
 
-Kind = Literal["missing", "stale", "extra", "wrong_tenant", "vanished", "expired", "malformed"]
+Kind = Literal["missing", "stale", "extra", "wrong_tenant", "vanished", "malformed", "unreadable"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -20,6 +20,9 @@ class Finding:
     """One thing that is wrong; no text.
 
     Args:
+        kind: *missing*: not found, and should be; *stale*: found with another text, owner or state; *extra*: found, and should
+            not be; *wrong_tenant*: lies under a tenant whose it is not; *vanished*: shown as if its item were there;
+            *malformed*: the item cannot be read; *unreadable*: some of its messages cannot.
         chunk_id: the row, or the row that should be there; empty where the whole item is meant.
     """
 
@@ -29,42 +32,35 @@ class Finding:
     chunk_id: str = ""
 
 
-def differences(  # noqa: PLR0913, PLR0917  # a decision over plain values
-    tenant_id: str,
-    source: str,
-    document: Document | None,
-    rows: Sequence[StoredChunk],
-    chunker: Chunker,
-    banned: frozenset[str] = frozenset(),
-) -> Iterator[Finding]:
+def differences(work: ItemWork, rows: Sequence[StoredChunk]) -> Iterator[Finding]:
     """Yield what is wrong with the rows of one item.
 
     Args:
-        document: the item as it is; ``None`` if it is no memory (any more).
-        banned: entries that a forget marker covers.
+        rows: of the item, under whatever tenant they lie.
     """
+    tenant_id, source, plan = work.tenant_id, work.source, work.plan
     own = {row.id: row for row in rows if row.tenant_id == tenant_id}
-    present = frozenset(entry.id for entry in document.entries) - banned if document else frozenset()
-    retained = {id_ for id_, row in own.items() if _retained(row, document, present, banned)}
-    covered = frozenset(entry for id_ in retained for entry in own[id_].members) & present
-    chunks = chunker.chunks(document, covered | banned) if document else ()
-    wanted = {chunk.id: chunk for chunk in chunks}
-    for row in rows:
-        if row.tenant_id != tenant_id:
-            yield Finding("wrong_tenant", row.tenant_id, source, row.id)
-    for id_, chunk in wanted.items():
-        if id_ not in own:
-            yield Finding("missing", tenant_id, source, id_)
-        elif (own[id_].content, own[id_].user_id) != (chunk.text, chunk.user_id):
-            yield Finding("stale", tenant_id, source, id_)
-    for id_ in own.keys() - wanted.keys() - retained:
-        yield Finding("extra", tenant_id, source, id_)
+    yield from (
+        Finding("wrong_tenant", row.tenant_id, source, row.id) for row in rows if row.tenant_id != tenant_id
+    )
+    document = work.snapshot.reading.document
+    if document and document.unreadable:
+        yield Finding("unreadable", tenant_id, source)
+    vanished = work.snapshot.reading.known == "absent" and work.snapshot.state.facts.present
+    if vanished and (plan.moves or plan.deletes):
+        yield Finding("vanished", tenant_id, source)
+        return
+    listed = {chunk.id for chunk in work.chunks}
+    wrong = {
+        **dict.fromkeys((*plan.deletes, *(own.keys() - listed)), "extra"),
+        **dict.fromkeys(plan.moves, "stale"),
+        **{chunk.id: "stale" for chunk in plan.current if _says_other(chunk, own)},
+        **{chunk.id: "stale" for chunk in (*plan.missing, *plan.stand_ins)},
+    }
+    missing = {chunk.id for chunk in (*plan.missing, *plan.stand_ins, *plan.current)} - own.keys()
+    kinds: dict[str, Kind] = {**wrong, **dict.fromkeys(missing, "missing")}  # type: ignore[dict-item]  # each is one
+    yield from (Finding(kind, tenant_id, source, id_) for id_, kind in kinds.items())
 
 
-def _retained(
-    row: StoredChunk, document: Document | None, present: frozenset[str], banned: frozenset[str]
-) -> bool:
-    """Tell whether the row bears the mark of what is kept, and rightly: something of it is gone from the item."""
-    lost = not present.issuperset(row.members)
-    kept_kind = document is None or document.kind == "session"
-    return row.retained and lost and kept_kind and not banned.intersection(row.members)
+def _says_other(chunk: Chunk, own: Mapping[str, StoredChunk]) -> bool:
+    return chunk.id in own and own[chunk.id].content != chunk.text

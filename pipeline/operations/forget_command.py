@@ -1,14 +1,14 @@
 """The command ``vector-memory forget``: the operation that ingest carries out for a request over the API, at once."""
 
-from datetime import UTC, datetime
+import time
 from uuid import uuid4
 
 from pipeline.errors import SettingsError
-from pipeline.stores.forgetting import ForgetRequest, Forgotten
-from pipeline.stores.protocol import Store
+from pipeline.ingest.forgetting import Forgetter
+from pipeline.stores.forgetting import ForgetRequest, Forgotten, next_second
 
 
-def forget(store: Store, tenant_id: str, user_id: str | None, session_key: str | None) -> Forgotten:
+def forget(forgetter: Forgetter, tenant_id: str, user_id: str | None, session_key: str | None) -> Forgotten:
     """Forget a user, a session, or one user's session, up to now.
 
     Raises:
@@ -16,5 +16,8 @@ def forget(store: Store, tenant_id: str, user_id: str | None, session_key: str |
     """
     if not (user_id or session_key):
         raise SettingsError("say whom or what to forget: --user, --session, or both")
-    asked_at = datetime.now(UTC)
-    return store.forget(ForgetRequest(uuid4().hex, tenant_id, asked_at, user_id or None, session_key or None))
+    until, wait_seconds = next_second(time.time())
+    time.sleep(wait_seconds)
+    return forgetter.carry_out(
+        ForgetRequest(uuid4().hex, tenant_id, until, user_id or None, session_key or None)
+    )

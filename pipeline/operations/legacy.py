@@ -8,15 +8,16 @@ vector is left out. No stream tells when such an item goes; ``vector-memory forg
 
 import hashlib
 import sys
+import time
 import uuid
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.embedding.vectors import Space, Vector, check_vectors
 from pipeline.errors import EmbeddingUnavailableError, MalformedItemError
-from pipeline.source.documents import Document, Entry, ItemKey
+from pipeline.source.documents import ItemKey
 from pipeline.source.layouts import (
     LEGACY_PREFIX,
     Address,
@@ -26,7 +27,15 @@ from pipeline.source.layouts import (
     read_time,
     safe_text,
 )
-from pipeline.stores.protocol import Change, Chunk, Filters, SearchRequest, Store
+from pipeline.stores.protocol import (
+    Chunk,
+    Filters,
+    IndexState,
+    MessageRow,
+    PlannedWrite,
+    SearchRequest,
+    Store,
+)
 
 _NAMESPACE = uuid.UUID("0b7c2f64-51d3-4c0a-8a8e-7d5c90a4c1de")
 
@@ -41,27 +50,21 @@ class Legacy:
     timestamp: float | None
 
     @property
-    def document(self) -> Document:
-        """The same as a document of one entry, for forget markers."""
-        entry = Entry(self._id, self.address.kind, self.text, read_time(self.timestamp))
-        key, tenant_id = self.address.key, self.address.tenant_id
-        return Document(key, tenant_id, tenant_id, self.address.kind, (entry,), self.address.date)
-
-    @property
     def _id(self) -> str:
         return str(uuid.uuid5(_NAMESPACE, self.address.key.source))
 
-    def change(self, revision: int, epoch: int) -> Change:
-        """Return the change that indexes it."""
-        return Change(
+    def write(self, state: IndexState, now: float) -> PlannedWrite:
+        """Return the write that indexes it."""
+        row = MessageRow(self._id, self._id, 0, "live", self.address.tenant_id, self.timestamp, met_at=now)
+        return PlannedWrite(
             self.address.key.source,
-            expected_revision=revision,
-            expected_epoch=epoch,
-            position="",
-            present=True,
-            name=self.address.key.range_value,
-            user_id=self.address.tenant_id,
+            state.revision,
+            state.epoch,
+            replace(state.facts, read_at=now, present=True, user_id=self.address.tenant_id),
+            messages=[row],
             upserts=[(self._chunk(), self.vector)],
+            key=self.address.key,
+            name=self.address.key.range_value,
         )
 
     def _chunk(self) -> Chunk:
@@ -75,8 +78,8 @@ class Legacy:
             "part": 0,
             "legacy": True,
         }
-        time = read_time(self.timestamp)
-        return Chunk(self._id, address.tenant_id, self.text, (self._id,), self.fingerprint, time, metadata)
+        said = read_time(self.timestamp)
+        return Chunk(self._id, address.tenant_id, self.text, (self._id,), self.fingerprint, said, metadata)
 
     @property
     def fingerprint(self) -> str:
@@ -111,16 +114,23 @@ def read_legacy(table: str, item: Item, names: Mapping[str, str], space: Space) 
 
 
 def take_over(legacy: Legacy, store: Store) -> bool:
-    """Index it, unless it is there, forgotten, or covered by a note of the same name; tell whether that was done."""
-    tenant_id, source = legacy.address.tenant_id, legacy.address.key.source
-    held = store.read(tenant_id, [source])[source]
-    if any(chunk.fingerprint == legacy.fingerprint for chunk in held.chunks):
+    """Index it, unless it is there, forgotten, or covered by a note of the same name; tell whether that was done.
+
+    Nobody knows when it was saved, so any request to forget its user or its name covers it.
+    """
+    tenant_id, source, name = (
+        legacy.address.tenant_id,
+        legacy.address.key.source,
+        legacy.address.key.range_value,
+    )
+    state = store.read(tenant_id, {source: frozenset()})[source]
+    held = store.detail(tenant_id, {source: None})[source].chunks
+    if any(chunk.fingerprint == legacy.fingerprint for chunk in held):
         return True
-    document = legacy.document
-    markers = store.markers(tenant_id, {document.user_id}, {document.name}) if held.epoch else None
-    if (markers and markers.banned(document, held.created_at, None)) or _covered(legacy, store):
+    markers = store.markers(tenant_id, {tenant_id}, {name}) if state.epoch else None
+    if (markers and markers.times) or _covered(legacy, store):
         return False
-    return not store.apply(tenant_id, [legacy.change(held.revision, held.epoch)])
+    return not store.apply(tenant_id, [legacy.write(state, time.time())])
 
 
 def _covered(legacy: Legacy, store: Store) -> bool:

@@ -6,9 +6,14 @@ from pipeline.stores.pgvector.migrations import migrate, plan
 
 
 def run_migrate(conninfo: str, space: Space, *, dry_run: bool, graph: bool) -> Outcome:
-    """Bring the schema up to date as its owner, or only say what that would apply."""
+    """Bring the schema and its privileges up to date as its owner, or only say what that would apply.
+
+    Says which grants it took away, and what an operator should run.
+    """
     if dry_run:
         due = plan(conninfo)
         return Outcome("\n".join(f"would apply {name}" for name in due) or "the schema is up to date")
-    applied = migrate(conninfo, space, graph=graph)
-    return Outcome("\n".join(f"applied {name}" for name in applied) or "the schema is up to date")
+    notes: list[str] = []
+    applied = migrate(conninfo, space, graph=graph, tell=notes.append)
+    done = [f"applied {name}" for name in applied] or ["the schema is up to date"]
+    return Outcome("\n".join([*done, *notes]))

@@ -101,7 +101,7 @@ class Filling:
         while named and self.queue.depth() >= self.waiting:
             self.sleep(POLL_SECONDS)
         self.pacer.spend(sum(item.tokens for item, _ in named))
-        notices = [Notice(address, look=True, first_sent_at=self.clock()) for _, address in named]
+        notices = [Notice(address, force_read=True, first_sent_at=self.clock()) for _, address in named]
         for attempt in range(SEND_ATTEMPTS):
             failed = self.queue.send(notices) if notices else frozenset()
             notices = [notice for notice in notices if notice.address.key.source in failed]

@@ -28,7 +28,6 @@ from pipeline.operations.reembed import (
 from pipeline.operations.stack import environment_of
 from pipeline.prices import EMBEDDING_DOLLARS_PER_MILLION_TOKENS as PRICES
 from pipeline.settings import EmbeddingSettings
-from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.spaces import Placed
 from pipeline.stores.pgvector.standing import Spaces, Standing
 from pipeline.stores.pgvector.store import PgVectorStore
@@ -176,14 +175,14 @@ def _drop(options: argparse.Namespace) -> Outcome:
 
 
 def _spaces() -> Spaces:
-    return Spaces(Connector(bootstrap.conninfo))
+    return Spaces(bootstrap.operators_connector())
 
 
 def _side(placed: Placed) -> Side:
     chosen = next((one for one in _known() if bootstrap.space_of(one) == placed.space), None)
     if chosen is None:
         raise SettingsError(f"EMBEDDING_… or NEXT_EMBEDDING_… must name {_said(placed)}")
-    store = PgVectorStore(Connector(bootstrap.conninfo), placed.space, "exact")
+    store = PgVectorStore(bootstrap.operators_connector(), placed.space, "exact")
     return Side(bootstrap.embedder_of(chosen), store)
 
 

@@ -70,6 +70,8 @@ _CAUSES: Mapping[str, str] = {
     "embedding_unavailable": "the log's `reasons` say whether the key is refused, the quota is spent, or the provider is down; "
     "mend that. Nothing is lost meanwhile: notices wait up to 7 days",
     "store_unavailable": "see that Postgres runs and takes connections; the log's `reasons` name the SQLSTATE. Nothing is lost",
+    "store_busy": "a tenant's rows are locked, or its statements take too long: look for long transactions, altered tables and "
+    "load in Postgres; the log's `reasons` name the SQLSTATE. Other tenants go on",
     "source_unavailable": "see the chat app's tables for throttling; a running backfill may need a lower --read-units",
     "secret_unavailable": "see that the secrets exist, and that the ingest role may read them",
     "summariser_unavailable": "the digest makes up for missed days by itself; see the key of the chat API",

@@ -1,6 +1,5 @@
 """How much of an item is still to be embedded, in estimated tokens; nothing is written."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,10 +7,11 @@ from typing import Protocol
 from pipeline.embedding.tokens import estimate_tokens
 from pipeline.errors import MalformedItemError
 from pipeline.ingest.chunking import Chunker
-from pipeline.ingest.plan import make_plan
+from pipeline.ingest.reconcile import Reconciler
+from pipeline.operations.dry_run import dry_run
 from pipeline.source.documents import Document
 from pipeline.source.layouts import Address, Item, Layouts
-from pipeline.stores.protocol import Chunk, Held, Markers, Store
+from pipeline.stores.protocol import Chunk
 
 Entries = Mapping[str, tuple[Address, Item]]
 """Source → address and item."""
@@ -59,48 +59,17 @@ class TextScales:
 class IndexScales:
     """Weighs what the index lacks of each item; an item that it matches is left out."""
 
-    layouts: Layouts
-    chunker: Chunker
-    store: Store
+    reconciler: Reconciler
 
     def weigh(self, entries: Entries) -> Weights:
         """Return the tokens of the chunks that are missing."""
-        documents, malformed = _parsed(self.layouts, entries)
-        by_tenant: defaultdict[str, dict[str, Document]] = defaultdict(dict)
-        for source, document in documents.items():
-            by_tenant[document.tenant_id][source] = document
-        tokens: dict[str, int] = {}
-        for tenant_id, group in by_tenant.items():
-            tokens |= self._weigh(tenant_id, group)
-        return Weights(tokens, malformed)
-
-    def _weigh(self, tenant_id: str, documents: Mapping[str, Document]) -> dict[str, int]:
-        held = self.store.read(tenant_id, sorted(documents))
-        markers = self._markers(tenant_id, documents, held)
-        plans = {
-            source: make_plan(
-                held[source],
-                document,
-                "",
-                (),
-                self.chunker,
-                markers.banned(document, held[source].created_at, None),
-            )
-            for source, document in documents.items()
+        done = dry_run(self.reconciler, entries)
+        tokens = {
+            work.source: _tokens(work.plan.missing)
+            for work in done.works
+            if work.plan.missing or work.plan.deletes or work.plan.moves or work.settled.changed
         }
-        return {
-            source: _tokens(plan.missing)
-            for source, plan in plans.items()
-            if plan.missing or plan.deletes or plan.lost
-        }
-
-    def _markers(
-        self, tenant_id: str, documents: Mapping[str, Document], held: Mapping[str, Held]
-    ) -> Markers:
-        marked = [document for source, document in documents.items() if held[source].epoch]
-        if not marked:
-            return Markers()
-        return self.store.markers(tenant_id, {one.user_id for one in marked}, {one.name for one in marked})
+        return Weights(tokens, done.malformed)
 
 
 def _parsed(layouts: Layouts, entries: Entries) -> tuple[dict[str, Document], list[str]]:

@@ -62,7 +62,7 @@ def closure(needs: frozenset[str], available: Mapping[str, Distribution]) -> fro
 def package_files() -> Files:
     """Return the package's own files that functions use."""
     package = Path(__file__).parents[1]
-    found = (path for path in sorted(package.rglob("*")) if path.suffix in {".py", ".sql", ".json"})
+    found = (path for path in sorted(package.rglob("*")) if path.suffix in {".py", ".sql", ".json", ".pem"})
     inside = {path.relative_to(package.parent): path for path in found}
     return {name: path for name, path in inside.items() if name.parts[1] not in UNDEPLOYED}
 

@@ -16,7 +16,7 @@ MAX_UNZIPPED_BYTES = 250 * 1024 * 1024
 UNDEPLOYED = frozenset({"agent", "cli.py", "lab", "local", "operations", "packaging"})
 """Rooms of the package that no function uses: handlers import nothing of them."""
 
-_CORE = frozenset({"aws-lambda-powertools[tracer]", "pgvector", "psycopg[binary]", "tenacity"})
+_CORE = frozenset({"aws-lambda-powertools[tracer]", "certifi", "pgvector", "psycopg[binary]", "tenacity"})
 
 
 @dataclass(frozen=True, slots=True)

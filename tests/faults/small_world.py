@@ -106,9 +106,13 @@ class Oracle:
             if user in {None, life.owner} and key in {None, own_key} and math.floor(life.saved) < until:
                 life.erased = True
 
-    def lost(self, key: str, kind: str, item: Any) -> None:  # noqa: ARG002
-        """Note a lost record. Where both a DELETE and an INSERT of an item were lost, no rule can know."""
-        self.unknowable.setdefault(key, set()).add(kind)
+    def lost(self, key: str, old: Any, new: Any) -> None:
+        """Note a lost record. Where an INSERT, and a DELETE or a change of owner were lost, no rule can know."""
+        kinds = self.unknowable.setdefault(key, set())
+        if old is None or new is None:
+            kinds.add("INSERT" if old is None else "DELETE")
+        elif old["user"] != new["user"]:
+            kinds.add("OWNER")
 
     def must(self, *, lost: bool) -> set[tuple[str, str]]:
         """Return what has to be found, by owner; what was lost under a request may be hidden."""
@@ -127,9 +131,14 @@ class Oracle:
         }
 
     def excused(self) -> set[str]:
-        """Return texts of items of which both a DELETE and an INSERT were lost: no rule can know what they lost."""
-        both = {key for key, kinds in self.unknowable.items() if {"INSERT", "DELETE"} <= kinds}
-        return {life.text for (key, _), life in self.lives.items() if key in both and not life.erased}
+        """Return texts of items of which too much was lost: kept ones after a DELETE, erased ones of an owner."""
+        deleted = {key for key, kinds in self.unknowable.items() if {"INSERT", "DELETE"} <= kinds}
+        given = {key for key, kinds in self.unknowable.items() if {"INSERT", "OWNER"} <= kinds}
+        return {
+            life.text
+            for (key, _), life in self.lives.items()
+            if (key in deleted and not life.erased) or (key in given and life.erased)
+        }
 
 
 class Tables:
@@ -249,7 +258,7 @@ class SmallWorld:
             return
         if self.random.random() < self.losses:
             self.lost = True
-            self.oracle.lost(key, "INSERT" if old is None else "DELETE" if why == "deleted" else "", item)
+            self.oracle.lost(key, old, item)
             return
         notice = self.announcer.notice(read_change(record), self.now)
         if notice:

@@ -8,6 +8,7 @@ from contract.test_isolation import *  # noqa: F403
 from contract.test_large_memories import *  # noqa: F403
 from contract.test_neighbours import *  # noqa: F403
 from contract.test_search import *  # noqa: F403
+from contract.test_withholding import *  # noqa: F403
 from support.chunks import StoreMaker
 from support.pgvector import pgvector
 

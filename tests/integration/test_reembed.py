@@ -19,7 +19,6 @@ from pipeline.errors import (
 )
 from pipeline.operations.pacing import Pacer
 from pipeline.operations.reembed import Filling, Sent, Side, compare, question_of, refuse_gaps, two
-from pipeline.source.transitions import ForgetFact
 from pipeline.stores.forgetting import ForgetRequest
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.inventory import Inventory
@@ -30,6 +29,7 @@ from pipeline.stores.pgvector.switching import drop_beside, make_beside, switch
 from pipeline.stores.protocol import SearchRequest
 
 pytestmark = pytest.mark.integration
+REQUEST = ForgetRequest("w", "acme", datetime(2099, 1, 1, tzinfo=UTC), "acme")
 TEXTS = ("we ship on Friday", "the cat is called Momo", "rent is due on the first")
 
 
@@ -73,15 +73,12 @@ FROM pg_policies WHERE schemaname = %(schema)s AND tablename IN ('memories', 'me
 UNION ALL SELECT 'grant', table_name || '.' || grantee, string_agg(privilege_type, ',' ORDER BY privilege_type)
 FROM information_schema.role_table_grants WHERE table_schema = %(schema)s AND table_name IN ('memories', 'memory_words') GROUP BY 2, table_name, grantee
 UNION ALL SELECT 'function', proname::text, prosrc FROM pg_proc
-WHERE pronamespace = %(schema)s::regnamespace AND proname IN ('drop_words', 'memory_search', 'memory_strategy')
+WHERE pronamespace = %(schema)s::regnamespace AND proname IN ('drop_words', 'move_words', 'memory_search', 'memory_strategy')
 UNION ALL SELECT 'trigger', tgname::text, tgtype::text FROM pg_trigger WHERE tgrelid = to_regclass(%(schema)s || '.memories')
 UNION ALL SELECT 'table', relname::text, relrowsecurity::text || relforcerowsecurity::text FROM pg_class
 WHERE relnamespace = %(schema)s::regnamespace AND relname IN ('memories', 'memory_words')
 ORDER BY 1, 2, 3
 """
-SETTINGS = (
-    "SELECT oid::regprocedure::text, proconfig FROM pg_proc WHERE proname LIKE 'memory\\_s%' ORDER BY 1"
-)
 
 
 def test_a_space_made_later_has_what_migrations_gave_the_first(there: Two) -> None:
@@ -92,38 +89,6 @@ def test_a_space_made_later_has_what_migrations_gave_the_first(there: Two) -> No
         )
     assert len(first) > 40
     assert later == first
-
-
-OLDER = """CREATE FUNCTION "{schema}".memory_search(text) RETURNS int LANGUAGE sql AS 'SELECT 1';"""
-"""What a database has that an earlier version migrated."""
-OUT_OF_LINE = 'ALTER TABLE "{schema}".memories RESET (toast_tuple_target)'
-
-
-def test_a_migration_brings_the_search_of_every_space_up_to_date(there: Two) -> None:
-    made = there.start()
-    with psycopg.connect(there.owner) as owner:
-        for schema in ("public", made.schema):  # as the version before left it
-            owner.execute((OLDER + OUT_OF_LINE).format(schema=schema).encode())
-        before = [owner.execute(CATALOG, {"schema": schema}).fetchall() for schema in ("public", made.schema)]
-        settings = owner.execute(SETTINGS).fetchall()
-        for (text,) in owner.execute(
-            "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = 'memory_search' AND pronargs > 1"
-        ).fetchall():
-            owner.execute(text.replace("SELECT m.id, m.content", "SELECT NULL::uuid, m.content").encode())
-        owner.execute("DROP FUNCTION memory_indexed_until, memory_count_use")
-        owner.execute("DELETE FROM schema_version WHERE version >= 6")
-    there.save("chat:1", *TEXTS)
-    migrate(there.owner, SPACE)
-    with psycopg.connect(there.owner) as owner:
-        after = [owner.execute(CATALOG, {"schema": schema}).fetchall() for schema in ("public", made.schema)]
-        assert owner.execute(SETTINGS).fetchall() == settings
-        in_line = owner.execute(
-            "SELECT DISTINCT reloptions FROM pg_class WHERE relname = 'memories'"
-        ).fetchall()
-    assert in_line == [(["toast_tuple_target=8160"],)]
-    assert after == before
-    fill(there)
-    assert contents(there, NEXT) == contents(there, SPACE) == said(*TEXTS)
 
 
 def test_what_was_there_before_is_filled_in_and_what_is_saved_meanwhile_goes_to_both(there: Two) -> None:
@@ -223,8 +188,6 @@ def test_the_new_space_may_have_other_dimensions(there: Two) -> None:
 @pytest.mark.parametrize("switches", [0, 1, 2])
 def test_either_space_may_be_dropped_and_the_other_lives_on(there: Two, switches: int) -> None:
     there.save("chat:1", *TEXTS)
-    with psycopg.connect(there.owner) as owner:
-        owner.execute(OLDER.format(schema="public").encode())
     there.start()
     fill(there)
     for number in range(switches):
@@ -257,7 +220,7 @@ def test_a_space_that_was_asked_a_moment_ago_is_not_dropped(there: Two) -> None:
 def test_a_writer_that_knows_less_writes_nothing(there: Two) -> None:
     key = there.table.save("chat:1", TEXTS[0])
     stale = there.reconciler(SPACE)
-    stale.store.read("acme", [key.source])
+    stale.store.read("acme", {key.source: set()})
     there.start()
     report = stale.run(there.notice(key))
     assert isinstance(report.failures[key.source], StoreUnavailableError)
@@ -276,12 +239,13 @@ def test_a_writer_that_knows_less_writes_nothing(there: Two) -> None:
 def test_a_wish_to_forget_is_not_carried_out_by_who_knows_less(there: Two) -> None:
     there.save("chat:1", *TEXTS)
     stale = there.store(SPACE, there.ingest)
-    stale.read("acme", [])
+    stale.read("acme", {})
     there.start()
     fill(there)
     with pytest.raises(StoreUnavailableError, match="the spaces changed"):
-        stale.forget(ForgetRequest("w", "acme", datetime.now(UTC), "acme"))
-    assert stale.forget(ForgetRequest("w", "acme", datetime.now(UTC), "acme")).deleted == 3
+        stale.mark(REQUEST)
+    assert stale.markers("acme", {"acme"}, set()).times == {}
+    assert there.forget(REQUEST).deleted == 3
     assert contents(there, SPACE) == contents(there, NEXT) == []
 
 
@@ -292,19 +256,20 @@ def test_what_is_forgotten_is_forgotten_in_both(there: Two, switched: bool) -> N
     fill(there)
     if switched:
         switch(there.owner, newer=True)
-    there.work(there.notice(there.table.save("chat:1", *TEXTS[:2]), ForgetFact("s/" + "9" * 40)))
+    edited = there.gone(there.table.save("chat:1", *TEXTS[:2]), "edited", TEXTS[2])
+    there.work(there.notice(there.table.save("chat:1", *TEXTS[:2]), edited))
     assert contents(there, SPACE) == contents(there, NEXT) == said(*TEXTS[:2])
 
 
 def test_what_is_only_kept_in_memory_comes_over_and_is_forgotten_in_both(there: Two) -> None:
     key = there.save("chat:1", *TEXTS)
-    there.work(there.notice(there.table.save("chat:1", TEXTS[2])))
+    there.table.save("chat:1", TEXTS[2])
+    there.work(there.notice(key, there.gone(key, "capped", *TEXTS[:2])))
     there.start()
     fill(there)
     assert contents(there, NEXT) == said(*TEXTS)
     switch(there.owner, newer=True)
-    late = there.notice(key, ForgetFact("s/" + "9" * 40))
-    there.work(late)
+    there.work(there.notice(key, there.everything_gone()))
     assert contents(there, SPACE) == contents(there, NEXT) == said(TEXTS[2])
 
 
@@ -315,7 +280,7 @@ def test_what_was_read_to_be_filled_and_then_forgotten_is_not_put(there: Two) ->
     mirror = Mirror(there.connector, current, beside)
     sources = list(there.table.items)
     rows = mirror.behind("acme", sources)
-    there.store(SPACE, there.ingest).forget(ForgetRequest("w", "acme", datetime.now(UTC), "acme"))
+    there.forget(REQUEST)
     vector = float32([1.0] * 16)
     assert mirror.put("acme", [(row, vector, "f") for row in rows]) == 0
     assert contents(there, NEXT) == []
@@ -344,13 +309,10 @@ def test_what_only_the_old_space_has_after_a_switch_is_forgotten_there(there: Tw
     key = there.save("chat:1", *TEXTS)
     there.start()
     switch(there.owner, newer=True)
-    there.reconciler(NEXT).run(
-        there.notice(there.table.save("chat:1", *TEXTS[1:]), ForgetFact("s/" + "9" * 40))
-    )
+    there.table.save("chat:1", *TEXTS[1:])
+    there.reconciler(NEXT).run(there.notice(key, there.gone(key, "edited", TEXTS[0])))
     assert contents(there, SPACE) == said(*TEXTS[1:])
-    wish = ForgetRequest("w", "acme", datetime.now(UTC), "acme")
-    done = there.store(NEXT, there.ingest).forget(wish)
-    assert (done.deleted, [again.source for again in done.again]) == (2, [key.source])
+    assert there.forget(REQUEST, NEXT).deleted == 2
     assert contents(there, SPACE) == contents(there, NEXT) == []
 
 
@@ -464,7 +426,8 @@ def test_the_audit_looks_at_the_space_that_answers(there: Two) -> None:
     assert list(inventory.rows([key.source])) == []
     there.work(there.notice(key, look=True))
     assert len(inventory.rows([key.source])) == 3
-    assert [source for _, source, _ in inventory.present()] == [key.source]
+    assert [source for _, source, *_ in inventory.items()] == [key.source]
+    assert len(inventory.messages([key.source])) == 3
 
 
 def test_imported_vectors_that_no_notice_can_name_are_embedded_on_the_spot(there: Two) -> None:

@@ -12,7 +12,9 @@ from uuid import UUID
 import numpy as np
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from support.chunks import planned
+from support.counting_proxy import CountingProxy
 from support.words import SPACE
 
 from pipeline.embedding.vectors import Space, float32
@@ -229,25 +231,18 @@ def test_auto_compares_all_of_few_rows_and_bits_of_many(filled: Database) -> Non
     assert "SEARCH_STRATEGY" in str(chosen)
 
 
-def test_the_answer_says_which_strategy_it_took_in_the_same_round_trip(
-    filled: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    conninfo = filled("memory_query")
-    store = PgVectorStore(Connector(lambda: conninfo), SPACE)
+def test_the_answer_says_which_strategy_it_took_in_the_same_round_trip(filled: Database) -> None:
+    server = conninfo_to_dict(filled("memory_query"))
+    proxy = CountingProxy(int(str(server["port"])))
+    store = PgVectorStore(Connector(lambda: make_conninfo("", **{**server, "port": proxy.port})), SPACE)
     vector = float32([1.0] + [0.0] * 15)
     store.search(SearchRequest("acme", "ken", vector, 5))  # the first looks where the space lies
-    trips: list[object] = []
-    execute = psycopg.Connection.execute
-
-    def counted(self: Any, query: Any, *rest: Any, **more: Any) -> Any:
-        trips.append(query)
-        return execute(self, query, *rest, **more)
-
-    monkeypatch.setattr(psycopg.Connection, "execute", counted)
+    before = proxy.round_trips
     for user in ("mika", "mika", "nobody"):
         store.search(SearchRequest("acme", user, vector, 5))
     assert store.searched == {"exact": 1, "bq": 2, "auto": 1}
-    assert len(trips) == 3
+    assert proxy.round_trips - before == 3
+    proxy.close()
 
 
 @pytest.mark.parametrize("strategy", KINDS)

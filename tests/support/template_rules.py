@@ -34,6 +34,10 @@ QUERY_MAY_ALSO = {
         "dynamodb:UpdateItem",
         "LedgerTable.Arn where ForAllValues:StringLike(dynamodb:LeadingKeys(usage *)) if HasLedgerTable",
     ),
+    (  # logs in to Postgres as a member of memory_query, which only reads
+        "rds-db:connect",
+        "arn:${AWS::Partition}:rds-db:${AWS::Region}:${AWS::AccountId}:dbuser:${DatabaseResourceId}/${QueryDatabaseUser} if UsesIam",
+    ),
 }
 """A wish to forget is sent as a notice, and tokens are counted; nothing else leaves the query function."""
 SIX = 6

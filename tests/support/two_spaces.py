@@ -11,13 +11,15 @@ from support.words import SPACE, WordEmbedder
 
 from pipeline.embedding.vectors import Space, Vector
 from pipeline.ingest.chunking import Chunker
+from pipeline.ingest.forgetting import Forgetter
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.ingest.second_space import Filler
 from pipeline.ingest.work import Report
 from pipeline.source.documents import EntryHasher, ItemKey
 from pipeline.source.layouts import Item, Layouts
-from pipeline.source.transitions import ForgetFact
+from pipeline.source.transitions import Reason, Transition
+from pipeline.stores.forgetting import ForgetRequest, Forgotten
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.mirror import Mirror
 from pipeline.stores.pgvector.spaces import Placed, Register, SpaceWatch
@@ -47,15 +49,14 @@ class Table:
         self.items: dict[str, Item] = {}
 
     def save(self, key: str, *texts: str, tenant: str = "acme") -> ItemKey:
+        found = ItemKey("sessions", "tenant_id", tenant, "session_key", key)
+        self.items[found.source] = self.written(found, *texts)
+        return found
+
+    def written(self, key: ItemKey, *texts: str) -> Item:
         start = datetime(2026, 11, 1, tzinfo=UTC).isoformat()
         messages = [{"role": "user", "content": text, "timestamp": start} for text in texts]
-        found = ItemKey("sessions", "tenant_id", tenant, "session_key", key)
-        self.items[found.source] = {
-            "tenant_id": {"S": tenant},
-            "session_key": {"S": key},
-            "messages": {"S": json.dumps(messages)},
-        }
-        return found
+        return {**key.to_dynamodb(), "messages": {"S": json.dumps(messages)}}
 
     def get(self, key: ItemKey) -> Item | None:
         return self.items.get(key.source)
@@ -102,19 +103,32 @@ class Two:
         connector = Connector(lambda: conninfo or self.query)
         return PgVectorStore(connector, space, "exact")
 
-    def notice(self, key: ItemKey, *facts: ForgetFact, look: bool = False) -> dict[str, Notice]:
+    def notice(self, key: ItemKey, *transitions: Transition, look: bool = False) -> dict[str, Notice]:
         address = self.layouts.address(key.table, key.to_dynamodb())
         assert address
         position = "" if look else f"s/{next(self.positions):040d}"
-        return {key.source: Notice(address, position, facts, look=look)}
+        return {key.source: Notice(address, position, transitions, force_read=look)}
 
-    def everything_gone(self) -> tuple[ForgetFact, ...]:
-        """A fact that covers whatever is no longer in an item."""
-        return (ForgetFact("s/" + "9" * 40),)
+    def gone(self, key: ItemKey, reason: Reason, *texts: str) -> Transition:
+        """A change newer than all that took these texts away."""
+        named = self.layouts.parse(key.table, Table().written(key, *texts))
+        assert named
+        names = {entry.id: (1, 0) for entry in named.entries}
+        return Transition(f"s/{next(self.positions):040d}", None, "modified", reason, gone=names)
+
+    def everything_gone(self) -> Transition:
+        """A change newer than all that deleted whatever is no longer in an item."""
+        return Transition("s/" + "9" * 40, None, "modified", "removed", everything=True)
 
     def reconciler(self, space: Space) -> Reconciler:
         parts: Any = (self.layouts, self.table, self.chunker(space), self.embedders[space])
         return Reconciler(*parts, PgVectorStore(self.connector, space, "exact"), lambda _: None)
+
+    def forget(self, request: ForgetRequest, space: Space = SPACE) -> Forgotten:
+        """Carry a request out in the space that is current."""
+        store = PgVectorStore(self.connector, space, "exact")
+        queue: Any = Queue(self.work)
+        return Forgetter(store, self.reconciler(space), self.layouts, queue).carry_out(request)
 
     def chunker(self, space: Space) -> Chunker:
         return Chunker(

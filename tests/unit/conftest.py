@@ -22,7 +22,7 @@ from pipeline.ingest.notices import Notice
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
 from pipeline.source.documents import Document, EntryHasher, ItemKey
 from pipeline.source.layouts import Item, Layouts
-from pipeline.source.transitions import ForgetFact
+from pipeline.source.transitions import Transition
 from pipeline.stores.memory import InMemoryStore
 from pipeline.stores.usage import Uncounted
 
@@ -134,11 +134,11 @@ def notice_of(layouts: Layouts) -> Callable[..., Notice]:
     """Build a notice about an item of the sessions table."""
 
     def build(
-        key: str = "chat:1", at: str = "", *facts: ForgetFact, tenant_id: str = "acme", **fields: Any
+        key: str = "chat:1", at: str = "", *transitions: Transition, tenant_id: str = "acme", **fields: Any
     ) -> Notice:
         address = layouts.address("sessions", {"tenant_id": {"S": tenant_id}, "session_key": {"S": key}})
         assert address
-        return Notice(address, at, facts, **fields)
+        return Notice(address, at, transitions, **fields)
 
     return build
 

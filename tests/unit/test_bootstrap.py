@@ -33,7 +33,7 @@ RDS = {"engine": "postgres", "host": "db.example", "port": 5433, "username": "in
 )
 def test_a_connection_string_is_taken_as_it_is(database_secret: Any, secret: str) -> None:
     database_secret(secret)
-    assert bootstrap.conninfo() == "postgresql://u:p@db.example/memory"
+    assert conninfo_to_dict(bootstrap.conninfo()) == conninfo_to_dict("postgresql://u:p@db.example/memory")
 
 
 def test_the_secret_of_rds_becomes_a_connection_string(database_secret: Any) -> None:

@@ -1,15 +1,21 @@
 import re
+import ssl
+from datetime import UTC, datetime
 from pathlib import Path
 
+import certifi
 import psycopg
 import pytest
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from pipeline.errors import RetryableError, StoreUnavailableError, VectorMemoryError
+from pipeline.errors import RetryableError, StoreBusyError, StoreUnavailableError, VectorMemoryError
 from pipeline.stores.pgvector import queries
 from pipeline.stores.pgvector.connection import Connector, translated, with_defaults
 from pipeline.stores.pgvector.migrations import FOLDER, migrations
+from pipeline.stores.pgvector.tls import AMAZON_ROOTS
+
+AMAZONS = "memory.cluster-abc.ap-northeast-1.rds.amazonaws.com"
 
 
 @pytest.mark.parametrize(
@@ -25,12 +31,57 @@ from pipeline.stores.pgvector.migrations import FOLDER, migrations
 )
 def test_over_a_network_the_server_is_verified(conninfo: str) -> None:
     given, made = conninfo_to_dict(conninfo), conninfo_to_dict(with_defaults(conninfo))
-    assert made == {**given, "sslmode": "verify-full", "sslrootcert": "system"}
+    assert made == {**given, "sslmode": "verify-full", "sslrootcert": certifi.where()}
 
 
-def test_a_certificate_of_ones_own_is_kept() -> None:
-    made = conninfo_to_dict(with_defaults("host=db.example sslrootcert=/opt/rds.pem"))
-    assert (made["sslmode"], made["sslrootcert"]) == ("verify-full", "/opt/rds.pem")
+@pytest.mark.parametrize(
+    ("host", "roots"),
+    [
+        (AMAZONS, str(AMAZON_ROOTS)),
+        ("memory.proxy-abc.us-east-1.rds.amazonaws.com", str(AMAZON_ROOTS)),
+        (f"{AMAZONS},{AMAZONS}", str(AMAZON_ROOTS)),
+        (f"{AMAZONS},db.example", certifi.where()),
+        ("rds.amazonaws.com.example", certifi.where()),
+        ("memory.rds.amazonaws.com.evil.example", certifi.where()),
+        ("aws-0-us-east-1.pooler.supabase.com", certifi.where()),
+    ],
+)
+def test_an_endpoint_of_amazons_is_held_against_amazons_own_roots(host: str, roots: str) -> None:
+    made = conninfo_to_dict(with_defaults(f"host={host}"))
+    assert (made["sslmode"], made["sslrootcert"]) == ("verify-full", roots)
+
+
+def test_the_systems_store_is_replaced_since_the_drivers_openssl_does_not_find_it() -> None:
+    made = conninfo_to_dict(with_defaults("host=db.example sslrootcert=system sslmode=verify-full"))
+    assert made["sslrootcert"] == certifi.where()
+
+
+def test_a_mode_that_verifies_gets_roots_and_one_that_does_not_gets_none() -> None:
+    assert conninfo_to_dict(with_defaults(f"host={AMAZONS} sslmode=verify-ca"))["sslrootcert"] == str(
+        AMAZON_ROOTS
+    )
+    assert "sslrootcert" not in conninfo_to_dict(with_defaults(f"host={AMAZONS} sslmode=require"))
+
+
+def test_a_certificate_in_the_secret_itself_is_laid_where_libpq_reads_it() -> None:
+    pem = "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n"
+    made = conninfo_to_dict(with_defaults(make_conninfo("host=db.example", sslrootcert=pem)))
+    assert made["sslmode"] == "verify-full"
+    assert Path(str(made["sslrootcert"])).read_text("utf-8") == pem
+
+
+def test_amazons_roots_are_certificates_and_of_every_region_that_matters() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(AMAZON_ROOTS)
+    in_a_year = datetime.now(UTC).timestamp() + 365 * 86400
+    names = {
+        str(one["subject"])
+        for one in context.get_ca_certs()
+        if ssl.cert_time_to_seconds(str(one["notAfter"])) > in_a_year
+    }
+    for region in ("us-east-1", "eu-west-1", "ap-northeast-1"):
+        assert any(f"Amazon RDS {region} Root CA RSA2048 G1" in name for name in names)
+    assert any("Amazon Root CA 1" in name for name in names)  # RDS Proxy's are public ones
 
 
 @pytest.mark.parametrize(
@@ -62,14 +113,10 @@ CANARY = 'Key (content)=(canary) already exists; DETAIL: Failing row contains ("
         (errors.InsufficientPrivilege, "42501", "memory_ingest"),
         (errors.InvalidPassword, "28P01", "database secret"),
         (errors.InvalidCatalogName, "3D000", "database secret"),
-        (errors.DeadlockDetected, "40P01", ""),
-        (errors.SerializationFailure, "40001", ""),
-        (errors.AdminShutdown, "57P01", ""),
-        (errors.QueryCanceled, "57014", ""),
-        (errors.TooManyConnections, "53300", ""),
-        (errors.DiskFull, "53100", ""),
-        (errors.LockNotAvailable, "55P03", ""),
-        (errors.ReadOnlySqlTransaction, "25006", ""),
+        (errors.AdminShutdown, "57P01", "tried again"),
+        (errors.TooManyConnections, "53300", "max_connections"),
+        (errors.DiskFull, "53100", "more storage"),
+        (errors.ReadOnlySqlTransaction, "25006", "writer's endpoint"),
         (errors.ConnectionFailure, "08006", ""),
     ],
 )
@@ -77,6 +124,66 @@ def test_a_fault_of_the_database_is_retryable_and_says_what_to_do(
     kind: type[psycopg.Error], state: str, words: str
 ) -> None:
     error = translated(kind(CANARY))
+    assert isinstance(error, StoreUnavailableError)
+    assert state in str(error)
+    assert words in str(error)
+    assert "canary" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "words"),
+    [
+        (errors.DeadlockDetected, "40P01", "tried again"),
+        (errors.SerializationFailure, "40001", "tried again"),
+        (errors.LockNotAvailable, "55P03", "long transactions"),
+        (errors.QueryCanceled, "57014", "too long"),
+    ],
+)
+def test_a_fault_of_one_transaction_is_that_tenants_alone(
+    kind: type[psycopg.Error], state: str, words: str
+) -> None:
+    error = translated(kind(CANARY))
+    assert isinstance(error, StoreBusyError)
+    assert not isinstance(error, StoreUnavailableError)
+    assert state in str(error)
+    assert words in str(error)
+    assert "canary" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("message", "state", "words"),
+    [
+        ('FATAL:  password authentication failed for user "canary"', "28P01", "password was refused"),
+        ('FATAL:  PAM authentication failed for user "canary"', "28000", "rds-db:connect"),
+        ('FATAL:  role "canary" does not exist', "28000", "login was refused"),
+        ('FATAL:  database "canary" does not exist', "3D000", "database does not exist"),
+        ('FATAL:  no pg_hba.conf entry for host "canary", user "canary", no encryption', "28000", "login"),
+        ("FATAL:  sorry, too many clients already", "53300", "no connection left"),
+        (
+            "FATAL:  remaining connection slots are reserved for roles with SUPERUSER",
+            "53300",
+            "no connection",
+        ),
+        ("FATAL:  Max client connections reached", "53300", "no connection left"),
+        ("FATAL:  the database system is starting up", "57P03", "starting up"),
+        ("FATAL:  Tenant or user not found", "", "role.project"),
+        (
+            "FATAL:  This RDS proxy has no credentials for the role canary. Check the credentials",
+            "",
+            "secret",
+        ),
+        ("server does not support SSL, but SSL was required", "", "no TLS"),
+        ("SSL error: certificate verify failed", "", "authority"),
+        ('server certificate for "canary" does not match host name "canary"', "", "another host"),
+        ('root certificate file "/canary" does not exist', "", "not there"),
+        ("failed to resolve host 'canary': [Errno -2] Name or service not known", "", "not known"),
+        ('connection to server at "canary", port 1 failed: Connection refused', "", "nothing listens"),
+        ("connection timeout expired", "", "did not answer in time"),
+        ("something never heard of canary", "", "check that it runs"),
+    ],
+)
+def test_a_fault_at_connecting_has_advice_that_fits(message: str, state: str, words: str) -> None:
+    error = translated(psycopg.OperationalError(f"connection failed: {message}"))
     assert isinstance(error, StoreUnavailableError)
     assert state in str(error)
     assert words in str(error)

@@ -1,29 +1,83 @@
 """One connection, kept between warm invocations, replaced when dead, with errors that say what to do.
 
-psycopg's messages can carry values of rows, so none of them is passed on: only the SQLSTATE and a sentence of ours.
+Every transaction says all it needs itself, so that nothing depends on how the role, the database or a pooler is set: its
+isolation level with BEGIN, and its tenant, time limits and search path by one stored function (:data:`BEGIN`). Nothing is
+kept in the session: poolers share it, and RDS Proxy would pin it.
 """
 
 import json
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg.abc import Buffer
+from psycopg import IsolationLevel
+from psycopg.abc import Buffer, PQGen
 from psycopg.adapt import Dumper, Loader
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.pq import Format
+from psycopg.pq import Format, TransactionStatus
 
-from pipeline.errors import StoreUnavailableError, VectorMemoryError
-from pipeline.settings import LOOPBACK_HOSTS
+from pipeline.errors import StoreUnavailableError
 from pipeline.stores.pgvector.binary import Binary
+from pipeline.stores.pgvector.faults import refuses_login, translated
+from pipeline.stores.pgvector.tls import with_defaults
+
+__all__ = [
+    "SET_TENANT",
+    "Connection",
+    "Connector",
+    "Limits",
+    "Result",
+    "connect",
+    "translated",
+    "with_defaults",
+]
 
 logging.getLogger("psycopg").setLevel(logging.CRITICAL)  # its warnings pass on what the server said of a row
 
-CONNECT_TIMEOUT_SECONDS = 5
-SET_TENANT = "SELECT set_config('app.tenant_id', %b, true)"
-"""What row-level security compares tenants with; without it there are no rows."""
+PATIENCE: Mapping[str, int] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+"""When a peer counts as gone, unless the connection string says otherwise: seconds of connecting, without a word, between
+probes; probes; milliseconds that what was sent may stay unacknowledged."""
+
+SET_TENANT = "SELECT memory_begin(%b)"
+"""What row-level security compares tenants with; without it there are no rows. Limits and search path come along."""
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+_LIMIT = "SELECT memory_begin(%b, %b::int4, %b::int4)"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long the database may take.
+
+    Args:
+        statement_seconds: of one statement, by the server's clock; ``None`` is no limit, for an operator's long reads.
+        lock_seconds: of waiting for one lock.
+    """
+
+    statement_seconds: int | None = 20
+    lock_seconds: int = 2
+
+    @property
+    def answer_seconds(self) -> float | None:
+        """Return how long an answer may be waited for by our own clock: past it the server is taken for gone.
+
+        A transaction's statements travel together, so one answer may be the work of several.
+        """
+        return None if self.statement_seconds is None else 2.0 * self.statement_seconds
+
+    @property
+    def milliseconds(self) -> tuple[int, int]:
+        """Return both limits as Postgres takes them: 0 is none."""
+        return (self.statement_seconds or 0) * 1000, self.lock_seconds * 1000
 
 
 class _BinaryDumper(Dumper):
@@ -49,21 +103,41 @@ class _JsonbLoader(Loader):
         return _decoded(str(data[1:], "utf-8"))[0]  # behind the format's version
 
 
-Connection = psycopg.Connection[tuple[Any, ...]]
 Result = TypeVar("Result")
 
-_ADVICE = {
-    "42P01": "the schema is missing: run `vector-memory migrate`",
-    "42703": "the schema is of another version: run `vector-memory migrate`",
-    "42704": "pgvector is missing or too old: run `vector-memory migrate`",
-    "42883": "the schema is of another version, or pgvector is missing or too old: run `vector-memory migrate`",
-    "42501": "the role lacks a privilege: run `vector-memory migrate` and grant the role memory_ingest or memory_query",
-    "28P01": "the password was refused: check the database secret",
-    "28000": "the role was refused: check the database secret",
-    "3D000": "the database does not exist: check the database secret",
-}
-_PASSING_CLASSES = frozenset({"08", "25", "40", "53", "55", "57", "58"})
-"""SQLSTATE classes of connections, read-only transactions, rollbacks, resources, locks, operators, systems."""
+
+class Connection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection that waits for an answer for so long and no longer."""
+
+    answer_seconds: float | None = None
+
+    def wait(self, gen: PQGen[Result], interval: float = 0.1, timeout: float | None = None) -> Result:
+        """Wait as psycopg does, but not without end: who swallows what we send may still acknowledge it.
+
+        Whoever did not answer once is not asked again: leaving a transaction would wait for as long once more.
+        """
+        limit, began = timeout or self.answer_seconds, time.monotonic()
+        try:
+            return super().wait(gen, interval, limit)
+        except psycopg.OperationalError:
+            if limit is not None and time.monotonic() - began >= limit:
+                self.pgconn.finish()
+            raise
+
+    def ask(
+        self, begin: tuple[Any, ...], statement: str, parameters: Mapping[str, Any]
+    ) -> list[tuple[Any, ...]]:
+        """Run one statement in a transaction of its own, in a single round trip; return its rows.
+
+        Args:
+            begin: what ``memory_begin`` is given: tenant, milliseconds of a statement and of a lock.
+        """
+        with self.pipeline():
+            self.execute(_BEGIN)
+            self.execute(_LIMIT, begin)
+            asked = self.execute(statement.encode(), parameters, binary=True)
+            self.execute("COMMIT")
+        return asked.fetchall()
 
 
 class Connector:
@@ -71,56 +145,88 @@ class Connector:
 
     Args:
         conninfo: returns the connection string; called at every new connection, so that a rotated password is found.
+        limits: of each transaction.
+        renewed: returns it once more when the login was refused; default: ``conninfo``, for a password that was changed a
+            moment ago.
     """
 
-    def __init__(self, conninfo: Callable[[], str]) -> None:
-        self._conninfo = conninfo
+    def __init__(
+        self,
+        conninfo: Callable[[], str],
+        limits: Limits = Limits(),  # frozen
+        renewed: Callable[[], str] | None = None,
+    ) -> None:
+        self._conninfo, self._renewed = conninfo, renewed or conninfo
+        self._limits = limits
         self._connection: Connection | None = None
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """Give the connection, outside any transaction.
+        """Give the connection, outside any transaction, and so without limits but for the answer's.
 
         Raises:
+            StoreBusyError: one transaction lost to others, or took too long; nothing of it was written.
             StoreUnavailableError: the database is away, or not ready for us; the connection is dropped.
         """
         try:
             yield self._open()
         except psycopg.Error as error:
-            self.close()
+            self._put_right()
             raise translated(error) from None
 
     @contextmanager
     def tenant(self, tenant_id: str) -> Iterator[Connection]:
         """Give the connection inside a transaction that sees and writes the rows of one tenant only.
 
-        Statements travel together until a result is asked for. The setting ends with the transaction, so that
-        neither a pooler nor the next user of the connection inherits it.
+        Statements travel together until a result is asked for. The settings end with the transaction, so that
+        neither a pooler nor the next user of the connection inherits them.
         """
         with self.connection() as connection, connection.pipeline(), connection.transaction():
-            connection.execute(SET_TENANT, [tenant_id])
+            connection.execute(_LIMIT, (tenant_id, *self._limits.milliseconds))
             yield connection
 
+    def run(self, tenant_id: str, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Run one statement as :meth:`tenant`, in a single round trip; return its rows."""
+        with self.connection() as connection:
+            return connection.ask((tenant_id, *self._limits.milliseconds), statement, parameters)
+
+    def ask(self, tenant_id: str, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Run one statement, which only reads, as :meth:`run`; once more if a kept connection turns out to be dead."""
+        return self._again(lambda: self.run(tenant_id, statement, parameters))
+
     def read(self, work: Callable[[Connection], Result]) -> Result:
-        """Run ``work``, which only reads; once more if a kept connection turns out to be dead."""
-        return self._twice(self.connection, work)
+        """Run ``work``, which only reads, for no tenant, each answer at once; once more if a kept connection turns out to be dead."""
+
+        def once() -> Result:
+            with self.connection() as connection, connection.transaction():
+                connection.execute(_LIMIT, ("", *self._limits.milliseconds))
+                return work(connection)
+
+        return self._again(once)
 
     def read_as(self, tenant_id: str, work: Callable[[Connection], Result]) -> Result:
         """Run ``work``, which only reads, as :meth:`tenant`; once more if a kept connection turns out to be dead."""
-        return self._twice(lambda: self.tenant(tenant_id), work)
 
-    def _twice(
-        self, opened: Callable[[], AbstractContextManager[Connection]], work: Callable[[Connection], Result]
-    ) -> Result:
+        def once() -> Result:
+            with self.tenant(tenant_id) as connection:
+                return work(connection)
+
+        return self._again(once)
+
+    def _again(self, read: Callable[[], Result]) -> Result:
         kept = self._connection is not None
         try:
-            with opened() as connection:
-                return work(connection)
+            return read()
         except StoreUnavailableError:
-            if not kept:
+            if not kept or self._connection is not None:
                 raise
-        with opened() as connection:
-            return work(connection)
+        return read()
+
+    @property
+    def kept(self) -> Connection | None:
+        """The connection that the next call gets, unless it turns out to be dead; ``None`` if there is none."""
+        connection = self._connection
+        return None if connection is None or connection.closed else connection
 
     def close(self) -> None:
         """Drop the connection."""
@@ -129,46 +235,44 @@ class Connector:
             self._connection = None
 
     def _open(self) -> Connection:
-        if self._connection is None or self._connection.closed:
-            self._connection = connect(self._conninfo())
+        if self.kept is None or self._connection is None:
+            self._connection = self._connect()
+            self._connection.answer_seconds = self._limits.answer_seconds
         return self._connection
+
+    def _connect(self) -> Connection:
+        """Connect; once more if the login was refused and has been renewed since."""
+        given = self._conninfo()
+        try:
+            return connect(given)
+        except psycopg.OperationalError as error:
+            if not refuses_login(error) or (again := self._renewed()) == given:
+                raise
+            return connect(again)
+
+    def _put_right(self) -> None:
+        """Keep a connection that only lost a transaction; drop one whose state is in doubt."""
+        connection = self._connection
+        if connection is None or connection.closed:
+            return self.close()
+        if connection.info.transaction_status == TransactionStatus.INERROR:
+            _rolled_back(connection)
+        if connection.info.transaction_status != TransactionStatus.IDLE:
+            self.close()
+        return None
+
+
+def _rolled_back(connection: Connection) -> None:
+    try:
+        connection.rollback()
+    except psycopg.Error:
+        connection.close()
 
 
 def connect(conninfo: str) -> Connection:
     """Open a connection that works through RDS Proxy and transaction poolers: no prepared statements."""
-    connection = psycopg.connect(
-        with_defaults(conninfo),
-        autocommit=True,
-        prepare_threshold=None,
-        connect_timeout=CONNECT_TIMEOUT_SECONDS,
-    )
+    given = {**PATIENCE, **conninfo_to_dict(with_defaults(conninfo))}
+    connection = Connection.connect(make_conninfo("", **given), autocommit=True, prepare_threshold=None)
+    connection.isolation_level = IsolationLevel.READ_COMMITTED
     connection.adapters.register_loader("jsonb", _JsonbLoader)
     return connection
-
-
-def with_defaults(conninfo: str) -> str:
-    """Return ``conninfo`` with TLS verified, unless it says otherwise or stays on this machine."""
-    given = conninfo_to_dict(conninfo)
-    host = str(
-        given.get("hostaddr") or given.get("host") or "/"
-    )  # libpq connects to hostaddr where both are given
-    if "sslmode" in given or host in LOOPBACK_HOSTS or host.startswith("/"):
-        return conninfo
-    return make_conninfo(
-        conninfo, sslmode="verify-full", sslrootcert=str(given.get("sslrootcert") or "system")
-    )
-
-
-def translated(error: psycopg.Error) -> VectorMemoryError:
-    """Return our error for psycopg's, without any value of a row."""
-    state = error.sqlstate or ""
-    advice = _ADVICE.get(state)
-    if advice:
-        return StoreUnavailableError(f"Postgres answered {state}: {advice}")
-    if state[:2] in _PASSING_CLASSES:
-        return StoreUnavailableError(f"Postgres answered {state}")
-    if not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-        return StoreUnavailableError(
-            "Postgres was not reached: check that it runs and that the database secret fits"
-        )
-    return VectorMemoryError(f"Postgres refused a statement: {type(error).__name__} {state}")

@@ -1,17 +1,21 @@
-"""Versioned SQL files, applied in order, once, by one at a time."""
+"""Versioned SQL files, applied in order, once, by one at a time; then the functions and privileges that are always set anew."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from psycopg import sql
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from pipeline.embedding.vectors import Space
 from pipeline.errors import SettingsError
-from pipeline.stores.pgvector.connection import translated, with_defaults
+from pipeline.stores.pgvector.connection import Result, translated, with_defaults
+from pipeline.stores.pgvector.graph_index import make_graph
+from pipeline.stores.pgvector.privileges import Owner, home_and_types, make_roles, settle
+from pipeline.stores.pgvector.review import review
 from pipeline.stores.pgvector.strategies import functions
 from pipeline.stores.pgvector.words import RESERVED_USER_BYTES, WORD_DIMENSIONS
 
@@ -23,7 +27,11 @@ LEAST_PGVECTOR = (0, 8)
 """The first whose graph index goes on when a filter leaves too little of what it found."""
 _OFFERED = "SELECT default_version, installed_version FROM pg_available_extensions WHERE name = %s"
 
-Owner = psycopg.Connection[tuple[Any, ...]]
+SESSION_SQL = Path(__file__).with_name("session.sql")
+
+LOCK_TIMEOUT = "2s"
+"""Whoever waits for a lock keeps others waiting behind: give up soon, and try again."""
+ATTEMPTS = 15
 
 MAX_PLAIN_DIMENSIONS = 1800
 """A row must fit a page of 8,160 bytes when its vector (4 bytes and a bit a dimension) stays in line."""
@@ -63,30 +71,86 @@ def plan(conninfo: str) -> Sequence[str]:
         raise translated(error) from None
 
 
-def migrate(conninfo: str, space: Space, *, graph: bool = False) -> Sequence[str]:
+def migrate(
+    conninfo: str, space: Space, *, graph: bool = False, tell: Callable[[str], None] = lambda _: None
+) -> Sequence[str]:
     """Bring the schema up to date, as its owner.
 
     Args:
         graph: make the graph index too, for the strategy ``hnsw``; writes then take about 30 times as long.
+        tell: is given sentences: which grants were taken away, and what an operator should run.
 
     Returns:
         names of the migrations that were applied; none if the schema was up to date.
 
     Raises:
-        SettingsError: the database holds another space, or a newer schema.
+        SettingsError: the database holds another space, or a newer schema, or this role may not do it all.
         StoreUnavailableError: the database is away.
+        StoreBusyError: tables were in use all the time.
     """
+    applied, notes = patiently(lambda: _migrated(conninfo, space))
+    for note in notes:
+        tell(note)
+    return [*applied, *(make_graph(conninfo) if graph else ())]
+
+
+def patiently(work: Callable[[], Result]) -> Result:
+    """Run ``work``, again while a lock it wants is taken.
+
+    Raises:
+        StoreUnavailableError, StoreBusyError: whatever else the database says.
+    """
+    retrying = Retrying(
+        retry=retry_if_exception_type(psycopg.errors.LockNotAvailable),
+        stop=stop_after_attempt(ATTEMPTS),
+        wait=wait_fixed(0.2),
+        reraise=True,
+    )
     try:
-        with psycopg.connect(with_defaults(conninfo)) as connection, connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
-            applied = _apply(connection, space)
-            return [*applied, *(_make_graph(connection) if graph else ())]
+        return retrying(work)
     except psycopg.Error as error:
         raise translated(error) from None
 
 
+def _migrated(conninfo: str, space: Space) -> tuple[Sequence[str], Sequence[str]]:
+    with psycopg.connect(with_defaults(conninfo), autocommit=True) as connection:
+        with _alone(connection):
+            make_roles(
+                connection
+            )  # they stay, whatever comes: an administrator may be asked to grant them something
+        with _alone(connection):
+            applied = _apply(connection, space)
+            return applied, [*settle_all(connection), *review(connection)]
+
+
+@contextmanager
+def _alone(connection: Owner) -> Iterator[None]:
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        connection.execute("SELECT set_config('lock_timeout', %s, true)", [LOCK_TIMEOUT])
+        yield
+
+
+def settle_all(connection: Owner) -> list[str]:
+    """Set the functions that transactions begin with, and the privileges of everything; return what was taken away."""
+    connection.execute(_session_sql(home_and_types(connection)).encode())
+    spaces = [schema for (schema,) in connection.execute("SELECT schema FROM index_space ORDER BY number")]
+    [home, *_] = home_and_types(connection)
+    return settle(connection, [schema for schema in spaces if schema != home])
+
+
+def _session_sql(schemas: Sequence[str]) -> str:
+    text = SESSION_SQL.read_text("utf-8")
+    listed = ", ".join(sql.Literal(schema).as_string(None) for schema in schemas)
+    path = ", ".join(
+        sql.Literal(sql.Identifier(schema).as_string(None)).as_string(None) for schema in schemas
+    )
+    return text.replace("${schemas}", f"ARRAY[{listed}]").replace("${path}", path)
+
+
 def _apply(connection: Owner, space: Space) -> Sequence[str]:
     require_extension(connection)
+    _look_into_types(connection)
     connection.execute(
         "CREATE TABLE IF NOT EXISTS schema_version (version integer PRIMARY KEY, applied_at timestamptz DEFAULT now())"
     )
@@ -96,6 +160,15 @@ def _apply(connection: Owner, space: Space) -> Sequence[str]:
         connection.execute("INSERT INTO schema_version (version) VALUES (%s)", [migration.version])
     _settle_space(connection, space)
     return [migration.name for migration in due]
+
+
+def _look_into_types(connection: Owner) -> None:
+    """Let this transaction find pgvector's types and operators, wherever the extension lies."""
+    for schema in home_and_types(connection)[1:]:
+        connection.execute(
+            "SELECT set_config('search_path', current_setting('search_path') || ', ' || quote_ident(%s), true)",
+            [schema],
+        )
 
 
 def _due(connection: Owner) -> Sequence[Migration]:
@@ -146,13 +219,6 @@ def _create_extension(connection: Owner, name: str) -> None:
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version))
-
-
-def _make_graph(connection: Owner) -> Sequence[str]:
-    if connection.execute("SELECT to_regclass('memories_by_graph')").fetchone() != (None,):
-        return []
-    connection.execute("CREATE INDEX memories_by_graph ON memories USING hnsw (embedding vector_cosine_ops)")
-    return ["the graph index"]
 
 
 def filled(text: str, space: Space) -> str:

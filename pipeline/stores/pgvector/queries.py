@@ -92,7 +92,7 @@ WITH wanted AS (
     ORDER BY l.source FOR UPDATE OF l
 ), moved AS (
     UPDATE ledger l
-    SET revision = nextval('ledger_revision'), position = w.position, read_at = w.read_at, present = w.present,
+    SET revision = memory_next_revision(), position = w.position, read_at = w.read_at, present = w.present,
         found = w.found, user_id = w.user_id, events = w.events, hidden_since = w.hidden_since,
         name = COALESCE(w.name, l.name), item_key = COALESCE(w.item_key, l.item_key),
         saved_at = CASE WHEN w.reflected THEN COALESCE(w.saved_at, l.saved_at) ELSE l.saved_at END,

@@ -75,12 +75,6 @@ CREATE TRIGGER move_words AFTER UPDATE ON memories
 ALTER FUNCTION drop_words SET search_path FROM CURRENT;
 ALTER FUNCTION move_words SET search_path FROM CURRENT;
 
-GRANT SELECT, INSERT, UPDATE, DELETE ON memories TO memory_ingest;
-GRANT SELECT, INSERT, DELETE, UPDATE (user_id) ON memory_words TO memory_ingest;
-GRANT SELECT ON memories, memory_words TO memory_query;
-GRANT SELECT, INSERT, UPDATE, DELETE ON memories TO memory_app;
-GRANT SELECT, DELETE ON memory_words TO memory_app;
-GRANT SELECT, DELETE ON memories, memory_words TO memory_operations;
 
 SELECT protect_tenants('memories'), protect_tenants('memory_words');
 

@@ -11,20 +11,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import psycopg
 from psycopg import sql
 
 from pipeline.embedding.vectors import Space
 from pipeline.errors import StoreUnavailableError
-from pipeline.stores.pgvector.connection import Connection, Connector
+from pipeline.stores.pgvector.connection import Connector
 
 REGISTER = "SELECT schema, number, state, since, model, dimensions FROM index_space ORDER BY number"
 """What fences compare."""
 
-PATH = "SELECT set_config('search_path', %(path)b, true)"
+PATH = "SELECT memory_look_in(%(path)b)"
 """Statements name no schema: the space's own comes first."""
 
 PATH_OF_CURRENT = """
-SELECT set_config('search_path', quote_ident(schema) || ', ' || current_setting('search_path'), true)
+SELECT memory_look_in(quote_ident(schema) || ', ' || current_setting('search_path'))
 FROM index_space WHERE state = 'current'
 """
 
@@ -85,7 +86,7 @@ def register_of(rows: Sequence[tuple[Any, ...]]) -> Register:
     )
 
 
-def read_register(connection: Connection) -> Register:
+def read_register(connection: psycopg.Connection[tuple[Any, ...]]) -> Register:
     """Read which spaces there are."""
     return register_of(connection.execute(REGISTER).fetchall())
 

@@ -97,9 +97,7 @@ class PgVectorStore:
         """Return the closest chunks of one user, closest first; ties by id."""
         self._check_space()
         parameters = question(request, self._strategy)
-        rows = self._connector.read(
-            lambda connection: connection.execute(self._place.search, parameters, binary=True).fetchall()
-        )
+        rows = self._connector.ask(request.tenant_id, self._place.search, parameters)
         told = rows[0][-1] if rows else None  # the function says which strategy it took
         self.searched[told or self._strategy] += 1
         asked = Asked(request.terms)
@@ -209,12 +207,8 @@ class PgVectorStore:
         """Return how fresh a user's session, or all of the user's memory, is."""
         name = None if session_key is None else bounded(session_key)
         parameters = {"tenant_id": tenant_id, "user_id": user_id, "name": name}
-
-        def read(connection: Connection) -> datetime | None:
-            row = connection.execute(queries.INDEXED_UNTIL, parameters, binary=True).fetchone()
-            return row[0] if row else None
-
-        return self._connector.read(read)
+        rows = self._connector.ask(tenant_id, queries.INDEXED_UNTIL, parameters)
+        return rows[0][0] if rows else None
 
     def wait_until_searchable(self, tenant_id: str, user_id: str, timeout_seconds: float) -> bool:  # noqa: ARG002  # nothing to wait for
         """Return at once: what was applied is visible."""
@@ -227,11 +221,11 @@ class PgVectorStore:
 
     def _check_space(self) -> None:
         """Find where the space lies, and refuse to mix spaces: once a connection."""
-        self._connector.read(self._compare_space)
+        if self._checked is None or self._connector.kept is not self._checked:
+            self._connector.read(self._compare_space)
 
     def _compare_space(self, connection: Connection) -> None:
-        if self._checked is not connection:
-            self._place, self._checked = place_of(connection, self.space), connection
+        self._place, self._checked = place_of(connection, self.space), connection
 
     def _read_as(self, tenant_id: str, work: Callable[[Connection], Result]) -> Result:
         def placed(connection: Connection) -> Result:

@@ -10,17 +10,13 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from pipeline.embedding.vectors import Space
 from pipeline.errors import SettingsError
-from pipeline.stores.pgvector.connection import Result, translated, with_defaults
-from pipeline.stores.pgvector.migrations import LOCK, SPACE_SQL, Owner, filled
+from pipeline.stores.pgvector.connection import Result, with_defaults
+from pipeline.stores.pgvector.migrations import LOCK, LOCK_TIMEOUT, SPACE_SQL, filled, patiently, settle_all
+from pipeline.stores.pgvector.privileges import Owner
 from pipeline.stores.pgvector.spaces import SETTLE_SECONDS, Placed, Register, read_register
-
-LOCK_TIMEOUT = "2s"
-"""Whoever waits for a lock keeps others waiting behind: give up soon, and try again."""
-ATTEMPTS = 15
 
 _TRIGGERS = """
 CREATE TRIGGER also_gone AFTER DELETE ON {here}.memories REFERENCING OLD TABLE AS gone
@@ -125,19 +121,7 @@ def drop_beside(conninfo: str, settle_seconds: float = SETTLE_SECONDS) -> Placed
 
 def _alone(conninfo: str, work: Callable[[Owner, Register], Result]) -> Result:
     """Run ``work`` in one transaction that holds the register alone."""
-    try:
-        retrying = Retrying(
-            retry=retry_if_exception_type(psycopg.errors.LockNotAvailable),
-            stop=stop_after_attempt(ATTEMPTS),
-            wait=wait_fixed(0.2),
-            reraise=True,
-        )
-        for attempt in retrying:
-            with attempt:
-                return _once(conninfo, work)
-        raise AssertionError  # the last attempt raises
-    except psycopg.Error as error:
-        raise translated(error) from None
+    return patiently(lambda: _once(conninfo, work))
 
 
 def _once(conninfo: str, work: Callable[[Owner, Register], Result]) -> Result:
@@ -168,6 +152,7 @@ def _make(connection: Owner, current: Placed, space: Space, *, graph: bool) -> P
     for here, there in ((current.schema, schema), (schema, current.schema)):
         _run(connection, _TRIGGERS, here, there, home)
     connection.execute(_NOTE, [schema, number, space.model, space.dimensions])
+    settle_all(connection)
     made = read_register(connection).of(space)
     if made is None:
         raise SettingsError("the space was made and cannot be read back: does the owner see index_space?")

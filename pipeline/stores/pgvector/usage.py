@@ -62,8 +62,7 @@ class PgUsageLedger:
     def correct(self, tenant_id: str, tokens: int, day: date) -> None:
         """Add ``tokens``, without waiting for the disk: every question comes through here."""
         if tokens:
-            with self.connector.connection() as connection:
-                connection.execute(_CORRECT, self._row(tenant_id, tokens, day))
+            self.connector.run(tenant_id, _CORRECT, self._row(tenant_id, tokens, day))
 
     def _row(self, tenant_id: str, tokens: int, day: date) -> dict[str, Any]:
         price = str(self.dollars_per_million_tokens or 0)

@@ -23,7 +23,6 @@ BEGIN
     EXECUTE format('CREATE POLICY operations ON %s TO memory_operations USING (true)', protected);
 END
 $$;
-REVOKE EXECUTE ON FUNCTION protect_tenants FROM PUBLIC;
 
 -- Which spaces there are, each with a schema of its own for what only it has: memories, their words, and the functions
 -- that search them. One space is current, and answers; another may be beside it, being filled or kept to go back to.
@@ -151,18 +150,6 @@ SELECT protect_tenants('ledger'), protect_tenants('message'), protect_tenants('f
 CREATE POLICY horizon ON ledger FOR SELECT TO memory_ingest
     USING (current_setting('app.horizon', true) = 'on' AND hidden_since IS NOT NULL);
 
-GRANT SELECT ON index_space TO memory_ingest, memory_query, memory_operations;
-GRANT SELECT, INSERT, UPDATE ON ledger, forget_marker, tenant_epoch TO memory_ingest;
-GRANT SELECT, INSERT, UPDATE, DELETE ON message TO memory_ingest;
-GRANT USAGE ON SEQUENCE ledger_revision TO memory_ingest;
-GRANT SELECT, INSERT ON forget_request TO memory_ingest;
-GRANT SELECT ON forget_request TO memory_query;
-GRANT SELECT (tenant_id, user_id, name, present, updated_at, saved_at) ON ledger TO memory_query;
-GRANT SELECT ON ledger, message TO memory_operations;
-GRANT SELECT, INSERT, UPDATE ON usage TO memory_ingest, memory_query;
-GRANT SELECT ON usage_cap TO memory_ingest, memory_query;
-GRANT SELECT ON usage TO memory_operations;
-GRANT SELECT, INSERT, UPDATE, DELETE ON usage_cap TO memory_operations;
 
 -- The first space.
 ${space}
@@ -171,10 +158,16 @@ ${space}
 -- changes a memory, in whatever way, does so in both; whose it is and how much of it its item still says needs no new
 -- vector. What is missing is embedded and put back by ingest. Whether a row has a vector is its own space's affair. The
 -- argument is the other schema.
+
+-- What says something else by now is another memory, and the reason why the one that is gone had to go.
 CREATE FUNCTION also_gone() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (SELECT FROM gone) THEN
-        EXECUTE format('DELETE FROM %I.memories b USING gone g WHERE b.tenant_id = g.tenant_id AND b.id = g.id', TG_ARGV[0]);
+        EXECUTE format($also$
+            DELETE FROM %I.memories b USING gone g WHERE b.tenant_id = g.tenant_id AND b.id = g.id
+            AND (b.user_id, b.content, b.source, b.members, b.spans)
+                IS NOT DISTINCT FROM (g.user_id, g.content, g.source, g.members, g.spans)
+        $also$, TG_ARGV[0]);
     END IF;
     RETURN NULL;
 END

