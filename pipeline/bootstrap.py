@@ -14,11 +14,13 @@ from pipeline.digest.service import Digest
 from pipeline.digest.spending import ChatMeter
 from pipeline.digest.summarisers import ChatSummariser, ExtractiveSummariser, Summariser
 from pipeline.digest.tables import NoteTables
-from pipeline.embedding.vectors import Embedder, Space, Usage, Vector, question_vectors
+from pipeline.embedding.questions import question_vectors
+from pipeline.embedding.vectors import Embedder, Space, Usage, Vector
 from pipeline.errors import EmbeddingNotConfiguredError, SecretUnavailableError, SettingsError
 from pipeline.identity import Doors, read_grants
 from pipeline.ingest.announce import Announcer
 from pipeline.ingest.chunking import Chunker
+from pipeline.ingest.fitting import fitting
 from pipeline.ingest.forgetting import Forgetter
 from pipeline.ingest.queue import NoticeQueue
 from pipeline.ingest.reconcile import Reconciler
@@ -29,7 +31,9 @@ from pipeline.search.recall import Recall
 from pipeline.settings import EmbeddingSettings, Settings
 from pipeline.source.documents import EntryHasher
 from pipeline.source.layouts import Layouts
+from pipeline.source.redaction import read_redactor
 from pipeline.source.table import SourceTable
+from pipeline.source.times import zone_named
 from pipeline.source.transitions import TransitionReader
 from pipeline.stores.inventory import Inventory
 from pipeline.stores.opening import LedgerBacked
@@ -87,7 +91,7 @@ def notice_queue() -> NoticeQueue:
 @cache
 def addresses() -> Layouts:
     """Return layouts that tell what a key addresses; they need no secret, and their entries' names match nobody's."""
-    return Layouts(settings().attribute_names, EntryHasher(b""))
+    return _layouts(b"")
 
 
 @cache
@@ -98,7 +102,13 @@ def layouts() -> Layouts:
         raise SecretUnavailableError(
             f"the message key must have at least {MIN_MESSAGE_KEY_CHARACTERS} characters"
         )
-    return Layouts(settings().attribute_names, EntryHasher(key.encode()[:64]))
+    return _layouts(key.encode()[:64])
+
+
+def _layouts(key: bytes) -> Layouts:
+    chosen = settings()
+    zone, redactor = zone_named(chosen.time_zone), read_redactor(chosen.redact)
+    return Layouts(chosen.attribute_names, EntryHasher(key), zone, redactor)
 
 
 @cache
@@ -221,6 +231,11 @@ def embedding_usage() -> tuple[int, int]:
     return embedder().usage.requests, embedder().usage.tokens
 
 
+def shortened_questions() -> int:
+    """Return how many questions were embedded from their beginning and end only so far in this process."""
+    return embedder().usage.shortened if embedder.cache_info().currsize else 0
+
+
 @cache
 def store() -> Store:
     """Return the configured store, in the current space."""
@@ -321,7 +336,7 @@ def chunker() -> Chunker:
 def chunker_of(chosen: EmbeddingSettings) -> Chunker:
     """Return what cuts documents into chunks of the space that settings describe."""
     space = space_of(chosen)
-    return Chunker(settings().excluded_roles, settings().max_chunk_tokens, split_markdown, space)
+    return Chunker(settings().excluded_roles, settings().max_chunk_tokens, fitting(split_markdown), space)
 
 
 @cache

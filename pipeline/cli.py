@@ -37,7 +37,11 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="run the whole pipeline on this machine and ask it questions")
     demo.add_argument("--check", action="store_true", help="unattended; exit non-zero if anything is missing")
     demo.add_argument(
-        "--from", dest="path", type=Path, metavar="FILE", help="JSON lines of DynamoDB items, or LoCoMo"
+        "--from",
+        dest="path",
+        type=Path,
+        metavar="FILE",
+        help="your conversations: a scan's output, an export to S3, ChatGPT's or Claude's export, JSON, JSON lines, CSV",
     )
     demo.add_argument(
         "--store",
@@ -113,6 +117,11 @@ def _add_audit(commands: "Commands") -> None:
         metavar="SECONDS",
         help="how far the streams may lag: what differs is looked at again so long after the queue was empty (60)",
     )
+    audit.add_argument(
+        "--redact",
+        action="store_true",
+        help="instead: find secrets in what is stored, and have their items looked at again",
+    )
     audit.add_argument("--json", action="store_true", help="one JSON object")
     audit.set_defaults(run=_audit)
 
@@ -182,24 +191,21 @@ def _backfill(options: argparse.Namespace) -> int:
 
 
 def _audit(options: argparse.Namespace) -> int:
-    from pipeline.operations.audit_command import run_audit  # noqa: PLC0415  # each command loads only what it needs
+    from pipeline.operations.audit_command import run_audit, run_redaction  # noqa: PLC0415  # each command loads only what it needs
 
     which = (options.stack, options.table)
+    if options.redact:
+        return _say(run_redaction(*which, as_json=options.json))
     return _say(run_audit(*which, mend=options.repair, settle_seconds=options.settle, as_json=options.json))
 
 
 def _forget(options: argparse.Namespace) -> int:
     from pipeline import bootstrap  # noqa: PLC0415  # each command loads only what it needs
-    from pipeline.operations.forget_command import forget  # noqa: PLC0415  # the same
+    from pipeline.operations.forget_command import run_forget  # noqa: PLC0415  # the same
 
-    done = forget(bootstrap.forgetter(), options.tenant, options.user, options.session)
-    print(
-        f"forgotten: {done.deleted} messages. What was saved up to now never becomes memory again, whatever is sent."
+    return _say(
+        run_forget(bootstrap.forgetter(), bootstrap.inventory, options.tenant, options.user, options.session)
     )
-    print(
-        "The chat app's own items are untouched: delete them there if they must go as well.", file=sys.stderr
-    )
-    return 0
 
 
 def _demo(options: argparse.Namespace) -> int:

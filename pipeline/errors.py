@@ -9,7 +9,7 @@
     ├── PermanentError             a property of the item; another try gives the same: dead-letter queue
     │   ├── MalformedItemError         the item is not what the chat app writes
     │   ├── MalformedNoticeError       the queue message is not a notice
-    │   ├── EmbeddingRejectedError     the provider refuses this very text
+    │   ├── EmbeddingRejectedError     the provider refuses this very text, and accepts others
     │   └── ExpiredNoticeError         the notice was put off for longer than it may be
     └── RetryableError             a fault of a dependency; the same notice succeeds later
         ├── SourceUnavailableError     DynamoDB
@@ -26,6 +26,8 @@
 
 Messages name the item or the setting and what was wrong with it, and never carry text, vectors or keys.
 """
+
+from collections.abc import Mapping, Sequence
 
 
 class VectorMemoryError(Exception):
@@ -85,9 +87,26 @@ class MalformedNoticeError(PermanentError):
 
 
 class EmbeddingRejectedError(PermanentError):
-    """The provider refuses this input, whoever sends it and whenever."""
+    """The provider refuses some of these texts, whoever sends them and whenever; it accepts others.
+
+    Args:
+        reasons: position of a refused text → why, without a word of it; empty if only "one of them" is known.
+        vectors: position of every other text → its vector, so that none of them is embedded twice.
+    """
 
     cause = "embedding_rejected"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reasons: Mapping[int, str] | None = None,
+        vectors: Mapping[int, Sequence[float]] | None = None,
+    ) -> None:
+        """Keep what is known of each text beside the message."""
+        super().__init__(message)
+        self.reasons: Mapping[int, str] = dict(reasons or {})
+        self.vectors: Mapping[int, Sequence[float]] = dict(vectors or {})
 
 
 class ExpiredNoticeError(PermanentError):
@@ -99,15 +118,19 @@ class ExpiredNoticeError(PermanentError):
 class RetryableError(VectorMemoryError):
     """A dependency failed; the same work succeeds later.
 
-    ``retry_after_seconds`` is what the dependency asked for, if it asked.
+    ``retry_after_seconds`` is what the dependency asked for, if it asked. ``refused`` says that it let us in no more: a login, a
+    certificate, a token or a key of ours is wrong, and waiting does not mend it.
     """
 
     cause = "retryable"
 
-    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
-        """Keep the dependency's own wish for a pause beside the message."""
+    def __init__(
+        self, message: str, *, retry_after_seconds: float | None = None, refused: bool = False
+    ) -> None:
+        """Keep the dependency's own wish for a pause, and whether it refused us, beside the message."""
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+        self.refused = refused
 
 
 class SourceUnavailableError(RetryableError):
@@ -174,6 +197,11 @@ class MemoryUnavailableError(VectorMemoryError):
     """What an agent's client raises: memory did not answer, or said that it cannot now."""
 
     cause = "memory_unavailable"
+
+
+def needs_mending(error: BaseException) -> bool:
+    """Tell whether somebody has to mend a login, a certificate, a key, a secret or a setting before this can succeed."""
+    return isinstance(error, SettingsError | SecretUnavailableError) or bool(getattr(error, "refused", False))
 
 
 def describe(error: BaseException) -> str:

@@ -40,7 +40,7 @@ class EmbeddingSettings:
         provider: ``openai`` (or any API that speaks its embeddings call), ``bedrock`` or ``offline``.
         model: the provider's model name.
         dimensions: length of a vector.
-        base_url: API root, https or loopback only.
+        base_url: API root, https or loopback only; a query (Azure's ``api-version``) is sent with every request.
         timeout_seconds: per request.
         max_attempts: tries inside one invocation; after that the notice is put off.
         dollars_per_million_tokens: the model's price; ``None`` if nobody knows it.
@@ -89,6 +89,9 @@ class Settings:
         embedding: the current space, unless the index has been switched to the next one.
         next_embedding: the space that the index is being, or has been, embedded in anew.
         attribute_names: our name for a DynamoDB attribute → the table's own name.
+        time_zone: of times in messages that name none, and of the dates that are shown; by default the digest's.
+        redact: which secrets are taken out of texts: ``secrets`` (all), ``off``, or a list, see
+            :mod:`pipeline.source.redaction`.
         excluded_roles: message roles that are not indexed.
         on_clear: what happens to the messages of a session that is emptied.
         on_expiry: what happens to the messages of an item that DynamoDB's TTL removes.
@@ -116,6 +119,8 @@ class Settings:
     store: StoreSettings = field(default_factory=StoreSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     attribute_names: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_ATTRIBUTE_NAMES))
+    time_zone: str = "Asia/Tokyo"
+    redact: str = "secrets"
     excluded_roles: frozenset[str] = frozenset({"system", "tool"})
     on_clear: Retention = "keep"
     on_expiry: Retention = "keep"
@@ -150,6 +155,8 @@ class Settings:
             store=_store(read),
             database=_database(read),
             attribute_names=_attribute_names(read),
+            time_zone=read.optional("TIME_ZONE") or _digest(read).time_zone,
+            redact=read.optional("REDACT") or "secrets",
             excluded_roles=read.names("EXCLUDED_ROLES", ("system", "tool")),
             on_clear=read.retention("ON_CLEAR"),
             on_expiry=read.retention("ON_EXPIRY"),
@@ -324,7 +331,7 @@ def safe_base_url(url: str, name: str = "OPENAI_BASE_URL") -> str:
     loopback = parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS
     if not (parts.hostname and (parts.scheme == "https" or loopback)):
         raise SettingsError(f"{name} must start with https:// (http:// is for 127.0.0.1 only)")
-    return url.rstrip("/")
+    return parts._replace(path=parts.path.rstrip("/"), fragment="").geturl()
 
 
 def _attribute_names(read: _Reader) -> Mapping[str, str]:

@@ -43,20 +43,26 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Hits, best first."""
+    """Hits, best first.
+
+    Args:
+        question_truncated: the question was too long; only its beginning and end were looked for.
+    """
 
     results: tuple[Memory, ...]
     freshness: Freshness
+    question_truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Reminder:
-    """Text to show an agent, as data and outside its system prompt."""
+    """Text to show an agent, as data and outside its system prompt; ``question_truncated`` as in :class:`Found`."""
 
     text: str = field(repr=False)
     tokens: int
     passages: tuple[Memory, ...]
     freshness: Freshness
+    question_truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +78,11 @@ class RelatedSession:
 
 @dataclass(frozen=True, slots=True)
 class Related:
-    """Past conversations, best first."""
+    """Past conversations, best first; ``question_truncated`` as in :class:`Found`, of the messages together."""
 
     sessions: tuple[RelatedSession, ...]
     freshness: Freshness
+    question_truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +116,19 @@ Answer = TypeVar("Answer")
 
 def found(answer: Fields) -> Found:
     """Read the answer of a search; every reader here raises MemoryUnavailableError for what is no such answer."""
-    return _read(lambda: Found(_memories(answer["results"]), _freshness(answer)))
+    return _read(lambda: Found(_memories(answer["results"]), _freshness(answer), _truncated(answer)))
 
 
 def reminder(answer: Fields) -> Reminder:
     """Read the answer of a request for context."""
     return _read(
-        lambda: Reminder(answer["text"], answer["tokens"], _memories(answer["passages"]), _freshness(answer))
+        lambda: Reminder(
+            answer["text"],
+            answer["tokens"],
+            _memories(answer["passages"]),
+            _freshness(answer),
+            _truncated(answer),
+        )
     )
 
 
@@ -126,6 +139,7 @@ def related(answer: Fields) -> Related:
         lambda: Related(
             tuple(RelatedSession(*(one[name] for name in names)) for one in answer["related"]),
             _freshness(answer),
+            _truncated(answer),
         )
     )
 
@@ -163,6 +177,10 @@ def _memories(rows: Any) -> tuple[Memory, ...]:  # noqa: ANN401  # whatever JSON
 def _freshness(answer: Fields) -> Freshness:
     until = answer["indexed_until"]
     return Freshness(datetime.fromisoformat(until) if until else None, answer["stale"])
+
+
+def _truncated(answer: Fields) -> bool:
+    return answer.get("question_truncated") is True
 
 
 def _read(make: Callable[[], Answer]) -> Answer:

@@ -68,7 +68,7 @@ def summary_key(log: Address) -> Item:
         if name.startswith("memory:")
         else name.replace("DAILY", "SUMMARY", 1)
     )
-    return {key.hash_name: {"S": key.hash_value}, key.range_name: {"S": named}}
+    return {**key.to_dynamodb(), key.range_name: {"S": named}}
 
 
 def fingerprint(content: str, summariser: str) -> str:

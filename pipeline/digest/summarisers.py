@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline.digest.spending import ChatUsage
 from pipeline.digest.text import extracted, messages, tidied
+from pipeline.embedding.address import key_header, without_query
 from pipeline.errors import EmbeddingRejectedError, SummariserUnavailableError
 
 if TYPE_CHECKING:
@@ -64,6 +65,21 @@ class ChatSummariser:
         self.usage = ChatUsage()
         self._base_url, self._key, self._timeout_seconds = base_url, key, timeout_seconds
         self._client: OpenAI | None = None
+        self._headers: dict[str, Any] = {}
+
+    def _new_client(self) -> "OpenAI":
+        import openai  # noqa: PLC0415  # as below
+
+        base_url, query = without_query(self._base_url)
+        key = self._key()
+        self._headers = {"Authorization": openai.Omit(), **key_header(self._base_url, key)}
+        return openai.OpenAI(
+            api_key=key,
+            base_url=base_url,
+            default_query=query,
+            timeout=self._timeout_seconds,
+            max_retries=0,  # the next run tries again
+        )
 
     def summarise(self, content: str) -> str:
         """Return the model's points."""
@@ -71,15 +87,13 @@ class ChatSummariser:
 
         self.usage = self.usage.plus(ChatUsage(requests=1))
         try:
-            self._client = self._client or openai.OpenAI(
-                api_key=self._key(),
-                base_url=self._base_url,
-                timeout=self._timeout_seconds,
-                max_retries=0,  # the next run tries again
-            )
+            self._client = self._client or self._new_client()
             asked: Any = messages(content)
             answer = self._client.chat.completions.create(
-                model=self.name, messages=asked, max_completion_tokens=MAX_ANSWER_TOKENS
+                model=self.name,
+                messages=asked,
+                max_completion_tokens=MAX_ANSWER_TOKENS,
+                extra_headers=self._headers,
             )
         except openai.APIStatusError as error:
             if error.status_code in _BAD_INPUT:

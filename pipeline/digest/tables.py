@@ -41,7 +41,7 @@ class NoteTables:
         """
         hash_name, range_name = self._key_names(table)
         items = self._items(table, range_name)
-        for _, group in groupby(items, key=lambda item: item[hash_name]["S"]):
+        for _, group in groupby(items, key=lambda item: next(iter(item[hash_name].values()))):
             yield Notes(table, {item[range_name]["S"]: item for item in group})
 
     def get(self, table: str, key: Item) -> Item | None:

@@ -5,26 +5,30 @@ Shapes and limits: docs.aws.amazon.com/bedrock/latest/userguide/model-parameters
 """
 
 import json
+import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pipeline.embedding.retrying import FailedCallError, retrying
+from pipeline.embedding.parts import Outcome, all_vectors, in_parts
+from pipeline.embedding.questions import beginning_and_end
+from pipeline.embedding.retrying import FailedCallError, checked, judged, retrying
 from pipeline.embedding.tokens import estimate_tokens
-from pipeline.embedding.vectors import Space, Usage, Vector, check_vectors, float32
-from pipeline.errors import EmbeddingRejectedError, SettingsError
+from pipeline.embedding.vectors import Space, Usage, Vector, float32
+from pipeline.errors import SettingsError
 from pipeline.settings import EmbeddingSettings
 
 PARALLEL = 8
 """Titan takes one text a call."""
 COHERE_TEXTS = 96
 COHERE_CHARACTERS = 2048
-"""Of one text. A longer question is cut; a longer chunk is refused: keep MAX_CHUNK_TOKENS at 256."""
+"""Of one text. Of a longer question beginning and end are embedded; a longer chunk is refused: keep MAX_CHUNK_TOKENS at 256."""
 TOKENS_HEADER = "x-amzn-bedrock-input-token-count"
 
 _BUSY = frozenset(
@@ -37,6 +41,8 @@ _BUSY = frozenset(
         "ThrottlingException",
     }
 )
+_SUSPECT = frozenset({"ModelErrorException", "ValidationException"})
+"""What a text may cause, and so may a wrong model."""
 _DIMENSIONS = {
     "amazon.titan-embed-text-v2": (1024, 512, 256),
     "cohere.embed-multilingual-v3": (1024,),
@@ -48,7 +54,6 @@ _DIMENSIONS = {
 class _Call:
     """One request: its body, and how to read its answer."""
 
-    texts: Sequence[str]
     body: dict[str, Any]
     read: Callable[[Any], tuple[Sequence[Any], Any]]
 
@@ -78,36 +83,43 @@ class BedrockEmbedder:
 
     def embed_questions(self, texts: Sequence[str]) -> Sequence[Vector]:
         """Embed texts to find others by; Cohere's models tell the two apart."""
-        return self._embed([text[:COHERE_CHARACTERS] for text in texts], "search_query")
+        asked = [beginning_and_end(text, COHERE_CHARACTERS) for text in texts] if self._is_cohere else texts
+        self.usage.shortened += list(asked) != list(texts)
+        return self._embed(asked, "search_query")
 
     def _embed(self, texts: Sequence[str], purpose: str) -> Sequence[Vector]:
-        calls = list(self._calls(texts, purpose))
-        if len(calls) <= 1:
-            answers = [self._tried(call) for call in calls]
+        rest, size = iter(texts), COHERE_TEXTS if self._is_cohere else 1
+        batches = list(iter(lambda: list(islice(rest, size)), []))
+
+        def asked(batch: Sequence[str]) -> Sequence[Outcome]:
+            return in_parts(partial(self._ask, purpose), batch, size, sys.maxsize).outcomes
+
+        if len(batches) <= 1:
+            answers = [asked(batch) for batch in batches]
         else:
             with ThreadPoolExecutor(PARALLEL) as pool:
-                answers = list(pool.map(self._tried, calls))
-        vectors = [vector for answer in answers for vector in answer]
-        check_vectors(vectors, len(texts), self.space)
-        return vectors
+                answers = list(pool.map(asked, batches))
+        return all_vectors([outcome for answer in answers for outcome in answer])
 
-    def _calls(self, texts: Sequence[str], purpose: str) -> Iterator[_Call]:
-        if self.space.model.startswith("cohere."):
-            rest = iter(texts)
-            while batch := list(islice(rest, COHERE_TEXTS)):
-                body: dict[str, Any] = {"texts": batch, "input_type": purpose, "truncate": "NONE"}
-                yield _Call(batch, body, lambda answer: (answer["embeddings"], None))
-            return
-        for text in texts:
-            one = {"inputText": text, "dimensions": self.space.dimensions, "normalize": True}
-            yield _Call([text], one, lambda answer: ([answer["embedding"]], answer["inputTextTokenCount"]))
+    @property
+    def _is_cohere(self) -> bool:
+        return self.space.model.startswith("cohere.")
 
-    def _tried(self, call: _Call) -> Sequence[Vector]:
-        vectors: Sequence[Vector] = retrying(self._settings.max_attempts, self._sleep)(self._request, call)
-        return vectors
+    def _ask(self, purpose: str, texts: Sequence[str], narrowed: bool) -> Sequence[Vector]:  # noqa: FBT001  # a callback of in_parts
+        tries = 1 if narrowed and len(texts) > 1 else self._settings.max_attempts
+        return judged(partial(self._request, purpose), texts, retrying(tries, self._sleep))
 
-    def _request(self, call: _Call) -> Sequence[Vector]:
+    def _call(self, purpose: str, texts: Sequence[str]) -> _Call:
+        if self._is_cohere:
+            body: dict[str, Any] = {"texts": list(texts), "input_type": purpose, "truncate": "NONE"}
+            return _Call(body, lambda answer: (answer["embeddings"], None))
+        [text] = texts
+        one = {"inputText": text, "dimensions": self.space.dimensions, "normalize": True}
+        return _Call(one, lambda answer: ([answer["embedding"]], answer["inputTextTokenCount"]))
+
+    def _request(self, purpose: str, texts: Sequence[str]) -> Sequence[Vector]:
         self._count(requests=1)
+        call = self._call(purpose, texts)
         try:
             answer = self._client.invoke_model(
                 modelId=self.space.model,
@@ -121,8 +133,8 @@ class BedrockEmbedder:
             raise _refusal(error) from None
         except (BotoCoreError, OSError, ValueError, KeyError, TypeError) as error:
             raise FailedCallError(f"Bedrock gave no answer: {type(error).__name__}", again=True) from None
-        self._count(tokens=_tokens(tokens, answer, call.texts))
-        return vectors
+        self._count(tokens=_tokens(tokens, answer, texts))
+        return checked(vectors, len(texts), self.space)
 
     def _count(self, requests: int = 0, tokens: int = 0) -> None:
         with self._counting:
@@ -151,15 +163,12 @@ def _tokens(counted: Any, answer: Any, texts: Sequence[str]) -> int:  # noqa: AN
     return sum(map(estimate_tokens, texts))
 
 
-def _refusal(error: ClientError) -> Exception:
+def _refusal(error: ClientError) -> FailedCallError:
     """Return our error for AWS's, whose message may quote the text."""
     code = error.response.get("Error", {}).get("Code", "")
     if code in _BUSY:
-        return FailedCallError(f"Bedrock answered {code}", again=True)
-    about_model = "model identifier" in error.response.get("Error", {}).get("Message", "")
-    if code == "ValidationException" and not about_model:
-        return EmbeddingRejectedError(f"Bedrock refused the input ({code})")
+        return FailedCallError(f"Bedrock answered {code}", again=True, suspect=code in _SUSPECT)
+    advice = "check the model's name and access, and bedrock:InvokeModel of the role"
     return FailedCallError(
-        f"Bedrock refused the call ({code}): check the model's name and access, and bedrock:InvokeModel of the role",
-        again=False,
+        f"Bedrock answered {code}", advice, again=False, suspect=code in _SUSPECT, refused=True
     )

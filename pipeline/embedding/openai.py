@@ -1,28 +1,50 @@
 """OpenAI's embeddings, or any API that speaks the same call."""
 
-import base64
-import binascii
 import json
-import sys
-from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from pipeline.embedding.batching import batches
-from pipeline.embedding.retrying import MAX_PAUSE_SECONDS, FailedCallError, retrying
-from pipeline.embedding.vectors import Space, Usage, Vector, check_vectors, float32
-from pipeline.errors import EmbeddingRejectedError
+from pipeline.embedding.address import embeddings_url, key_header
+from pipeline.embedding.answers import (
+    KEY_REFUSED,
+    OPTIONAL_PARAMETERS,
+    read_refusal,
+    read_vectors,
+)
+from pipeline.embedding.batching import MAX_INPUTS, MAX_REQUEST_TOKENS
+from pipeline.embedding.parts import Parts, all_vectors, in_parts
+from pipeline.embedding.retrying import (
+    PROBE,
+    FailedCallError,
+    RefusedPartError,
+    WrongLengthError,
+    judged,
+    retrying,
+)
+from pipeline.embedding.vectors import Space, Usage, Vector
 from pipeline.settings import EmbeddingSettings
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, PoolManager
 
-_BAD_INPUT = frozenset({400, 413, 422})
-_KEY_REFUSED = frozenset({401, 403})
-_FINAL_FOR_NOW = frozenset({401, 403, 404})
+_BAD_REQUEST = frozenset({400, 422})
+
+
+@dataclass(slots=True)
+class Habits:
+    """What this server was found to want, for as long as the process lives.
+
+    Args:
+        left_out: parameters that it refuses.
+        max_inputs: most texts of a request that it takes.
+    """
+
+    left_out: frozenset[str] = frozenset()
+    max_inputs: int = MAX_INPUTS
 
 
 class OpenAIEmbedder:
@@ -40,17 +62,44 @@ class OpenAIEmbedder:
         self._settings = settings
         self._key = key
         self._sleep = sleep
-        self._authorization: str | None = None
+        self._read_key: str | None = None
         self._pool: PoolManager | None = None
+        self.habits = Habits()
         self.space = Space(settings.model, settings.dimensions)
         self.usage = Usage()
 
     def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
-        """Embed ``texts`` in as few requests as the API's limits allow."""
-        vectors: list[Vector] = []
-        for batch in batches(texts):
-            vectors += retrying(self._settings.max_attempts, self._sleep)(self._request, batch)
-        return vectors
+        """Embed ``texts`` in as few requests as the server's limits allow."""
+        parts = in_parts(self._ask, texts, self.habits.max_inputs, MAX_REQUEST_TOKENS)
+        self._learn_size(parts)
+        return all_vectors(parts.outcomes)
+
+    def _learn_size(self, parts: Parts) -> None:
+        refusals = parts.size_refusals
+        by_status = all(isinstance(one, RefusedPartError) and one.lasting for one in refusals)
+        if refusals and by_status:
+            self.habits.max_inputs = parts.size
+
+    def _ask(self, texts: Sequence[str], narrowed: bool) -> Sequence[Vector]:  # noqa: FBT001  # a callback of in_parts
+        tries = 1 if narrowed and len(texts) > 1 else self._settings.max_attempts
+        return judged(self._request, texts, retrying(tries, self._sleep), self._adapted)
+
+    def _adapted(self, failure: FailedCallError) -> bool:
+        """Leave out parameters with which a probe is refused and without which it is not; say whether there are any."""
+        if not (failure.named or failure.status in _BAD_REQUEST):
+            return False
+        before = self.habits.left_out
+        for left_out in _candidates(failure.named, before):
+            self.habits.left_out = left_out
+            try:
+                self._request(PROBE)
+            except FailedCallError as refusal:
+                self.habits.left_out = before
+                if not refusal.suspect:
+                    raise
+            else:
+                return True
+        return False
 
     def _request(self, texts: Sequence[str]) -> Sequence[Vector]:
         import urllib3  # noqa: PLC0415  # needed only when something is embedded
@@ -58,34 +107,52 @@ class OpenAIEmbedder:
         self.usage.requests += 1
         try:
             answer = self._post(texts)
-            payload = _json(answer) if answer.status == HTTPStatus.OK else None
-        except (urllib3.exceptions.HTTPError, ValueError) as error:
-            raise FailedCallError(
-                f"the embedding API gave no answer: {type(error).__name__}", again=True
-            ) from None
-        if payload is None:
-            self._authorization = None if answer.status in _KEY_REFUSED else self._authorization
-            raise _refusal(answer.status, _code(answer), answer.headers)
-        self.usage.tokens += _tokens(payload)
-        vectors = _in_order(payload)
-        check_vectors(vectors, len(texts), self.space)
+        except urllib3.exceptions.HTTPError as error:
+            raise _no_answer(error, texts) from None
+        if answer.status != HTTPStatus.OK:
+            secrets = [*texts, self._read_key or ""]
+            self._read_key = None if answer.status in KEY_REFUSED else self._read_key
+            raise read_refusal(answer.status, answer.headers, answer.data, secrets)
+        try:
+            vectors, tokens = read_vectors(answer.data, len(texts), self.space)
+        except WrongLengthError:
+            self.habits.left_out = frozenset()  # with ``dimensions`` it may make the length that is set
+            raise
+        self.usage.tokens += tokens
         return vectors
 
     def _post(self, texts: Sequence[str]) -> "BaseHTTPResponse":
         """Send one request; it follows no redirect, which might take the key elsewhere."""
-        url = f"{self._settings.base_url}/embeddings"
+        url = embeddings_url(self._settings.base_url)
         if self._pool is None:
             self._pool = _pool(url, self._settings.timeout_seconds)
-        if self._authorization is None:
-            self._authorization = f"Bearer {self._key if isinstance(self._key, str) else self._key()}"
-        body = {
-            "model": self.space.model,
-            "input": list(texts),
-            "dimensions": self.space.dimensions,
-            "encoding_format": "base64",
-        }
-        headers = {"Authorization": self._authorization, "Content-Type": "application/json"}
+        if self._read_key is None:
+            self._read_key = self._key if isinstance(self._key, str) else self._key()
+        optional = {"dimensions": self.space.dimensions, "encoding_format": "base64"}
+        wanted = {name: value for name, value in optional.items() if name not in self.habits.left_out}
+        body = {"model": self.space.model, "input": list(texts), **wanted}
+        headers = {**key_header(url, self._read_key), "Content-Type": "application/json"}
         return self._pool.request("POST", url, body=json.dumps(body).encode(), headers=headers)
+
+
+def _no_answer(error: Exception, texts: Sequence[str]) -> FailedCallError:
+    """Return what no answer means: many texts may take too long, and a text may make a server drop the connection."""
+    from urllib3.exceptions import ProtocolError, ReadTimeoutError  # noqa: PLC0415  # needed only here
+
+    late = isinstance(error, ReadTimeoutError) and len(texts) > 1
+    message = f"the embedding API gave no answer: {type(error).__name__}"
+    return FailedCallError(message, again=not late, suspect=late or isinstance(error, ProtocolError))
+
+
+def _candidates(named: frozenset[str], before: frozenset[str]) -> Iterator[frozenset[str]]:
+    """Yield what could be left out beside what already is: what the server names, then each, then all."""
+    each = [frozenset({name}) for name in sorted(OPTIONAL_PARAMETERS, reverse=True)]
+    tried = {before}
+    for more in (named, *each, OPTIONAL_PARAMETERS):
+        left_out = before | more
+        if left_out not in tried:
+            tried.add(left_out)
+            yield left_out
 
 
 def _pool(url: str, timeout_seconds: float) -> "PoolManager":
@@ -100,72 +167,3 @@ def _pool(url: str, timeout_seconds: float) -> "PoolManager":
     return urllib3.PoolManager(
         timeout=timeout, retries=False
     )  # tenacity retries, so that every call is counted
-
-
-def _json(answer: "BaseHTTPResponse") -> Any:  # noqa: ANN401  # whatever JSON came
-    return json.loads(answer.data)
-
-
-def _code(answer: "BaseHTTPResponse") -> str | None:
-    """Return the error code that the API gives beside its status, if it does."""
-    try:
-        code = _json(answer)["error"]["code"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    return code if isinstance(code, str) else None
-
-
-def _refusal(status: int, code: str | None, headers: Any) -> Exception:  # noqa: ANN401  # case-insensitive, as HTTP's are
-    wished = _retry_after(headers)
-    if code == "insufficient_quota":
-        return FailedCallError("the embedding API's quota is spent: add credit to the account", again=False)
-    if status in _FINAL_FOR_NOW:
-        return FailedCallError(
-            f"the embedding API refused key or model ({status}): check the secret and EMBEDDING_MODEL",
-            again=False,
-        )
-    if status in _BAD_INPUT:
-        return EmbeddingRejectedError(f"the embedding API refused the input ({status})")
-    again = wished is None or wished <= MAX_PAUSE_SECONDS
-    return FailedCallError(f"the embedding API answered {status}", again=again, retry_after_seconds=wished)
-
-
-def _retry_after(headers: Any) -> float | None:  # noqa: ANN401  # case-insensitive, as HTTP's are
-    for name, seconds in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            return max(0.0, float(headers[name]) * seconds)
-        except (KeyError, ValueError):
-            continue
-    return None
-
-
-def _in_order(payload: Any) -> Sequence[Vector]:  # noqa: ANN401  # whatever JSON came
-    try:
-        rows = {row["index"]: row["embedding"] for row in payload["data"]}
-        if sorted(rows) != list(range(len(payload["data"]))):
-            raise FailedCallError(
-                "the embedding API returned indexes that do not match its inputs", again=True
-            )
-        return [_vector(rows[index]) for index in range(len(rows))]
-    except (KeyError, TypeError, ValueError, binascii.Error) as error:
-        raise FailedCallError(
-            f"the embedding API's answer has another shape: {type(error).__name__}", again=True
-        ) from None
-
-
-def _vector(value: Any) -> Vector:  # noqa: ANN401  # base64 text, or a list from APIs that know no base64
-    if not isinstance(value, str):
-        return float32(value)
-    vector = array("f")
-    vector.frombytes(base64.b64decode(value, validate=True))
-    if sys.byteorder == "big":
-        vector.byteswap()
-    return vector
-
-
-def _tokens(payload: Any) -> int:  # noqa: ANN401  # whatever JSON came
-    usage = payload.get("usage") if isinstance(payload, dict) else None
-    counts = (
-        [usage.get(name) for name in ("total_tokens", "prompt_tokens")] if isinstance(usage, dict) else []
-    )
-    return next((count for count in counts if isinstance(count, int)), 0)

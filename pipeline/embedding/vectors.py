@@ -4,7 +4,7 @@ import math
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from pipeline.errors import EmbeddingUnavailableError
 
@@ -26,10 +26,12 @@ class Usage:
     Args:
         requests: calls made.
         tokens: input tokens, as the provider counted them in its answers.
+        shortened: questions that were embedded from their beginning and end only.
     """
 
     requests: int = 0
     tokens: int = 0
+    shortened: int = 0
 
 
 class Embedder(Protocol):
@@ -50,23 +52,10 @@ class Embedder(Protocol):
 
         Raises:
             EmbeddingUnavailableError: no vectors now; the same texts may do later.
-            EmbeddingRejectedError: the provider refuses one of the texts.
+            EmbeddingRejectedError: the provider refuses some of the texts; which, and the vectors of all others,
+                stand in the error if the embedder can tell. See :func:`pipeline.embedding.parts.embed_each`.
         """
         ...
-
-
-@runtime_checkable
-class TellsQuestions(Protocol):
-    """An embedder whose model embeds questions another way than what they are to find."""
-
-    def embed_questions(self, texts: Sequence[str]) -> Sequence[Vector]:
-        """As :meth:`Embedder.embed`."""
-        ...
-
-
-def question_vectors(embedder: Embedder, texts: Sequence[str]) -> Sequence[Vector]:
-    """Embed questions."""
-    return embedder.embed_questions(texts) if isinstance(embedder, TellsQuestions) else embedder.embed(texts)
 
 
 def float32(values: Sequence[float]) -> Vector:

@@ -24,6 +24,8 @@ from pipeline.ingest.work import Report
 
 logger = Logger(service="ingest")
 tracer = Tracer(service="ingest", auto_patch=False)
+MAX_ITEMS = 20
+"""So many items with messages that are not understood are named in one line of the log."""
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
@@ -214,6 +216,9 @@ def _log(
         **totals,
         causes=Counter(error.cause for error in report.failures.values()),
         reasons=sorted({describe(error) for error in report.failures.values()}),
+        unreadable_messages=report.unreadable_messages,
+        unreadable_items=dict(sorted(report.unreadable.items())[:MAX_ITEMS]),
+        secrets_redacted=report.secrets_redacted,
         embedding_requests=spent.requests,
         tokens_embedded=spent.tokens,
         correlation_ids=correlation_ids(notices),

@@ -36,7 +36,11 @@ def failure(error: Exception) -> Answer:
             return _failed(error.status, str(error), error.code, error.hint, error.code)
         case EmbeddingRejectedError():
             return _failed(
-                413, f"the query cannot be embedded: {error}", error.cause, "shorten it", error.cause
+                413,
+                f"the query cannot be embedded: {error}",
+                error.cause,
+                "shorten it or say it another way",
+                error.cause,
             )
         case EmbeddingNotConfiguredError():
             hint = "set OpenAiSecretArn in the stack; what needs no question embedded works without"

@@ -3,8 +3,9 @@
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -150,10 +151,28 @@ def _freshness(fresh: Fresh) -> Body:
     return {"indexed_until": until.isoformat() if until else None, "stale": fresh.stale}
 
 
+def _of_any_length(characters: int, action: Callable[[Exchange], Answer]) -> Callable[[Exchange], Answer]:
+    """Return what answers as ``action`` does, and says whether the question's beginning and end are all that it read.
+
+    Args:
+        characters: of a question that is read whole, unless the model takes less.
+    """
+
+    @wraps(action)
+    def act(exchange: Exchange) -> Answer:
+        before = bootstrap.shortened_questions()
+        answer = action(exchange)
+        truncated = requests.is_too_long(exchange.call.body(), characters)
+        truncated |= bootstrap.shortened_questions() > before
+        return replace(answer, body={**answer.body, "question_truncated": truncated})
+
+    return act
+
+
 ROUTES: Final[Mapping[tuple[str, str], Callable[..., Answer]]] = {
-    ("POST", f"{MEMORY_PATH}/search"): Exchange.search,
-    ("POST", f"{MEMORY_PATH}/context"): Exchange.context,
-    ("POST", f"{MEMORY_PATH}/related"): Exchange.related,
+    ("POST", f"{MEMORY_PATH}/search"): _of_any_length(requests.MAX_QUERY_CHARACTERS, Exchange.search),
+    ("POST", f"{MEMORY_PATH}/context"): _of_any_length(requests.MAX_TALK_CHARACTERS, Exchange.context),
+    ("POST", f"{MEMORY_PATH}/related"): _of_any_length(requests.MAX_TALK_CHARACTERS, Exchange.related),
     ("GET", MEMORY_PATH): Exchange.notes,
     ("DELETE", MEMORY_PATH): Exchange.forget,
     ("GET", f"{STATUS_PATH}/<request_id>"): Exchange.status,

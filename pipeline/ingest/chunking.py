@@ -111,7 +111,7 @@ class Chunker:
             text=text,
             members=members,
             fingerprint=_fingerprint(text, metadata, self.space),
-            created_at=group[0].time or (document.created_at if document.date else None),
+            created_at=document.said_at(group[0]),
             metadata=metadata,
             spans=tuple(len(_line(entry)) for entry in group) if len(group) > 1 else (),
             header=len(_header(document, group[0])),
@@ -121,18 +121,24 @@ class Chunker:
         """Return the fingerprint that a held chunk has in this space."""
         return _fingerprint(text, dict(metadata), self.space)
 
-    def again(self, chunk: HeldChunk, stored: StoredText, user_id: str) -> Chunk:
-        """Return a held chunk as one to be written, made of what is stored of it."""
+    def again(self, chunk: HeldChunk, stored: StoredText, user_id: str, clean: Callable[[str], str]) -> Chunk:
+        """Return a held chunk as one to be written, made of what is stored of it, each message cleaned."""
+        header = len(stored.content) - len(embedded_text(stored.content, stored.metadata))
+        lines = [stored.content[header:]]
+        if chunk.spans:
+            _, lines = _cut(stored.content, chunk, chunk.members)
+        cleaned = [clean(line) for line in lines]
+        text = stored.content[:header] + "\n".join(cleaned)
         return Chunk(
             id=chunk.id,
             user_id=user_id,
-            text=stored.content,
+            text=text,
             members=chunk.members,
-            fingerprint=_fingerprint(stored.content, dict(stored.metadata), self.space),
+            fingerprint=_fingerprint(text, dict(stored.metadata), self.space),
             created_at=stored.created_at,
             metadata=stored.metadata,
-            spans=chunk.spans,
-            header=len(stored.content) - len(embedded_text(stored.content, stored.metadata)),
+            spans=tuple(map(len, cleaned)) if chunk.spans else (),
+            header=header,
         )
 
     def part_of(

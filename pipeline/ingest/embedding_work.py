@@ -1,12 +1,13 @@
 """Embeds what the works of a round lack, and counts it; what cannot be embedded now fails by itself."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from pipeline.embedding.parts import embed_each
 from pipeline.embedding.tokens import estimate_tokens
-from pipeline.embedding.vectors import Embedder, Vector
+from pipeline.embedding.vectors import Embedder
 from pipeline.errors import (
     CapReachedError,
     EmbeddingRejectedError,
@@ -46,29 +47,24 @@ class EmbeddingWork:
         texts = list(dict.fromkeys(text for work in open_works for text in work.texts))
         before = self.embedder.usage.tokens
         try:
-            vectors = dict(zip(texts, self._each(texts), strict=True))
+            vectors = dict(zip(texts, embed_each(self.embedder, texts), strict=True))
         finally:
             asked = {tenant: tokens for tenant, tokens in estimates.items() if tenant not in capped}
             self.meter.settle(asked, self.embedder.usage.tokens - before, now.date())
         return self._told(open_works, vectors, report)
 
-    def _told(self, works: Iterable[ItemWork], vectors: dict[str, Vector | None], report: Report) -> Vectors:
-        refused = frozenset(text for text, vector in vectors.items() if vector is None)
-        fault = EmbeddingRejectedError("the provider refuses a text of this item: its words find it")
-        report.failures |= {work.source: fault for work in works if not refused.isdisjoint(work.texts)}
-        found = {text: vector for text, vector in vectors.items() if vector is not None}
+    @staticmethod
+    def _told(works: Iterable[ItemWork], outcomes: Mapping[str, Outcome], report: Report) -> Vectors:
+        refused = {text: one for text, one in outcomes.items() if isinstance(one, Refused)}
+        report.failures |= {
+            work.source: EmbeddingRejectedError(refused[text].reason)
+            for work in works
+            for text in work.texts
+            if text in refused
+        }
+        found = {text: one for text, one in outcomes.items() if not isinstance(one, Refused)}
         report.chunks_embedded += len(found)
-        return Vectors(found, refused)
-
-    def _each(self, texts: Sequence[str]) -> list[Vector | None]:
-        """Return a vector a text; ``None`` for one that is refused even alone."""
-        try:
-            return list(self.embedder.embed(texts)) if texts else []
-        except EmbeddingRejectedError:
-            if len(texts) == 1:
-                return [None]
-            half = len(texts) // 2
-            return self._each(texts[:half]) + self._each(texts[half:])
+        return Vectors(found, frozenset(refused))
 
 
 def _estimates(works: Iterable[ItemWork]) -> dict[str, int]:

@@ -60,6 +60,7 @@ def ingest_measures(report: Report, notices: Mapping[str, Notice], spent: Spent,
         "Conflicts": report.conflicts,
         "UnreadableMessages": report.unreadable_messages,
         "Unaccounted": len(report.unaccounted),
+        "SecretsRedacted": report.secrets_redacted,
     }
     measures = [Measure(name, "Count", [value]) for name, value in counts.items()]
     measures.append(Measure("Dollars", "None", [spent.dollars]))

@@ -24,6 +24,9 @@ HORIZON_SECONDS = (1 + 7 + 14) * 86_400.0
 """After so long no transition can arrive any more: a stream holds a record for a day (AWS's retention), a notice is put
 off for at most seven, and the dead-letter queue holds it for 14 (the longest that SQS offers)."""
 
+AFTER = "~"
+"""Sorts a position after the one that it stands behind, and before the next."""
+
 MAX_EVENTS = 50
 """Of an item; the newest count."""
 
@@ -161,10 +164,11 @@ def settle(state: IndexState, kept: Sequence[MessageRow], evidence: Evidence) ->
     groups = [group.settled(evidence) for group in _Group.by_name(before.values(), reading)]
     rows = {row.id: row for group in groups for row in group.rows}
     facts = _facts(evidence)
-    rows = {id_: _erased(row, evidence) for id_, row in rows.items()}
-    rows = {id_: row for id_, row in rows.items() if not _overdue(row, reading)}
-    hidden = frozenset(id_ for id_, row in rows.items() if not _visible(row, facts))
     placed = {index: id_ for group in groups for index, id_ in group.places.items()}
+    there = frozenset(placed.values())
+    judged = (_judged(row, evidence, there=row.id in there) for row in rows.values())
+    rows = {row.id: row for row in judged if row is not None and not _overdue(row, reading)}
+    hidden = frozenset(id_ for id_, row in rows.items() if not _visible(row, facts))
     entries = tuple(
         _named(entry, rows[placed[index]])
         for index, entry in enumerate(reading.entries)
@@ -270,6 +274,8 @@ class _Group:
 def _seen(row: MessageRow, user_id: str) -> MessageRow:
     if row.state == "erased":
         return replace(row, seen="")
+    if row.state == "live" and row.user_id == user_id:
+        return row
     return replace(row, state="live", user_id=user_id, seen="", seen_at=0.0, resolved="", reason="")
 
 
@@ -296,10 +302,20 @@ def _decided(
         for row in _targets(transition, len(there), list(away.values()), decisions):
             decisions[row.id] = transition
     yield from (copy for copy in copies if copy.place is not None or copy.row.state == "erased")
-    for id_, row in away.items():
-        settled = _by(decisions.get(id_), row, evidence)
-        if settled:
-            yield _Copy(settled)
+    settled = [_by(decisions.get(id_), row, evidence) for id_, row in away.items()]
+    left = [row for row in settled if row is not None]
+    yield from map(_Copy, left if there else _reopened(left, evidence))
+
+
+def _reopened(rows: Sequence[MessageRow], evidence: Evidence) -> Iterator[MessageRow]:
+    """Yield rows of a text that the item does not have.
+
+    If a copy was seen after another one was kept, and nobody knows why that copy left, both are unexplained.
+    """
+    seen = max((row.seen for row in rows if row.state == "unexplained"), default="")
+    for row in rows:
+        settled_before = row.state == "kept" and row.resolved <= seen
+        yield _hidden(row, evidence.reading.at) if settled_before else row
 
 
 def _targets(
@@ -340,7 +356,8 @@ def _by(decision: Transition | None, row: MessageRow, evidence: Evidence) -> Mes
     if not decision.everything and row.name not in decision.gone:  # it was brought back, and left again
         return _hidden(row, reading.at, decision.position)
     if not decision.keeps:
-        return None
+        doubtful = decision.at is not None and decision.at + 1 <= row.seen_at
+        return _hidden(row, reading.at) if doubtful else None
     user_id = _owner(decision, row, evidence)
     if user_id is None:
         return _hidden(row, reading.at)
@@ -385,12 +402,24 @@ def _with_addition(copies: list[_Copy], transition: Transition, name: str, count
 
 
 def _added(row: MessageRow, transition: Transition, *, at_tail: bool) -> MessageRow:
-    if transition.position <= row.added or row.state == "erased":
+    if transition.position <= row.added or _of_another_copy(row, transition):
         return row
     outranked = row.added and row.at_tail and not at_tail
     if outranked or transition.at is None:
         return replace(row, added=transition.position)
     return replace(row, added=transition.position, saved_at=transition.at, at_tail=at_tail)
+
+
+def _of_another_copy(row: MessageRow, transition: Transition) -> bool:
+    """Tell whether an addition cannot be that of this message.
+
+    A read that lacked it began after the addition (until it is dated, ``saved_at`` is when that read began); or it was
+    erased, and had been met before: whatever came then is a copy of it.
+    """
+    if transition.at is None:
+        return row.state == "erased"
+    lacked = not row.added and row.saved_at is not None and transition.at + 1 <= row.saved_at
+    return lacked or (row.state == "erased" and transition.at > row.met_at)
 
 
 def _as_the_oldest(copies: list[_Copy], transition: Transition) -> list[_Copy]:
@@ -424,6 +453,9 @@ def _facts(evidence: Evidence) -> ItemFacts:
         return replace(before, events=events)
     position = max(before.position, reading.position)
     found = reading.known == "present"
+    if not found and position:
+        others = tuple(event for event in events if event.kind != "absent")
+        events = (*others, ItemEvent("absent", position + AFTER, reading.at))
     return replace(
         before,
         position=position,
@@ -435,14 +467,19 @@ def _facts(evidence: Evidence) -> ItemFacts:
     )
 
 
-def _erased(row: MessageRow, evidence: Evidence) -> MessageRow:
-    """Return ``row`` as the forget requests leave it: erased, or hidden while nobody knows when it came."""
+def _judged(row: MessageRow, evidence: Evidence, *, there: bool) -> MessageRow | None:
+    """Return ``row`` as the forget requests leave it: erased, or hidden while nobody knows when it came.
+
+    One that was erased and turns out to have come after T is live if the item has it; else there is nothing left of it.
+    """
     reading = evidence.reading
-    if row.state == "erased":
-        return row
     certain, possible = evidence.ownership.cover(row, evidence.events)
+    if row.state == "erased":
+        came_after = possible is not None and bool(row.added) and (row.saved_at or 0.0) >= possible
+        freed = replace(row, state="live", seen="") if there else None
+        return freed if came_after else row
     if possible is None or (row.saved_at is not None and row.saved_at >= possible):
-        return replace(row, hidden_at=None) if row.state == "live" else row
+        return replace(row, hidden_at=None) if row.state == "live" and row.hidden_at else row
     if (certain is not None and _saved_before(row, certain)) or _overdue(row, reading):
         return replace(row, state="erased", hidden_at=None, resolved="", reason="", seen="", seen_at=0.0)
     return _hidden(row, reading.at)
@@ -468,11 +505,12 @@ def _visible(row: MessageRow, facts: ItemFacts) -> bool:
 def _kept_shows(row: MessageRow, facts: ItemFacts) -> bool:
     """Tell whether a kept message may be shown, as far as the item's own fate is known.
 
-    An item that is gone may have been deleted, unless an expiry says otherwise; so may one that was inserted anew.
+    An item that is gone may have been deleted, unless an expiry says otherwise; so may one that was inserted anew, or that
+    a read found absent since.
     """
-    inserted = [event.position for event in facts.events if event.kind == "inserted"]
-    expired = [event.position for event in facts.events if event.kind == "expired"]
-    if not facts.present and not any(at > max([facts.found, *inserted]) for at in expired):
+    inserted = [event.position for event in facts.events if event.kind in {"inserted", "absent"}]
+    expired = _of(facts, "expired")
+    if not facts.present and not any(at > max([facts.found, *_of(facts, "inserted")]) for at in expired):
         return False
     later = [at for at in inserted if at > row.resolved]
     return all(
@@ -481,7 +519,12 @@ def _kept_shows(row: MessageRow, facts: ItemFacts) -> bool:
     )
 
 
+def _of(facts: ItemFacts, kind: str) -> list[str]:
+    return [event.position for event in facts.events if event.kind == kind]
+
+
 def _named(entry: Entry, row: MessageRow) -> Entry:
     """Return the entry under its row's id, at the time when it was first said: a restamped message costs nothing."""
-    time = None if row.said_at is None else datetime.fromtimestamp(row.said_at, UTC)
+    zone = entry.time.tzinfo if entry.time else UTC
+    time = None if row.said_at is None else datetime.fromtimestamp(row.said_at, zone)
     return replace(entry, id=row.id, time=time)

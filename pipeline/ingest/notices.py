@@ -8,7 +8,7 @@ A notice is JSON of version 2::
      "transitions": [{"position": "...", "at": 1790000000.0, "event": "modified", "reason": "capped", "everything": false,
                       "owner_before": "<keyed hash>", "owner_after": "<keyed hash>",
                       "added": {}, "added_at_tail": {"<keyed hash>": [0, 1]}, "gone": {"<keyed hash>": [1, 0]}}],
-     "saved_at": 1790000000.0, "force_read": false, "first_sent_at": 1790000000.2, "attempts": 0}
+     "saved_at": 1790000000.0, "force_read": false, "redact": false, "first_sent_at": 1790000000.2, "attempts": 0}
 """
 
 import json
@@ -35,6 +35,7 @@ class Notice:
         transitions: in order.
         saved_at: when the newest change was saved, epoch seconds.
         force_read: read the item even if the index reflects the position: a sender that knows no position asked too.
+        redact: look for secrets in what is kept as well; a sender that found some asked.
         first_sent_at: when the first of its notices was sent, epoch seconds; kept when it is put off.
         attempts: how often it was put off.
     """
@@ -44,6 +45,7 @@ class Notice:
     transitions: tuple[Transition, ...] = ()
     saved_at: float | None = None
     force_read: bool = False
+    redact: bool = False
     first_sent_at: float = 0.0
     attempts: int = 0
 
@@ -77,6 +79,7 @@ def _merge(one: Notice, two: Notice) -> Notice:
         transitions=merged((*one.transitions, *two.transitions)),
         saved_at=max((time for time in (one.saved_at, two.saved_at) if time is not None), default=None),
         force_read=one.force_read or two.force_read or bool(one.position) != bool(two.position),
+        redact=one.redact or two.redact,
         first_sent_at=min(one.first_sent_at, two.first_sent_at),
         attempts=max(one.attempts, two.attempts),
     )
@@ -111,6 +114,7 @@ def encode(notice: Notice) -> str:
         ],
         "saved_at": notice.saved_at,
         "force_read": notice.force_read,
+        "redact": notice.redact,
         "first_sent_at": notice.first_sent_at,
         "attempts": notice.attempts,
     }
@@ -132,13 +136,14 @@ def decode(body: str, layouts: Layouts) -> Notice:
         transitions = tuple(map(_transition, read["transitions"]))
         saved_at = _optional_time(read["saved_at"])
         first_sent_at, attempts = _time(read["first_sent_at"]), int(read["attempts"])
-        position, force_read = _text(read["position"]), bool(read.get("force_read"))
+        position = _text(read["position"])
+        force_read, redact = bool(read.get("force_read")), bool(read.get("redact"))
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError, RecursionError):
         raise MalformedNoticeError("the message is not a notice") from None
     if address is None:
         raise MalformedNoticeError("the notice names an item that is not memory")
     check_storable(address)
-    return Notice(address, position, transitions, saved_at, force_read, first_sent_at, attempts)
+    return Notice(address, position, transitions, saved_at, force_read, redact, first_sent_at, attempts)
 
 
 def _transition(read: Mapping[str, Any]) -> Transition:

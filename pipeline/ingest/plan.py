@@ -55,6 +55,7 @@ class IndexedItem:
         name: tenant and source.
         document: as it was read; ``None`` if it is absent, or cannot be read.
         texts: of the chunks that :func:`needs_text` names.
+        clean: takes secrets out of a text; ``None`` leaves what is kept as it is.
     """
 
     name: tuple[str, str]
@@ -62,6 +63,7 @@ class IndexedItem:
     document: Document | None
     chunks: tuple[HeldChunk, ...]
     texts: Texts = field(default_factory=dict)
+    clean: Callable[[str], str] | None = None
 
 
 def needs_text(item: IndexedItem) -> list[str]:
@@ -71,7 +73,7 @@ def needs_text(item: IndexedItem) -> list[str]:
         chunk.id
         for chunk in item.chunks
         if (chunk.spans and (members.dead(chunk) or members.withheld(chunk)))
-        or (_waits(chunk) and members.retained(chunk))
+        or ((_waits(chunk) or item.clean) and members.retained(chunk))
     ]
 
 
@@ -81,7 +83,7 @@ def make_plan(item: IndexedItem, chunker: Chunker) -> Plan:
     parts = _Parts(sorted_.members, item, chunker)
     wanted = _wanted(item, chunker, sorted_.covered)
     left = [part for chunk in sorted_.dead for part in parts.left(chunk)]
-    left += [part for chunk in sorted_.retained if _waits(chunk) for part in parts.whole(chunk)]
+    left += [part for chunk in sorted_.retained for part in parts.whole(chunk)]
     wanted |= {part.id: part for part in left if part.user_id != NOBODY}
     waiting = {part.id: part for chunk in sorted_.withheld for part in parts.shown(chunk)}
     waiting |= {part.id: part for part in left if part.user_id == NOBODY}
@@ -251,11 +253,14 @@ class _Parts:
         return [_marked(part) if part.user_id == NOBODY else part for part in parts]
 
     def whole(self, chunk: HeldChunk) -> list[Chunk]:
-        """Return a retained chunk that has no vector, as it is; nothing if its text went meanwhile."""
+        """Return a retained chunk that must be written again: it has no vector, or holds a secret; else nothing."""
         stored = self.item.texts.get(chunk.id)
         if stored is None:
             return []
-        made = self.chunker.again(chunk, stored, self.members.owner(chunk))
+        clean = self.item.clean or (lambda text: text)
+        made = self.chunker.again(chunk, stored, self.members.owner(chunk), clean)
+        if not _waits(chunk) and made.text == stored.content:
+            return []
         return [replace(made, status=self.members.status(chunk.members))]
 
     def _owner_if_shown(self, id_: str, chunk: HeldChunk) -> str:

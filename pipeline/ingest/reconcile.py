@@ -171,7 +171,7 @@ class Reconciler:
         report.reads += 1
         item = self.source.get(notice.address.key)
         reading = self._reading(notice, item, began, report)
-        report.unreadable_messages += reading.document.unreadable if reading.document else 0
+        report.notice(reading.document)
         return ItemSnapshot(notice, state, reading)
 
     def _reading(self, notice: Notice, item: Item | None, began: float, report: Report) -> ItemReading:
@@ -206,7 +206,9 @@ class Reconciler:
     def _details(
         self, tenant_id: str, snapshots: Sequence[ItemSnapshot]
     ) -> tuple[Mapping[str, IndexDetail], Markers]:
-        names = {each.source: None if self.all_rows else _names(each) for each in snapshots}
+        names = {
+            each.source: None if self.all_rows or each.notice.redact else _names(each) for each in snapshots
+        }
         details = self.store.detail(tenant_id, names)
         marked = [
             each for each in snapshots if each.state.epoch
@@ -230,7 +232,8 @@ class Reconciler:
             partial(message_id, *name),
         )
         settled = settle(snapshot.state, detail.kept, evidence)
-        item = IndexedItem(name, settled, snapshot.reading.document, detail.chunks)
+        clean = (lambda text: self.layouts.clean(text)[0]) if snapshot.notice.redact else None
+        item = IndexedItem(name, settled, snapshot.reading.document, detail.chunks, clean=clean)
         if ids := needs_text(item):
             item = replace(item, texts=self.store.texts(*name, ids))
         plan = make_plan(item, self.chunker)
@@ -313,13 +316,14 @@ def _skips(state: IndexState, notice: Notice) -> bool:
 
 
 def _names(snapshot: ItemSnapshot) -> frozenset[str] | None:
-    """Return the texts whose kept rows matter: those that are new to the item, and those that transitions name."""
+    """Return the texts whose kept rows matter: those that came or left, and those that transitions name."""
     transitions = snapshot.notice.transitions
     if needs_all(snapshot.state, snapshot.reading, transitions):
         return None
     said = Counter(entry.id for entry in snapshot.reading.entries)
-    known = Counter(row.name for row in snapshot.state.messages if row.state != "kept")
-    return snapshot.notice.names | {name for name, count in said.items() if count > known[name]}
+    known = Counter(row.name for row in snapshot.state.messages if row.state == "live")
+    changed = {name for name in (*said, *known) if said[name] != known[name]}
+    return snapshot.notice.names | changed
 
 
 def _owners(snapshot: ItemSnapshot, detail: IndexDetail, layouts: Layouts) -> set[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from pipeline.embedding.parts import Outcome, Refused, embed_each
 from pipeline.embedding.tokens import estimate_tokens
 from pipeline.embedding.vectors import Embedder, Vector
 from pipeline.errors import CapReachedError, EmbeddingRejectedError, VectorMemoryError, describe
@@ -76,35 +77,33 @@ class Filler:
     def _fill(self, tenant_id: str, rows: Sequence[Row]) -> dict[str, VectorMemoryError]:
         """Embed and put ``rows``; those with a text that the provider refuses fail alone."""
         try:
-            self._put(tenant_id, rows)
-        except EmbeddingRejectedError as error:
-            if len(rows) == 1:
-                return {rows[0].source: error}
-            half = len(rows) // 2
-            return self._fill(tenant_id, rows[:half]) | self._fill(tenant_id, rows[half:])
+            return self._put(tenant_id, rows)
         except Exception as error:  # noqa: BLE001  # what the other space meets must not stop the current one
             ours = error if isinstance(error, VectorMemoryError) else VectorMemoryError(describe(error))
             return dict.fromkeys((row.source for row in rows), ours)
-        return {}
 
-    def _put(self, tenant_id: str, rows: Sequence[Row]) -> None:
+    def _put(self, tenant_id: str, rows: Sequence[Row]) -> dict[str, VectorMemoryError]:
         texts = [embedded_text(row.content, row.metadata) for row in rows]
-        vectors = self._embed(tenant_id, list(dict.fromkeys(texts)))
-        self.between.put(
-            tenant_id,
-            [
-                (row, vectors[text], self.chunker.fingerprint(row.content, row.metadata))
-                for row, text in zip(rows, texts, strict=True)
-            ],
-        )
+        outcomes = self._embed(tenant_id, list(dict.fromkeys(texts)))
+        found = [(row, outcomes[text]) for row, text in zip(rows, texts, strict=True)]
+        ready = [
+            (row, one, self.chunker.fingerprint(row.content, row.metadata))
+            for row, one in found
+            if not isinstance(one, Refused)
+        ]
+        if ready:
+            self.between.put(tenant_id, ready)
+        return {
+            row.source: EmbeddingRejectedError(one.reason) for row, one in found if isinstance(one, Refused)
+        }
 
-    def _embed(self, tenant_id: str, texts: Sequence[str]) -> dict[str, Vector]:
+    def _embed(self, tenant_id: str, texts: Sequence[str]) -> dict[str, Outcome]:
         now = self.now()
         estimates = {tenant_id: sum(map(estimate_tokens, texts))}
         if self.meter.reserve(estimates, now.date()):
             raise CapReachedError("the tenant's daily cap is reached", retry_after_seconds=seconds_left(now))
         before = self.embedder.usage.tokens
         try:
-            return dict(zip(texts, self.embedder.embed(texts), strict=True))
+            return dict(zip(texts, embed_each(self.embedder, texts), strict=True))
         finally:
             self.meter.settle(estimates, self.embedder.usage.tokens - before, now.date())

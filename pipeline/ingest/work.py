@@ -8,6 +8,7 @@ from pipeline.errors import VectorMemoryError
 from pipeline.ingest.message_ledger import ItemReading, Settled
 from pipeline.ingest.notices import Notice, moment
 from pipeline.ingest.plan import REFUSED, Plan
+from pipeline.source.documents import Document
 from pipeline.stores.protocol import Chunk, ChunkStatus, HeldChunk, IndexState, PlannedWrite
 
 
@@ -22,6 +23,8 @@ class Report:
         indexed: those of ``applied`` that the index reflects now, and did not before.
         failures: source → what went wrong.
         erased: messages that forget requests took away.
+        unreadable: source → messages of a shape that is not understood, of the items that were read.
+        redacted: source → secrets that were left out of its text.
     """
 
     sources: frozenset[str] = frozenset()
@@ -35,7 +38,8 @@ class Report:
     chunks_kept: int = 0
     chunks_deleted: int = 0
     erased: int = 0
-    unreadable_messages: int = 0
+    unreadable: dict[str, int] = field(default_factory=dict)
+    redacted: dict[str, int] = field(default_factory=dict)
 
     @property
     def unaccounted(self) -> frozenset[str]:
@@ -55,8 +59,27 @@ class Report:
         self.applied |= other.applied
         self.indexed |= other.indexed
         self.failures |= other.failures
+        self.unreadable |= other.unreadable
+        self.redacted |= other.redacted
         for name in _COUNTERS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
+
+    @property
+    def unreadable_messages(self) -> int:
+        """How many messages have a shape that is not understood."""
+        return sum(self.unreadable.values())
+
+    @property
+    def secrets_redacted(self) -> int:
+        """How many secrets were left out."""
+        return sum(self.redacted.values())
+
+    def notice(self, document: Document | None) -> None:
+        """Keep what was noticed while ``document`` was parsed; an item that is read twice counts once."""
+        if document is not None and document.unreadable:
+            self.unreadable[document.key.source] = document.unreadable
+        if document is not None and document.redacted:
+            self.redacted[document.key.source] = document.redacted
 
     def counts(self) -> dict[str, int]:
         """Return what a log line says."""
@@ -65,6 +88,8 @@ class Report:
             "skipped": len(self.skipped),
             "applied": len(self.applied),
             **{name: getattr(self, name) for name in _COUNTERS},
+            "unreadable_messages": self.unreadable_messages,
+            "secrets_redacted": self.secrets_redacted,
         }
 
 
@@ -75,7 +100,6 @@ _COUNTERS = (
     "chunks_kept",
     "chunks_deleted",
     "erased",
-    "unreadable_messages",
 )
 
 

@@ -33,6 +33,10 @@ class LabTables:
         """Return the item."""
         return self.tables[key.table].get(key.to_dynamodb())
 
+    def key_types(self, table: str) -> tuple[str, str]:  # noqa: ARG002  # all alike
+        """Return the types of the key attributes."""
+        return "S", "S"
+
     def key_names(self, table: str) -> tuple[str, str]:  # noqa: ARG002  # all alike
         """Return the names of the key's attributes."""
         return KEY_NAMES

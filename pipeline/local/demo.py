@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from pipeline.local.inspection import Differences, Row, Said, compare, said, squeezed
+from pipeline.local.letters import dead_letters
 from pipeline.local.page.people import Person
 from pipeline.local.page.server import PageServer
 from pipeline.local.samples import Question, Save, growth, items_of, shipped_items, shipped_questions
@@ -142,6 +143,8 @@ class Demo:
                 "chunks_embedded",
                 "embedding_requests",
                 "conflicts",
+                "unreadable_messages",
+                "secrets_redacted",
             ),
             0,
         )
@@ -195,6 +198,9 @@ def run(*, check: bool, path: Path | None, store: StoreName = "pgvector") -> int
         summary = _story(demo, items)
         _show(console, summary)
         questions = shipped_questions() if path is None else []
+        letters = dead_letters(stack.client("sqs"), stack.outputs["DeadLetterQueueUrl"])
+        for letter in letters:
+            console.print(f"not memory: {letter}", style="red", markup=False)
         problems = _questions(demo, questions) if questions else []
         for problem in problems:
             console.print(f"[yellow]not in the top {TOP_K}:[/] {problem}")
@@ -202,7 +208,8 @@ def run(*, check: bool, path: Path | None, store: StoreName = "pgvector") -> int
             sys.stdout.write(json.dumps(summary) + "\n")
         else:
             _serve_page(demo, items, questions)
-    return 0 if summary["missing"] == summary["extra"] == summary["tokens_embedded_again"] == 0 else 1
+    wrong = ("missing", "extra", "tokens_embedded_again", "dead_letters", "unreadable_messages")
+    return 0 if not any(summary[name] for name in wrong) else 1
 
 
 def _story(demo: Demo, items: Sequence[Save]) -> dict[str, Any]:
@@ -228,6 +235,8 @@ def _story(demo: Demo, items: Sequence[Save]) -> dict[str, Any]:
         "missing": len(differences.missing),
         "extra": len(differences.extra),
         "dead_letters": demo.queue_depth("DeadLetterQueueUrl"),
+        "unreadable_messages": totals["unreadable_messages"],
+        "secrets_redacted": totals["secrets_redacted"],
     }
 
 
@@ -248,6 +257,8 @@ _LABELS = {
     "missing": "missing",
     "extra": "extra",
     "dead_letters": "in the dead-letter queue",
+    "unreadable_messages": "messages of a shape that is not understood (at each look)",
+    "secrets_redacted": "secrets left out (at each look)",
 }
 
 

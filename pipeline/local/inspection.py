@@ -1,4 +1,7 @@
-"""Compares what was saved with what is searchable, without asking the pipeline's own code or ledger."""
+"""Compares what was saved with what is searchable, without asking the ledger or anything that ingest wrote down.
+
+Only how a message is read, and what of it may be stored, is the pipeline's own word.
+"""
 
 import json
 import re
@@ -6,6 +9,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from pipeline.errors import MalformedItemError
+from pipeline.source.attributes import plain, safe_text
+from pipeline.source.conversations import messages_in
+from pipeline.source.messages import read_message
+from pipeline.source.opaque import without_opaque
+from pipeline.source.redaction import Redactor
 
 _HEADER = re.compile(r"\A\[[^\]\n]*\]\n")
 _SPACE = re.compile(r"\s+")
@@ -43,11 +53,15 @@ class Differences:
 def said(items: Iterator[Mapping[str, Any]]) -> Iterator[Said]:
     """Yield everything that DynamoDB items say and that ought to be memory."""
     for item in filter(_is_memory, items):
-        strings = {name: value["S"] for name, value in item.items() if "S" in value}
+        strings = {
+            name: str(value.get("S", value.get("N")))
+            for name, value in item.items()
+            if value.keys() & {"S", "N"}
+        }
         hash_key = strings.get("pk", strings.get("tenant_id", ""))
         tenant_id = hash_key.removeprefix("MEMORY#") if "pk" in strings else hash_key
         key = strings.get("session_key", strings.get("sk", ""))
-        for text in _texts(strings):
+        for text in _texts(item):
             if squeezed(text):
                 yield Said(tenant_id, strings.get("user_id", tenant_id), key, text)
 
@@ -66,21 +80,25 @@ def _is_memory(item: Mapping[str, Any]) -> bool:
     )
 
 
-def _texts(strings: Mapping[str, str]) -> Iterator[str]:
-    if "messages" in strings:
+def _texts(item: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what an item says, as it may be stored: shapes and secrets are read as the pipeline reads them."""
+    if "messages" in item:
         try:
-            messages = json.loads(strings["messages"])
-        except ValueError:
+            held = plain(item["messages"])
+            messages = messages_in(json.loads(held) if isinstance(held, str) else held)
+        except (ValueError, MalformedItemError):
             return
-        for message in messages if isinstance(messages, list) else ():
-            if not isinstance(message, dict):
-                continue
-            if message.get("role") in {"user", "assistant"} and isinstance(message.get("content"), str):
-                yield message["content"]
-    elif "content" in strings:
-        for line in strings["content"].splitlines():
+        for message in map(read_message, messages or ()):
+            if message.outcome == "said" and message.role not in {"system", "tool"}:
+                yield _storable(message.text)
+    elif "S" in item.get("content", {}):
+        for line in _storable(item["content"]["S"]).splitlines():
             if not line.startswith("#"):
                 yield line
+
+
+def _storable(text: str) -> str:
+    return without_opaque(Redactor().redact(safe_text(text))[0])
 
 
 def compare(wanted: Sequence[Said], rows: Sequence[Row]) -> Differences:

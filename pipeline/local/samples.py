@@ -1,7 +1,6 @@
 """Conversations to save: the shipped sample, or somebody's own file.
 
-A file is either JSON lines of DynamoDB items (each line an item as ``scan`` gives it, or ``{"Item": …}`` as an export to
-S3 does), or a LoCoMo file (a JSON list of ``{"sample_id", "conversation", …}``).
+Besides what :mod:`pipeline.source.files` reads, a file may be one of LoCoMo (a JSON list of ``{"sample_id", "conversation", …}``).
 """
 
 import json
@@ -11,7 +10,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import SettingsError
+from pipeline.errors import MalformedItemError, SettingsError
+from pipeline.source.attributes import Item, identity
+from pipeline.source.files import Files
+from pipeline.source.messages import read_message
 
 SAMPLE = Path(__file__).parent / "sample"
 TABLES = {("tenant_id", "session_key"): "sessions", ("tenant_id", "sk"): "memory", ("pk", "sk"): "config"}
@@ -74,47 +76,44 @@ def _tenant(tenant: Mapping[str, Any]) -> Iterator[Save]:
 
 
 def items_of(path: Path) -> Sequence[Save]:
-    """Read somebody's own file.
+    """Read somebody's own file, in any of the shapes that :mod:`pipeline.source.files` knows, or a LoCoMo file.
 
     Raises:
         SettingsError: it cannot be read; the message says where and why.
     """
+    conversations = _locomo_of(path)
+    if conversations is not None:
+        return list(_locomo(path, conversations))
+    return [_stringed(item, path) for item in Files(path).items()]
+
+
+def _locomo_of(path: Path) -> list[Any] | None:
+    """Return the conversations of a LoCoMo file; ``None`` if it is none."""
+    if path.suffix != ".json" or not path.is_file():
+        return None
     try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read as UTF-8 text: {type(error).__name__}") from None
-    if text.lstrip().startswith("["):
-        return list(_locomo(path, text))
-    saves = [_line(path, number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    if not saves:
-        raise SettingsError(f"{path} is empty: it must hold one DynamoDB item a line")
-    return saves
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    named = isinstance(value, list) and value and isinstance(value[0], dict) and "sample_id" in value[0]
+    return value if named else None
 
 
-def _line(path: Path, number: int, line: str) -> Save:
-    try:
-        row = json.loads(line)
-        item = row.get("Item", row)
-        return _typed_save(item)
-    except (ValueError, AttributeError, TypeError, KeyError):
-        raise SettingsError(
-            f"{path}, line {number}: not a DynamoDB item. A line looks like "
-            '{"tenant_id": {"S": "acme"}, "session_key": {"S": "chat:1"}, "messages": {"S": "[…]"}}'
-        ) from None
-
-
-def _typed_save(item: Mapping[str, Any]) -> Save:
-    if not all(isinstance(value, dict) and len(value) == 1 for value in item.values()):
-        raise ValueError
+def _stringed(item: Item, path: Path) -> Save:
+    """Return the put of an item; the demo's tables have strings for keys, so numbers become strings."""
     for key, table in TABLES.items():
-        if all("S" in item.get(name, ()) for name in key):
-            return Save(table, item)
-    raise KeyError
+        if all(name in item for name in key):
+            try:
+                keys = {name: {"S": identity(item[name], name)} for name in key}
+            except MalformedItemError as error:
+                raise SettingsError(f"{path}: {error}") from None
+            return Save(table, {**item, **keys})
+    raise SettingsError(f"{path}: an item has none of the keys {', '.join(map(' + '.join, TABLES))}")
 
 
-def _locomo(path: Path, text: str) -> Iterator[Save]:
+def _locomo(path: Path, samples: Sequence[Any]) -> Iterator[Save]:
     try:
-        for sample in json.loads(text):
+        for sample in samples:
             yield from _conversation(str(sample["sample_id"]), sample["conversation"])
     except (ValueError, KeyError, TypeError) as error:
         raise SettingsError(
@@ -169,7 +168,7 @@ def _messages(save: Save) -> list[Any]:
 
 def _turn_ends(messages: Sequence[Any]) -> Iterator[int]:
     """Yield where a put ends: before each user message that follows something else, and at the end."""
-    roles = [message.get("role") if isinstance(message, dict) else None for message in messages]
+    roles = [read_message(message).role for message in messages]
     for index in range(1, len(roles)):
         if roles[index] == "user" and roles[index - 1] not in {"user", "system"}:
             yield index
@@ -177,7 +176,7 @@ def _turn_ends(messages: Sequence[Any]) -> Iterator[int]:
 
 
 def _save(plain: Mapping[str, str]) -> Save:
-    return _typed_save({name: {"S": value} for name, value in plain.items()})
+    return _stringed({name: {"S": value} for name, value in plain.items()}, SAMPLE)
 
 
 def _json(value: object) -> str:

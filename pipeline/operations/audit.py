@@ -27,6 +27,10 @@ SETTLE_SECONDS = 2.0
 """How long a save in flight may take before a difference is believed, where the streams do not lag."""
 
 
+Schemas = Mapping[str, tuple[tuple[str, str], tuple[str, str]]]
+"""Table → names and types of its key attributes."""
+
+
 class Tables(Protocol):
     """Reads the chat app's tables, see :class:`pipeline.source.table.SourceTable`."""
 
@@ -35,6 +39,8 @@ class Tables(Protocol):
     def get(self, key: ItemKey) -> Item | None: ...  # noqa: D102  # see the class
 
     def key_names(self, table: str) -> tuple[str, str]: ...  # noqa: D102  # see the class
+
+    def key_types(self, table: str) -> tuple[str, str]: ...  # noqa: D102  # see the class
 
 
 class Queue(Protocol):
@@ -113,10 +119,10 @@ class Audit:
         self, names: Sequence[str], seen: set[str], report: AuditReport
     ) -> Iterator[dict[str, tuple[Address, Item | None]]]:
         """Yield what the index has of items that the tables do not have."""
-        key_names = {name: self.tables.key_names(name) for name in names}
+        schemas = schemas_of(self.tables, names)
         page: dict[str, tuple[Address, Item | None]] = {}
         for item in self.inventory.items():
-            address = self._address(item, key_names)
+            address = self._address(item, schemas)
             if address is None:
                 continue
             report.unexplained += item[3].hidden_since is not None
@@ -127,15 +133,12 @@ class Audit:
                 page = {}
         yield page
 
-    def _address(self, item: StoredItem, key_names: Mapping[str, tuple[str, str]]) -> Address | None:
+    def _address(self, item: StoredItem, schemas: Schemas) -> Address | None:
         tenant_id, source, key, *_ = item
-        if key is None:
-            values = ItemKey.values_of(source)
-            names = key_names.get(values[0]) if values else None
-            key = ItemKey(values[0], names[0], values[1], names[1], values[2]) if values and names else None
-        if key is None or key.table not in key_names:
-            return None
-        address = self.layouts.address(key.table, key.to_dynamodb())
+        if key is None or key.table not in schemas:
+            address = address_of(source, schemas, self.layouts)
+        else:
+            address = self.layouts.address(key.table, key.to_dynamodb())
         return address if address and address.tenant_id == tenant_id else None
 
     def _suspects(self, page: Items) -> Items:
@@ -165,6 +168,21 @@ class Audit:
                 report.addresses[source] = address
             found += findings
         return found
+
+
+def schemas_of(tables: Tables, names: Sequence[str]) -> Schemas:
+    """Return the key schemas of some tables."""
+    return {name: (tables.key_names(name), tables.key_types(name)) for name in names}
+
+
+def address_of(source: str, schemas: Schemas, layouts: Layouts) -> Address | None:
+    """Return the address of an item of one of the tables by its name in the index; ``None`` if it is none of theirs."""
+    values = ItemKey.values_of(source)
+    if values is None or values[0] not in schemas:
+        return None
+    names, types = schemas[values[0]]
+    key = {name: {type_: value} for name, type_, value in zip(names, types, values[1:], strict=True)}
+    return layouts.address(values[0], key)
 
 
 def _same(one: Item | None, two: Item | None) -> bool:

@@ -9,9 +9,10 @@ import boto3
 
 from pipeline import bootstrap
 from pipeline.errors import QueueUnavailableError, SettingsError
-from pipeline.operations.audit import Audit, AuditReport, repair
+from pipeline.operations.audit import Audit, AuditReport, address_of, repair, schemas_of
 from pipeline.operations.outcome import Outcome
 from pipeline.operations.stack import environment_of, tables_of
+from pipeline.operations.stored_secrets import StoredSecrets, mending_notices, stored_secrets
 from pipeline.source.table import SourceTable
 
 MAX_LINES = 200
@@ -29,6 +30,15 @@ def run_audit(
     Raises:
         SettingsError: it is not said which tables.
     """
+    audit, names = _audit_of(stack, tables, settle_seconds)
+    report = audit.run(names)
+    failed = repair(report, bootstrap.notice_queue(), audit.inventory) if mend else 0
+    text = _json(report) if as_json else _text(report, mend=mend)
+    notes = [f"{failed} notices were not taken by the queue: run it again"] if failed else []
+    return Outcome(text, notes, status=1 if failed or (report.findings and not mend) else 0)
+
+
+def _audit_of(stack: str | None, tables: Sequence[str], settle_seconds: float) -> tuple[Audit, list[str]]:
     names = list(tables)
     if stack:
         client = boto3.client("cloudformation", config=bootstrap.AWS_CONFIG)
@@ -36,12 +46,47 @@ def run_audit(
         names = names or tables_of(client, stack)
     if not names:
         raise SettingsError("say which tables: --table NAME (again for each), or --stack NAME")
-    audit = _audit(settle_seconds)
-    report = audit.run(names)
-    failed = repair(report, bootstrap.notice_queue(), audit.inventory) if mend else 0
-    text = _json(report) if as_json else _text(report, mend=mend)
+    return _audit(settle_seconds), names
+
+
+def run_redaction(stack: str | None, tables: Sequence[str], *, as_json: bool) -> Outcome:
+    """Find secrets in what is stored, and have their items looked at again.
+
+    Raises:
+        SettingsError: it is not said which tables.
+    """
+    audit, names = _audit_of(stack, tables, 0.0)
+    found = stored_secrets(audit.inventory, audit.layouts.redactor)
+    schemas = schemas_of(audit.tables, names)
+    addresses = {source: address_of(source, schemas, audit.layouts) for source in found.chunks}
+    notices, unreached = mending_notices(found, addresses, time.time())
+    failed = len(bootstrap.notice_queue().send(notices)) if notices else 0
+    counts = {
+        "secrets": dict(sorted(found.groups.items())),
+        "items": len(found.chunks),
+        "notices": len(notices) - failed,
+        "unreached": unreached,
+    }
     notes = [f"{failed} notices were not taken by the queue: run it again"] if failed else []
-    return Outcome(text, notes, status=1 if failed or (report.findings and not mend) else 0)
+    if unreached:
+        notes.append(
+            f"{len(unreached)} items are in none of the tables: name their tables too, or use vector-memory forget"
+        )
+    text = json.dumps(counts) if as_json else _redaction_text(found, len(notices) - failed)
+    return Outcome(text, notes, status=1 if failed or unreached else 0)
+
+
+def _redaction_text(found: StoredSecrets, sent: int) -> str:
+    if not found.chunks:
+        return "no secrets in what is stored"
+    kinds = ", ".join(f"{count} {group}" for group, count in sorted(found.groups.items()))
+    lines = [f"{found.tenants[source]}  {source}" for source in sorted(found.chunks)[:MAX_LINES]]
+    return "\n".join(
+        [
+            *lines,
+            f"{kinds} in {len(found.chunks)} items: {sent} notices sent. Run it again once the queue is empty.",
+        ]
+    )
 
 
 def _audit(settle_seconds: float) -> Audit:

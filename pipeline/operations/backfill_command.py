@@ -20,8 +20,11 @@ from pipeline.operations.progress import Pace, money, shown
 from pipeline.operations.stack import environment_of, tables_of
 from pipeline.operations.weighing import IndexScales, Scales, TextScales
 from pipeline.prices import EMBEDDING_DOLLARS_PER_MILLION_TOKENS as PRICES
+from pipeline.source.attributes import Item
 from pipeline.source.exports import BucketFolder, Export, LocalFolder
+from pipeline.source.files import OWNER, FileOrigin, Files
 from pipeline.source.pages import Origin, TableScan
+from pipeline.source.table import SourceTable
 
 
 def run_backfill(options: argparse.Namespace) -> Outcome:
@@ -62,15 +65,39 @@ def _prepared(options: argparse.Namespace) -> list[str]:
         names = names or ([] if options.export else tables_of(client, options.stack))
     if not names and not options.export:
         raise SettingsError(
-            "say what to read: --table NAME (again for each), --export WHERE, or --stack NAME"
+            "say what to read: --table NAME (again for each), --export WHERE, --from FILE, or --stack NAME"
         )
     return names
 
 
 def _origins(options: argparse.Namespace, names: Sequence[str]) -> list[Origin]:
     client = boto3.client("dynamodb", config=bootstrap.AWS_CONFIG)
+    if options.files:
+        return [_file(path, names, options) for path in options.files]
     tables: list[Origin] = [TableScan(client, name, options.segments) for name in names]
     return tables + [_export(where) for where in options.export]
+
+
+def _file(path: Path, names: Sequence[str], options: argparse.Namespace) -> Origin:
+    """Return what a file holds of one table; conversations are saved there first.
+
+    Raises:
+        SettingsError: it is not said which table, or whose conversations they are.
+    """
+    if len(names) != 1 or options.export:
+        raise SettingsError("say which table the items of --from are in, or go to: --table NAME, once")
+    attributes, table = bootstrap.settings().attribute_names, names[0]
+    source = SourceTable(boto3.client("dynamodb", config=bootstrap.AWS_CONFIG))
+
+    def keep(item: Item) -> None:
+        if not options.tenant:
+            raise SettingsError(
+                f"{path} holds conversations, which are in no table yet: say whose with --tenant (and --user)"
+            )
+        if not options.dry_run:
+            source.put_new(table, item, attributes["tenant_id"])
+
+    return FileOrigin(Files(path, options.tenant or OWNER, options.user, attributes, keep), table)
 
 
 def _export(where: str) -> Origin:

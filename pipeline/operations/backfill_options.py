@@ -23,6 +23,18 @@ def add_arguments(backfill: argparse.ArgumentParser) -> None:
         metavar="WHERE",
         help="a DynamoDB export instead, s3://… or a folder: gives the keys",
     )
+    add(
+        "--from",
+        dest="files",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a file instead: a scan's output gives the keys of --table; conversations (ChatGPT, Claude, JSON, CSV) are saved "
+        "into --table for --tenant first, where no item has their key",
+    )
+    add("--tenant", metavar="ID", help="whose the conversations of --from are")
+    add("--user", metavar="ID", help="the same; default: the tenant itself")
     add("--dry-run", action="store_true", help="only count: items, tokens, dollars")
     add("--checkpoint", type=Path, default=Path(CHECKPOINT), metavar="FILE", help="default: %(default)s")
     add("--segments", type=int, default=defaults.workers, help="parts read at once (default: %(default)s)")

@@ -1,11 +1,70 @@
 """The command ``vector-memory forget``: the operation that ingest carries out for a request over the API, at once."""
 
 import time
+from collections.abc import Callable
 from uuid import uuid4
 
-from pipeline.errors import SettingsError
+from pipeline.errors import SettingsError, VectorMemoryError
 from pipeline.ingest.forgetting import Forgetter
+from pipeline.operations.near_ids import near
+from pipeline.operations.outcome import Outcome
+from pipeline.source.documents import ItemKey
 from pipeline.stores.forgetting import ForgetRequest, Forgotten, next_second
+from pipeline.stores.inventory import Inventory
+
+NOTHING_FOUND = 3
+"""Exit status of a request that found nothing to forget."""
+MAX_ITEMS = 2_000
+
+
+def run_forget(
+    forgetter: Forgetter,
+    inventory: Callable[[], Inventory],
+    tenant_id: str,
+    user_id: str | None,
+    session_key: str | None,
+) -> Outcome:
+    """Forget, and say what went; where nothing did, say so and name ids that may have been meant.
+
+    Args:
+        inventory: makes what reads the index; asked only if nothing was found.
+
+    Raises:
+        SettingsError: neither a user nor a session is named.
+    """
+    done = forget(forgetter, tenant_id, user_id, session_key)
+    kept = "What was said up to now never becomes memory again, whatever is sent."
+    own = "The chat app's own items are untouched: delete them there if they must go as well."
+    if done.deleted:
+        return Outcome(f"forgotten: {done.deleted} messages. {kept}", [own])
+    notes = _suggestions(inventory, tenant_id, user_id, session_key)
+    return Outcome(
+        f"nothing found: memory holds nothing of that name. {kept}", [*notes, own], status=NOTHING_FOUND
+    )
+
+
+def _suggestions(
+    inventory: Callable[[], Inventory], tenant_id: str, user_id: str | None, session_key: str | None
+) -> list[str]:
+    try:
+        tenants, users, sessions = _known(inventory(), tenant_id)
+    except VectorMemoryError as error:
+        return [f"ids that are near cannot be named: {error}"]
+    rows = (
+        ("tenants", near(tenant_id, tenants) if tenant_id not in tenants else []),
+        ("users", near(user_id, users) if user_id else []),
+        ("sessions", near(session_key, sessions) if session_key else []),
+    )
+    return [f"{what} that are near: {', '.join(map(ascii, names))}" for what, names in rows if names]
+
+
+def _known(inventory: Inventory, tenant_id: str) -> tuple[set[str], set[str], set[str]]:
+    """Return the tenants that have memory, and the users and sessions of this one, as far as the first items tell."""
+    items = [(tenant, source) for tenant, source, *_ in inventory.items()]
+    sources = [source for tenant, source in items if tenant == tenant_id]
+    users = {row.user_id for row in inventory.rows(sources[:MAX_ITEMS])} if sources else set()
+    named = (ItemKey.values_of(source) for source in sources)
+    return {tenant for tenant, _ in items}, users, {values[2] for values in named if values}
 
 
 def forget(forgetter: Forgetter, tenant_id: str, user_id: str | None, session_key: str | None) -> Forgotten:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pipeline.embedding.vectors import Embedder, question_vectors
+from pipeline.embedding.questions import question_vectors
+from pipeline.embedding.vectors import Embedder
 from pipeline.errors import QueueUnavailableError, SettingsError
 from pipeline.ingest.chunking import embedded_text
 from pipeline.ingest.notices import Notice

@@ -28,6 +28,8 @@ class Situation:
         put_off: notices that wait for a dependency.
         retries: cause → times put off.
         buried: cause → letters.
+        unreadable_messages: messages, at each look at their items, whose shape is not understood.
+        secrets_redacted: secrets left out of texts, counted the same way.
         lag_p95: milliseconds from save to searchable; ``None`` if nothing became searchable.
         latency_p95: strategy → milliseconds of a question.
         summary_failures: cause → daily logs that were not summarised.
@@ -46,6 +48,8 @@ class Situation:
     chunks_kept: int = 0
     tokens: int = 0
     conflicts: int = 0
+    unreadable_messages: int = 0
+    secrets_redacted: int = 0
     dollars_today: float = 0.0
     failure_percent: float | None = None
     function_errors: Mapping[str, int] = field(default_factory=dict)
@@ -91,7 +95,7 @@ _SUMMARY_CAUSES: Mapping[str, str] = {
 
 def advice(seen: Situation, limits: Thresholds = Thresholds()) -> list[Advice]:  # frozen
     """Return what is out of the ordinary, the most urgent first; nothing if all is well."""
-    found = [*_letters(seen), *_retries(seen), *_rates(seen, limits), *_summaries(seen)]
+    found = [*_letters(seen), *_retries(seen), *_rates(seen, limits), *_unreadable(seen), *_summaries(seen)]
     return sorted(found, key=lambda one: one.level != "act")
 
 
@@ -146,6 +150,12 @@ def _rates(seen: Situation, limits: Thresholds) -> Iterator[Advice]:
         yield Advice("watch", f"not seen: {what}", "allow it to whoever runs this, or set what is missing")
 
 
+def _unreadable(seen: Situation) -> Iterator[Advice]:
+    if seen.unreadable_messages:
+        what = f"{counted(seen.unreadable_messages, 'message')} of a shape that is not understood: not memory"
+        yield Advice("act", what, "vector-memory audit names the items; docs/your-data.md says what is read")
+
+
 def _summaries(seen: Situation) -> Iterator[Advice]:
     for cause, count in sorted(seen.summary_failures.items()):
         what = f"{counted(count, 'daily log')} not summarised: {cause}"
@@ -166,6 +176,8 @@ def as_text(seen: Situation, advised: Sequence[Advice]) -> str:
         ("tokens embedded", f"{seen.tokens:,}"),
         ("spent today", f"${seen.dollars_today:.4f}"),
         ("conflicts", f"{seen.conflicts}"),
+        ("messages not understood", f"{seen.unreadable_messages}"),
+        ("secrets left out", f"{seen.secrets_redacted}"),
         *((f"question, p95, {name}", f"{value:,.0f} ms") for name, value in sorted(seen.latency_p95.items())),
         *([("summaries written", f"{seen.summaries}")] if seen.summaries else []),
         *((f"put off: {cause}", f"{count}") for cause, count in sorted(seen.retries.items())),

@@ -16,7 +16,15 @@ OTHERS = {"QueryLatency": "query", "Summaries": "digest", "SummaryFailures": "di
 """Metrics that are not of ingest."""
 SPENDERS = ("ingest", "query", "digest")
 """Functions that ask providers for something that costs."""
-SUMS = ("Items", "ChunksEmbedded", "ChunksKept", "TokensEmbedded", "Conflicts")
+SUMS = (
+    "Items",
+    "ChunksEmbedded",
+    "ChunksKept",
+    "TokensEmbedded",
+    "Conflicts",
+    "UnreadableMessages",
+    "SecretsRedacted",
+)
 _DEPTHS = (
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",
@@ -63,6 +71,8 @@ class Watch:
             chunks_kept=sums["ChunksKept"],
             tokens=sums["TokensEmbedded"],
             conflicts=sums["Conflicts"],
+            unreadable_messages=sums["UnreadableMessages"],
+            secrets_redacted=sums["SecretsRedacted"],
             dollars_today=self._dollars(now),
             failure_percent=self._value(period, self._ours("FailureRatio"), "Average"),
             function_errors=self._errors(period),

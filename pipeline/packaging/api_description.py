@@ -28,9 +28,11 @@ _TIME = r"^(19|20)\d\d-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):[0-5]
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_BYTES, pattern=r"^[^\x00]+$")]
 Ids = Annotated[list[Id], Field(max_length=limits.MAX_FILTER_VALUES)]
 Time = Annotated[str, Field(pattern=_TIME, examples=["2026-11-22T10:00:00+09:00"])]
-Question = Annotated[
-    str, Field(min_length=1, max_length=limits.MAX_QUERY_CHARACTERS, pattern=r"[^\s\x00-\x1f]")
-]
+_LONG = (
+    f"longer than {limits.MAX_QUERY_CHARACTERS:,} characters ({limits.MAX_TALK_CHARACTERS:,} for context, and of messages "
+    "together), or than the model takes: beginning and end are used, and the answer says so"
+)
+Question = Annotated[str, Field(min_length=1, pattern=r"[^\s\x00-\x1f]", description=_LONG)]
 TopK = Annotated[int, Field(ge=1, le=limits.MAX_TOP_K)]
 KindName = Literal["session", "long_term", "daily", "summary"]
 
@@ -92,7 +94,13 @@ class RelatedRequest(_Request):
     """The conversation that past ones should bear on: by its key, or by what is said in it."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra=_FRESHNESS_NAMES_A_SESSION | _A_CONVERSATION)
-    messages: Annotated[list[str], Field(min_length=1, max_length=limits.MAX_MESSAGES)] | None = None
+    messages: (
+        Annotated[
+            list[str],
+            Field(min_length=1, max_length=limits.MAX_MESSAGES, description=_LONG),
+        ]
+        | None
+    ) = None
     top_k: Annotated[int, Field(ge=1, le=limits.MAX_RELATED)] | None = limits.DEFAULT_TOP_K
 
 
@@ -101,6 +109,12 @@ class _Fresh(BaseModel):
         str | None, Field(description="`updated_at` of the newest save that the answer knows of")
     ]
     stale: Annotated[bool, Field(description="the save asked for was not indexed in time")]
+
+
+class _OfAnyLength(BaseModel):
+    question_truncated: Annotated[
+        bool, Field(description="the question was too long, and is answered from its beginning and end")
+    ]
 
 
 class Why(BaseModel):
@@ -124,14 +138,14 @@ class Memory(BaseModel):
     created_at: str
 
 
-class SearchAnswer(_Fresh):
+class SearchAnswer(_Fresh, _OfAnyLength):
     """Hits, best first."""
 
     results: list[Memory]
     query: str
 
 
-class ContextAnswer(_Fresh):
+class ContextAnswer(_Fresh, _OfAnyLength):
     """Text to show an agent, within the budget."""
 
     text: str
@@ -150,7 +164,7 @@ class RelatedSession(BaseModel):
     why: Why
 
 
-class RelatedAnswer(_Fresh):
+class RelatedAnswer(_Fresh, _OfAnyLength):
     """Past conversations, best first."""
 
     related: list[RelatedSession]
@@ -217,7 +231,7 @@ _FAILURES = {
     401: "Nobody is named",
     403: "The asker may not ask for them, or the door is shut",
     404: "There is nothing here",
-    413: "Too large",
+    413: "The provider refuses the question",
     500: "A wrong setting or a bug: the function's log names it",
     503: "A dependency does not answer, or embeddings are not configured",
 }

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, get_args
 
+from pipeline.embedding.questions import beginning_and_end
 from pipeline.errors import InvalidRequestError
 from pipeline.identity import storable_id
 from pipeline.source.documents import Kind
@@ -16,7 +17,9 @@ from pipeline.source.layouts import read_time
 from pipeline.stores.protocol import Filters
 
 MAX_QUERY_CHARACTERS = 8_000
-"""About what an embedding input of 8,192 tokens holds in Japanese."""
+"""Of a longer question beginning and end are kept: about what an embedding input of 8,192 tokens holds in Japanese."""
+MAX_TALK_CHARACTERS = 4_000
+"""The same of a question for context, and of messages together: of what stands in for a question as much is read."""
 MAX_TOP_K = 100
 DEFAULT_TOP_K = 5
 MAX_RELATED = 20
@@ -101,7 +104,7 @@ def read_context(body: Mapping[str, Any]) -> ContextAsk:
     body = _given(body)
     freshness = _freshness(body)
     return ContextAsk(
-        _question(body["query"]) if "query" in body else None,
+        _question(body["query"], MAX_TALK_CHARACTERS) if "query" in body else None,
         freshness.session_key,
         _whole(body, "max_tokens", DEFAULT_CONTEXT_TOKENS, MIN_CONTEXT_TOKENS, MAX_CONTEXT_TOKENS),
         _whole(body, "top_k", 2 * DEFAULT_TOP_K, 1, MAX_TOP_K),
@@ -166,21 +169,22 @@ def _only(fields: Mapping[str, Any], *known: str) -> None:
         )
 
 
-def _question(query: object) -> str:
+def is_too_long(body: Mapping[str, Any], characters: int) -> bool:
+    """Tell whether this body's question, or its messages together, are kept by their beginning and end only."""
+    messages = body.get("messages")
+    asked = "\n".join(map(str, messages)) if isinstance(messages, list) else body.get("query")
+    return isinstance(asked, str) and len(asked) > characters
+
+
+def _question(query: object, characters: int = MAX_QUERY_CHARACTERS) -> str:
     if not isinstance(query, str) or not re.search(VISIBLE, query):
         raise InvalidRequestError("query must be a string that is not blank")
-    return _bounded(query, "query")
+    return _shortened(query, characters)
 
 
-def _bounded(text: str, name: str) -> str:
-    if len(text) > MAX_QUERY_CHARACTERS:
-        raise InvalidRequestError(
-            f"{name} must be at most {MAX_QUERY_CHARACTERS} characters",
-            code="too_large",
-            status=413,
-            hint="shorten it",
-        )
-    return text.encode("utf-8", "replace").decode()
+def _shortened(text: str, characters: int) -> str:
+    kept = text if len(text) <= characters else beginning_and_end(text.strip(), characters)
+    return kept.encode("utf-8", "replace").decode()
 
 
 def _whole(body: Mapping[str, Any], name: str, default: int, low: int, high: int) -> int:
@@ -250,5 +254,6 @@ def _messages(body: Mapping[str, Any]) -> Sequence[str] | None:
         raise InvalidRequestError(f"messages must be a list of 1 to {MAX_MESSAGES} strings")
     if not all(isinstance(message, str) for message in messages):
         raise InvalidRequestError("messages must be strings")
-    _bounded("".join(messages), "messages together")
+    if is_too_long(body, MAX_TALK_CHARACTERS):
+        return [_shortened("\n".join(messages), MAX_TALK_CHARACTERS)]
     return [message.encode("utf-8", "replace").decode() for message in messages]

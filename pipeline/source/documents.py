@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 MAX_SOURCE_CHARACTERS = 1_000
@@ -14,9 +14,10 @@ Kind = Literal["session", "long_term", "daily", "summary"]
 
 @dataclass(frozen=True, slots=True, order=True)
 class ItemKey:
-    """Where an item lives: its table and its two key attributes, both strings.
+    """Where an item lives: its table and its two key attributes, as text.
 
-    Attribute names are the table's own.
+    Attribute names are the table's own; types are DynamoDB's, ``S`` or ``N``. A key attribute has one type in all of a
+    table, so text names an item.
     """
 
     table: str
@@ -24,6 +25,8 @@ class ItemKey:
     hash_value: str
     range_name: str
     range_value: str
+    hash_type: str = "S"
+    range_type: str = "S"
 
     @staticmethod
     def values_of(source: str) -> tuple[str, str, str] | None:
@@ -44,7 +47,10 @@ class ItemKey:
 
     def to_dynamodb(self) -> dict[str, dict[str, str]]:
         """Return the key as DynamoDB's API takes it."""
-        return {self.hash_name: {"S": self.hash_value}, self.range_name: {"S": self.range_value}}
+        return {
+            self.hash_name: {self.hash_type: self.hash_value},
+            self.range_name: {self.range_type: self.range_value},
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +60,8 @@ class Entry:
     Args:
         id: keyed hash of role and normalised text, 32 hex digits: its name in transitions. In a document that is to be cut
             into chunks it is the id of its row in the message ledger.
-        role: the message's role; for a note, its kind.
-        text: what was said, safe to encode and to store.
+        role: ``user``, ``assistant``, ``system``, ``tool``, or the app's own word in lower case; for a note, its kind.
+        text: what was said, safe to encode and to store, without secrets.
         time: when it was said, if its timestamp can be read.
         label: the speaker's name, or the heading a note's block stands under.
     """
@@ -76,7 +82,9 @@ class Document:
         created_at: when the chat app says the item came into being.
         expires_at: when DynamoDB's TTL may take it away.
         updated_at: when the chat app says it wrote the item as it is.
-        unreadable: how many of its messages have a shape that nobody knows.
+        unreadable: how many of its messages have a shape that is not understood; what they say is not known, so
+            nothing that is gone from the item may be taken for forgotten.
+        redacted: how many secrets were left out of its text.
     """
 
     key: ItemKey
@@ -89,11 +97,22 @@ class Document:
     expires_at: datetime | None = None
     updated_at: datetime | None = None
     unreadable: int = 0
+    redacted: int = 0
 
     @property
     def name(self) -> str:
         """The chat app's own name of the item: its sort key."""
         return self.key.range_value
+
+    def said_at(self, entry: Entry) -> datetime | None:
+        """Return when ``entry`` was said, as far as the item tells: never for the sake of comparing instants.
+
+        A note's day is that of its key: noon of it in UTC is the same date from Honolulu to Auckland. A message without a time
+        has its session's.
+        """
+        if self.date:
+            return datetime.fromisoformat(self.date).replace(hour=12, tzinfo=UTC)
+        return entry.time or (self.created_at or self.updated_at if self.kind == "session" else None)
 
 
 @dataclass(frozen=True, slots=True)

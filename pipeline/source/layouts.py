@@ -11,52 +11,51 @@ key                                     sort key                                
 anything else                                                                       never
 ======================================  ==========================================  ===================
 
-``messages`` is a string that holds JSON. Text is made safe to encode and to store: lone surrogates and NUL
-become U+FFFD. What is malformed raises; what is merely odd becomes the text a reader would expect.
+Keys are strings or numbers. ``messages`` is a string that holds JSON, or a native list or map; what a message looks like
+is :mod:`pipeline.source.messages`' business. Text is made safe to encode and to store (lone surrogates and NUL become
+U+FFFD), secrets are taken out of it, and what is no language becomes a placeholder, before anything else is made of it. What
+is malformed raises; a single message that cannot be read is counted.
 """
 
 import json
-import re
 import unicodedata
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from pipeline.errors import MalformedItemError
-from pipeline.source.documents import Document, Entry, EntryHasher, ItemKey, Kind
+from pipeline.source.addresses import (
+    LEGACY_PREFIX,
+    MAX_ID_BYTES,
+    Address,
+    address_of,
+    check_storable,
+    note_of,
+)
+from pipeline.source.attributes import Item, identity, plain, safe_text
+from pipeline.source.conversations import messages_in
+from pipeline.source.documents import Document, Entry, EntryHasher
+from pipeline.source.messages import Message, read_message
+from pipeline.source.notes import markdown_blocks, section
+from pipeline.source.opaque import without_opaque
 from pipeline.source.recalled import without_recalled
+from pipeline.source.redaction import Redactor
+from pipeline.source.shapes import TIME_AT
+from pipeline.source.times import read_time
 
-Item = Mapping[str, Mapping[str, Any]]
+__all__ = [
+    "LEGACY_PREFIX",
+    "Address",
+    "Item",
+    "Layouts",
+    "check_storable",
+    "note_of",
+    "read_time",
+    "safe_text",
+]
 
-MAX_ID_BYTES = 1_024
-"""Longest tenant or user id: both of them fit into one index entry."""
-
-LEGACY_PREFIX = "MEMORY#"
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-_NOTE_NAMES = re.compile(r"(?:memory:)(?:(long_term)|(daily|summary):(.*))\Z", re.DOTALL)
-_PARTITION_NAMES = re.compile(r"(?:(LONG_TERM)|(DAILY|SUMMARY)#(.*))\Z", re.DOTALL)
-_DATE = re.compile(r"\d{4}-\d\d-\d\d\Z")
-_RFC_3339 = re.compile(
-    r"\s*\d{4}-\d\d-\d\d"
-)  # bare digits are no date: fromisoformat reads some as the year 1712
-_BLOCK_START = re.compile(r"([-*+]|\d+[.)])\s")
-_HEADING = re.compile(r"#{1,6}\s+(.*)")
-_FENCE = re.compile(r"\s*(`{3,}(?!.*`)|~{3,})(.*)")
 _MAX_NAME_CHARACTERS = 80
 _FIRST_OF_ALL_ZONES = timedelta(hours=14)
-_MILLISECONDS_FROM = 1e11  # a number of seconds this large is the year 5138: it is milliseconds
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """What an item's key alone says about it."""
-
-    key: ItemKey
-    tenant_id: str
-    default_user_id: str
-    kind: Kind
-    date: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +63,21 @@ class Layouts:
     """Parses items under the table's own attribute names.
 
     Args:
-        names: our attribute name → the table's.
+        names: our attribute name → the table's; for ``messages``, ``user_id`` and times a list with commas, the first that
+            is there counts.
         hasher: names entries.
+        zone: of times that name none, and of the dates that are shown.
+        redactor: takes secrets out of texts.
     """
 
     names: Mapping[str, str]
     hasher: EntryHasher
+    zone: tzinfo = UTC
+    redactor: Redactor = field(default_factory=Redactor)
 
     def address(self, table: str, key: Item) -> Address | None:
         """Say what ``key`` addresses, or ``None`` if it is nothing that becomes memory."""
-        strings = {name: value["S"] for name, value in key.items() if isinstance(value.get("S"), str)}
-        for hash_name, range_name, classify in _KEY_SHAPES:
-            own = (self.names[hash_name], self.names[range_name])
-            if own[0] in strings and own[1] in strings and own[0] != own[1]:
-                item_key = ItemKey(table, own[0], strings[own[0]], own[1], strings[own[1]])
-                found = classify(item_key)
-                if found is not None:
-                    return found
-        return None
+        return address_of(table, key, self.names)
 
     def owner(self, tenant_id: str, user_id: str) -> str:
         """Return the keyed hash by which transitions name a user."""
@@ -103,28 +99,41 @@ class Layouts:
             return self._session(address, item)
         return self._note(address, item)
 
+    def clean(self, text: str) -> tuple[str, int]:
+        """Return ``text`` as it may be stored, and how many secrets were left out."""
+        redacted, count = self.redactor.redact(safe_text(text))
+        return without_opaque(redacted), count
+
     def _session(self, address: Address, item: Item) -> Document | None:
-        name = self.names["messages"]
+        name = self._first(item, "messages")
         if name not in item:
             return None
-        entries = tuple(self._messages(_messages_json(_string(item, name))))
-        return self._document(address, item, entries)
+        messages = [read_message(each) for each in _messages(item, name)]
+        made = [self._entry(message) for message in messages if message.outcome == "said"]
+        return self._document(
+            address,
+            item,
+            tuple(entry for entry, _ in made if entry.text.strip()),
+            unreadable=sum(message.outcome == "unreadable" for message in messages),
+            redacted=sum(count for _, count in made),
+        )
 
     def _note(self, address: Address, item: Item) -> Document:
-        content = without_recalled(safe_text(_string(item, self.names["content"])))
+        content, redacted = self.clean(_string(item, self.names["content"]))
         blocks = (
             Entry(
                 self.hasher(address.kind, normalised(heading or ""), normalised(text)),
                 address.kind,
                 text,
-                label=_section(heading, address.date),
+                label=section(heading, address.date),
             )
-            for heading, text in markdown_blocks(content)
+            for heading, text in markdown_blocks(without_recalled(content))
         )
-        return self._document(address, item, tuple(blocks))
+        return self._document(address, item, tuple(blocks), unreadable=0, redacted=redacted)
 
-    def _document(self, address: Address, item: Item, entries: tuple[Entry, ...]) -> Document:
-        said = read_time(item.get(self.names["created_at"], {}).get("S"))
+    def _document(
+        self, address: Address, item: Item, entries: tuple[Entry, ...], *, unreadable: int, redacted: int
+    ) -> Document:
         return Document(
             address.key,
             address.tenant_id,
@@ -132,41 +141,57 @@ class Layouts:
             address.kind,
             entries,
             address.date,
-            said or _earliest(address.date),
+            self._time(item, "created_at") or _earliest(address.date),
             expires_at=self._expiry(item),
-            updated_at=read_time(item.get(self.names["updated_at"], {}).get("S")),
+            updated_at=self._time(item, "updated_at"),
+            unreadable=unreadable,
+            redacted=redacted,
         )
+
+    def _first(self, item: Item, name: str) -> str:
+        """Return the attribute that the item has of those called ``name``; the first of them if it has none."""
+        names = [each.strip() for each in self.names[name].split(",")]
+        return next((each for each in names if each in item), names[0])
+
+    def _time(self, item: Item, name: str) -> datetime | None:
+        """Return the item's time under the name that the settings give, else under a relative of it."""
+        given = self._first(item, name)
+        relatives = (each for each in item if _folded(each) in _RELATIVES[name])
+        for each in (given, *relatives):
+            time = self._instant(plain(item[each])) if each in item else None
+            if time:
+                return time
+        return None
+
+    def _instant(self, stamp: object) -> datetime | None:
+        """Return the instant in the zone in which dates are shown: however it is spelled, it is one."""
+        time = read_time(stamp, self.zone)
+        try:
+            return time.astimezone(self.zone) if time else None
+        except OverflowError:  # the calendar's edges
+            return None
 
     def _expiry(self, item: Item) -> datetime | None:
         try:
-            return read_time(int(item[self.names["ttl"]]["N"]))
-        except (KeyError, TypeError, ValueError):
+            return datetime.fromtimestamp(int(item[self.names["ttl"]]["N"]), UTC)
+        except (KeyError, TypeError, ValueError, OverflowError, OSError):
             return None
 
     def _user(self, address: Address, item: Item) -> str:
-        given = item.get(self.names["user_id"], {}).get("S")
-        user_id = safe_text(given) if isinstance(given, str) and given else address.default_user_id
+        name = self._first(item, "user_id")
+        user_id = identity(item[name], name) if name in item else address.default_user_id
         if len(user_id.encode("utf-8", "replace")) > MAX_ID_BYTES:
             raise MalformedItemError(f"the item's user id is longer than {MAX_ID_BYTES} bytes")
         return user_id
 
-    def _messages(self, messages: list[Any]) -> Iterator[Entry]:
-        for message in messages:
-            if not isinstance(message, dict):
-                continue
-            text = message_text(message.get("content"))
-            if without_recalled(text).strip():
-                yield self._message(message, text)
-
-    def _message(self, message: dict[str, Any], text: str) -> Entry:
-        role = safe_text(message["role"]) if isinstance(message.get("role"), str) else "user"
-        stamp = message.get("timestamp")
-        name = message.get("name")
-        label = " ".join(safe_text(name).split())[:_MAX_NAME_CHARACTERS] if isinstance(name, str) else ""
-        said = without_recalled(
-            text
-        )  # named by the whole: what a message is does not hang on what is left of it
-        return Entry(self.hasher(role, normalised(text)), role, said, read_time(stamp), label or None)
+    def _entry(self, message: Message) -> tuple[Entry, int]:
+        role = safe_text(message.role)
+        text, redacted = self.clean(message.text)
+        label = " ".join(self.clean(message.name or "")[0].split())[:_MAX_NAME_CHARACTERS]
+        time = next((time for stamp in message.stamps if (time := self._instant(stamp))), None)
+        # Named by the whole: what a message is does not hang on what is left of it, by whatever settings.
+        id_ = self.hasher(role, normalised(safe_text(message.text)))
+        return Entry(id_, role, without_recalled(text), time, label or None), redacted
 
 
 def normalised(text: str) -> str:
@@ -174,134 +199,45 @@ def normalised(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
-def safe_text(text: str) -> str:
-    """Return ``text`` with what UTF-8 or Postgres cannot hold replaced by U+FFFD."""
-    return _UNSTORABLE.sub("\ufffd", text)
+def _folded(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")
 
 
-def message_text(content: object) -> str:
-    """Return the text of a message's content: a string, or the text parts of a list of parts."""
-    if isinstance(content, str):
-        return safe_text(content)
-    if isinstance(content, list):
-        texts = [part.get("text") if isinstance(part, dict) else part for part in content]
-        return safe_text("\n".join(text for text in texts if isinstance(text, str)))
-    if isinstance(content, int | float) and not isinstance(content, bool):
-        return str(content)
-    return ""
+_RELATIVES: Mapping[str, frozenset[str]] = {
+    "created_at": frozenset(TIME_AT) - {"updatedat"},
+    "updated_at": frozenset(
+        {"updatedat", "lastupdated", "modifiedat", "lastmodified", "lastmessageat", "lastactivity"}
+    ),
+}
 
 
-def read_time(stamp: object) -> datetime | None:
-    """Return the moment ``stamp`` names (RFC 3339, or epoch seconds or milliseconds), if it names one."""
+def _messages(item: Item, name: str) -> list[object]:
+    value = plain(item[name])
+    if isinstance(value, str):
+        value = _json(value)
+    messages = messages_in(value)
+    if messages is None:
+        kinds = ", ".join(sorted(item[name])) or "nothing"
+        raise MalformedItemError(
+            f"attribute {name!r} must hold a list of messages, as a JSON array (S) or natively (L), and is of type {kinds}"
+        )
+    return messages
+
+
+def _json(text: str) -> object:
     try:
-        if isinstance(stamp, str) and _RFC_3339.match(stamp):
-            time = datetime.fromisoformat(stamp.strip())
-            time.astimezone(UTC)  # on the calendar's edges this fails, and no database could give it back
-            return time if time.tzinfo else time.replace(tzinfo=UTC)
-        if isinstance(stamp, int | float) and not isinstance(stamp, bool):
-            return datetime.fromtimestamp(stamp / 1000 if stamp > _MILLISECONDS_FROM else stamp, UTC)
-    except (ValueError, OverflowError, OSError):
-        pass
-    return None
+        return json.loads(text) if text.strip() else []
+    except (ValueError, RecursionError):
+        raise MalformedItemError("the messages are not valid JSON; save them as a JSON array") from None
 
 
-def _earliest(date: str | None) -> datetime | None:
+def _earliest(day: str | None) -> datetime | None:
     """Return when a day begins where it begins first: a note of that day may have been there from then on."""
-    midnight = read_time(date)
+    midnight = read_time(day)
     try:
         return midnight - _FIRST_OF_ALL_ZONES if midnight else None
     except OverflowError:  # the calendar's first day
         return None
-
-
-def _section(heading: str | None, date: str | None) -> str | None:
-    """Return the heading, unless it only repeats the day that the chunk's header names."""
-    return None if heading == date else heading
-
-
-def markdown_blocks(text: str) -> Iterator[tuple[str | None, str]]:
-    """Split a note into (heading, block): list items and paragraphs, fenced code kept whole."""
-    heading: str | None = None
-    block: list[str] = []
-    fence: str | None = None
-    for line in [*text.splitlines(), ""]:
-        title = None if fence else _HEADING.match(line)
-        starts = title or not line.strip() or _BLOCK_START.match(line)
-        if starts and not fence and block:
-            yield heading, "\n".join(block)
-            block = []
-        if title:
-            heading = title[1].strip()
-        elif line.strip() or fence:
-            block.append(line.rstrip())
-        fence = _fence_after(line, fence)
-    if block:
-        yield heading, "\n".join(block).rstrip()
-
-
-def _fence_after(line: str, fence: str | None) -> str | None:
-    """Return the fence that is open after ``line``: only its own mark, at least as long, closes one (CommonMark 4.5)."""
-    mark = _FENCE.match(line)
-    if mark is None:
-        return fence
-    if fence is None:
-        return mark[1]
-    return None if mark[1].startswith(fence) and not mark[2].strip() else fence
-
-
-def check_storable(address: Address) -> None:
-    """Refuse a key that no store can hold.
-
-    Raises:
-        MalformedItemError: it contains NUL or a lone surrogate, or the tenant's part is too long for an index.
-    """
-    if len(address.tenant_id.encode("utf-8", "replace")) > MAX_ID_BYTES:
-        raise MalformedItemError(f"the item's tenant id is longer than {MAX_ID_BYTES} bytes")
-    if any(map(_UNSTORABLE.search, (address.key.table, address.key.hash_value, address.key.range_value))):
-        raise MalformedItemError("the item's key contains NUL or a lone surrogate, which no store can hold")
-
-
-def _same_key(key: ItemKey) -> Address | None:
-    if key.hash_value.startswith(LEGACY_PREFIX):
-        return None
-    if key.range_value.startswith("memory:"):
-        return _note_address(key)
-    return Address(key, key.hash_value, key.hash_value, "session")
-
-
-def _note_address(key: ItemKey) -> Address | None:
-    named = _NOTE_NAMES.match(key.range_value)
-    if named is None or key.hash_value.startswith(LEGACY_PREFIX):
-        return None
-    return Address(key, key.hash_value, key.hash_value, *_kind_and_date(named))
-
-
-def note_of(name: str) -> tuple[Kind, str | None] | None:
-    """Return kind and date of the note that a ``memory:…`` sort key names, if it names one."""
-    named = _NOTE_NAMES.match(name)
-    return None if named is None else _kind_and_date(named)
-
-
-def _partition(key: ItemKey) -> Address | None:
-    named = _PARTITION_NAMES.match(key.range_value)
-    user = key.hash_value.removeprefix(LEGACY_PREFIX)
-    if named is None or not user or user == key.hash_value:
-        return None
-    return Address(key, user, user, *_kind_and_date(named))
-
-
-_KEY_SHAPES = (
-    ("tenant_id", "session_key", _same_key),
-    ("tenant_id", "sk", _note_address),
-    ("pk", "sk", _partition),
-)
-
-
-def _kind_and_date(named: re.Match[str]) -> tuple[Kind, str | None]:
-    if named[1]:
-        return "long_term", None
-    kind: Kind = "daily" if named[2].lower() == "daily" else "summary"
-    return kind, named[3] if _DATE.match(named[3]) else None
 
 
 def _string(item: Item, name: str) -> str:
@@ -312,15 +248,3 @@ def _string(item: Item, name: str) -> str:
         kinds = ", ".join(sorted(item[name])) or "nothing"
         raise MalformedItemError(f"attribute {name!r} must be a string (S), and is of type {kinds}")
     return value
-
-
-def _messages_json(text: str) -> list[Any]:
-    try:
-        messages = json.loads(text) if text.strip() else []
-    except (ValueError, RecursionError):
-        raise MalformedItemError("the messages are not valid JSON; save them as a JSON array") from None
-    if not isinstance(messages, list):
-        raise MalformedItemError(
-            f"the messages must be a JSON array, and are of type {type(messages).__name__}"
-        )
-    return messages

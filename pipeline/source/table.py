@@ -1,7 +1,7 @@
 """Reads one item from DynamoDB, strongly consistent."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class SourceTable:
-    """The chat app's tables, read-only.
+    """The chat app's tables; nothing is written but new items that whoever runs a backfill hands in.
 
     Args:
         client: a boto3 DynamoDB client.
@@ -38,6 +38,20 @@ class SourceTable:
             raise SourceUnavailableError(f"table {table} has no sort key: it is none of the chat app's")
         return names["HASH"], names["RANGE"]
 
+    def key_types(self, table: str) -> tuple[str, str]:
+        """Return the types of the table's hash and range key: ``S`` or ``N``.
+
+        Raises:
+            SourceUnavailableError: the table cannot be described.
+        """
+        names = self.key_names(table)
+        try:
+            rows = self._client.describe_table(TableName=table)["Table"]["AttributeDefinitions"]
+        except (ClientError, BotoCoreError) as error:
+            raise unavailable(error, table) from None
+        types = {row["AttributeName"]: str(row["AttributeType"]) for row in rows}
+        return types[names[0]], types[names[1]]
+
     def scan(self, table: str, segment: int, segments: int) -> Iterator[Item]:
         """Yield the items of one of ``segments`` equal parts of ``table``, eventually consistent.
 
@@ -52,6 +66,27 @@ class SourceTable:
                 yield from cast("list[Item]", page["Items"])
         except (ClientError, BotoCoreError) as error:
             raise unavailable(error, table) from None
+
+    def put_new(self, table: str, item: Item, hash_name: str) -> bool:
+        """Write an item unless one with its key is there; tell whether it was written.
+
+        Raises:
+            SourceUnavailableError: throttled, refused or not reached.
+        """
+        try:
+            self._client.put_item(
+                TableName=table,
+                Item=cast("Any", item),
+                ConditionExpression="attribute_not_exists(#h)",
+                ExpressionAttributeNames={"#h": hash_name},
+            )
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException":
+                return False
+            raise unavailable(error, table) from None
+        except BotoCoreError as error:
+            raise unavailable(error, table) from None
+        return True
 
     def get(self, key: ItemKey) -> Item | None:
         """Return the item as it is now, or ``None`` if there is none.

@@ -140,7 +140,7 @@ class MessageRow:
 
 @dataclass(frozen=True, slots=True)
 class ItemEvent:
-    """An INSERT, an expiry, a deletion or a change of owner of an item, as its stream told it.
+    """An INSERT, an expiry, a deletion or a change of owner of an item, as its stream told it; or that a read lacked it.
 
     Args:
         position: in the stream.
@@ -149,7 +149,7 @@ class ItemEvent:
         after: of the owner after.
     """
 
-    kind: Literal["inserted", "expired", "deleted", "owner"]
+    kind: Literal["inserted", "expired", "deleted", "owner", "absent"]
     position: str
     at: float | None = None
     before: str | None = None

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from support.embeddings_api import DIMENSIONS, EmbeddingsApi
+from support.embedding_api import CountingApi
 from support.house import House, until
 
 from pipeline.lab.backfill import Operator
@@ -18,18 +18,18 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[EmbeddingsApi]:
-    running = EmbeddingsApi()
+def api() -> Iterator[CountingApi]:
+    running = CountingApi()
     yield running
     running.close()
 
 
 @pytest.fixture(scope="module")
-def house(api: EmbeddingsApi) -> Iterator[House]:
+def house(api: CountingApi) -> Iterator[House]:
     parameters = {
         "EmbeddingProvider": "openai",
         "EmbeddingModel": "text-embedding-3-small",
-        "EmbeddingDimensions": str(DIMENSIONS),
+        "EmbeddingDimensions": str(CountingApi.DIMENSIONS),
         "OpenAiBaseUrl": api.base_url,
         "MaxRetryDelaySeconds": "2",
     }
@@ -77,7 +77,7 @@ def advised(status: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def test_status_and_metrics_tell_the_story_and_the_ledger_equals_the_providers_count(
-    house: House, api: EmbeddingsApi, tmp_path: Path
+    house: House, api: CountingApi, tmp_path: Path
 ) -> None:
     desk = Desk(house, tmp_path)
 

@@ -48,9 +48,7 @@ def test_a_hosted_models_vectors_find_the_same(
     database: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with EmbeddingApi() as api:
-        answer = turned()
-        monkeypatch.setattr(api, "answer", answer)
+    with EmbeddingApi(turned()) as api:
         settings = EmbeddingSettings(model=HOSTED.model, dimensions=HOSTED.dimensions, base_url=api.base_url)
         embedder = OpenAIEmbedder(settings, "sk-none", lambda _: None)
         memory = Memory(embedder, *stores(database(), HOSTED))

@@ -1,70 +1,71 @@
-"""An embeddings API on this machine, with whatever weather a test wants."""
+"""An embeddings API on this machine, with whatever weather or habits a test wants."""
 
 import base64
-import json
 import struct
 import threading
-from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 
-Reply = tuple[int, dict[str, str], bytes]
-Answer = Callable[[dict[str, Any]], Reply]
-HANG: Reply = (0, {}, b"")
-"""Takes the request and says nothing."""
+from support.json_server import HANG, Answer, JsonServer, Reply, as_json
+
+__all__ = [
+    "HANG",
+    "Answer",
+    "CountingApi",
+    "EmbeddingApi",
+    "Reply",
+    "answered",
+    "encoded",
+    "refused",
+    "reply",
+    "rows",
+]
 
 
-class EmbeddingApi:
-    """An embeddings API on this machine. ``replies`` are given in turn, then it answers as it should."""
+class EmbeddingApi(JsonServer):
+    """``replies`` are given in turn, then it answers as ``always`` says."""
 
-    def __init__(self) -> None:
-        self.requests: list[dict[str, Any]] = []
-        self.headers: list[dict[str, str]] = []
+    def __init__(self, always: Answer | None = None) -> None:
         self.replies: list[Reply | Answer] = []
-        self._over = threading.Event()
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                outer.requests.append({**body, "path": self.path})
-                outer.headers.append({name.lower(): value for name, value in self.headers.items()})
-                status, headers, content = outer.answer(body)
-                if not status:
-                    outer._over.wait()
-                    return
-                self.send_response(status)
-                for name, value in (
-                    {"content-length": str(len(content)), "content-type": "application/json"} | headers
-                ).items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.base_url = f"http://127.0.0.1:{self.server.server_port}/v1"
+        self.always: Answer = always or answered
+        super().__init__(self.answer)
 
     def answer(self, body: dict[str, Any]) -> Reply:
         """Return the next reply."""
-        given = self.replies.pop(0) if self.replies else answered
+        given = self.replies.pop(0) if self.replies else self.always
         return given(body) if callable(given) else given
 
-    def __enter__(self) -> Self:
-        serve = {"poll_interval": 0.01}
-        self._thread = threading.Thread(target=self.server.serve_forever, kwargs=serve, daemon=True)
-        self._thread.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self.server.shutdown()
-        self.server.server_close()
-        self._thread.join()
+class CountingApi(JsonServer):
+    """Answers as OpenAI does, or with 503 while ``down``.
+
+    ``tokens`` is what it told its callers they used, ``refused`` how many calls it turned away.
+    """
+
+    DIMENSIONS = 16
+
+    def __init__(self) -> None:
+        self.down = False
+        self.tokens = self.refused = 0
+        self._lock = threading.Lock()
+        super().__init__(lambda body: self._answer(body["input"]))
+
+    def _answer(self, texts: list[str]) -> Reply:
+        with self._lock:
+            if self.down:
+                self.refused += 1
+                return as_json(503, {"error": {"message": "the model is overloaded"}})
+            used = sum(len(text) // 3 + 1 for text in texts)
+            self.tokens += used
+        made = [
+            {"object": "embedding", "index": n, "embedding": encoded(letters(text, self.DIMENSIONS))}
+            for n, text in enumerate(texts)
+        ]
+        return reply(made, used)
+
+
+def letters(text: str, dimensions: int) -> list[float]:
+    """Return a vector that says how often each letter stands in the text."""
+    return [1.0 + text.count(chr(97 + letter)) for letter in range(dimensions)]
 
 
 def vector_of(text: str, dimensions: int = 3) -> list[float]:
@@ -84,7 +85,7 @@ def rows(texts: list[str], dimensions: int = 3) -> list[dict[str, Any]]:
 
 def reply(data: Any, tokens: int = 7) -> Reply:
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return 200, {}, json.dumps({"object": "list", "data": data, "model": "m", "usage": usage}).encode()
+    return as_json(200, {"object": "list", "data": data, "model": "m", "usage": usage})
 
 
 def answered(body: dict[str, Any]) -> Reply:
@@ -93,8 +94,4 @@ def answered(body: dict[str, Any]) -> Reply:
 
 def refused(status: int, code: str | None = None, **headers: str) -> Reply:
     error = {"message": "canary sk-canary-key", "type": "x", "code": code}
-    return (
-        status,
-        {name.replace("_", "-"): value for name, value in headers.items()},
-        json.dumps({"error": error}).encode(),
-    )
+    return as_json(status, {"error": error}, **headers)

@@ -10,7 +10,7 @@ from botocore.config import Config
 from support.embedding_api import EmbeddingApi, Reply
 
 from pipeline.embedding.bedrock import BedrockEmbedder
-from pipeline.embedding.vectors import question_vectors
+from pipeline.embedding.questions import question_vectors
 from pipeline.errors import EmbeddingRejectedError, EmbeddingUnavailableError, SettingsError
 from pipeline.settings import EmbeddingSettings
 
@@ -49,9 +49,8 @@ def refused(status: int, code: str, message: str = "canary") -> Reply:
 
 
 class Bedrock(EmbeddingApi):
-    def answer(self, body: dict[str, Any]) -> Reply:
-        given = self.replies.pop(0) if self.replies else titan if "inputText" in body else cohere
-        return given(body) if callable(given) else given
+    def __init__(self) -> None:
+        super().__init__(lambda body: titan(body) if "inputText" in body else cohere(body))
 
 
 @pytest.fixture
@@ -128,7 +127,7 @@ def test_a_busy_service_is_asked_again_and_each_call_is_counted(api: Bedrock, co
 
 
 def test_a_service_that_stays_busy_is_unavailable(api: Bedrock) -> None:
-    api.replies = [refused(429, "ThrottlingException")] * 3
+    api.always = lambda _: refused(429, "ThrottlingException")
     with pytest.raises(EmbeddingUnavailableError, match="ThrottlingException") as caught:
         embedder(api).embed(["canary"])
     assert "canary" not in str(caught.value)
@@ -146,10 +145,10 @@ def test_a_service_that_stays_busy_is_unavailable(api: Bedrock) -> None:
 def test_a_refused_role_or_model_is_not_the_texts_fault(
     api: Bedrock, status: int, code: str, message: str
 ) -> None:
-    api.replies = [refused(status, code, message)]
-    with pytest.raises(EmbeddingUnavailableError, match="bedrock:InvokeModel"):
+    api.always = lambda _: refused(status, code, message)
+    with pytest.raises(EmbeddingUnavailableError, match=f"{code}.*bedrock:InvokeModel"):
         embedder(api).embed(["x"])
-    assert len(api.requests) == 1
+    assert len(api.requests) == (2 if code == "ValidationException" else 1)  # a probe tells
 
 
 def test_a_text_that_is_refused_is_the_items_fault_and_not_quoted(api: Bedrock) -> None:
@@ -158,11 +157,37 @@ def test_a_text_that_is_refused_is_the_items_fault_and_not_quoted(api: Bedrock) 
     assert "canary" not in str(caught.value)
 
 
+def test_one_text_of_many_is_refused_and_the_others_are_embedded(api: Bedrock) -> None:
+    texts = ["x" * (1 + number % 7) for number in range(100)]
+    texts[41] = "canary" * 400
+    with pytest.raises(EmbeddingRejectedError) as caught:
+        embedder(api, COHERE, 1024).embed(texts)
+    assert caught.value.reasons.keys() == {41}
+    assert {index: vector[0] for index, vector in caught.value.vectors.items()} == {
+        index: len(text) for index, text in enumerate(texts) if index != 41
+    }
+
+
+def test_titan_refuses_one_text_alone(api: Bedrock) -> None:
+    def filtered(body: dict[str, Any]) -> Reply:
+        if "poison" in body["inputText"]:
+            return refused(400, "ValidationException")
+        return titan(body)
+
+    api.always = filtered
+    with pytest.raises(
+        EmbeddingRejectedError, match="1 of 3 texts: Bedrock answered ValidationException"
+    ) as caught:
+        embedder(api).embed(["a", "poison", "bb"])
+    assert caught.value.reasons.keys() == {1}
+    assert caught.value.vectors.keys() == {0, 2}
+
+
 @pytest.mark.parametrize(
     "content", [b"no json", b"{}", b'{"embedding": "x", "inputTextTokenCount": 1}', b"[]"]
 )
 def test_an_answer_of_another_shape_is_unavailable(api: Bedrock, content: bytes) -> None:
-    api.replies = [(200, {}, content)] * 3
+    api.always = lambda _: (200, {}, content)
     with pytest.raises(EmbeddingUnavailableError):
         embedder(api).embed(["x"])
 

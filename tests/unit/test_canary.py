@@ -94,7 +94,9 @@ def test_the_stream_function_lets_nothing_out(items: list[Any], outside: Callabl
     ]
     odd = [record(100, NewImage={"messages": CANARY}), record(101, NewImage=CANARY), record(102, Keys=CANARY)]
     answer = stream.handler({"Records": records + odd}, CONTEXT)
-    assert {failure["itemIdentifier"] for failure in answer["batchItemFailures"]} == {"100", "102"}
+    assert {failure["itemIdentifier"] for failure in answer["batchItemFailures"]} == {
+        "102"
+    }  # of 100 and 101 the key is readable
     clean(outside() + json.dumps(answer))
 
 

@@ -112,6 +112,7 @@ def test_items_say_what_users_and_assistants_said_and_what_notes_hold() -> None:
     ]
     assert list(said(iter(items))) == [
         Said("acme", "mika", "chat:1", "hello"),
+        Said("acme", "mika", "chat:1", "parts"),
         Said("acme", "mika", "chat:1", "hi"),
         Said("ken", "ken", "LONG_TERM", "- soba"),
         Said("ken", "ken", "LONG_TERM", "- tea"),

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from support.embedding_api import EmbeddingApi, Reply, answered, encoded, refused, reply, rows
 
-from pipeline.embedding.openai import MAX_PAUSE_SECONDS, OpenAIEmbedder
+from pipeline.embedding.openai import OpenAIEmbedder
+from pipeline.embedding.retrying import MAX_PAUSE_SECONDS, PROBE
 from pipeline.embedding.vectors import Space
-from pipeline.errors import EmbeddingRejectedError, EmbeddingUnavailableError
+from pipeline.errors import EmbeddingRejectedError, EmbeddingUnavailableError, needs_mending
 from pipeline.ingest.fate import PutOff, fate
 from pipeline.ingest.notices import Notice
 from pipeline.settings import EmbeddingSettings
@@ -79,7 +80,6 @@ def test_more_texts_than_a_request_takes_go_in_several(api: EmbeddingApi, embedd
 
 
 WRONG: dict[str, Reply] = {
-    "too few": reply(rows(["a"])),
     "too many": reply(rows(["a", "b", "c"])),
     "none": reply([]),
     "no data": (200, {}, b'{"usage": {}}'),
@@ -105,7 +105,7 @@ WRONG: dict[str, Reply] = {
 def test_a_wrong_answer_is_never_taken_for_vectors(
     api: EmbeddingApi, embedder: OpenAIEmbedder, wrong: str
 ) -> None:
-    api.replies = [WRONG[wrong]] * 3
+    api.always = lambda _: WRONG[wrong]
     with pytest.raises(EmbeddingUnavailableError) as caught:
         embedder.embed(["a", "b"])
     assert "canary" not in str(caught.value)
@@ -137,7 +137,7 @@ def test_after_the_last_try_the_notice_is_to_be_put_off(
     api.replies = [refused(500)] * 9
     with pytest.raises(EmbeddingUnavailableError, match="answered 500"):
         embedder.embed(["a"])
-    assert (len(api.requests), embedder.usage.requests, len(pauses)) == (3, 3, 2)
+    assert (len(api.requests), embedder.usage.requests, len(pauses)) == (4, 4, 2)  # the last is a probe
 
 
 @pytest.mark.parametrize(
@@ -183,32 +183,82 @@ def test_a_longer_wish_puts_the_notice_off_by_it(
 
 
 @pytest.mark.parametrize(
-    ("reply", "words"),
+    ("reply", "words", "requests"),
     [
-        (refused(429, "insufficient_quota"), "quota"),
-        (refused(401, "invalid_api_key"), "401"),
-        (refused(403), "403"),
-        (refused(404, "model_not_found"), "404"),
+        (refused(429, "insufficient_quota"), "insufficient_quota.*quota", 1),
+        (refused(400, "budget_exceeded"), "budget_exceeded.*budget", 1),
+        (refused(400, "Arrearage"), "Arrearage.*budget", 1),
+        (refused(402), "402.*add credit", 1),
+        (refused(401, "invalid_api_key"), "401 .invalid_api_key.*key in the secret", 1),
+        (refused(403), "403.*what the key may do", 2),
+        (refused(404, "model_not_found"), "404 .model_not_found.*OPENAI_BASE_URL", 2),
+        (refused(400, "no_db_connection"), "400 .no_db_connection", 5),
     ],
 )
-def test_what_a_moment_will_not_mend_is_called_once_and_put_off(
-    api: EmbeddingApi, embedder: OpenAIEmbedder, pauses: list[float], reply: Reply, words: str
+def test_what_is_the_accounts_fault_is_put_off_without_a_pause(  # noqa: PLR0913, PLR0917  # a table
+    api: EmbeddingApi,
+    embedder: OpenAIEmbedder,
+    pauses: list[float],
+    reply: Reply,
+    words: str,
+    requests: int,
 ) -> None:
-    api.replies = [reply] * 3
+    api.always = lambda _: reply
     with pytest.raises(EmbeddingUnavailableError, match=words) as caught:
+        embedder.embed(["a", "b"])
+    assert (len(api.requests), embedder.usage.requests, pauses) == (requests, requests, [])
+    assert "canary" not in str(caught.value)
+    assert needs_mending(caught.value)
+    api.always = answered
+    assert len(embedder.embed(["a", "b"])) == 2
+    assert api.requests[-1].keys() >= {"dimensions", "encoding_format"}  # nothing wrong was learned
+
+
+@pytest.mark.parametrize("status", [400, 403, 413, 422])
+def test_a_text_that_is_refused_before_and_after_a_probe_is_the_items_fault(
+    api: EmbeddingApi, embedder: OpenAIEmbedder, status: int
+) -> None:
+    api.replies = [refused(status), answered, refused(status)]
+    with pytest.raises(EmbeddingRejectedError, match=str(status)) as caught:
         embedder.embed(["a"])
-    assert (len(api.requests), embedder.usage.requests, pauses) == (1, 1, [])
+    assert [request["input"] for request in api.requests] == [["a"], [*PROBE], ["a"]]
+    assert not needs_mending(caught.value)
+    assert dict(caught.value.vectors) == {}
+    assert caught.value.reasons.keys() == {0}
     assert "canary" not in str(caught.value)
 
 
-@pytest.mark.parametrize("status", [400, 413, 422])
-def test_a_text_that_is_refused_is_the_items_fault(
-    api: EmbeddingApi, embedder: OpenAIEmbedder, status: int
+def test_a_refusal_that_has_passed_after_the_probe_is_none(
+    api: EmbeddingApi, embedder: OpenAIEmbedder
 ) -> None:
-    api.replies = [refused(status)] * 3
-    with pytest.raises(EmbeddingRejectedError, match=str(status)) as caught:
-        embedder.embed(["a"])
-    assert len(api.requests) == 1
+    api.replies = [refused(400)]
+    assert len(embedder.embed(["a"])) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ({"code": "content_filter"}, "400 (content_filter)"),
+        ({"code": "400", "type": "budget_exceeded"}, "400 (budget_exceeded)"),
+        ({"code": 400, "type": "None"}, "400:"),
+        ({"code": "swordfish", "type": "x"}, "400:"),
+        ({"code": KEY}, "400:"),
+        ({"code": "a canary sings"}, "400:"),
+        ({"code": "\x1b[31m"}, "400:"),
+        ("swordfish", "400:"),
+        ("Unauthorized", "400 (Unauthorized)"),
+        (None, "400:"),
+        ([], "400:"),
+    ],
+)
+def test_an_error_names_the_servers_code_and_never_what_was_sent(
+    api: EmbeddingApi, embedder: OpenAIEmbedder, error: object, said: str
+) -> None:
+    api.always = lambda _: (400, {}, json.dumps({"error": error}).encode())
+    with pytest.raises(EmbeddingUnavailableError) as caught:
+        embedder.embed(["the word is swordfish"])
+    assert f"answered {said}" in str(caught.value)
+    assert "swordfish" not in str(caught.value)
     assert "canary" not in str(caught.value)
 
 

@@ -128,7 +128,6 @@ def test_identity_never_comes_from_the_body() -> None:
         ({"body": {}}, 400, "invalid_request"),
         ({"body": {"query": " \n"}}, 400, "invalid_request"),
         ({"body": {"query": 7}}, 400, "invalid_request"),
-        ({"body": {"query": "x" * 8_001}}, 413, "too_large"),
         *(({"body": {"query": "x", "top_k": top_k}}, 400, "invalid_request") for top_k in (0, -1, 101, 1.5, "5", True, [])),
     ],
 )  # fmt: skip
@@ -140,6 +139,15 @@ def test_a_request_that_cannot_be_served_says_why(
     assert (answered, body["code"]) == (status, code)
     assert body["error"]
     assert embedder.calls == []
+
+
+@pytest.mark.parametrize(("length", "truncated"), [(3_000, False), (9_000, True)])
+@pytest.mark.parametrize("path", ["search", "context", "related"])
+def test_a_long_question_is_answered_and_the_answer_says_so(path: str, length: int, truncated: bool) -> None:
+    said = ("The importer fails again, what did we do last time? " * 200)[:length]
+    body = {"messages": [said[:2_000], said[2_001:]]} if path == "related" else {"query": said}
+    status, answer = ask(tenant_id="acme", user_id="mika", path=f"/api/v1/memory/{path}", body=body)
+    assert (status, answer["question_truncated"]) == (200, truncated)
 
 
 def test_401_has_the_chat_apps_own_words() -> None:

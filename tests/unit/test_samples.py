@@ -83,7 +83,9 @@ def test_locomo_conversations_become_sessions(tmp_path: Path) -> None:
         "session_3_date_time": "3:00 pm on 10 May, 2023",
         "session_3": [{"speaker": "Bob", "text": "Again."}],
     }
-    saves = items_of(written(tmp_path, json.dumps([{"sample_id": 7, "conversation": conversation}])))
+    path = tmp_path / "locomo.json"
+    path.write_text(json.dumps([{"sample_id": 7, "conversation": conversation}]), "utf-8")
+    saves = items_of(path)
     assert [(save.table, save.item["tenant_id"]["S"], save.item["session_key"]["S"]) for save in saves] == [
         ("sessions", "7", "session_1"),
         ("sessions", "7", "session_3"),
@@ -95,11 +97,19 @@ def test_locomo_conversations_become_sessions(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["[", "[{}]", "[7]", '[{"sample_id": 1, "conversation": {"session_1_date_time": "today"}}]']
-)
-def test_what_only_starts_like_locomo_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(SettingsError, match="LoCoMo"):
-        items_of(written(tmp_path, text))
+    ("text", "where"),
+    [
+        ("[", "line 1"), ("[{}]", "element 1 of the list"), ("[7]", "element 1"), ('{\n"Items": [\n}', "line 3"),
+        ('[{"sample_id": 1, "conversation": {"session_1_date_time": "today"}}]', "LoCoMo"),
+    ],
+)  # fmt: skip
+def test_json_that_is_nothing_known_is_refused_and_the_place_named(
+    tmp_path: Path, text: str, where: str
+) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text(text, "utf-8")
+    with pytest.raises(SettingsError, match=where):
+        items_of(path)
 
 
 def session(*roles: str) -> Save:

@@ -32,7 +32,7 @@ TABLES: Mapping[str, Rights] = {
     "index_space": dict.fromkeys((INGEST, QUERY, OPERATOR), "SELECT"),
     "memories": {INGEST: _ALL, QUERY: "SELECT", APP: _ALL, OPERATOR: "SELECT, DELETE"},
     "memory_words": {
-        INGEST: "SELECT, INSERT, DELETE, UPDATE (user_id)",
+        INGEST: _ALL,
         QUERY: "SELECT",
         APP: "SELECT, DELETE",
         OPERATOR: "SELECT, DELETE",
@@ -65,7 +65,9 @@ FUNCTIONS: Mapping[str, Rights] = {
 }
 
 OBJECTS: Mapping[str, Mapping[str, Rights]] = {"TABLE": TABLES, "SEQUENCE": SEQUENCES, "FUNCTION": FUNCTIONS}
-OF_A_SPACE = frozenset({"memories", "memory_words", "memory_search", "memory_strategy", "drop_words", "move_words"})
+OF_A_SPACE = frozenset(
+    {"memories", "memory_words", "memory_search", "memory_strategy", "drop_words", "move_words"}
+)
 """What each embedding space has in a schema of its own; the first one's stand beside what belongs to all."""
 
 # kind, schema, name, name as SQL writes it, and what is granted on it; of an object nobody was granted, NULLs.

@@ -1,0 +1,140 @@
+"""Takes secrets out of a text before anything else is made of it. Pure.
+
+What is found becomes ``[redacted: AWS access key]``, so that a reader knows what was there. The rest of the text stays, and
+a redacted text holds nothing that would be redacted again.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pipeline.errors import SettingsError
+from pipeline.source.secret_rules import RULES, Rule
+
+CARDS = "cards"
+GROUPS = frozenset({*(rule.group for rule in RULES), CARDS})
+
+MIN_DISTINCT_CHARACTERS = 6
+_CARD = re.compile(
+    r"(?<![\w.#/-])(?:\d{4}([ -]?)\d{4}\1\d{4}\1\d{4}(?:\1\d{3})?|\d{4}([ -]?)\d{6}\2\d{4,5})(?![\w/-]|\.\d)",
+    re.ASCII,
+)
+_CARD_PREFIXES = re.compile(
+    r"(?:4|5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720|3[47]|6011|65|64[4-9]|35(?:2[89]|[3-8])|30[0-5]|3[689]|62)"
+)
+_CARD_LENGTHS = {
+    "34": (15,),
+    "37": (15,),
+    "30": (14,),
+    "36": (14,),
+    "38": (14,),
+    "39": (14,),
+    "62": (16, 17, 18, 19),
+}
+_DIGITS = str.maketrans("０１２３４５６７８９－", "0123456789-")
+_PLACEHOLDER = re.compile(
+    r"your[_-]|[_-]here\b|example|placeholder|changeme|dummy|x{4}|\.{3}|process\.env|os\.environ|getenv|^https?://|^/|\\n",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Redactor:
+    """Redacts some groups of secrets.
+
+    Args:
+        groups: of those in ``GROUPS``.
+    """
+
+    groups: frozenset[str] = GROUPS
+
+    def redact(self, text: str) -> tuple[str, int]:
+        """Return ``text`` without secrets, and how many there were."""
+        text, found = self._redacted(text)
+        return text, found.total()
+
+    def kinds(self, text: str) -> Counter[str]:
+        """Return how many secrets of each group ``text`` holds."""
+        return +self._redacted(text)[1]
+
+    def _redacted(self, text: str) -> tuple[str, Counter[str]]:
+        found: Counter[str] = Counter()
+        for rule in _applicable(text, self.groups):
+            text, count = _replaced(rule, text)
+            found[rule.group] += count
+        if CARDS in self.groups:
+            text, count = _without_cards(text)
+            found[CARDS] += count
+        return text, found
+
+
+def read_redactor(setting: str | None) -> Redactor:
+    """Read the setting ``REDACT``: ``secrets`` (all groups, the default), ``off``, or a list of groups.
+
+    Raises:
+        SettingsError: it names something else.
+    """
+    words = [word.strip().lower() for word in (setting or "secrets").split(",") if word.strip()]
+    if words == ["secrets"]:
+        return Redactor()
+    if words == ["off"]:
+        return Redactor(frozenset())
+    if not words or not GROUPS.issuperset(words):
+        raise SettingsError(f"REDACT must be secrets, off, or a list of {', '.join(sorted(GROUPS))}")
+    return Redactor(frozenset(words))
+
+
+def _applicable(text: str, groups: frozenset[str]) -> Iterable[Rule]:
+    low = text.lower()
+    return [rule for rule in _of(groups) if any(hint in low for hint in rule.hints)]
+
+
+@lru_cache(maxsize=64)
+def _of(groups: frozenset[str]) -> tuple[Rule, ...]:
+    return tuple(rule for rule in RULES if rule.group in groups)
+
+
+def _replaced(rule: Rule, text: str) -> tuple[str, int]:
+    count = 0
+
+    def mark(match: re.Match[str]) -> str:
+        nonlocal count
+        named = [name for name, held in match.groupdict().items() if held is not None]
+        start, end = match.span(named[0]) if named else match.span()
+        if rule.random and not _random(text[start:end]):
+            return match[0]
+        count += 1
+        before, after = text[match.start() : start], text[end : match.end()]
+        return f"{before}[redacted: {rule.name}]{after}"
+
+    return rule.pattern.sub(mark, text), count
+
+
+def _random(secret: str) -> bool:
+    """Tell whether it may be a real secret: it has a digit and a letter, many different characters, and is no placeholder."""
+    letters = any(map(str.isalpha, secret))
+    digits = any(map(str.isdigit, secret))
+    return (
+        letters and digits and len(set(secret)) >= MIN_DISTINCT_CHARACTERS and not _PLACEHOLDER.search(secret)
+    )
+
+
+def _without_cards(text: str) -> tuple[str, int]:
+    plain = text.translate(_DIGITS)
+    spans = [match.span() for match in _CARD.finditer(plain) if _is_card(match[0])]
+    for start, end in reversed(spans):
+        text = f"{text[:start]}[redacted: card number]{text[end:]}"
+    return text, len(spans)
+
+
+def _is_card(number: str) -> bool:
+    """Tell whether a number is an issuer's and its check digit is right (ISO/IEC 7812-1)."""
+    digits = re.sub(r"\D", "", number)
+    if len(set(digits)) < 3 or not _CARD_PREFIXES.match(digits):  # noqa: PLR2004  # 4444 4444 4444 4444 is nobody's
+        return False
+    if len(digits) not in _CARD_LENGTHS.get(digits[:2], (16, 19) if digits[0] == "4" else (16,)):
+        return False
+    doubled = [int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(digits))]
+    return sum(value - 9 * (value > 9) for value in doubled) % 10 == 0  # noqa: PLR2004  # the sum of its digits

@@ -1,0 +1,207 @@
+"""What people have is read as it is: exports of DynamoDB, of ChatGPT and of Claude, JSON, JSON lines, CSV."""
+
+import gzip
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from pipeline.errors import SettingsError
+from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
+from pipeline.source.files import OWNER, FileOrigin, Files
+from pipeline.source.layouts import Layouts
+from pipeline.source.table import SourceTable
+
+ASKED, ANSWERED = "When is the boat trip?", "On the 14th, pier 3."
+SAID = [("user", ASKED), ("assistant", ANSWERED)]
+MESSAGES = [{"role": "user", "content": ASKED}, {"role": "assistant", "content": ANSWERED}]
+ITEM = {"tenant_id": {"S": "acme"}, "session_key": {"S": "chat:1"}, "messages": {"S": json.dumps(MESSAGES)}}
+NATIVE = {
+    **ITEM,
+    "messages": {"L": [{"M": {name: {"S": text} for name, text in one.items()}} for one in MESSAGES]},
+}
+PLAIN = {"tenant_id": "acme", "session_key": "chat:1", "messages": MESSAGES}
+CHATGPT = [
+    {
+        "title": "Boats", "create_time": 1_793_527_200.5, "conversation_id": "c-1", "current_node": "b",
+        "mapping": {
+            "root": {"id": "root", "message": None, "parent": None, "children": ["a"]},
+            "a": {"id": "a", "parent": "root", "children": ["b"],
+                  "message": {"author": {"role": "user"}, "create_time": 1_793_527_200.5, "content": {"content_type": "text", "parts": [ASKED]}}},
+            "b": {"id": "b", "parent": "a", "children": [],
+                  "message": {"author": {"role": "assistant"}, "content": {"content_type": "text", "parts": [ANSWERED]}}},
+        },
+    }
+]  # fmt: skip
+CLAUDE = [
+    {"uuid": "c-2", "name": "Boats", "created_at": "2026-11-01T10:00:00Z",
+     "chat_messages": [{"uuid": "1", "sender": "human", "text": ASKED, "content": [{"type": "text", "text": ASKED}], "created_at": "2026-11-01T10:00:00Z"},
+                       {"uuid": "2", "sender": "assistant", "text": ANSWERED, "content": [], "created_at": "2026-11-01T10:00:05Z"}]},
+    {"uuid": "c-3", "name": "Empty", "chat_messages": []},
+]  # fmt: skip
+
+
+def lines(*values: Any) -> str:
+    return "\n".join(map(json.dumps, values)) + "\n"
+
+
+FILES: dict[str, tuple[str, str, str, str]] = {
+    "a scan": ("scan.json", json.dumps({"Items": [ITEM], "Count": 1, "ScannedCount": 1}, indent=4), "acme", "chat:1"),
+    "a scan with native lists": ("scan.json", json.dumps({"Items": [NATIVE]}), "acme", "chat:1"),
+    "one item": ("item.json", json.dumps({"Item": ITEM}, indent=2), "acme", "chat:1"),
+    "lines of items": ("items.jsonl", lines(ITEM), "acme", "chat:1"),
+    "lines of an export": ("items.json", lines({"Item": ITEM}), "acme", "chat:1"),
+    "lines of an incremental export": ("items.json", lines({"Keys": {"tenant_id": ITEM["tenant_id"], "session_key": ITEM["session_key"]}, "NewImage": ITEM}), "acme", "chat:1"),
+    "items without types": ("items.json", json.dumps([PLAIN], indent=1), "acme", "chat:1"),
+    "lines without types": ("items.jsonl", lines(PLAIN), "acme", "chat:1"),
+    "ChatGPT": ("conversations.json", json.dumps(CHATGPT), OWNER, "c-1"),
+    "Claude": ("conversations.json", json.dumps(CLAUDE), OWNER, "c-2"),
+    "a list of messages": ("boats.json", json.dumps(MESSAGES), OWNER, "boats"),
+    "a list with calls of tools": ("boats.json", json.dumps([MESSAGES[0], {"role": "assistant", "content": None, "tool_calls": [{}]}, MESSAGES[1]]), OWNER, "boats"),
+    "lines with calls of tools": ("boats.jsonl", lines(MESSAGES[0], {"type": "function_call", "name": "f"}, MESSAGES[1]), OWNER, "boats"),
+    "a batch": ("batch.json", json.dumps({"Responses": {"sessions": [ITEM]}, "UnprocessedKeys": {}}), "acme", "chat:1"),
+    "an object with messages": ("boats.json", json.dumps({"id": "s-1", "messages": MESSAGES}), OWNER, "s-1"),
+    "lines of messages": ("boats.jsonl", lines(*MESSAGES), OWNER, "boats"),
+    "lines of conversations": ("tune.jsonl", lines({"messages": MESSAGES}), OWNER, "tune"),
+    "CSV": ("boats.csv", f'\ufeffrole,content\r\nuser,{ASKED}\r\nassistant,"{ANSWERED}"\r\n', OWNER, "boats"),
+    "CSV with sessions": ("all.csv", f'session_id,timestamp,sender,text\ns-1,1793527200,Human,{ASKED}\ns-1,1793527205,AI,"{ANSWERED}"\n', OWNER, "s-1"),
+    "TSV": ("boats.tsv", f"role\tcontent\nuser\t{ASKED}\nassistant\t{ANSWERED}\n", OWNER, "boats"),
+}  # fmt: skip
+
+
+def as_it_is(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(text, "utf-8", newline="")
+    return path
+
+
+def compressed(folder: Path, name: str, text: str) -> Path:
+    path = folder / f"{name}.gz"
+    path.write_bytes(gzip.compress(text.encode()))
+    return path
+
+
+def archived(folder: Path, name: str, text: str) -> Path:
+    path = folder / "export.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, text)
+        archive.writestr("user.html", "<html>")
+    return path
+
+
+def in_a_folder(folder: Path, name: str, text: str) -> Path:
+    compressed(folder, name, text)
+    (folder / "README.md").write_text("not data", "utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("packed", [as_it_is, compressed, archived, in_a_folder])
+@pytest.mark.parametrize("kind", FILES)
+def test_a_file_of_every_kind_is_read_however_it_is_packed(
+    layouts: Layouts, tmp_path: Path, kind: str, packed: Callable[[Path, str, str], Path]
+) -> None:
+    name, text, tenant_id, key = FILES[kind]
+    documents = [layouts.parse("t", item) for item in Files(packed(tmp_path, name, text)).items()]
+    [document] = [one for one in documents if one]
+    assert document.tenant_id == tenant_id
+    assert document.name in {key, f"{key}-1"}
+    assert [(entry.role, entry.text) for entry in document.entries] == SAID
+    assert document.unreadable == 0
+
+
+def test_a_folder_of_an_export_to_s3_is_read_by_its_manifests(tmp_path: Path) -> None:
+    folder = tmp_path / "AWSDynamoDB" / "01693-abc"
+    (folder / "data").mkdir(parents=True)
+    arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/sessions"
+    summary = {"tableArn": arn, "itemCount": 1, "outputFormat": "DYNAMODB_JSON"}
+    (folder / "manifest-summary.json").write_text(json.dumps(summary), "utf-8")
+    row = {"itemCount": 1, "dataFileS3Key": "AWSDynamoDB/01693-abc/data/x.json.gz"}
+    (folder / "manifest-files.json").write_text(json.dumps(row) + "\n", "utf-8")
+    (folder / "data" / "x.json.gz").write_bytes(gzip.compress(lines({"Item": ITEM}).encode()))
+    (folder / "data" / "stray.json.gz").write_bytes(
+        gzip.compress(lines({"Item": {**ITEM, "tenant_id": {"S": "old"}}}).encode())
+    )
+    assert list(Files(tmp_path).items()) == [ITEM]
+    (folder / "data" / "x.json.gz").write_bytes(b"\x1f\x8bbroken")
+    with pytest.raises(SettingsError, match="data file"):
+        list(Files(tmp_path).items())
+
+
+def test_sessions_of_a_table_are_kept_apart(tmp_path: Path) -> None:
+    text = "conversation_id,role,content\n1,user,one\n2,user,two\n1,assistant,three\n"
+    items = list(Files(as_it_is(tmp_path, "all.csv", text)).items())
+    assert [item["session_key"]["S"] for item in items] == ["1", "2"]
+    assert len(json.loads(items[0]["messages"]["S"])) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "where"),
+    [
+        ("a.csv", "who,what\nuser,hi\n", "line 1: the first line must name the columns"),
+        ("a.csv", "role,content\nuser,hi\nuser,hi,there\n", "line 3: 3 cells, and 2 columns"),
+        ("a.jsonl", lines(*MESSAGES) + "{broken\n", "line 3"),
+        ("a.jsonl", lines(ITEM, {"what": "is this"}), "line 2"),
+        ("a.json", '{\n "Items": [\n  {]\n}', "line 3"),
+        ("a.json", json.dumps([PLAIN, {"what": "is this"}]), "element 2 of the list"),
+        ("a.json", "7", "line 1"),
+        ("a.json", "", "holds no items"),
+        ("a.json", '{"Items": []}', "holds no items"),
+    ],
+)  # fmt: skip
+def test_an_error_names_the_place_and_shows_what_is_expected(
+    tmp_path: Path, name: str, text: str, where: str
+) -> None:
+    with pytest.raises(SettingsError, match=where) as caught:
+        list(Files(as_it_is(tmp_path, name, text)).items())
+    assert str(tmp_path) in str(caught.value)
+    assert "is this" not in str(caught.value)
+
+
+def test_an_empty_folder_says_so(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="holds no JSON"):
+        list(Files(tmp_path).items())
+
+
+def test_a_file_is_an_origin_whose_pages_are_gone_on_with(tmp_path: Path) -> None:
+    items = [{**ITEM, "session_key": {"S": f"chat:{number}"}} for number in range(250)]
+    origin = FileOrigin(Files(as_it_is(tmp_path, "scan.json", json.dumps({"Items": items}))), "sessions")
+    pages = list(origin.pages(origin.parts()[0], None))
+    assert [(page.table, len(page.items), page.cursor) for page in pages] == [
+        ("sessions", 100, 100), ("sessions", 100, 200), ("sessions", 50, None),
+    ]  # fmt: skip
+    rest = list(origin.pages(origin.parts()[0], 200))
+    assert [item for page in rest for item in page.items] == items[200:]
+
+
+@mock_aws
+def test_a_conversation_is_saved_once_into_the_table_that_is_named(layouts: Layouts, tmp_path: Path) -> None:
+    client = boto3.client("dynamodb", region_name="us-east-1")
+    client.create_table(
+        TableName="chats",
+        KeySchema=[
+            {"AttributeName": "org", "KeyType": "HASH"},
+            {"AttributeName": "chat", "KeyType": "RANGE"},
+        ],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("org", "chat")],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    table = SourceTable(client)
+    assert table.key_types("chats") == ("S", "S")
+    names = {**DEFAULT_ATTRIBUTE_NAMES, "tenant_id": "org", "session_key": "chat"}
+    written: list[bool] = []
+    path = as_it_is(tmp_path, "conversations.json", json.dumps(CHATGPT))
+    files = Files(
+        path, "acme", "mika", names, lambda item: written.append(table.put_new("chats", item, "org"))
+    )
+    first, second = list(files.items()), list(files.items())
+    assert written == [True, False]
+    assert first == second == client.scan(TableName="chats")["Items"]
+    document = Layouts(names, layouts.hasher).parse("chats", first[0])
+    assert document
+    assert (document.tenant_id, document.user_id, document.name) == ("acme", "mika", "c-1")
+    assert document.created_at
