@@ -18,7 +18,7 @@ from pipeline.stores.protocol import SearchRequest
 
 pytestmark = pytest.mark.integration
 MADE_ONCE = [made for made in vars(bootstrap).values() if hasattr(made, "cache_clear")]
-CONTEXT: Any = SimpleNamespace(function_name="ingest")
+CONTEXT: Any = SimpleNamespace(function_name="ingest", get_remaining_time_in_millis=lambda: 60_000)
 
 
 def unmade() -> None:
