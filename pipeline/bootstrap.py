@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from pipeline.ingest.queue import NoticeQueue
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.ingest.second_space import Filler
 from pipeline.ingest.splitting import split_markdown
+from pipeline.readiness import problems
 from pipeline.search.freshness import FreshnessGate
 from pipeline.search.recall import Recall
 from pipeline.settings import EmbeddingSettings, Settings
@@ -37,24 +38,22 @@ from pipeline.source.times import zone_named
 from pipeline.source.transitions import TransitionReader
 from pipeline.stores.inventory import Inventory
 from pipeline.stores.opening import LedgerBacked
-from pipeline.stores.pgvector.address import conninfo_of
-from pipeline.stores.pgvector.connection import Connector, Limits
-from pipeline.stores.pgvector.iam import IamLogin
-from pipeline.stores.pgvector.inventory import Inventory as PgInventory
-from pipeline.stores.pgvector.mirror import Mirror
-from pipeline.stores.pgvector.spaces import NOTICE_SECONDS, Placed, Register, SpaceWatch
-from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.pgvector.usage import PgUsageBook, PgUsageLedger
 from pipeline.stores.protocol import Store
 from pipeline.stores.usage import Meter, UsageBook, UsageLedger
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
+    from pipeline.stores.pgvector.opening import Connector, IamLogin, Placed, Register, SpaceWatch
+
 AWS_CONFIG = Config(connect_timeout=2, read_timeout=8, retries={"mode": "standard", "max_attempts": 3})
 MIN_MESSAGE_KEY_CHARACTERS = 16
+SECRET_PAUSES_SECONDS = (2.0, 4.0, 8.0, 16.0)
+"""Between tries to read a secret before a version is published: IAM is eventually consistent."""
 
 
 @cache
@@ -118,15 +117,25 @@ def announcer() -> Announcer:
     return Announcer(layouts(), TransitionReader(chosen.on_clear, chosen.on_expiry, chosen.excluded_roles))
 
 
+def _postgres() -> "ModuleType":
+    """Return what opens Postgres; the stream function, which has no driver, never asks for it."""
+    from pipeline.stores.pgvector import opening  # noqa: PLC0415  # see above
+
+    return opening
+
+
 @cache
-def space_watch() -> SpaceWatch:
+def space_watch() -> "SpaceWatch":
     """Return what tells which space is current."""
-    return SpaceWatch(connector(), time.time)
+    made: SpaceWatch = _postgres().SpaceWatch(connector(), time.time)
+    return made
 
 
-def look_for_switch(max_age_seconds: float = NOTICE_SECONDS) -> None:
+def look_for_switch(max_age_seconds: float | None = None) -> None:
     """Go over to another space if the index was switched to it; where only one is configured nothing is asked."""
-    if following_space() and space_watch().changed(max_age_seconds):
+    if following_space() and space_watch().changed(
+        _postgres().NOTICE_SECONDS if max_age_seconds is None else max_age_seconds
+    ):
         for made in (
             reconciler,
             recall,
@@ -165,8 +174,10 @@ def space_of(chosen: EmbeddingSettings) -> Space:
 def fillers() -> Sequence[Filler]:
     """Return what keeps both spaces in step, current one to the other first; nothing where one of them is not known."""
     following = following_space()
-    register = space_watch().register if following else Register(())
-    known = {space_of(one): one for one in (settings().embedding, following) if one}
+    if not following:
+        return ()
+    register: Register = space_watch().register
+    known = {space_of(one): one for one in (settings().embedding, following)}
     current, beside = register.current, register.beside
     if not (current and beside and {current.space, beside.space} <= known.keys()):
         return ()
@@ -175,10 +186,10 @@ def fillers() -> Sequence[Filler]:
     ]
 
 
-def _filler(here: Placed, there: Placed, chosen: EmbeddingSettings) -> Filler:
+def _filler(here: "Placed", there: "Placed", chosen: EmbeddingSettings) -> Filler:
     made = embedder() if there.current else embedder_of(chosen)
     meter = Meter(usage_ledger_of(chosen))
-    return Filler(Mirror(connector(), here, there), made, chunker_of(chosen), meter)
+    return Filler(_postgres().Mirror(connector(), here, there), made, chunker_of(chosen), meter)
 
 
 @cache
@@ -241,7 +252,8 @@ def store() -> Store:
     """Return the configured store, in the current space."""
     if settings().store.name != "pgvector":
         return ledger_backed().store()
-    return PgVectorStore(connector(), space_of(embedding()), settings().search_strategy)
+    made: Store = _postgres().PgVectorStore(connector(), space_of(embedding()), settings().search_strategy)
+    return made
 
 
 def searched() -> Mapping[str, int]:
@@ -264,11 +276,11 @@ def sweep() -> int:
 
 def inventory() -> Inventory:
     """Return what reads the configured store as it lies there; its database role must see every tenant."""
-    return (
-        PgInventory(operators_connector())
-        if settings().store.name == "pgvector"
-        else ledger_backed().inventory()
+    on_postgres = settings().store.name == "pgvector"
+    made: Inventory = (
+        _postgres().PgInventory(operators_connector()) if on_postgres else ledger_backed().inventory()
     )
+    return made
 
 
 def _collection_credentials() -> tuple[str, Any]:
@@ -277,28 +289,35 @@ def _collection_credentials() -> tuple[str, Any]:
 
 
 @cache
-def connector() -> Connector:
+def connector() -> "Connector":
     """Return what hands out this process's connection."""
-    return connector_within(Limits(settings().database.statement_seconds))
+    return connector_within(settings().database.statement_seconds)
 
 
 @cache
-def operators_connector() -> Connector:
+def operators_connector() -> "Connector":
     """Return what hands out a connection for reading all there is, however long it takes."""
-    return connector_within(Limits(None))
+    return connector_within(None)
 
 
-def connector_within(limits: Limits) -> Connector:
-    """Return what hands out a connection whose statements keep within ``limits``."""
+def connector_within(statement_seconds: float | None) -> "Connector":
+    """Return what hands out a connection whose statements may run for so long; ``None`` sets no limit."""
+    postgres = _postgres()
     with_token = settings().database.authentication == "iam" and not settings().database_url
-    return Connector(conninfo, limits, iam_login().renewed if with_token else conninfo)
+    limits = postgres.Limits(statement_seconds)
+    made: Connector = postgres.Connector(conninfo, limits, iam_login().renewed if with_token else conninfo)
+    return made
 
 
 @cache
-def iam_login() -> IamLogin:
+def iam_login() -> "IamLogin":
     """Return what logs in with the role of this process."""
     session = boto3.Session()
-    return IamLogin(settings().database.for_iam(), session.get_credentials, session.region_name, time.time)
+    login = _postgres().IamLogin
+    made: IamLogin = login(
+        settings().database.for_iam(), session.get_credentials, session.region_name, time.time
+    )
+    return made
 
 
 @cache
@@ -309,11 +328,11 @@ def usage_ledger() -> UsageLedger:
 
 def usage_book() -> UsageBook:
     """Return what reads the counts of all tenants; its database role must see every tenant."""
-    return (
-        PgUsageBook(operators_connector())
-        if settings().store.name == "pgvector"
-        else ledger_backed().usage_book()
+    on_postgres = settings().store.name == "pgvector"
+    made: UsageBook = (
+        _postgres().PgUsageBook(operators_connector()) if on_postgres else ledger_backed().usage_book()
     )
+    return made
 
 
 def usage_ledger_of(chosen: EmbeddingSettings) -> UsageLedger:
@@ -324,7 +343,8 @@ def usage_ledger_of(chosen: EmbeddingSettings) -> UsageLedger:
 def _ledger_of(model: str, dollars_per_million_tokens: float | None, cap: int | None = None) -> UsageLedger:
     if settings().store.name != "pgvector":
         return ledger_backed().usage(model, dollars_per_million_tokens, cap)
-    return PgUsageLedger(connector(), model, dollars_per_million_tokens, cap)
+    made: UsageLedger = _postgres().PgUsageLedger(connector(), model, dollars_per_million_tokens, cap)
+    return made
 
 
 @cache
@@ -380,16 +400,46 @@ def forgetter() -> Forgetter:
     return Forgetter(store(), reconciler(), layouts(), notice_queue())
 
 
+def check_deployment(sleep: Callable[[float], None] = time.sleep) -> None:
+    """Return if the query function's settings hold and its secrets can be read and are of the right form.
+
+    Run before a version is published, so that one that could answer nothing is not. A role that was just made may be refused for
+    some seconds, so secrets are tried again for half a minute. Keeps nothing of them.
+
+    Raises:
+        SettingsError: settings are wrong; the message names all of them.
+        SecretUnavailableError: a secret cannot be read, or does not hold what it should.
+    """
+    if found := problems("query", os.environ):
+        raise SettingsError("; ".join(found))
+    for pause in SECRET_PAUSES_SECONDS:
+        try:
+            return _check_secrets()
+        except SecretUnavailableError:
+            sleep(pause)
+    return _check_secrets()
+
+
+def _check_secrets() -> None:
+    if settings().store.name == "pgvector":
+        conninfo()
+    if settings().embedding.provider == "openai" and settings().openai_secret_arn:
+        _api_key(read_secret(settings().require("openai_secret_arn")))
+
+
 def warm() -> None:
     """Import and wire what a question needs; connects to nothing and reads no secret.
 
     Raises:
         SettingsError: a setting is wrong, which so shows when a version is published.
     """
+    doors()
     from aws_lambda_powertools.utilities import parameters  # noqa: F401, PLC0415  # only to have been imported
 
     if settings().embedding.provider == "openai":
         import urllib3  # noqa: F401, PLC0415  # only to have been imported
+    if settings().store.name == "pgvector":
+        _postgres()
     if following_space():
         return  # which space is current is for the database to say
     recall()
@@ -467,7 +517,8 @@ def conninfo() -> str:
         return settings().require("database_url")
     if settings().database.authentication == "iam":
         return iam_login().conninfo()
-    return conninfo_of(read_secret(settings().require("database_secret_arn")), settings().database)
+    secret = read_secret(settings().require("database_secret_arn"))
+    return str(_postgres().conninfo_of(secret, settings().database))
 
 
 def read_secret(arn: str) -> str:

@@ -11,6 +11,8 @@ from pipeline.agent import command as agent_command
 from pipeline.errors import VectorMemoryError
 
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from pipeline.operations.outcome import Outcome
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  # argparse names it nowhere else
@@ -23,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options))
     except VectorMemoryError as error:
-        print(f"vector-memory: {error}", file=sys.stderr)
+        _print(f"vector-memory: {error}", sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -253,10 +255,17 @@ def _dlq(options: argparse.Namespace) -> int:
 
 def _say(outcome: "Outcome") -> int:
     """Print the answer, and what else there is to know beside it; return the exit status."""
-    print(outcome.text)
+    _print(outcome.text, sys.stdout)
     for note in outcome.notes:
-        print(f"vector-memory: {note}", file=sys.stderr)
+        _print(f"vector-memory: {note}", sys.stderr)
     return outcome.status
+
+
+def _print(text: str, stream: "TextIO") -> None:
+    """Print; whatever a stored text holds, a terminal gets nothing from it to obey."""
+    from pipeline.operations.text import safe_lines  # noqa: PLC0415  # each command loads only what it needs
+
+    print(safe_lines(text), file=stream)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Which days are over, and which summaries are to be made or taken back. Pure."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -77,19 +77,23 @@ def fingerprint(content: str, summariser: str) -> str:
     return hashlib.blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def logs(notes: Notes, layouts: Layouts) -> Iterator[tuple[Address, Item]]:
+KeyOf = Callable[[Item], Item]
+"""Returns the key among an item's attributes: an item of another kind may have an attribute of any name."""
+
+
+def logs(notes: Notes, layouts: Layouts, key_of: KeyOf) -> Iterator[tuple[Address, Item]]:
     """Yield the daily logs among a user's notes, the oldest first."""
     for _, item in sorted(notes.items.items()):
-        address = layouts.address(notes.table, item)
+        address = layouts.address(notes.table, key_of(item))
         if address and address.kind == "daily" and address.date:
             yield address, item
 
 
-def orphans(notes: Notes, layouts: Layouts) -> Sequence[Item]:
+def orphans(notes: Notes, layouts: Layouts, key_of: KeyOf) -> Sequence[Item]:
     """Return the summaries of ours whose log is gone."""
     found = []
     for item in notes.items.values():
-        address = layouts.address(notes.table, item)
+        address = layouts.address(notes.table, key_of(item))
         sources = [row.get("S", "") for row in item.get("sources", {}).get("L", [])]
         if (
             address

@@ -16,7 +16,7 @@ from pipeline.digest.days import Notes, fingerprint, logs, orphans, over, summar
 from pipeline.digest.spending import ChatMeter, ChatUsage
 from pipeline.digest.summarisers import Summariser
 from pipeline.digest.text import as_note
-from pipeline.errors import MalformedItemError, RetryableError, VectorMemoryError, describe
+from pipeline.errors import MalformedItemError, SummariserUnavailableError, VectorMemoryError, describe
 from pipeline.source.documents import Document
 from pipeline.source.layouts import Address, Item, Layouts
 from pipeline.stores.protocol import Store
@@ -104,10 +104,11 @@ class Digest:
     def _user(self, notes: Notes, now: datetime, report: DigestReport) -> None:
         report.users += 1
         zone = zone_of(notes, self.time_zone)
-        for address, item in logs(notes, self.layouts):
+        key_of = partial(self.tables.key_of, notes.table)
+        for address, item in logs(notes, self.layouts, key_of):
             if address.tenant_id not in self.excluded_tenants and self._due(notes, address, now, zone):
                 self._carefully(partial(self._day, notes, address, item, now, report), report)
-        for orphan in orphans(notes, self.layouts):
+        for orphan in orphans(notes, self.layouts, key_of):
             self._carefully(partial(self._take_back, notes, orphan, report), report)
 
     def _due(self, notes: Notes, address: Address, now: datetime, zone: ZoneInfo) -> bool:
@@ -122,7 +123,9 @@ class Digest:
         except Exception as error:  # noqa: BLE001  # whatever it is, the next user is not to blame
             report.failures[error.cause if isinstance(error, VectorMemoryError) else "internal"] += 1
             report.reasons.add(describe(error))
-            self._in_a_row += isinstance(error, RetryableError)
+            self._in_a_row += isinstance(
+                error, SummariserUnavailableError
+            )  # a table's faults are that item's
             if self._in_a_row >= MAX_FAILURES_IN_A_ROW:
                 raise _AwayError from None
             return

@@ -2,9 +2,9 @@
 
 import random
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from aws_lambda_powertools import Logger, Tracer
@@ -12,13 +12,21 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from pipeline import bootstrap
-from pipeline.errors import PermanentError, RetryableError, SettingsError, VectorMemoryError, describe
+from pipeline.errors import (
+    CapReachedError,
+    PermanentError,
+    RetryableError,
+    SettingsError,
+    VectorMemoryError,
+    describe,
+)
 from pipeline.handlers.guard import without_values
 from pipeline.handlers.metrics import emit
 from pipeline.handlers.spending import spent_so_far
-from pipeline.ingest.fate import Bury, PutOff, fate
-from pipeline.ingest.measures import Spent, correlation_ids, ingest_measures
+from pipeline.ingest.fate import Bury, PutOff, Wait, fate
+from pipeline.ingest.measures import Spent, correlation_ids, ingest_measures, item_label
 from pipeline.ingest.notices import Notice, coalesce, decode, encode
+from pipeline.ingest.queue import Delivery, deliveries
 from pipeline.ingest.wishes import Wish, decode_wish, encode_wish
 from pipeline.ingest.work import Report
 
@@ -44,18 +52,18 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN4
         return _sweep()
     started, before = time.perf_counter(), spent_so_far()
     bootstrap.look_for_switch(0)
-    messages = _messages(event["Records"])
-    notices, wishes, failed = _decode({message.id: message.body for message in messages})
-    failed |= {message for message, wish in wishes.items() if not _forget(wish)}
+    notices, wishes, failed = _decode({record["messageId"]: record["body"] for record in event["Records"]})
+    received = deliveries(event["Records"])
+    failed |= {message for message, wish in wishes.items() if not _forget(wish, received[message])}
     report, unsettled = Report(), set[str]()
-    for group in _groups(notices, received_again=any(message.receives > 1 for message in messages)):
+    for group in _groups(notices, received_again=any(each.count > 1 for each in received.values())):
         merged = coalesce(group)
         done = _reconcile(merged, context)
         _fill_other_space(merged, done)
-        unsettled |= _settle_all(merged, done)
+        unsettled |= _settle_all(merged, done, _by_source(notices, received))
         report.add(done)
     failed |= {message for message, notice in notices.items() if notice.address.key.source in unsettled}
-    totals = {"messages": len(messages), "forget_requests": len(wishes), "failed": len(failed)}
+    totals = {"messages": len(received), "forget_requests": len(wishes), "failed": len(failed)}
     _log(report, coalesce(notices.values()), totals, before, started)
 
     def outcome(record: Any) -> None:  # noqa: ANN401  # Powertools hands its own type
@@ -87,32 +95,24 @@ def _decode(bodies: Mapping[str, str]) -> tuple[dict[str, Notice], dict[str, Wis
     return notices, wishes, failed
 
 
-def _forget(wish: Wish) -> bool:
+def _by_source(
+    notices: Mapping[str, Notice], received: Mapping[str, Delivery]
+) -> Mapping[str, list[Delivery]]:
+    """Return source → the deliveries of the messages that name it."""
+    found: defaultdict[str, list[Delivery]] = defaultdict(list)
+    for message, notice in notices.items():
+        found[notice.address.key.source].append(received[message])
+    return found
+
+
+def _forget(wish: Wish, delivery: Delivery) -> bool:
     """Carry out a wish to forget; tell whether its message is done with."""
     try:
         bootstrap.forgetter().carry_out(wish.request)
     except VectorMemoryError as error:
         logger.warning("a wish to forget was not carried out", reason=describe(error))
-        return _settle(wish, error)
+        return _settle(wish, error, [delivery])
     return True
-
-
-@dataclass(frozen=True, slots=True)
-class _Message:
-    id: str
-    body: str
-    receives: int
-
-
-def _messages(records: Sequence[Mapping[str, Any]]) -> list[_Message]:
-    return [
-        _Message(
-            record["messageId"],
-            record["body"],
-            int(record.get("attributes", {}).get("ApproximateReceiveCount", 1)),
-        )
-        for record in records
-    ]
 
 
 def _groups(notices: Mapping[str, Notice], *, received_again: bool) -> list[list[Notice]]:
@@ -130,13 +130,19 @@ def _groups(notices: Mapping[str, Notice], *, received_again: bool) -> list[list
     return groups
 
 
-def _settle_all(notices: Mapping[str, Notice], report: Report) -> set[str]:
+def _settle_all(
+    notices: Mapping[str, Notice], report: Report, received: Mapping[str, Sequence[Delivery]]
+) -> set[str]:
     """Retry or dead-letter what failed; return the sources whose messages the queue must deliver again."""
     for source in report.unaccounted:
         report.failures[source] = VectorMemoryError("nobody says what became of this notice")
     stored = {source: notices[source].without_transitions() for source in report.applied}
     known = {**notices, **stored}
-    return {source for source, error in report.failures.items() if not _settle(known[source], error)}
+    return {
+        source
+        for source, error in report.failures.items()
+        if not _settle(known[source], error, received[source])
+    }
 
 
 def _reconcile(notices: Mapping[str, Notice], context: LambdaContext) -> Report:
@@ -161,7 +167,7 @@ def _fill_other_space(notices: Mapping[str, Notice], report: Report) -> None:
         report.failures.update(dict.fromkeys(done, error))
 
 
-def _settle(notice: Notice | Wish, error: VectorMemoryError) -> bool:
+def _settle(notice: Notice | Wish, error: VectorMemoryError, received: Sequence[Delivery]) -> bool:
     """Give a failed item's notice its fate; tell whether its messages are done with."""
     settings = bootstrap.settings()
     decision = fate(
@@ -171,14 +177,25 @@ def _settle(notice: Notice | Wish, error: VectorMemoryError) -> bool:
         jitter=random.random(),  # noqa: S311  # spreads load, hides nothing
         max_delay_seconds=settings.max_retry_delay_seconds,
         max_age_seconds=settings.max_notice_age_seconds,
+        received=min(delivery.count for delivery in received),
     )
     match decision:
         case Bury(cause):
             return _bury(*_letter(notice, cause))
         case PutOff(delay_seconds):
-            return _done(lambda: bootstrap.notice_queue().put_off(notice, delay_seconds))
+            capped = isinstance(error, CapReachedError)
+            return _done(lambda: bootstrap.notice_queue().put_off(notice, delay_seconds, capped=capped))
+        case Wait(seconds):
+            return _hide(received, seconds)
         case None:
             return False
+
+
+def _hide(received: Sequence[Delivery], seconds: int) -> bool:
+    """Hide the messages for so long; they are not done with."""
+    for delivery in received:
+        _done(lambda handle=delivery.receipt_handle: bootstrap.notice_queue().hide(handle, seconds))
+    return False
 
 
 def _letter(notice: Notice | Wish, cause: PermanentError) -> tuple[str, PermanentError, str]:
@@ -210,15 +227,14 @@ def _log(
     """Write the invocation's one line, counts and causes and no text, and its metrics."""
     spent = spent_so_far().since(before)
     counts: dict[str, Any] = {**report.counts()}
+    unreadable = sorted(report.unreadable.items())[:MAX_ITEMS]
     logger.info(
         "ingested",
         **counts,
         **totals,
         causes=Counter(error.cause for error in report.failures.values()),
         reasons=sorted({describe(error) for error in report.failures.values()}),
-        unreadable_messages=report.unreadable_messages,
-        unreadable_items=dict(sorted(report.unreadable.items())[:MAX_ITEMS]),
-        secrets_redacted=report.secrets_redacted,
+        unreadable_items={item_label(source): count for source, count in unreadable},
         embedding_requests=spent.requests,
         tokens_embedded=spent.tokens,
         correlation_ids=correlation_ids(notices),

@@ -23,6 +23,7 @@ from aws_lambda_powertools.event_handler import LambdaFunctionUrlResolver, Respo
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from pipeline import bootstrap
+from pipeline.errors import needs_mending
 from pipeline.handlers import snapshot
 from pipeline.handlers.metrics import emit
 from pipeline.handlers.query_answers import Answer, failure, no_such_path
@@ -47,6 +48,7 @@ class _Note:
     dollars: float = 0.0
     strategy: str = NO_SEARCH
     reason: str | None = None
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         milliseconds=milliseconds,
     )
     note = request.note
-    emit("query", query_measures(milliseconds, answer["statusCode"], note.strategy, note.dollars))
+    emit(
+        "query",
+        query_measures(milliseconds, answer["statusCode"], note.strategy, note.dollars, refused=note.refused),
+    )
     return answer
 
 
@@ -91,6 +96,7 @@ def _served(action: Callable[..., Answer]) -> Callable[..., Response[str]]:
 
 
 def _failed(error: Exception) -> Response[str]:
+    app.context["request"].note.refused = needs_mending(error)
     return _response(failure(error))
 
 

@@ -14,12 +14,11 @@ from pipeline import bootstrap
 from pipeline.handlers.query_answers import Answer
 from pipeline.handlers.query_events import Call
 from pipeline.identity import Caller, Doors, check_identity
-from pipeline.ingest.wishes import may_wait, new_id, new_wish
+from pipeline.ingest.wishes import may_wait, new_id, new_wish, next_second
 from pipeline.search import requests
 from pipeline.search.freshness import Fresh
 from pipeline.search.ranking import Ranked
 from pipeline.search.recall import as_result
-from pipeline.stores.forgetting import next_second
 
 DOCUMENT = Path(__file__).parent / "openapi.json"
 MEMORY_PATH = "/api/v1/memory"

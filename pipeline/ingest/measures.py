@@ -1,10 +1,11 @@
 """What ingest measures, from what it reports. Pure."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.errors import PermanentError
+from pipeline.errors import PermanentError, needs_mending
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.work import Report
 
@@ -61,6 +62,7 @@ def ingest_measures(report: Report, notices: Mapping[str, Notice], spent: Spent,
         "UnreadableMessages": report.unreadable_messages,
         "Unaccounted": len(report.unaccounted),
         "SecretsRedacted": report.secrets_redacted,
+        "Refused": sum(needs_mending(error) for error in report.failures.values()),
     }
     measures = [Measure(name, "Count", [value]) for name, value in counts.items()]
     measures.append(Measure("Dollars", "None", [spent.dollars]))
@@ -83,14 +85,28 @@ def _by_cause(report: Report) -> list[Measure]:
     ]
 
 
-def query_measures(milliseconds: float, status: int, strategy: str, dollars: float = 0.0) -> list[Measure]:
-    """Return the measures of one question: how long it took, what it cost, whether a dependency or a bug failed it."""
-    measures = [Measure("QueryFailures", "Count", [int(status >= FAILED_STATUS)])]
+def query_measures(
+    milliseconds: float, status: int, strategy: str, dollars: float = 0.0, *, refused: bool = False
+) -> list[Measure]:
+    """Return the measures of one question: how long it took, what it cost, whether a dependency or a bug failed it.
+
+    Args:
+        refused: it failed for a login, certificate, key, secret or setting of ours.
+    """
+    measures = [
+        Measure("QueryFailures", "Count", [int(status >= FAILED_STATUS)]),
+        Measure("Refused", "Count", [int(refused)]),
+    ]
     if dollars:
         measures.append(Measure("Dollars", "None", [dollars]))
     if status < FAILED_STATUS:
         measures.append(Measure("QueryLatency", "Milliseconds", [milliseconds], ("strategy", strategy)))
     return measures
+
+
+def item_label(source: str) -> str:
+    """Return what names an item in a log: the audit names it by its key, which tells whose it is."""
+    return hashlib.blake2b(source.encode(), digest_size=6).hexdigest()
 
 
 def correlation_ids(notices: Mapping[str, Notice]) -> list[str]:

@@ -8,7 +8,7 @@ A notice is JSON of version 2::
      "transitions": [{"position": "...", "at": 1790000000.0, "event": "modified", "reason": "capped", "everything": false,
                       "owner_before": "<keyed hash>", "owner_after": "<keyed hash>",
                       "added": {}, "added_at_tail": {"<keyed hash>": [0, 1]}, "gone": {"<keyed hash>": [1, 0]}}],
-     "saved_at": 1790000000.0, "force_read": false, "redact": false, "first_sent_at": 1790000000.2, "attempts": 0}
+     "saved_at": 1790000000.0, "force_read": false, "redact": false, "first_sent_at": 1790000000.2, "attempts": 0, "capped": false}
 """
 
 import json
@@ -38,6 +38,7 @@ class Notice:
         redact: look for secrets in what is kept as well; a sender that found some asked.
         first_sent_at: when the first of its notices was sent, epoch seconds; kept when it is put off.
         attempts: how often it was put off.
+        capped: it waited for its tenant's cap last, which is no sign of age.
     """
 
     address: Address
@@ -48,14 +49,20 @@ class Notice:
     redact: bool = False
     first_sent_at: float = 0.0
     attempts: int = 0
+    capped: bool = False
 
     @property
     def names(self) -> frozenset[str]:
         """The texts that its transitions name."""
         return frozenset().union(*(transition.names for transition in self.transitions))
 
-    def put_off(self) -> "Notice":
-        """Return the copy that is sent when a dependency failed."""
+    def put_off(self, now: float, *, capped: bool = False) -> "Notice":
+        """Return the copy that is sent when a dependency failed, or while the tenant's cap is reached.
+
+        Waiting for a cap resets the attempt count and the first-sent time.
+        """
+        if capped or self.capped:
+            return replace(self, attempts=1, first_sent_at=now, capped=capped)
         return replace(self, attempts=self.attempts + 1)
 
     def without_transitions(self) -> "Notice":
@@ -82,6 +89,7 @@ def _merge(one: Notice, two: Notice) -> Notice:
         redact=one.redact or two.redact,
         first_sent_at=min(one.first_sent_at, two.first_sent_at),
         attempts=max(one.attempts, two.attempts),
+        capped=one.capped or two.capped,
     )
 
 
@@ -117,6 +125,7 @@ def encode(notice: Notice) -> str:
         "redact": notice.redact,
         "first_sent_at": notice.first_sent_at,
         "attempts": notice.attempts,
+        "capped": notice.capped,
     }
     return json.dumps(body, separators=(",", ":"))
 
@@ -137,13 +146,15 @@ def decode(body: str, layouts: Layouts) -> Notice:
         saved_at = _optional_time(read["saved_at"])
         first_sent_at, attempts = _time(read["first_sent_at"]), int(read["attempts"])
         position = _text(read["position"])
-        force_read, redact = bool(read.get("force_read")), bool(read.get("redact"))
+        force_read, redact, capped = (bool(read.get(name)) for name in ("force_read", "redact", "capped"))
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError, RecursionError):
         raise MalformedNoticeError("the message is not a notice") from None
     if address is None:
         raise MalformedNoticeError("the notice names an item that is not memory")
     check_storable(address)
-    return Notice(address, position, transitions, saved_at, force_read, redact, first_sent_at, attempts)
+    return Notice(
+        address, position, transitions, saved_at, force_read, redact, first_sent_at, attempts, capped
+    )
 
 
 def _transition(read: Mapping[str, Any]) -> Transition:

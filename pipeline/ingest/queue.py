@@ -1,7 +1,9 @@
 """Sends notices to SQS, puts them off, and buries them."""
 
 import hashlib
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -18,6 +20,29 @@ MAX_BATCH_BYTES = 1_000_000
 """SQS takes 10 messages and 1 MiB a batch (1 MiB a message as well); some room is left for attributes."""
 
 MAX_ERROR_CHARACTERS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One receive of one message.
+
+    Args:
+        receipt_handle: names the receive to SQS.
+        count: how often the message was received, this time included.
+    """
+
+    receipt_handle: str
+    count: int
+
+
+def deliveries(records: Iterable[Mapping[str, Any]]) -> dict[str, Delivery]:
+    """Return message id → delivery of what Lambda hands over."""
+    return {
+        record["messageId"]: Delivery(
+            record.get("receiptHandle", ""), int(record["attributes"].get("ApproximateReceiveCount", 1))
+        )
+        for record in records
+    }
 
 
 class Refused(frozenset[str]):
@@ -94,17 +119,30 @@ class NoticeQueue:
         except (ClientError, BotoCoreError) as fault:
             raise QueueUnavailableError(f"the notice queue took no wish: {type(fault).__name__}") from None
 
-    def put_off(self, notice: Notice | Wish, delay_seconds: int) -> None:
-        """Send a copy of ``notice`` that is delivered after ``delay_seconds``.
+    def put_off(self, notice: Notice | Wish, delay_seconds: int, *, capped: bool = False) -> None:
+        """Send a copy of ``notice`` that is delivered after ``delay_seconds``; ``capped`` if its tenant's cap is why.
 
         Raises:
             QueueUnavailableError: it was not taken; the original must stay.
         """
         if isinstance(notice, Wish):
             self.send_wish(notice.put_off(), delay_seconds)
-        elif refused := self.send([notice.put_off()], delay_seconds):
+        elif refused := self.send([notice.put_off(time.time(), capped=capped)], delay_seconds):
             why = ", ".join(sorted(refused.reasons))
             raise QueueUnavailableError(f"the notice queue took no copy of a notice to be put off: {why}")
+
+    def hide(self, receipt_handle: str, seconds: int) -> None:
+        """Hide a received message for ``seconds``; it is still in the queue, and comes again.
+
+        Raises:
+            QueueUnavailableError: it was not taken; the message comes again when its visibility timeout ends.
+        """
+        try:
+            self._client.change_message_visibility(
+                QueueUrl=self._queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
+            )
+        except (ClientError, BotoCoreError) as fault:
+            raise QueueUnavailableError(f"the notice queue hid no message: {_why(fault)}") from None
 
     def bury(self, body: str, error: PermanentError, tenant_id: str | None = None) -> None:
         """Send ``body`` to the dead-letter queue with its cause.

@@ -8,6 +8,7 @@ A wish is JSON of version 1::
 """
 
 import json
+import math
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -45,6 +46,12 @@ _STAMP, _ID = 8, 32
 def new_id(asked_at: datetime, draw: str) -> str:
     """Return an id that tells when it was made: epoch seconds in hex, then of ``draw``, 24 random hex digits."""
     return f"{int(asked_at.timestamp()):08x}{draw}"[:_ID]
+
+
+def next_second(now: float) -> tuple[datetime, float]:
+    """Return T of a request that is made now (epoch seconds), and how many seconds to wait before it is answered."""
+    until = math.floor(now) + 1
+    return datetime.fromtimestamp(until, UTC), until - now
 
 
 def may_wait(request_id: str, now: datetime) -> bool:

@@ -50,7 +50,7 @@ class Queue:
     url: str
     now: Callable[[], float]
     visibility_seconds: float = 360.0
-    max_receives: int = 5
+    max_receives: int = 16
     dead_letters: "Queue | None" = None
     messages: list[Message] = field(default_factory=list)
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
@@ -162,6 +162,20 @@ class QueueClient:
             lambda: _away("SendMessage"),
         )
         return {"MessageId": message.id}
+
+    def change_message_visibility(self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> None:  # noqa: N803  # AWS's names
+        """Hide a received message for so long, from now on."""
+        queue = self._queues[QueueUrl]
+        held = next((message for message in queue.messages if _receipt(message) == ReceiptHandle), None)
+        until = queue.now() + VisibilityTimeout
+
+        def hide() -> None:
+            if held is not None:
+                held.visible_at = until
+
+        self._scheduler.effect(
+            "sqs.change_message_visibility", hide, lambda: _away("ChangeMessageVisibility")
+        )
 
     def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: Sequence[str]) -> dict[str, Any]:  # noqa: N803  # AWS's names
         """Return how many messages are hidden, by the only name that is asked for."""

@@ -1,6 +1,6 @@
-"""A template as LocalStack takes it: without what its conditions leave out, and without SAM's names for aliases.
+"""A template as each local AWS takes it.
 
-Its engine (4.9 to 4.14) visits every resource before the SAM transform and takes a reference between two resources that
+For LocalStack: without what its conditions leave out, and without SAM's names for aliases. Its engine (4.9 to 4.14) visits every resource before the SAM transform and takes a reference between two resources that
 are both left out, or to something that only SAM makes (``Function.Alias``), for a mistake.
 """
 
@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
+from pipeline.packaging.template import spelt_out
 
 Node = Any
 """JSON, with intrinsic functions spelt out."""
@@ -16,7 +16,7 @@ Node = Any
 
 def live(template: str, parameters: Mapping[str, str]) -> str:
     """Return ``template`` (YAML) as JSON, without resources and outputs whose condition is false; aliases by their ARN."""
-    read: dict[str, Node] = yaml.load(template, Loader=_Loader)  # noqa: S506  # a safe loader, and tags
+    read: dict[str, Node] = spelt_out(template)
     given = {name: _parameter(one, parameters.get(name)) for name, one in read["Parameters"].items()}
     for section in ("Resources", "Outputs"):
         read[section] = {
@@ -26,6 +26,17 @@ def live(template: str, parameters: Mapping[str, str]) -> str:
             or holds(read["Conditions"][one["Condition"]], given, read["Conditions"])
         }
     return json.dumps(_spelt_out(read, read["Resources"]))
+
+
+def without_metric_math(template: str) -> str:
+    """Return ``template`` (YAML) as JSON, without the alarms over several metrics: MiniStack makes none."""
+    read: dict[str, Node] = spelt_out(template)
+    read["Resources"] = {
+        name: one
+        for name, one in read["Resources"].items()
+        if one["Type"] != "AWS::CloudWatch::Alarm" or "Metrics" not in one["Properties"]
+    }
+    return json.dumps(read)
 
 
 def _spelt_out(node: Node, resources: Mapping[str, Node]) -> Node:
@@ -73,23 +84,3 @@ def _value(node: Node, given: Mapping[str, Node]) -> Node:
 def _parameter(declared: Mapping[str, Node], value: str | None) -> Node:
     text = str(declared.get("Default", "")) if value is None else value
     return text.split(",") if declared["Type"] == "CommaDelimitedList" else text
-
-
-class _Loader(yaml.SafeLoader):
-    """Spells ``!Ref`` and its like out."""
-
-
-def _function(loader: _Loader, name: str, node: yaml.Node) -> Node:
-    given: Node
-    if isinstance(node, yaml.ScalarNode):
-        given = loader.construct_scalar(node)
-    elif isinstance(node, yaml.SequenceNode):
-        given = loader.construct_sequence(node, deep=True)
-    else:
-        given = loader.construct_mapping(node, deep=True)  # type: ignore[arg-type]  # what is left is a mapping
-    if name == "GetAtt":
-        given = given.split(".", 1) if isinstance(given, str) else given
-    return {name if name in {"Ref", "Condition"} else f"Fn::{name}": given}
-
-
-_Loader.add_multi_constructor("!", _function)

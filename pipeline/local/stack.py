@@ -21,7 +21,7 @@ from pipeline.embedding.vectors import Space
 from pipeline.local import compose
 from pipeline.local.aws import REGION
 from pipeline.local.compose import ComposePostgres
-from pipeline.local.conditions import live
+from pipeline.local.conditions import live, without_metric_math
 from pipeline.local.deployment import finished, with_batches
 from pipeline.local.inspection import Row
 from pipeline.local.opensearch_server import ACCESS_KEY, SECRET_KEY, OpenSearchServer
@@ -29,7 +29,8 @@ from pipeline.local.postgres import Postgres
 from pipeline.local.processes import new_run_folder
 from pipeline.local.running import local_aws
 from pipeline.packaging.collect import closure, collect, installed, zipped
-from pipeline.packaging.contents import BUNDLES
+from pipeline.packaging.contents import BUNDLES, Bundle
+from pipeline.packaging.deploy import template_url
 from pipeline.packaging.wheels import WITH_OFFLINE, Target, fetch
 from pipeline.settings import EmbeddingSettings, Settings
 from pipeline.store_settings import StoreName, StoreSettings
@@ -53,7 +54,7 @@ PARAMETERS: Mapping[str, str] = {
     "EmbeddingModel": MODEL,
     "EmbeddingDimensions": str(DIMENSIONS),
     "MaxRetryDelaySeconds": "5",
-    "Scale": "small",
+    "IngestConcurrency": "2",
 }
 
 IN_DOCKER: Mapping[str, str] = {
@@ -198,21 +199,25 @@ class Stack:
         return str(self.client("secretsmanager").create_secret(Name=name, SecretString=value)["ARN"])
 
     def _code(self) -> dict[str, str]:
-        """Upload one bundle under every name: here all functions embed offline, and size matters little."""
-        full = next(bundle for bundle in BUNDLES if bundle.name == "full")
-        offline = self._parameters["EmbeddingProvider"] == "offline"
-        chats = self._parameters.get("DigestProvider") == "openai"
-        needs = full.needs | ({"wordllama"} if offline else frozenset())
-        needs -= {"openai"} if offline and not chats else frozenset()
-        files = collect(needs, self._available(needs), without=_FETCHES_FASTER)
-        archive = zipped(files, self._folder / "bundle.zip", zipfile.ZIP_STORED)
+        """Upload every bundle with what it needs, and no more but for the offline embedder where one embeds."""
         s3 = self.client("s3")
         bucket = f"code-{self._names}"
         s3.create_bucket(Bucket=bucket)
-        s3.upload_file(str(archive), bucket, "bundle.zip")
         for bundle in BUNDLES:
-            s3.copy_object(Bucket=bucket, Key=f"local/{bundle.name}.zip", CopySource=f"{bucket}/bundle.zip")
+            needs = self._needs(bundle)
+            files = collect(needs, self._available(needs), without=_FETCHES_FASTER)
+            archive = zipped(files, self._folder / f"{bundle.name}.zip", zipfile.ZIP_STORED)
+            s3.upload_file(str(archive), bucket, f"local/{bundle.name}.zip")
+            archive.unlink()
         return {"CodeBucket": bucket, "CodePrefix": "local"}
+
+    def _needs(self, bundle: Bundle) -> frozenset[str]:
+        offline = self._parameters["EmbeddingProvider"] == "offline"
+        chats = self._parameters.get("DigestProvider") == "openai"
+        embeds = offline and bundle.name != "stream"
+        return (bundle.needs | ({"wordllama"} if embeds else frozenset())) - (
+            {"openai"} if offline and not chats else frozenset()
+        )
 
     def _available(self, needs: frozenset[str]) -> dict[str, Distribution]:
         """Return what bundles are made of: what is installed here, or in Docker what fits Lambda's Linux."""
@@ -226,7 +231,7 @@ class Stack:
         cloudformation = self.client("cloudformation")
         cloudformation.create_stack(
             StackName=self.name,
-            TemplateBody=self.template(),
+            TemplateURL=template_url(self.client("s3"), self._parameters["CodeBucket"], self.template()),
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
             Parameters=[
                 {"ParameterKey": key, "ParameterValue": value} for key, value in self._parameters.items()
@@ -237,7 +242,9 @@ class Stack:
     def template(self) -> str:
         """Return template.yaml as this local AWS takes it."""
         body = TEMPLATE.read_text("utf-8")
-        return live(body, self._parameters) if self.aws.wants_live_resources_only else body
+        return (
+            live(body, self._parameters) if self.aws.wants_live_resources_only else without_metric_math(body)
+        )
 
     def _enable_ttl(self) -> None:
         """The local AWS does not apply the template's TimeToLiveSpecification."""

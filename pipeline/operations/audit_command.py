@@ -13,6 +13,7 @@ from pipeline.operations.audit import Audit, AuditReport, address_of, repair, sc
 from pipeline.operations.outcome import Outcome
 from pipeline.operations.stack import environment_of, tables_of
 from pipeline.operations.stored_secrets import StoredSecrets, mending_notices, stored_secrets
+from pipeline.operations.text import printable
 from pipeline.source.table import SourceTable
 
 MAX_LINES = 200
@@ -116,7 +117,10 @@ def _json(report: AuditReport) -> str:
 
 
 def _text(report: AuditReport, *, mend: bool) -> str:
-    lines = [f"{f.kind:<13}{f.tenant_id}  {f.source}  {f.chunk_id}" for f in report.findings[:MAX_LINES]]
+    lines = [
+        f"{f.kind:<13}{printable(f'{f.tenant_id}  {f.source}  {f.chunk_id}')}"
+        for f in report.findings[:MAX_LINES]
+    ]
     if len(report.findings) > MAX_LINES:
         lines.append(f"... and {len(report.findings) - MAX_LINES} more (--json lists all)")
     counts = ", ".join(f"{count} {kind}" for kind, count in sorted(report.counts.items()))

@@ -6,10 +6,11 @@ from uuid import uuid4
 
 from pipeline.errors import SettingsError, VectorMemoryError
 from pipeline.ingest.forgetting import Forgetter
+from pipeline.ingest.wishes import next_second
 from pipeline.operations.near_ids import near
 from pipeline.operations.outcome import Outcome
 from pipeline.source.documents import ItemKey
-from pipeline.stores.forgetting import ForgetRequest, Forgotten, next_second
+from pipeline.stores.forgetting import ForgetRequest, Forgotten
 from pipeline.stores.inventory import Inventory
 
 NOTHING_FOUND = 3

@@ -2,6 +2,7 @@
 
 from pipeline import bootstrap
 from pipeline.operations.outcome import Outcome
+from pipeline.operations.text import printable
 from pipeline.stores.pgvector.store import PgVectorStore
 
 
@@ -10,7 +11,8 @@ def run_search(tenant_id: str, user_id: str | None, query: str, top_k: int, *, e
     owner = user_id or tenant_id
     found = bootstrap.recall().search(tenant_id, owner, query, top_k)
     lines = [
-        f"{one.score:.3f}  {one.hit.metadata.get('key', one.hit.id)}  {one.hit.content}" for one in found
+        printable(f"{one.score:.3f}  {one.hit.metadata.get('key', one.hit.id)}  {one.hit.content}")
+        for one in found
     ]
     notes = []
     store = bootstrap.store()

@@ -134,7 +134,7 @@ def _rates(seen: Situation, limits: Thresholds) -> Iterator[Advice]:
             "read its log; then vector-memory dlq list",
         )
     if seen.lag_p95 is not None and seen.lag_p95 > limits.lag_milliseconds:
-        do = "if the queue is long, a larger Scale; if a backfill runs, a lower --max-waiting"
+        do = "if the queue is long, a larger IngestConcurrency; if a backfill runs, a lower --max-waiting"
         yield Advice("watch", f"saves become searchable only after {seen.lag_p95 / 1000:.0f} s (p95)", do)
     if (seen.iterator_age or 0) > limits.iterator_age_milliseconds:
         do = "read the stream function's log: a shard may be stuck; it gives a batch up after 20 tries"

@@ -11,6 +11,11 @@ def printable(text: str) -> str:
     return "".join(" " if char.isspace() else char if char.isprintable() else "\ufffd" for char in text)
 
 
+def safe_lines(text: str) -> str:
+    """Return ``text`` for a terminal, its line breaks kept, with whatever else a terminal would obey replaced by U+FFFD."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def age(seconds: float) -> str:
     """Return a duration in its largest unit, such as ``3 h``; one that has not begun is ``0 s``."""
     for size, unit in _UNITS:

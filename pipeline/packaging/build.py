@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.packaging.collect import Files, collect, installed, zipped
+from pipeline.packaging import bill
+from pipeline.packaging.collect import Files, closure, collect, installed, zipped
 from pipeline.packaging.contents import BUNDLES, MAX_UNZIPPED_BYTES, MAX_ZIPPED_BYTES, Bundle
 from pipeline.packaging.isolation import check, runtime, unpacked
-from pipeline.packaging.wheels import Target, fetch
+from pipeline.packaging.wheels import LOCK, Target, fetch
 
 _HERE = {"x86_64": "x86_64", "aarch64": "arm64"}
 _MEBIBYTE = 1024 * 1024
@@ -46,10 +47,14 @@ def build(target: Target, folder: Path, python: str | None) -> list[Built]:
 def lay_out(target: Target, folder: Path) -> Iterator[tuple[Bundle, Path]]:
     """Yield every bundle with a folder that holds it as Lambda unpacks it, not compiled."""
     wheels = installed([str(fetch(target, _wheels(target, folder)))])
+    hashes = bill.lock_hashes(LOCK.read_text("utf-8"))
     for bundle in BUNDLES:
         tree = folder / bundle.name
         shutil.rmtree(tree, ignore_errors=True)
-        yield bundle, unpacked(collect(bundle.needs, wheels, environment=target.environment), tree)
+        unpacked(collect(bundle.needs, wheels, environment=target.environment), tree)
+        names = closure(bundle.needs, wheels, target.environment)
+        bill.write(bundle.name, [wheels[name] for name in names], hashes, tree)
+        yield bundle, tree
 
 
 def faults(target: Target, folder: Path, python: str) -> list[str]:

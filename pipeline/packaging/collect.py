@@ -54,9 +54,13 @@ def dependency_files(
     return {inside: path for name in sorted(names) for inside, path in _files(available[name])}
 
 
-def closure(needs: frozenset[str], available: Mapping[str, Distribution]) -> frozenset[str]:
+def closure(
+    needs: frozenset[str],
+    available: Mapping[str, Distribution],
+    environment: Mapping[str, str] | None = None,
+) -> frozenset[str]:
     """Return the names of all that ``needs`` need, but for what the runtime has and what nothing imports."""
-    return frozenset(_closure(needs, available, IN_THE_RUNTIME | NEVER_IMPORTED, {}))
+    return frozenset(_closure(needs, available, IN_THE_RUNTIME | NEVER_IMPORTED, dict(environment or {})))
 
 
 def package_files() -> Files:

@@ -16,7 +16,8 @@ MAX_UNZIPPED_BYTES = 250 * 1024 * 1024
 UNDEPLOYED = frozenset({"agent", "cli.py", "lab", "local", "operations", "packaging"})
 """Rooms of the package that no function uses: handlers import nothing of them."""
 
-_CORE = frozenset({"aws-lambda-powertools[tracer]", "certifi", "pgvector", "psycopg[binary]", "tenacity"})
+_CORE = frozenset({"aws-lambda-powertools[tracer]", "tenacity"})
+_POSTGRES = frozenset({"certifi", "psycopg[binary]"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Bundle:
 _STREAM_LACKS = {
     "numpy": "the stream function searches nothing",
     "openai": "the stream function embeds nothing",
+    "psycopg": "the stream function reaches no database",
     "opensearchpy": "the stream function reaches no store",
     "semantic_text_splitter": "the stream function cuts nothing",
     "snowballstemmer": "the stream function counts no words",
@@ -49,7 +51,7 @@ BUNDLES: tuple[Bundle, ...] = (
     Bundle(
         "query",
         ("query",),
-        _CORE | {"numpy", "opensearch-py", "snowballstemmer", "urllib3"},
+        _CORE | _POSTGRES | {"numpy", "opensearch-py", "snowballstemmer", "urllib3"},
         {
             "openai": "the query function summarises nothing",
             "semantic_text_splitter": "the query function cuts nothing",
@@ -58,7 +60,9 @@ BUNDLES: tuple[Bundle, ...] = (
     Bundle(
         "full",
         ("ingest", "digest"),  # and every function to come that embeds what it writes
-        _CORE | {"numpy", "openai", "opensearch-py", "semantic-text-splitter", "snowballstemmer", "urllib3"},
+        _CORE
+        | _POSTGRES
+        | {"numpy", "openai", "opensearch-py", "semantic-text-splitter", "snowballstemmer", "urllib3"},
         {},
     ),
 )

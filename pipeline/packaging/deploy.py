@@ -1,6 +1,7 @@
 """Deploys template.yaml with the built bundles: what would change is shown first, and done only when asked to."""
 
 import argparse
+import hashlib
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 from pipeline.errors import SettingsError, VectorMemoryError
 from pipeline.packaging.build import code_prefix
 from pipeline.packaging.contents import BUNDLES
+from pipeline.packaging.template import environments, spelt_out
+from pipeline.readiness import problems
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
@@ -56,7 +59,8 @@ def deploy(options: argparse.Namespace, cloudformation: Any, s3: Any) -> int:
     before = described(cloudformation, options.stack)
     prefix = options.code_prefix or _uploaded(s3, options.bucket, options.bundles)
     given = {**parsed(options.parameters), "CodeBucket": options.bucket, "CodePrefix": prefix}
-    change_set = _prepared(cloudformation, options.stack, before, given)
+    check_settings({**_values(before), **given})
+    change_set = _prepared(cloudformation, options.stack, before, given, template_url(s3, options.bucket))
     if change_set is None:
         print("Nothing would change.")
         return 0
@@ -99,6 +103,27 @@ def parameters(
     return [{"ParameterKey": name, "ParameterValue": value} for name, value in sorted(given.items())] + kept
 
 
+def check_settings(values: Mapping[str, str]) -> None:
+    """Return if every function's settings hold with these parameters.
+
+    Raises:
+        SettingsError: some do not; the message names them and their functions.
+    """
+    template = spelt_out(TEMPLATE.read_text("utf-8"))
+    deployed = {"digest": values.get("DigestProvider", "off") != "off"}
+    found: dict[str, list[str]] = {}
+    for function, environment in environments(template, values):
+        for problem in problems(function, environment) if deployed.get(function, True) else ():
+            found.setdefault(problem, []).append(function)
+    if found:
+        lines = (f"{problem} (of {', '.join(functions)})" for problem, functions in found.items())
+        raise SettingsError(f"nothing was deployed, since settings are wrong: {'; '.join(lines)}")
+
+
+def _values(before: Row | None) -> dict[str, str]:
+    return {row["ParameterKey"]: row["ParameterValue"] for row in (before or {}).get("Parameters", [])}
+
+
 def refusal(changes: Sequence[Row], *, yes: bool, replace: bool) -> str | None:
     """Return why nothing is done; ``None`` where it should be."""
     lost = [
@@ -134,16 +159,25 @@ def _uploaded(s3: Any, bucket: str, folder: Path) -> str:
     return prefix
 
 
-def _prepared(cloudformation: Any, stack: str, before: Row | None, given: Mapping[str, str]) -> Row | None:
-    body = TEMPLATE.read_text("utf-8")
+def template_url(s3: Any, bucket: str, template: str | None = None) -> str:
+    """Upload the template, and return where CloudFormation finds it: in a request it may have 51,200 bytes."""
+    body = (template or TEMPLATE.read_text("utf-8")).encode()
+    key = f"templates/{hashlib.sha256(body).hexdigest()[:32]}.yaml"
+    s3.put_object(Bucket=bucket, Key=key, Body=body)
+    return f"{s3.meta.endpoint_url}/{bucket}/{key}"
+
+
+def _prepared(
+    cloudformation: Any, stack: str, before: Row | None, given: Mapping[str, str], url: str
+) -> Row | None:
     declared = frozenset(
-        row["ParameterKey"] for row in cloudformation.validate_template(TemplateBody=body)["Parameters"]
+        row["ParameterKey"] for row in cloudformation.validate_template(TemplateURL=url)["Parameters"]
     )
     made = cloudformation.create_change_set(
         StackName=stack,
         ChangeSetName=f"deploy-{int(time.time() * 1000)}",
         ChangeSetType="UPDATE" if before else "CREATE",
-        TemplateBody=body,
+        TemplateURL=url,
         Capabilities=CAPABILITIES,
         Parameters=parameters(given, declared, before),
     )

@@ -11,9 +11,16 @@ import unicodedata
 from pipeline.source.recalled import FENCE_NAME
 
 _DEFUSED = "recalled·memory"
-_LOOKALIKES = str.maketrans("аеорсуԁӏɡмтгαεοϲуӀ", "aeopcydlgmtraeocyl")
-"""Cyrillic and Greek letters that are drawn as the name's own, or nearly."""
-_JOINT = frozenset("-_ ·.\u30fb")
+_LOOKALIKES = str.maketrans(
+    "аеорсуԁӏɡмтгαεοϲуӀʀᴇᴄᴀʟᴅᴍᴏʏꓣꓰꓚꓮꓡꓓꓟꓳꓬᎡᎬᏟᎪᏞᎠᎷᎾᎩѕɼɾṙօʏҽ",
+    "aeopcydlgmtraeocylrecaldmoyrecaldmoyrecaldmoysrrroye",
+)
+"""Letters that are drawn as the name's own, or nearly: Cyrillic, Greek, small capitals, Lisu, Cherokee, Latin with hooks, Armenian."""
+_INVISIBLE_LETTERS = frozenset("\u115f\u1160\u3164\uffa0")
+"""Letters by their category, drawn as nothing."""
+_DIRECTIONS = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]")
+"""Characters that turn the direction of what follows: a name written backwards would be read forwards."""
+_HEADING = re.compile(r"^(?=[ \t>]{0,8}[#＃﹟])", re.MULTILINE)
 
 
 def new_nonce() -> str:
@@ -42,19 +49,31 @@ def defused(text: str) -> str:
     return "".join(pieces) + text[start:]
 
 
-_NAME_SEEN = re.compile("recalled-*memory")
+_L = "[l1i|!]"
+_NAME_SEEN = re.compile(rf"reca{_L}{_L}ed[-|!]*(?:[0-9]{{2,4}}-+)?memory")
+"""The name as :func:`_seen` leaves it: any joint or none, ``&#45;`` as well, and for l whatever is drawn as a stroke."""
 
 
 def _seen(character: str) -> str:
-    """Return what a reader sees of ``character``: lower case, no accents, joints as hyphens, nothing if invisible."""
+    """Return what a reader sees of ``character``: lower case, no accents, hyphens for joints, nothing if it is invisible."""
     if character.isascii():
-        return "-" if character in _JOINT else character.lower()
-    plain = unicodedata.normalize("NFKD", character).casefold().translate(_LOOKALIKES)
+        return character.lower() if character.isalnum() or character in "|!" else "-"
+    plain = unicodedata.normalize("NFKD", character.translate(_LOOKALIKES)).casefold().translate(_LOOKALIKES)
     return "".join(_seen_plain(letter) for letter in plain)
 
 
 def _seen_plain(letter: str) -> str:
+    if letter.isascii():
+        return letter if letter.isalnum() or letter in "|!" else "-"
     category = unicodedata.category(letter)
-    if category in {"Mn", "Me", "Cf", "Cc", "Co", "Cn"}:
+    if category in {"Mn", "Me", "Cf", "Cc", "Co", "Cn"} or letter in _INVISIBLE_LETTERS:
         return ""
-    return "-" if category in {"Pd", "Pc", "Zs"} or letter in _JOINT else letter
+    return letter if category[0] in "LN" else "-"
+
+
+def as_data(text: str) -> str:
+    """Return stored ``text`` so that it can pose neither as a fence nor as a heading of ours.
+
+    What is no heading to Markdown is none to its reader: each line that begins as one gets a backslash in front.
+    """
+    return _HEADING.sub(r"\\", defused(_DIRECTIONS.sub("", text)))

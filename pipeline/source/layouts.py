@@ -191,7 +191,7 @@ class Layouts:
         time = next((time for stamp in message.stamps if (time := self._instant(stamp))), None)
         # Named by the whole: what a message is does not hang on what is left of it, by whatever settings.
         id_ = self.hasher(role, normalised(safe_text(message.text)))
-        return Entry(id_, role, without_recalled(text), time, label or None), redacted
+        return Entry(id_, role, without_recalled(text, may_be_cut_off=True), time, label or None), redacted
 
 
 def normalised(text: str) -> str:

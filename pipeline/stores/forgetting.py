@@ -2,9 +2,8 @@
 
 import hashlib
 import json
-import math
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
 MAX_NAME_BYTES = 600
@@ -56,12 +55,6 @@ def bounded(name: str) -> str:
     if len(name.encode("utf-8", "surrogatepass")) <= MAX_NAME_BYTES:
         return name
     return f"blake2b:{hashlib.blake2b(name.encode('utf-8', 'surrogatepass'), digest_size=32).hexdigest()}"
-
-
-def next_second(now: float) -> tuple[datetime, float]:
-    """Return T of a request that is made now (epoch seconds), and how many seconds to wait before it is answered."""
-    until = math.floor(now) + 1
-    return datetime.fromtimestamp(until, UTC), until - now
 
 
 @dataclass(frozen=True, slots=True)

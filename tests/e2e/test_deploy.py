@@ -63,8 +63,9 @@ def first(stack: Stack, name: str, tmp_path: Path) -> list[str]:
     secrets = stack.client("secretsmanager")
     arn = secrets.create_secret(Name=name, SecretString="postgresql://nowhere/db")["ARN"]
     parameters = [f"{one}DatabaseSecretArn={arn}" for one in ("Ingest", "Query")]
+    parameters.append(f"OpenAiSecretArn={arn}")
     write_bundles(tmp_path, "1")
-    return ["CreateTables=true", "Runtime=python3.11", "Scale=small", *parameters]
+    return ["CreateTables=true", "Runtime=python3.11", "IngestConcurrency=2", *parameters]
 
 
 def test_it_shows_what_it_would_do_and_does_it_when_asked(
@@ -73,7 +74,7 @@ def test_it_shows_what_it_would_do_and_does_it_when_asked(
     assert "Nothing was changed" in run(*first)
     assert deploy.described(stack.client("cloudformation"), name) is None
     assert "NoticeQueueUrl: http" in run("--yes", *first)
-    assert value(stack, name, "Scale") == "small"
+    assert value(stack, name, "IngestConcurrency") == "2"
 
 
 def test_it_upgrades_and_rolls_back(
@@ -88,7 +89,7 @@ def test_it_upgrades_and_rolls_back(
     assert "IngestFunction" in upgraded
     assert f"--code-prefix {before} --yes" in upgraded
     assert value(stack, name, "CodePrefix") != before
-    assert value(stack, name, "Scale") == "small"
+    assert value(stack, name, "IngestConcurrency") == "2"
 
     run("--code-prefix", before, "--yes")
     assert value(stack, name, "CodePrefix") == before

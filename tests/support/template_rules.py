@@ -1,13 +1,19 @@
 """What must hold of the transformed template. Each rule returns what breaks it; nothing is best."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 from support.sam import Template, spelt
 
+from pipeline.errors import StoreUnavailableError
+from pipeline.ingest.fate import Wait, fate
+from pipeline.ingest.wishes import Wish
 from pipeline.packaging.contents import BUNDLES
+from pipeline.stores.forgetting import ForgetRequest
 
 Rule = Callable[[Template], list[str]]
 Resource = Mapping[str, Any]
@@ -26,6 +32,8 @@ READ_ONLY = (
     "dynamodb:SearchVectors",
     "aoss:APIAccessAll",
     "bedrock:InvokeModel",
+    "kms:Decrypt",
+    "kms:GenerateDataKey",
 )
 """Beginnings of actions that change nothing; aoss's own access policy says what the role may do there."""
 QUERY_MAY_ALSO = {
@@ -41,6 +49,8 @@ QUERY_MAY_ALSO = {
 }
 """A wish to forget is sent as a notice, and tokens are counted; nothing else leaves the query function."""
 SIX = 6
+OUTAGE_HOURS = 26
+_ANY_REQUEST = ForgetRequest("1", "acme", datetime(2026, 11, 1, tzinfo=UTC), "mika", None)
 
 
 def permissions(template: Template) -> list[str]:
@@ -97,6 +107,53 @@ def five_receives_before_a_dead_letter(template: Template) -> list[str]:
     ]
 
 
+def what_comes_again_outlasts_a_day_of_outage(template: Template) -> list[str]:
+    delay = template["Parameters"]["MaxRetryDelaySeconds"]["Default"]
+    return [
+        f"{name}: maxReceiveCount must let a message wait for {OUTAGE_HOURS} hours (pipeline/ingest/fate.py)"
+        for name, queue, _ in polled_queues(template)
+        if _waited(queue.get("RedrivePolicy", {}).get("maxReceiveCount", 0), delay) < OUTAGE_HOURS * 3600
+    ]
+
+
+def _waited(receives: int, max_delay_seconds: int) -> float:
+    """Return the shortest time between a message's first receive and its dead-letter queue, all receives but one put off."""
+    error, notice = StoreUnavailableError("away"), Wish(_ANY_REQUEST)
+    decisions = (
+        fate(
+            error,
+            notice,
+            now=0,
+            jitter=0,
+            max_delay_seconds=max_delay_seconds,
+            max_age_seconds=1e9,
+            received=count,
+        )
+        for count in range(2, receives)
+    )
+    return sum(decision.seconds for decision in decisions if isinstance(decision, Wait))
+
+
+def loops_that_are_meant_are_allowed(template: Template) -> list[str]:
+    """Lambda ends a chain of about 16 invocations; who sends to the queue it is fed from makes such chains."""
+    may_send = {(role, target) for role, action, target in granted(template) if action == "sqs:SendMessage"}
+    return [
+        f"{name}: sends to {queue}, which feeds it: RecursiveLoop must be Allow"
+        for queue, _, name in polled_queues(template)
+        if (f"{name}Role", f"{queue}.Arn") in may_send
+        and resource(template, name).get("RecursiveLoop") != "Allow"
+    ]
+
+
+def no_other_loop_is_allowed(template: Template) -> list[str]:
+    fed = {name for _, _, name in polled_queues(template)}
+    return [
+        f"{name}: RecursiveLoop is for functions that are fed from a queue they send to"
+        for name, function in of_type(template, "AWS::Lambda::Function")
+        if "RecursiveLoop" in function and name not in fed
+    ]
+
+
 def dead_letters_outlive_the_queue(template: Template) -> list[str]:
     problems = []
     for name, queue, _ in polled_queues(template):
@@ -108,16 +165,34 @@ def dead_letters_outlive_the_queue(template: Template) -> list[str]:
 
 
 def everything_is_encrypted(template: Template) -> list[str]:
-    def bare(kind: str, encrypted: Callable[[Resource], object]) -> list[str]:
-        return [f"{name} is not encrypted" for name, given in of_type(template, kind) if not encrypted(given)]
+    """By AWS's key, or by the stack's own where there is one; what has no key of AWS's is encrypted anyhow."""
+    own, ours_or_aws = "If(OwnKey, Key.Arn, AWS::NoValue)", "If(OwnKey, AWS::NoValue, true)"
 
-    return (
-        bare(
-            "AWS::SQS::Queue", lambda queue: queue.get("SqsManagedSseEnabled") or queue.get("KmsMasterKeyId")
-        )
-        + bare("AWS::DynamoDB::Table", lambda table: table.get("SSESpecification", {}).get("SSEEnabled"))
-        + bare("AWS::SNS::Topic", lambda topic: topic.get("KmsMasterKeyId"))
-    )
+    def bare(kind: str, wanted: Mapping[str, str]) -> list[str]:
+        return [
+            f"{name}: {path} must be {value}"
+            for name, given in of_type(template, kind)
+            for path, value in wanted.items()
+            if spelt(_at(given, path)) != value
+        ]
+
+    return [
+        *bare("AWS::SQS::Queue", {"SqsManagedSseEnabled": ours_or_aws, "KmsMasterKeyId": own}),
+        *bare(
+            "AWS::DynamoDB::Table",
+            {"SSESpecification.SSEEnabled": "true", "SSESpecification.KMSMasterKeyId": own},
+        ),
+        *bare("AWS::SNS::Topic", {"KmsMasterKeyId": own}),
+        *bare("AWS::SecretsManager::Secret", {"KmsKeyId": own}),
+        *bare("AWS::Logs::LogGroup", {"KmsKeyId": own}),
+        *bare("AWS::Lambda::Function", {"KmsKeyArn": own}),
+    ]
+
+
+def _at(given: Any, path: str) -> Any:
+    for name in path.split("."):
+        given = given.get(name, "") if isinstance(given, Mapping) else ""
+    return given
 
 
 def logs_end(template: Template) -> list[str]:
@@ -243,6 +318,150 @@ def no_door_is_open_to_everybody(template: Template) -> list[str]:
     return urls + granted_to_all + routes + authorizers + unasked
 
 
+def what_cannot_be_made_again_stays(template: Template) -> list[str]:
+    """Retained with the stack gone; what has a name of its own not after a failed first create, which would take the name."""
+    wanted = {
+        "AWS::SecretsManager::Secret": "Retain",
+        "AWS::KMS::Key": "Retain",
+        "AWS::OpenSearchServerless::Collection": "RetainExceptOnCreate",
+        "AWS::OpenSearchServerless::CollectionGroup": "RetainExceptOnCreate",
+    }
+    own_tables = {"LedgerTable": "RetainExceptOnCreate", "VectorTable": "RetainExceptOnCreate"}
+    return [
+        f"{name}: DeletionPolicy must be {policy}, UpdateReplacePolicy Retain"
+        for name, given in template["Resources"].items()
+        if (policy := own_tables.get(name, wanted.get(given["Type"])))
+        and (given.get("DeletionPolicy"), given.get("UpdateReplacePolicy")) != (policy, "Retain")
+    ]
+
+
+def schedules_keep_what_they_could_not_start(template: Template) -> list[str]:
+    may_send = {
+        (role, target.partition(" ")[0])
+        for role, action, target in granted(template)
+        if action == "sqs:SendMessage"
+    }
+    return [
+        f"{name}: needs a DeadLetterConfig, and its role sqs:SendMessage to it"
+        for name, given in of_type(template, "AWS::Scheduler::Schedule")
+        if (
+            spelt(given["Target"]["RoleArn"]).removesuffix(".Arn"),
+            spelt(_at(given, "Target.DeadLetterConfig.Arn")),
+        )
+        not in may_send
+    ]
+
+
+def the_http_api_is_throttled(template: Template) -> list[str]:
+    return [
+        f"{name}: needs DefaultRouteSettings with ThrottlingRateLimit and ThrottlingBurstLimit, and an access log"
+        for name, given in of_type(template, "AWS::ApiGatewayV2::Stage")
+        if not {"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= given.get("DefaultRouteSettings", {}).keys()
+        or not given.get("AccessLogSettings")
+    ]
+
+
+def mappings_are_measured_and_watched(template: Template) -> list[str]:
+    watched = {
+        spelt(dimension["Value"])
+        for _, alarm in of_type(template, "AWS::CloudWatch::Alarm")
+        for one in alarm.get("Metrics", [])
+        for dimension in _at(one, "MetricStat.Metric.Dimensions") or []
+        if dimension["Name"] == "EventSourceMappingUUID"
+    }
+    return [
+        f"{name}: needs MetricsConfig EventCount, and an alarm that rings when nothing is polled"
+        for name, given in of_type(template, "AWS::Lambda::EventSourceMapping")
+        if given.get("MetricsConfig") != {"Metrics": ["EventCount"]} or name not in watched
+    ]
+
+
+def alarms_say_what_no_data_means(template: Template) -> list[str]:
+    return [
+        f"{name}: needs AlarmDescription, AlarmActions and TreatMissingData"
+        for name, alarm in of_type(template, "AWS::CloudWatch::Alarm")
+        if not {"AlarmDescription", "AlarmActions", "TreatMissingData"} <= alarm.keys()
+    ]
+
+
+def everything_is_described(template: Template) -> list[str]:
+    groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    grouped = [name for group in groups for name in group["Parameters"]]
+    bare = [
+        f"{name}: needs a Description"
+        for section in ("Parameters", "Outputs")
+        for name, given in template[section].items()
+        if not given.get("Description")
+    ]
+    return bare + [
+        f"{name}: must stand in one parameter group" for name in set(grouped) ^ set(template["Parameters"])
+    ]
+
+
+def collection_names_are_short_and_lower_case(template: Template) -> list[str]:
+    """AOSS takes names of 3 to 32 characters, of a-z, 0-9 and hyphens, that begin with a letter."""
+    declared = template["Parameters"]["CollectionName"]
+    longest = re.fullmatch(r"\[a-z\]\[a-z0-9-\]\{2,(\d+)\}", declared.get("AllowedPattern", ""))
+    if not longest:
+        return ["CollectionName: AllowedPattern must be [a-z][a-z0-9-]{2,n}"]
+    kinds = ("SecurityPolicy", "AccessPolicy", "CollectionGroup", "Collection")
+    return [
+        f"{name}: its name must be CollectionName and a few letters, of 32 at most"
+        for kind in kinds
+        for name, given in of_type(template, f"AWS::OpenSearchServerless::{kind}")
+        if not (text := spelt(given["Name"]).replace("${CollectionName}", "CollectionName")).startswith(
+            "CollectionName"
+        )
+        or 1 + int(longest[1]) + len(text) - len("CollectionName") > 32
+        or not re.fullmatch("[a-z-]*", text.removeprefix("CollectionName"))
+    ]
+
+
+def next_generation_collections_have_standby_replicas(template: Template) -> list[str]:
+    wanted = {"CollectionGroup": "ENABLED", "Collection": "If(MakesNextGen, ENABLED, DISABLED)"}
+    return [
+        f"{name}: StandbyReplicas must be {value}: NextGen takes nothing else"
+        for name, value in wanted.items()
+        if spelt(resource(template, name).get("StandbyReplicas", "")) != value
+    ]
+
+
+def logs_are_kept_as_long_as_cloudwatch_knows(template: Template) -> list[str]:
+    days = template["Parameters"]["LogRetentionDays"].get("AllowedValues")
+    return [] if days == LOG_RETENTION_DAYS else ["LogRetentionDays: AllowedValues must be CloudWatch's"]
+
+
+def another_account_needs_both_permissions_of_the_url(template: Template) -> list[str]:
+    given = {
+        (permission["Action"], permission.get("FunctionUrlAuthType"), permission.get("InvokedViaFunctionUrl"))
+        for _, permission in of_type(template, "AWS::Lambda::Permission")
+        if spelt(permission["Principal"]) == "UrlCallerAccount"
+    }
+    wanted = {("lambda:InvokeFunctionUrl", "AWS_IAM", None), ("lambda:InvokeFunction", None, True)}
+    return [] if given == wanted else [f"UrlCallerAccount: must be given {sorted(map(str, wanted))}"]
+
+
+def variables_fit_into_four_kilobytes(template: Template) -> list[str]:
+    """Lambda takes 4 KB of variables a function, names included; ARNs are counted at their longest."""
+    return [
+        f"{name}: its variables may have {size} bytes, and Lambda takes 4,096"
+        for name, function in of_type(template, "AWS::Lambda::Function")
+        if (size := _most_bytes(function.get("Environment", {}).get("Variables", {}), template)) > 4_096
+    ]
+
+
+def _most_bytes(variables: Resource, template: Template) -> int:
+    parameters = template["Parameters"]
+    usual = 80
+
+    def longest(value: Any) -> int:
+        declared = parameters.get(value.get("Ref", "")) if isinstance(value, Mapping) else None
+        return int((declared or {}).get("MaxLength", usual)) if not isinstance(value, str) else len(value)
+
+    return sum(len(name) + longest(value) for name, value in variables.items())
+
+
+LOG_RETENTION_DAYS = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653]  # fmt: skip
 DOORS = frozenset(
     {"AWS::Lambda::Url", "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Route", "AWS::Lambda::Permission"}
 )
@@ -254,6 +473,9 @@ RULES: tuple[Rule, ...] = (
     only_lambda_takes_roles,
     visibility_covers_six_runs,
     five_receives_before_a_dead_letter,
+    what_comes_again_outlasts_a_day_of_outage,
+    loops_that_are_meant_are_allowed,
+    no_other_loop_is_allowed,
     dead_letters_outlive_the_queue,
     everything_is_encrypted,
     logs_end,
@@ -265,6 +487,17 @@ RULES: tuple[Rule, ...] = (
     functions_can_reach_the_database,
     the_query_function_is_snapshotted,
     no_door_is_open_to_everybody,
+    what_cannot_be_made_again_stays,
+    schedules_keep_what_they_could_not_start,
+    the_http_api_is_throttled,
+    mappings_are_measured_and_watched,
+    alarms_say_what_no_data_means,
+    everything_is_described,
+    collection_names_are_short_and_lower_case,
+    next_generation_collections_have_standby_replicas,
+    logs_are_kept_as_long_as_cloudwatch_knows,
+    another_account_needs_both_permissions_of_the_url,
+    variables_fit_into_four_kilobytes,
 )
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -62,7 +63,54 @@ def test_bundles_that_were_not_built_are_named(tmp_path: Path) -> None:
         deploy._uploaded(None, "b", tmp_path)
 
 
-def test_the_template_fits_into_a_request() -> None:
-    assert len(deploy.TEMPLATE.read_bytes()) <= 51_200, (
-        "CloudFormation takes larger ones from S3 only: upload it there"
-    )
+def test_the_template_goes_through_s3_since_a_request_takes_51_200_bytes() -> None:
+    client = mock.Mock()
+    client.meta.endpoint_url = "https://s3.eu-west-1.amazonaws.com"
+    url = deploy.template_url(client, "bucket")
+    sent = client.put_object.call_args.kwargs
+    assert url == f"https://s3.eu-west-1.amazonaws.com/bucket/{sent['Key']}"
+    assert sent["Body"] == deploy.TEMPLATE.read_bytes()
+    assert len(sent["Body"]) <= 1_000_000  # what CloudFormation takes from there
+
+
+GOOD = {"IngestDatabaseSecretArn": "arn:i", "QueryDatabaseSecretArn": "arn:q", "OpenAiSecretArn": "arn:o"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"TrustedCallers": '{"arn:aws:iam::1:role/agent": {"acme": "*"},}'}, "TRUSTED_CALLERS.*of query"),
+        ({"AttributeNames": '{"tenant": "t"}'}, "ATTRIBUTE_NAMES.*of stream, ingest, query"),
+        ({"EmbeddingDimensions": "1537"}, "EMBEDDING_DIMENSIONS must be 1536 at most for text-embedding-3-small"),
+        ({"EmbeddingModel": "amazon.titan-embed-text-v2:0", "EmbeddingDimensions": "1024"}, "EMBEDDING_PROVIDER must be bedrock"),
+        (
+            {"EmbeddingProvider": "bedrock", "EmbeddingModel": "amazon.titan-embed-text-v2:0", "EmbeddingDimensions": "1536"},
+            "must be 256, 512, 1024",
+        ),
+        ({"NextEmbeddingModel": "text-embedding-ada-002", "NextEmbeddingDimensions": "512"}, "NEXT_EMBEDDING_DIMENSIONS must be 1536"),
+        ({"OpenAiSecretArn": ""}, "OPENAI_SECRET_ARN is not set.*of ingest"),
+        ({"QueryDatabaseSecretArn": ""}, "DATABASE_SECRET_ARN is not set.*of query"),
+        ({"OpenAiBaseUrl": "http://embeddings.example"}, "OPENAI_BASE_URL must start with https"),
+    ],
+)  # fmt: skip
+def test_wrong_settings_are_named_before_anything_is_deployed(wrong: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsError, match=f"nothing was deployed.*{named}"):
+        deploy.check_settings({**GOOD, **wrong})
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        {},
+        {"TrustedCallers": '{"arn:aws:iam::123456789012:role/agent": {"acme": "*"}}'},
+        {"Store": "dynamodb", "IngestDatabaseSecretArn": "", "QueryDatabaseSecretArn": ""},
+        {
+            "EmbeddingModel": "bge-m3",
+            "EmbeddingDimensions": "1024",
+            "OpenAiBaseUrl": "https://mine.example/v1",
+        },
+        {"DigestProvider": "openai"},
+    ],
+)
+def test_right_settings_pass(right: dict[str, str]) -> None:
+    deploy.check_settings({**GOOD, **right})

@@ -411,3 +411,40 @@ def test_a_chat_model_that_refuses_says_whose_fault_it_is(
     with pytest.raises(error) as caught:
         model.summarise("- canary")
     assert "canary" not in str(caught.value)
+
+
+def test_items_of_other_kinds_in_the_table_stop_nobodys_digest(model: Obedient, store: InMemoryStore) -> None:
+    """One partition whose items carry an attribute called tenant_id: the key says what an item is, and nothing else."""
+
+    class ConfigTable(Shelf):
+        def users(self, table: str) -> Iterator[Notes]:
+            odd = {
+                f"memory:daily:2026-11-{day:02}": {
+                    "pk": {"S": "OTHER#1"},
+                    "sk": {"S": f"memory:daily:2026-11-{day:02}"},
+                    "tenant_id": {"S": "victim"},
+                    "content": {"S": "- one thing\n- another thing"},
+                }
+                for day in range(15, 22)
+            }
+            yield Notes(table, odd)
+            log = {
+                "pk": {"S": "MEMORY#honest"},
+                "sk": {"S": "DAILY#2026-11-21"},
+                "content": {"S": "- a real day\n- more"},
+            }
+            yield Notes(table, {"DAILY#2026-11-21": log})
+
+        def key_of(self, table: str, item: Item) -> Item:  # noqa: ARG002  # as the real one
+            return {name: item[name] for name in ("pk", "sk")}
+
+        def put(self, table: str, item: Item) -> bool:  # noqa: ARG002  # the same
+            assert item["pk"] == {"S": "MEMORY#honest"}
+            self.puts += 1
+            return True
+
+    table = ConfigTable()
+    meter = ChatMeter(Meter(Uncounted()), Meter(Uncounted()))
+    report = run(Digest(table, LAYOUTS, model, store, meter, ["config"], "Asia/Tokyo", 7))
+    assert (report.users, report.written, report.unfinished, dict(report.failures)) == (2, 1, False, {})
+    assert table.puts == 1

@@ -18,7 +18,7 @@ from pipeline.errors import (
     StoreUnavailableError,
     VectorMemoryError,
 )
-from pipeline.ingest.fate import Bury, PutOff, fate
+from pipeline.ingest.fate import MAX_ATTEMPTS, Bury, PutOff, Wait, fate
 from pipeline.ingest.notices import Notice
 
 Build = Callable[..., Notice]
@@ -26,11 +26,15 @@ NOW = 1_000_000.0
 
 
 def decide(
-    error: Exception, notice: Notice, *, jitter: float = 1.0, max_delay_seconds: float = 300.0
-) -> PutOff | Bury | None:
-    return fate(
-        error, notice, now=NOW, jitter=jitter, max_delay_seconds=max_delay_seconds, max_age_seconds=100.0
-    )
+    error: Exception,
+    notice: Notice,
+    *,
+    jitter: float = 1.0,
+    max_delay_seconds: float = 300.0,
+    received: int = 1,
+) -> PutOff | Wait | Bury | None:
+    limits = {"max_delay_seconds": max_delay_seconds, "max_age_seconds": 100.0}
+    return fate(error, notice, now=NOW, jitter=jitter, received=received, **limits)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +116,7 @@ def test_a_notice_put_off_for_too_long_is_buried_with_the_last_cause(
 
 
 @given(
-    st.integers(0, 10_000),
+    st.integers(0, MAX_ATTEMPTS - 1),
     st.floats(0, 1),
     st.none() | st.floats(0, 1e9),
     st.integers(1, 900),
@@ -124,3 +128,21 @@ def test_every_pause_is_one_that_sqs_takes(
     decision = decide(error, notice_of(attempts=attempts), jitter=jitter, max_delay_seconds=longest)
     assert isinstance(decision, PutOff)
     assert 1 <= decision.delay_seconds <= longest
+
+
+@pytest.mark.parametrize(
+    ("received", "jitter", "seconds"), [(2, 1.0, 4), (2, 0.0, 3), (3, 1.0, 16), (8, 1.0, 16_384), (9, 1.0, 21_600), (500, 1.0, 21_600)]
+)  # fmt: skip
+def test_a_message_that_came_again_waits_in_place_four_times_as_long_each_time(
+    notice_of: Build, received: int, jitter: float, seconds: int
+) -> None:
+    decision = decide(StoreUnavailableError("x"), notice_of(), jitter=jitter, received=received)
+    assert decision == Wait(seconds)
+
+
+def test_a_message_that_came_again_is_buried_for_its_own_faults_and_its_age_as_any_other(
+    notice_of: Build,
+) -> None:
+    assert isinstance(decide(MalformedItemError("x"), notice_of(), received=3), Bury)
+    assert isinstance(decide(StoreUnavailableError("x"), notice_of(first_sent_at=1.0), received=3), Bury)
+    assert decide(ValueError("x"), notice_of(), received=3) is None

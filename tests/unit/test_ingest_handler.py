@@ -260,3 +260,35 @@ def test_an_error_that_cannot_be_copied_is_counted_and_put_off_once(
     assert failed(ingest.handler(batch(notice_of("chat:1", "1")), CONTEXT)) == []
     assert len(aws.sent) == 1
     assert json.loads(logs.getvalue())["causes"] == {"embedding_unavailable": 1}
+
+
+@pytest.mark.usefixtures("index")
+def test_a_message_that_was_received_before_waits_in_the_queue_instead_of_being_copied(
+    aws: Any, embedder: Any, notice_of: Build, session_item: Build
+) -> None:
+    aws.put(session_item(("user", "hello")))
+    embedder.error = EmbeddingUnavailableError("down")
+    event = batch(notice_of("chat:1", "1"))
+    aws.sqs.send_message(QueueUrl=aws.queue_url, MessageBody=event["Records"][0]["body"])
+    [message] = aws.sqs.receive_message(QueueUrl=aws.queue_url, VisibilityTimeout=0)["Messages"]
+    event["Records"][0] |= {
+        "receiptHandle": message["ReceiptHandle"],
+        "attributes": {"ApproximateReceiveCount": "2"},
+    }
+    assert failed(ingest.handler(event, CONTEXT)) == ["m0"]
+    assert aws.sent == []
+    [hidden] = [request["VisibilityTimeout"] for request in aws.requests if "VisibilityTimeout" in request]
+    assert 3 <= hidden <= 4
+    assert aws.bodies(aws.queue_url) == []  # it is hidden there
+
+
+@pytest.mark.usefixtures("index")
+def test_one_copy_stands_for_all_messages_of_an_item_if_one_of_them_came_for_the_first_time(
+    aws: Any, embedder: Any, notice_of: Build, session_item: Build
+) -> None:
+    aws.put(session_item(("user", "hello")))
+    embedder.error = EmbeddingUnavailableError("down")
+    event = batch(notice_of("chat:1", "1"), notice_of("chat:1", "2"))
+    event["Records"][0]["attributes"] = {"ApproximateReceiveCount": "4"}
+    assert failed(ingest.handler(event, CONTEXT)) == []
+    assert len(aws.sent) == 1

@@ -125,7 +125,7 @@ def test_when_all_is_well_nothing_is_advised() -> None:
         (replace(CALM, put_off=3, retries={"embedding_unavailable": 3}), "act", "key"),
         (replace(CALM, put_off=0, retries={"embedding_unavailable": 3}), "watch", "key"),
         (replace(CALM, put_off=3, retries={"cap_reached": 3}), "watch", "usage"),
-        (replace(CALM, lag_p95=90_000.0), "watch", "Scale"),
+        (replace(CALM, lag_p95=90_000.0), "watch", "IngestConcurrency"),
         (replace(CALM, iterator_age=400_000.0), "act", "shard"),
         (replace(CALM, dollars_today=11.0), "act", "usage"),
         (replace(CALM, failure_percent=50.0), "watch", "log"),
@@ -221,8 +221,8 @@ def test_status_tells_of_summaries_and_what_to_do_about_those_that_failed(
 
 def test_a_question_is_timed_where_it_was_answered_and_counted_where_it_failed() -> None:
     answered, failed = named(query_measures(12.5, 200, "exact")), named(query_measures(9.0, 503, "exact"))
-    assert answered == {"QueryFailures": [0], ("QueryLatency", "exact"): [12.5]}
-    assert failed == {"QueryFailures": [1]}
+    assert answered == {"QueryFailures": [0], "Refused": [0], ("QueryLatency", "exact"): [12.5]}
+    assert failed == {"QueryFailures": [1], "Refused": [0]}
 
 
 def test_a_function_goes_by_its_name_also_where_an_alias_is_given() -> None:

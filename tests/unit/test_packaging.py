@@ -1,6 +1,7 @@
 """What the bundles for Lambda carry, and that the check of it can fail."""
 
 import ast
+import json
 import os
 import subprocess
 import sys
@@ -11,8 +12,8 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from pipeline.packaging import build
-from pipeline.packaging.collect import collect, installed, package_files, zipped
+from pipeline.packaging import bill, build
+from pipeline.packaging.collect import closure, collect, installed, package_files, zipped
 from pipeline.packaging.contents import BUNDLES, UNDEPLOYED, Bundle
 from pipeline.packaging.isolation import check, runtime, unpacked
 from pipeline.packaging.wheels import LOCK, Target, fetch, locked_for
@@ -113,6 +114,14 @@ def test_an_exception_that_is_no_longer_true_is_found(checked: Check) -> None:
     assert found == ["stream: tenacity is said to be lacking, but is there: take it out of `lacks`"]
 
 
+def test_the_stream_bundle_has_no_database_driver_and_none_has_the_python_package_pgvector() -> None:
+    """The functions speak pgvector's binary format themselves."""
+    for bundle in BUNDLES:
+        tops = {name.parts[0] for name in collect(bundle.needs, installed())}
+        assert "pgvector" not in tops
+        assert ({"psycopg", "psycopg_binary"} & tops != set()) == (bundle.name != "stream")
+
+
 def test_a_need_that_is_not_installed_is_said() -> None:
     with pytest.raises(LookupError, match="no-such-thing is needed but not installed"):
         collect(frozenset({"no-such-thing"}), installed())
@@ -211,3 +220,30 @@ def test_compiled_files_do_not_depend_on_times_and_name_lambdas_folder(tmp_path:
     [made] = tmp_path.rglob("*.pyc")
     assert int.from_bytes(made.read_bytes()[4:8], "little") == 0b01
     assert b"/var/task/a.py" in made.read_bytes()
+
+
+def test_each_bundle_says_what_it_is_made_of_and_under_which_licences(tmp_path: Path) -> None:
+    available = installed()
+    for bundle in BUNDLES:
+        names = closure(bundle.needs, available)
+        bill.write(
+            bundle.name, [available[name] for name in names], bill.lock_hashes(LOCK.read_text()), tmp_path
+        )
+        found = json.loads((tmp_path / bill.BILL).read_text())
+        assert (found["bomFormat"], found["specVersion"], found["version"]) == ("CycloneDX", "1.6", 1)
+        assert {one["name"] for one in found["components"]} == names
+        assert all(one["purl"] == f"pkg:pypi/{one['name']}@{one['version']}" for one in found["components"])
+        assert [one["name"] for one in found["components"] if not one.get("licenses")] == []
+        assert [one["name"] for one in found["components"] if not one["properties"]] == []
+        notices = (tmp_path / bill.NOTICES).read_text()
+        assert all(
+            f"{available[name].metadata['Name']} {available[name].version}: " in notices for name in names
+        )
+
+
+def test_an_equal_bundle_has_an_equal_bill(tmp_path: Path) -> None:
+    parts = [installed()[name] for name in ("tenacity", "urllib3")]
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        bill.write("stream", reversed(parts) if folder == "two" else parts, {}, tmp_path / folder)
+    assert (tmp_path / "one" / bill.BILL).read_bytes() == (tmp_path / "two" / bill.BILL).read_bytes()

@@ -8,17 +8,19 @@ from typing import Any
 import pytest
 
 from pipeline import bootstrap
+from pipeline.errors import SecretUnavailableError, SettingsError
 from pipeline.handlers import snapshot
 
 
 def test_the_hooks_are_registered_where_the_runtime_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    hooks: dict[str, Any] = {}
+    before: list[Any] = []
+    after: list[Any] = []
     runtime: Any = ModuleType("snapshot_restore_py")
-    runtime.register_before_snapshot = lambda hook: hooks.update(before=hook)
-    runtime.register_after_restore = lambda hook: hooks.update(after=hook)
+    runtime.register_before_snapshot = before.append
+    runtime.register_after_restore = after.append
     monkeypatch.setitem(sys.modules, "snapshot_restore_py", runtime)
     snapshot.prepare()
-    assert hooks == {"before": bootstrap.warm, "after": bootstrap.forget_collaborators}
+    assert (before, after) == ([bootstrap.warm, bootstrap.check_deployment], [bootstrap.forget_collaborators])
 
 
 def test_elsewhere_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,3 +54,63 @@ def test_a_restored_function_uses_no_object_of_the_snapshot() -> None:
     bootstrap.forget_collaborators()
     after = (bootstrap.recall(), bootstrap.store(), bootstrap.embedder())
     assert all(old is not new for old, new in zip(before, after, strict=True))
+
+
+@pytest.fixture
+def function(aws: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return an account with a query function whose settings and secrets are right."""
+    monkeypatch.setenv("DATABASE_SECRET_ARN", aws.secret("database", "postgresql://u:p@db.example/memory"))
+    monkeypatch.setenv("OPENAI_SECRET_ARN", aws.secret("openai", "key"))
+    return aws
+
+
+@pytest.mark.usefixtures("function")
+def test_a_version_whose_settings_are_right_is_published() -> None:
+    bootstrap.check_deployment()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "named"),
+    [
+        ("TRUSTED_CALLERS", '{"arn:aws:iam::1:role/agent": {"acme": "*"},}', "TRUSTED_CALLERS must be JSON"),
+        ("ATTRIBUTE_NAMES", '{"tenant": "t"}', "ATTRIBUTE_NAMES must be a JSON object"),
+        ("EMBEDDING_DIMENSIONS", "1537", "1536 at most"),
+        ("DATABASE_SECRET_ARN", "", "DATABASE_SECRET_ARN is not set"),
+    ],
+)
+@pytest.mark.usefixtures("function")
+def test_a_version_whose_settings_are_wrong_is_not_published_and_says_which(
+    name: str, value: str, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    bootstrap.settings.cache_clear()
+    with pytest.raises(SettingsError, match=named):
+        bootstrap.check_deployment()
+
+
+@pytest.mark.parametrize(("secret", "value"), [("database", '{"host": "h"}'), ("openai", '{"key": "k"}')])
+def test_a_version_whose_secret_has_another_form_is_not_published(
+    secret: str, value: str, function: Any
+) -> None:
+    function.secrets.put_secret_value(SecretId=secret, SecretString=value)
+    pauses: list[float] = []
+    with pytest.raises(SecretUnavailableError, match=secret if secret == "database" else "OpenAI"):
+        bootstrap.check_deployment(pauses.append)
+    assert sum(pauses) == 30
+
+
+def test_a_role_that_was_just_made_has_half_a_minute_to_be_known(
+    function: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = iter([True, True, False])
+    real = bootstrap.read_secret
+
+    def read(arn: str) -> str:
+        if next(refused, False):
+            raise SecretUnavailableError("not yet")
+        return real(arn)
+
+    monkeypatch.setattr(bootstrap, "read_secret", read)
+    bootstrap.check_deployment(lambda _: None)
+    assert next(refused, None) is None
+    assert function

@@ -80,6 +80,14 @@ MUTATIONS: Mapping[str, list[tuple[str, Change]]] = {
         ("four", lambda r: r["NoticeQueue"]["Properties"]["RedrivePolicy"].update(maxReceiveCount=4)),
         ("no dead-letter queue", drop("NoticeQueue", "RedrivePolicy")),
     ],
+    "what_comes_again_outlasts_a_day_of_outage": [
+        ("ten receives", lambda r: r["NoticeQueue"]["Properties"]["RedrivePolicy"].update(maxReceiveCount=10)),
+    ],
+    "loops_that_are_meant_are_allowed": [
+        ("the default", drop("IngestFunction", "RecursiveLoop")),
+        ("ended by Lambda", put("IngestFunction", RecursiveLoop="Terminate")),
+    ],
+    "no_other_loop_is_allowed": [("the stream function", put("StreamFunction", RecursiveLoop="Allow"))],
     "dead_letters_outlive_the_queue": [
         ("as long", put("DeadLetterQueue", MessageRetentionPeriod=1036800)),
         ("the default", drop("DeadLetterQueue", "MessageRetentionPeriod")),
@@ -88,6 +96,8 @@ MUTATIONS: Mapping[str, list[tuple[str, Change]]] = {
     "everything_is_encrypted": [
         ("a queue", drop("NoticeQueue", "SqsManagedSseEnabled")),
         ("a dead-letter queue", put("DeadLetterQueue", SqsManagedSseEnabled=False)),
+        ("the secret, not by the stack's key", drop("MessageKey", "KmsKeyId")),
+        ("logs, not by the stack's key", drop("QueryLogs", "KmsKeyId")),
         ("a table", drop("SessionsTable", "SSESpecification")),
         ("a topic", lambda r: r.update(Topic={"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "t"}})),
     ],
@@ -137,6 +147,40 @@ MUTATIONS: Mapping[str, list[tuple[str, Change]]] = {
         ("a URL nobody asked for", lambda r: r["QueryUrl"].pop("Condition")),
         ("an API nobody asked for", lambda r: r["QueryApi"].pop("Condition")),
     ],
+    "what_cannot_be_made_again_stays": [
+        ("the message key", lambda r: r["MessageKey"].pop("DeletionPolicy")),
+        ("the key", lambda r: r["Key"].update(DeletionPolicy="Delete")),
+        ("a collection whose name a failed create takes", lambda r: r["Collection"].update(DeletionPolicy="Retain")),
+        ("a table that is replaced", lambda r: r["VectorTable"].pop("UpdateReplacePolicy")),
+    ],
+    "schedules_keep_what_they_could_not_start": [
+        ("no queue", lambda r: r["DigestSchedule"]["Properties"]["Target"].pop("DeadLetterConfig")),
+        ("no permission", lambda r: r["SweepScheduleRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"].pop(1)),
+    ],
+    "the_http_api_is_throttled": [
+        ("no limit", drop("QueryApiStage", "DefaultRouteSettings")),
+        ("no log", drop("QueryApiStage", "AccessLogSettings")),
+    ],
+    "mappings_are_measured_and_watched": [
+        ("no metrics", drop("NoticeMapping", "MetricsConfig")),
+        ("no alarm", lambda r: r.pop("ConfigMappingSilentAlarm")),
+    ],
+    "alarms_say_what_no_data_means": [
+        ("nothing", drop("QueryFailureAlarm", "TreatMissingData")),
+        ("nobody is told", drop("OldestNoticeAlarm", "AlarmActions")),
+    ],
+    "collection_names_are_short_and_lower_case": [
+        ("the stack's name", put("CollectionNetwork", Name={"Fn::Sub": "${AWS::StackName}-network"})),
+        ("too long", put("CollectionAccess", Name={"Fn::Sub": "${CollectionName}-data-access-policy"})),
+    ],
+    "next_generation_collections_have_standby_replicas": [
+        ("none", put("CollectionGroup", StandbyReplicas="DISABLED")),
+        ("none either", put("Collection", StandbyReplicas="DISABLED")),
+    ],
+    "another_account_needs_both_permissions_of_the_url": [
+        ("one of them", lambda r: r.pop("QueryUrlAccountInvoke")),
+        ("direct invocation too", drop("QueryUrlAccountInvoke", "InvokedViaFunctionUrl")),
+    ],
 }  # fmt: skip
 CASES = [(rule, what, change) for rule in RULES for what, change in MUTATIONS.get(rule.__name__, [])]
 TEMPLATE_MUTATIONS: list[tuple[str, Callable[[Template], object]]] = [
@@ -145,6 +189,21 @@ TEMPLATE_MUTATIONS: list[tuple[str, Callable[[Template], object]]] = [
         lambda t: t["Outputs"].update(QueryFunctionName={"Value": {"Ref": "QueryFunction"}}),
     ),
     ("functions_run_as_built", lambda t: t["Parameters"]["Architecture"].update(Default="x86_64")),
+    ("everything_is_encrypted", lambda t: t["Globals"]["Function"].pop("KmsKeyArn")),
+    ("everything_is_described", lambda t: t["Outputs"]["QueryUrl"].pop("Description")),
+    (
+        "everything_is_described",
+        lambda t: t["Parameters"].update(New={"Type": "String", "Description": "x", "Default": ""}),
+    ),
+    (
+        "logs_are_kept_as_long_as_cloudwatch_knows",
+        lambda t: t["Parameters"]["LogRetentionDays"].pop("AllowedValues"),
+    ),
+    ("variables_fit_into_four_kilobytes", lambda t: t["Parameters"]["TrustedCallers"].update(MaxLength=4096)),
+    (
+        "collection_names_are_short_and_lower_case",
+        lambda t: t["Parameters"]["CollectionName"].pop("AllowedPattern"),
+    ),
     ("functions_can_reach_the_database", lambda t: t["Globals"]["Function"].pop("VpcConfig")),
 ]
 
@@ -213,7 +272,7 @@ def test_functions_spell_as_people_write_them() -> None:
     assert spelt({"Fn::Sub": "x-${Y}"}) == "x-${Y}"
 
 
-INDEX = "index/${AWS::StackName}/memories"
+INDEX = "index/${CollectionName}/memories"
 
 
 def data_access(template: Template) -> dict[str, tuple[list[str], list[str]]]:
@@ -260,7 +319,8 @@ def test_a_collection_is_made_of_the_generation_that_is_asked_for(generation: st
     )
     group = source()["Resources"]["CollectionGroup"]["Properties"]
     assert (group["Generation"], group["Name"]) == ("NEXTGEN", collection["Name"])
-    assert group["StandbyReplicas"] == collection["StandbyReplicas"]
+    assert group["StandbyReplicas"] == "ENABLED"
+    assert collection["StandbyReplicas"] == {"Fn::If": ["MakesNextGen", "ENABLED", "DISABLED"]}
 
 
 def test_a_collection_of_ones_own_needs_no_other() -> None:

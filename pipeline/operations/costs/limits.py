@@ -26,7 +26,7 @@ class Limit:
 
 
 def limits(work: Workload) -> list[Limit]:
-    """Return the limits of the default deployment (Scale medium, pgvector), the tightest first."""
+    """Return the limits of the default deployment (pgvector), the tightest first."""
     asked = demand(work)
 
     def at_peak(amount: float) -> float:
@@ -35,10 +35,10 @@ def limits(work: Workload) -> list[Limit]:
     ingest_seconds = 0.35
     found = [
         Limit(
-            "ingest functions at once (Scale medium)",
+            "ingest functions at once (IngestConcurrency)",
             at_peak(asked.ingest_invocations) * ingest_seconds,
             10,
-            "Scale=large: 100; beyond that, SQS starts 1,000 at most",
+            "a larger IngestConcurrency; SQS starts 1,000 at most",
         ),
         Limit(
             "Lambda functions at once (account default)",

@@ -114,6 +114,11 @@ class Fault:
     state: str = ""
     advice: str = ""
 
+    @property
+    def refused(self) -> bool:
+        """Whether the server lets us in no more, or its certificate is not trusted."""
+        return self.state.startswith("28") or "certificate" in self.advice
+
 
 def translated(error: psycopg.Error) -> VectorMemoryError:
     """Return our error for psycopg's, without any value of a row."""
@@ -123,7 +128,7 @@ def translated(error: psycopg.Error) -> VectorMemoryError:
     if fault.state in BUSY:
         return StoreBusyError(sentence)
     if fault.advice or fault.state[:2] in _UNAVAILABLE_CLASSES:
-        return StoreUnavailableError(sentence)
+        return StoreUnavailableError(sentence, refused=fault.refused)
     return VectorMemoryError(f"Postgres refused a statement: {type(error).__name__} {fault.state}")
 
 

@@ -1,0 +1,82 @@
+"""What is wrong with a function's settings, before its first request. Pure.
+
+Lambda runs the same check before it publishes a version (:mod:`pipeline.handlers.snapshot`), and ``scripts/deploy`` before it asks
+CloudFormation for anything.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from pipeline.errors import SettingsError
+from pipeline.identity import read_grants
+from pipeline.settings import EmbeddingSettings, Settings
+
+MAX_DIMENSIONS: Mapping[str, int] = {
+    "text-embedding-3-small": 1_536,
+    "text-embedding-3-large": 3_072,
+    "text-embedding-ada-002": 1_536,
+}
+"""OpenAI's models shorten vectors to any length up to their own: https://platform.openai.com/docs/guides/embeddings."""
+COMES_IN: Mapping[str, frozenset[int]] = {
+    "text-embedding-ada-002": frozenset({1_536}),
+    "amazon.titan-embed-text-v2": frozenset({256, 512, 1_024}),
+    "amazon.titan-embed-text-v1": frozenset({1_536}),
+    "cohere.embed": frozenset({1_024}),
+}
+"""Models that come in these lengths only."""
+NEEDS: Mapping[str, tuple[str, ...]] = {
+    "stream": ("queue_url", "message_key_secret_arn"),
+    "ingest": ("queue_url", "dead_letter_queue_url", "message_key_secret_arn"),
+    "query": ("queue_url",),
+    "digest": ("message_key_secret_arn",),
+}
+"""Function → settings that it cannot do without, whatever the store."""
+SEARCHES = frozenset({"ingest", "query", "digest"})
+EMBEDS = frozenset({"ingest", "query"})
+
+
+def problems(function: str, environment: Mapping[str, str]) -> list[str]:
+    """Return what is wrong with the variables of ``function`` (``stream``, ``ingest``, ``query``, ``digest``); nothing is best."""
+    try:
+        settings = Settings.from_environment(environment)
+    except SettingsError as error:
+        return [str(error)]
+    return [*_missing(function, settings), *_spaces(function, settings), *_grants(settings)]
+
+
+def _missing(function: str, settings: Settings) -> Iterator[str]:
+    needed = [*NEEDS.get(function, ())]
+    on_postgres = settings.store.name == "pgvector" and not settings.database_url
+    needed += ["database_secret_arn"] if function in SEARCHES and on_postgres else []
+    needed += (
+        ["openai_secret_arn"] if function == "ingest" and settings.embedding.provider == "openai" else []
+    )
+    yield from (f"{name.upper()} is not set" for name in needed if not getattr(settings, name))
+
+
+def _spaces(function: str, settings: Settings) -> Iterator[str]:
+    if function not in EMBEDS:
+        return
+    yield from space_problems(settings.embedding, "")
+    if settings.next_embedding:
+        yield from space_problems(settings.next_embedding, "NEXT_")
+
+
+def space_problems(chosen: EmbeddingSettings, which: str) -> Iterator[str]:
+    """Yield what is wrong with a model and its dimensions, where the model is known."""
+    most = MAX_DIMENSIONS.get(chosen.model)
+    only = next((many for name, many in COMES_IN.items() if chosen.model.startswith(name)), None)
+    if most is not None and chosen.dimensions > most:
+        yield f"{which}EMBEDDING_DIMENSIONS must be {most} at most for {chosen.model}"
+    if only is not None and chosen.dimensions not in only:
+        yield f"{which}EMBEDDING_DIMENSIONS must be {', '.join(map(str, sorted(only)))} for {chosen.model}"
+    if chosen.provider == "openai" and chosen.model.startswith(("amazon.", "cohere.")):
+        yield f"{which}EMBEDDING_MODEL {chosen.model} is Bedrock's: {which}EMBEDDING_PROVIDER must be bedrock"
+    if chosen.provider == "bedrock" and chosen.model.startswith("text-embedding-"):
+        yield f"{which}EMBEDDING_MODEL {chosen.model} is OpenAI's: {which}EMBEDDING_PROVIDER must be openai"
+
+
+def _grants(settings: Settings) -> Iterator[str]:
+    try:
+        read_grants(settings.trusted_callers)
+    except SettingsError as error:
+        yield str(error)

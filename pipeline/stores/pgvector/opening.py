@@ -1,0 +1,26 @@
+"""What opens Postgres, in one place, so that a function without its driver does not import it."""
+
+from pipeline.stores.pgvector.address import conninfo_of
+from pipeline.stores.pgvector.connection import Connector, Limits
+from pipeline.stores.pgvector.iam import IamLogin
+from pipeline.stores.pgvector.inventory import Inventory as PgInventory
+from pipeline.stores.pgvector.mirror import Mirror
+from pipeline.stores.pgvector.spaces import NOTICE_SECONDS, Placed, Register, SpaceWatch
+from pipeline.stores.pgvector.store import PgVectorStore
+from pipeline.stores.pgvector.usage import PgUsageBook, PgUsageLedger
+
+__all__ = [
+    "NOTICE_SECONDS",
+    "Connector",
+    "IamLogin",
+    "Limits",
+    "Mirror",
+    "PgInventory",
+    "PgUsageBook",
+    "PgUsageLedger",
+    "PgVectorStore",
+    "Placed",
+    "Register",
+    "SpaceWatch",
+    "conninfo_of",
+]
