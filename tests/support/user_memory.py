@@ -1,9 +1,11 @@
 """What one user saved, on the store in memory."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+from support.chunks import put
 from support.words import SPACE, WordEmbedder
 
 from pipeline.ingest.chunking import Chunker
@@ -11,7 +13,6 @@ from pipeline.ingest.splitting import split_markdown
 from pipeline.search.recall import Recall
 from pipeline.source.documents import Document, Entry, ItemKey, Kind
 from pipeline.stores.memory import InMemoryStore
-from pipeline.stores.protocol import Change
 
 START = datetime(2026, 11, 1, 9, tzinfo=UTC)
 CHUNKER = Chunker(frozenset(), 256, split_markdown, SPACE)
@@ -28,12 +29,8 @@ class UserMemory:
         chunks = CHUNKER.chunks(document)
         vectors = self.embedder.embed([chunk.text for chunk in chunks])
         source = document.key.source
-        revision = self.store.read("acme", [source])[source].revision
-        lost = {chunk.id: dict.fromkeys(chunk.members, "") for chunk in chunks} if retained else {}
-        upserts = list(zip(chunks, vectors, strict=True))
-        assert not self.store.apply(
-            "acme", [Change(source, revision, "", present=True, upserts=upserts, lost=lost)]
-        )
+        told = [replace(chunk, status="kept") if retained else chunk for chunk in chunks]
+        put(self.store, *zip(told, vectors, strict=True), source=source)
 
     def session(self, key: str, *texts: str, days: int = 0, **options: Any) -> None:
         entries = [
