@@ -223,6 +223,24 @@ def test_pgvector_in_a_schema_of_its_own_is_found_by_every_role(login: Callable[
     lives(login("memory_ingest"), login("memory_query"))
 
 
+def test_an_owner_as_rds_gives_it_migrates_and_its_own_reads_need_a_tenant(postgres: Postgres) -> None:
+    """Its master user may make roles and is neither a superuser nor above row-level security."""
+    name = f"rds_master_{next(_numbers)}"
+    with psycopg.connect(postgres.conninfo(), autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'secret' CREATEROLE CREATEDB")
+        connection.execute(f"CREATE DATABASE {name} OWNER {name} TEMPLATE template0")
+    with psycopg.connect(make_conninfo(postgres.conninfo(), dbname=name), autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION vector")  # which RDS lets its master user do
+    master = make_conninfo(postgres.conninfo(), dbname=name, user=name, password="secret")
+    told: list[str] = []
+    assert migrate(master, SPACE, tell=told.append)
+    assert [line for line in told if "row-level security" in line] == []
+    store = PgVectorStore(Connector(lambda: master), SPACE)
+    store.apply("acme", [Change(ITEM, 0, "p", present=True, upserts=[(CHUNK, VECTOR)])])
+    with psycopg.connect(master) as connection:
+        assert connection.execute("SELECT count(*) FROM memories").fetchall() == [(0,)]
+
+
 @pytest.mark.usefixtures("migrated")
 @pytest.mark.parametrize("mode", ["transaction", "session"])
 def test_both_poolers_serve(login: Callable[[str], str], mode: str) -> None:
