@@ -12,6 +12,7 @@ from support.words import SPACE
 
 from pipeline.embedding.vectors import float32
 from pipeline.errors import RetryableError, StoreBusyError, StoreUnavailableError
+from pipeline.local.postgres import Postgres
 from pipeline.stores.pgvector.connection import PATIENCE, Connector, Limits, connect
 from pipeline.stores.pgvector.migrations import migrate
 from pipeline.stores.pgvector.store import PgVectorStore
@@ -54,6 +55,21 @@ def test_each_transaction_is_read_committed_whatever_the_database_says(
     assert connector.read(lambda connection: connection.execute(shown).fetchall()) == [("read committed",)]
     with connector.connection() as connection:
         assert connection.execute("SHOW default_transaction_isolation").fetchone() == (level,)
+
+
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+def test_two_migrations_at_once_apply_each_file_once_whatever_the_database_says(
+    postgres: Postgres, level: str
+) -> None:
+    name = f"migrating_{level.replace(' ', '_')}"
+    with psycopg.connect(postgres.conninfo(), autocommit=True) as owner:
+        owner.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        owner.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = '{level}'")
+    conninfo = make_conninfo(postgres.conninfo(), dbname=name)
+    with ThreadPoolExecutor(4) as pool:
+        applied = [one for names in pool.map(lambda _: migrate(conninfo, SPACE), range(4)) for one in names]
+    assert applied
+    assert len(applied) == len(set(applied))
 
 
 def test_limits_hold_in_every_transaction_and_end_with_it(ingest: Connector) -> None:

@@ -32,6 +32,7 @@ __all__ = [
     "Limits",
     "Result",
     "connect",
+    "connect_as_owner",
     "translated",
     "with_defaults",
 ]
@@ -275,4 +276,13 @@ def connect(conninfo: str) -> Connection:
     connection = Connection.connect(make_conninfo("", **given), autocommit=True, prepare_threshold=None)
     connection.isolation_level = IsolationLevel.READ_COMMITTED
     connection.adapters.register_loader("jsonb", _JsonbLoader)
+    return connection
+
+
+def connect_as_owner(conninfo: str) -> psycopg.Connection[tuple[Any, ...]]:
+    """Open a connection for work on the schema, which may take its time: without limits, each statement by itself."""
+    connection: psycopg.Connection[tuple[Any, ...]] = psycopg.connect(
+        with_defaults(conninfo), autocommit=True, prepare_threshold=None
+    )
+    connection.isolation_level = IsolationLevel.READ_COMMITTED
     return connection

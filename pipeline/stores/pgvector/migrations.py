@@ -12,7 +12,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from pipeline.embedding.vectors import Space
 from pipeline.errors import SettingsError
-from pipeline.stores.pgvector.connection import Result, translated, with_defaults
+from pipeline.stores.pgvector.connection import Result, connect_as_owner, translated
 from pipeline.stores.pgvector.graph_index import make_graph
 from pipeline.stores.pgvector.privileges import (
     Owner,
@@ -71,7 +71,7 @@ def plan(conninfo: str) -> Sequence[str]:
         StoreUnavailableError: the database is away.
     """
     try:
-        with psycopg.connect(with_defaults(conninfo)) as connection:
+        with connect_as_owner(conninfo) as connection:
             [(begun,)] = connection.execute("SELECT to_regclass('schema_version') IS NOT NULL").fetchall()
             return [migration.name for migration in (_due(connection) if begun else migrations())]
     except psycopg.Error as error:
@@ -85,7 +85,7 @@ def due_privileges(conninfo: str) -> Sequence[str]:
         StoreUnavailableError: the database is away.
     """
     try:
-        with psycopg.connect(with_defaults(conninfo)) as connection:
+        with connect_as_owner(conninfo) as connection:
             [(begun,)] = connection.execute("SELECT to_regclass('index_space') IS NOT NULL").fetchall()
             surplus, lacking = differences(connection, _other_spaces(connection)) if begun else ([], [])
             return statements("REVOKE", surplus) + statements("GRANT", lacking)
@@ -135,7 +135,7 @@ def patiently(work: Callable[[], Result]) -> Result:
 
 
 def _migrated(conninfo: str, space: Space) -> tuple[Sequence[str], Sequence[str]]:
-    with psycopg.connect(with_defaults(conninfo), autocommit=True) as connection:
+    with connect_as_owner(conninfo) as connection:
         with _alone(connection):
             make_roles(
                 connection
