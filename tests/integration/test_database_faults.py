@@ -182,9 +182,11 @@ def test_a_replica_or_a_failover_is_the_servers_fault_and_names_the_writers_endp
     database: Database,
 ) -> None:
     conninfo = make_conninfo(database("memory_ingest"), options="-c default_transaction_read_only=on")
-    store = PgVectorStore(Connector(lambda: conninfo), SPACE)
+    connector = Connector(lambda: conninfo)
+    store = PgVectorStore(connector, SPACE)
     with pytest.raises(StoreUnavailableError, match="25006: it only reads: a failover"):
         store.apply("acme", [CHANGE])
+    assert connector.kept is None  # the next one asks the endpoint anew, and may find the writer
 
 
 def test_exhausted_connections_are_told_from_a_server_that_is_away(database: Database) -> None:
