@@ -266,10 +266,12 @@ def test_the_graph_index_is_made_beside_writes(database: Database) -> None:
         )  # a writer that is not done: the index waits for it
         with ThreadPoolExecutor(1) as pool:
             making = pool.submit(migrate, database(), SPACE, graph=True)
-            _wait_for_index(database())
-            assert not store.apply("zenith", [CHANGE])
-            assert not making.done()
-            old.rollback()
+            try:
+                _wait_for_index(database())
+                assert not store.apply("zenith", [CHANGE])
+                assert not making.done()
+            finally:
+                old.rollback()
             assert making.result(60) == ["the graph index"]
 
 
