@@ -13,6 +13,7 @@ from pipeline.operations.audit import Assumption, Audit, AuditReport, address_of
 from pipeline.operations.outcome import Outcome
 from pipeline.operations.stack import environment_of, tables_of
 from pipeline.operations.stored_secrets import StoredSecrets, mending_notices, stored_secrets
+from pipeline.operations.text import printable
 from pipeline.source.table import SourceTable
 
 MAX_LINES = 200
@@ -76,7 +77,7 @@ def _redaction_text(found: StoredSecrets, sent: int) -> str:
     if not found.chunks:
         return "no secrets in what is stored"
     kinds = ", ".join(f"{count} {group}" for group, count in sorted(found.groups.items()))
-    lines = [f"{found.tenants[source]}  {source}" for source in sorted(found.chunks)[:MAX_LINES]]
+    lines = [printable(f"{found.tenants[source]}  {source}") for source in sorted(found.chunks)[:MAX_LINES]]
     return "\n".join(
         [
             *lines,
