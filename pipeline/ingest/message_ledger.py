@@ -223,9 +223,18 @@ class _Group:
         matched = match(self.rows, self.entries, self._fresh(transitions, evidence))
         copies = [*self._present(matched, evidence), *self._absent(matched, evidence)]
         decided = list(_decided(copies, transitions, evidence))
-        dated = _dated(sorted(decided, key=lambda copy: copy.row.ordinal), transitions, self.name)
+        in_order = sorted(decided, key=lambda copy: copy.row.ordinal)
+        dated = _dated(in_order, transitions, self.name, self._said_then(matched))
         places = {copy.place: copy.row.id for copy in dated if copy.place is not None}
         return _Result(tuple(copy.row for copy in dated), places)
+
+    def _said_then(self, matched: Mapping[int, MessageRow]) -> frozenset[str]:
+        """Return ids of rows that the item has with the very time said: saved again, they are no newer."""
+        return frozenset(
+            matched[place].id
+            for place, entry in self.entries
+            if place in matched and entry.time and entry.time.timestamp() == matched[place].said_at
+        )
 
     def _fresh(self, transitions: Sequence[Transition], evidence: Evidence) -> int:
         """Return how many of the last entries came, as a transition shows, after the request that erased the others."""
@@ -379,32 +388,43 @@ def _owner(decision: Transition, row: MessageRow, evidence: Evidence) -> str | N
     return document.user_id if document and of(document.user_id) == decision.owner_before else None
 
 
-def _dated(copies: Sequence[_Copy], transitions: Sequence[Transition], name: str) -> list[_Copy]:
-    """Return the copies with AWS's time of their newest addition, as far as transitions tell it."""
+def _dated(
+    copies: Sequence[_Copy], transitions: Sequence[Transition], name: str, said_then: frozenset[str]
+) -> list[_Copy]:
+    """Return the copies with AWS's time of their newest addition, as far as transitions tell it.
+
+    Args:
+        said_then: ids of those that keep the time of their first one.
+    """
     dated = list(copies)
     for transition in transitions:
         came, went = transition.copies_added(name), transition.gone.get(name)
         if came:
-            dated = _with_addition(dated, transition, name, came[1] - came[0])
+            dated = _with_addition(dated, transition, name, said_then)
         elif went and went[1] and transition.reason != "capped":
             dated = _as_the_oldest(dated, transition)
     return dated
 
 
-def _with_addition(copies: list[_Copy], transition: Transition, name: str, count: int) -> list[_Copy]:
+def _with_addition(
+    copies: list[_Copy], transition: Transition, name: str, said_then: frozenset[str]
+) -> list[_Copy]:
+    before, after = transition.copies_added(name) or (0, 0)
     open_to_it = [copy for copy in copies if copy.row.state != "kept" or not copy.row.added]
-    chosen = {copy.row.id for copy in open_to_it[-count:]}
+    chosen = {copy.row.id for copy in open_to_it[before - after :]}
     at_tail = name in transition.added_at_tail
     return [
-        replace(copy, row=_added(copy.row, transition, at_tail=at_tail)) if copy.row.id in chosen else copy
+        replace(copy, row=_added(copy.row, transition, at_tail=at_tail, again=copy.row.id in said_then))
+        if copy.row.id in chosen
+        else copy
         for copy in copies
     ]
 
 
-def _added(row: MessageRow, transition: Transition, *, at_tail: bool) -> MessageRow:
+def _added(row: MessageRow, transition: Transition, *, at_tail: bool, again: bool) -> MessageRow:
     if transition.position <= row.added or _of_another_copy(row, transition):
         return row
-    outranked = row.added and row.at_tail and not at_tail
+    outranked = row.added and ((row.at_tail and not at_tail) or again)
     if outranked or transition.at is None:
         return replace(row, added=transition.position)
     return replace(row, added=transition.position, saved_at=transition.at, at_tail=at_tail)

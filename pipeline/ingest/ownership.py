@@ -70,8 +70,10 @@ def owners_at(time: float, current: str, changes: Sequence[ItemEvent]) -> frozen
     """
     later = [event for event in changes if event.at is None or event.at >= time]
     earlier = [event for event in changes if event not in later]
-    owners = {later[0].before if later else current}
-    owners |= {earlier[-1].after} if earlier else set()
+    owners = {earlier[-1].after} if earlier else set()
+    before = later[0].before if later else current
+    owners |= {before} if before else set()
+    owners |= {current} if not owners else set()
     owners |= {event.after for event in later if event.at is None}
     return frozenset(owners - {None})
 
@@ -79,8 +81,14 @@ def owners_at(time: float, current: str, changes: Sequence[ItemEvent]) -> frozen
 def _changes_of(row: MessageRow, events: Sequence[ItemEvent]) -> list[ItemEvent]:
     """Return what tells of the owners that a message saw: its item's insertion, and the changes until it left."""
     seen = [event for event in events if not row.resolved or event.position < row.resolved]
-    inserted = max((event.position for event in seen if event.kind == "inserted"), default="")
+    came = (event for event in seen if event.kind == "inserted" and _before(event, row.saved_at))
+    inserted = max((event.position for event in came), default="")
     return [event for event in seen if event.kind in {"owner", "inserted"} and event.position >= inserted]
+
+
+def _before(event: ItemEvent, saved_at: float | None) -> bool:
+    """Tell whether an item was inserted before a message was saved; where nobody knows, it was."""
+    return event.at is None or saved_at is None or event.at <= saved_at
 
 
 def with_change_seen(

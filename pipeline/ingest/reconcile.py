@@ -24,6 +24,7 @@ from pipeline.errors import (
     BusyError,
     ConflictError,
     MalformedItemError,
+    StoreBusyError,
     StoreUnavailableError,
     VectorMemoryError,
     describe,
@@ -248,7 +249,7 @@ class Reconciler:
         moved: set[str] = set()
         for tenant_id, group in _grouped(leased).items():
             moved |= self._apply(tenant_id, group, vectors, report)
-        self._release([work for work in leased if work.source in moved and work.plan.missing])
+        self._release([work for work in leased if work.source in moved and work.plan.missing], report)
         return busy | moved
 
     def _lease(self, works: Sequence[ItemWork], report: Report) -> list[ItemWork]:
@@ -264,9 +265,10 @@ class Reconciler:
             if not work.plan.missing or work.source in revisions
         ]
 
-    def _release(self, works: Sequence[ItemWork]) -> None:
+    def _release(self, works: Sequence[ItemWork], report: Report) -> None:
         for tenant_id, group in _grouped(works).items():
-            self.store.release(tenant_id, {work.source: work.revision for work in group})
+            leased = {work.source: work.revision for work in group}
+            _guarded(partial(self.store.release, tenant_id, leased), leased, report)
 
     def _apply(
         self, tenant_id: str, works: Sequence[ItemWork], vectors: Vectors, report: Report
@@ -276,6 +278,9 @@ class Reconciler:
             conflicts = self.store.apply(tenant_id, writes)
         except StoreUnavailableError:
             raise
+        except StoreBusyError as error:  # item by item each would wait for the same lock
+            report.failures |= {work.source: error for work in works}
+            return frozenset()
         except Exception as error:  # noqa: BLE001  # one write that the store refuses must not stop its neighbours
             if len(works) == 1:
                 report.failures[works[0].source] = _ours(error)
