@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipeline.embedding.parts import embed_each
+from pipeline.embedding.parts import Outcome, Refused, embed_each
 from pipeline.embedding.tokens import estimate_tokens
 from pipeline.embedding.vectors import Embedder
 from pipeline.errors import (
