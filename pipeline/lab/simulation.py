@@ -36,7 +36,7 @@ AFTERMATH = 0.25
 
 TICK_SECONDS = 0.002
 """What passes between two deeds at least."""
-LATE_SECONDS = (0.0, 0.0, 0.0, 30.0, 7_200.0, 100_000.0)
+LATE_SECONDS = (0.0, 0.0, 0.0, 30.0, 3_000.0, 20_000.0)
 """After how long a request to forget is carried out."""
 REPEATED = 0.2
 """How many requests to forget are carried out twice."""
