@@ -321,7 +321,9 @@ def _judge_item(memory: _Memory, found: Counter[str], withheld: set[str], judgem
 def _must(life: _Life, memory: _Memory) -> bool:
     if life.erased is not Erased.NO or (memory.lost and memory.asked):
         return False
-    return life.fate is Fate.LIVE or (life.fate is Fate.KEPT and life.witnessed and not memory.lost)
+    if life.fate is Fate.LIVE:
+        return life.witnessed or not memory.unreadable
+    return life.fate is Fate.KEPT and life.witnessed and not memory.lost
 
 
 def _may(life: _Life, memory: _Memory) -> bool:
