@@ -528,11 +528,10 @@ def _kept_shows(row: MessageRow, facts: ItemFacts) -> bool:
     An item that is gone may have been deleted, unless an expiry says otherwise; so may one that was inserted anew, or that
     a read found absent since.
     """
-    inserted = [event.position for event in facts.events if event.kind in {"inserted", "absent"}]
-    expired = _of(facts, "expired")
-    if not facts.present and not any(at > max([facts.found, *_of(facts, "inserted")]) for at in expired):
+    inserted, expired = _of(facts, "inserted"), _of(facts, "expired")
+    if not facts.present and not any(at > max([facts.found, *inserted]) for at in expired):
         return False
-    later = [at for at in inserted if at > row.resolved]
+    later = [at for at in (*inserted, *_of(facts, "absent")) if at > row.resolved]
     return all(
         any(max([row.resolved, *(other for other in inserted if other < at)]) <= way < at for way in expired)
         for at in later

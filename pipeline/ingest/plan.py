@@ -182,6 +182,7 @@ class _Members:
             id_ for id_, row in settled.rows.items() if row.state == "erased"
         }
         self._there = frozenset(entry.id for entry in settled.entries)
+        self._live = frozenset(id_ for id_, row in settled.rows.items() if row.state == "live")
 
     def dead(self, chunk: HeldChunk) -> bool:
         """Tell whether it says what nobody may read any more, or what is of several users."""
@@ -220,8 +221,8 @@ class _Members:
         return ChunkMove(owner, self.status(chunk.members))
 
     def status(self, members: Collection[str]) -> ChunkStatus:
-        """Return how much of what a chunk says is in the item."""
-        there = sum(id_ in self._there for id_ in members)
+        """Return how much of what a chunk says is in the item; what could not be read counts as it was."""
+        there = sum(id_ in self._there or id_ in self._live for id_ in members)
         return "live" if there == len(members) else "mixed" if there else "kept"
 
     def _owners(self, chunk: HeldChunk) -> set[str]:

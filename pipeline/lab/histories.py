@@ -13,6 +13,10 @@ from pipeline.settings import Retention
 SESSIONS, MEMORY = "sessions", "memory"
 KEY_NAMES = ("tenant_id", "session_key")
 
+Clock = Literal["right", "ahead", "behind", "naive", "seconds", "anew"]
+"""``ahead`` and ``behind`` by hours; ``naive``: no time zone; whole ``seconds``; ``anew`` at every save."""
+CLOCKS: tuple[Clock, ...] = ("right", "right", "ahead", "behind", "naive", "seconds", "anew")
+
 Kind = Literal[
     "grow",
     "edit",
@@ -31,6 +35,9 @@ Kind = Literal[
     "spoil",
     "forget_session",
     "forget_user",
+    "owner",
+    "common",
+    "refused",
 ]
 _WEIGHTS: dict[Kind, int] = {
     "grow": 30,
@@ -48,10 +55,17 @@ _WEIGHTS: dict[Kind, int] = {
     "repeat": 5,
     "touch": 2,
 }
-_RARE: tuple[dict[Kind, int], ...] = ({"spoil": 8}, {"forget_session": 8, "forget_user": 4})
+_RARE: tuple[dict[Kind, int], ...] = (
+    {"spoil": 8},
+    {"forget_session": 8, "forget_user": 8},
+    {"owner": 8},
+    {"common": 8},
+    {"refused": 6},
+)
 """What some histories have and most have not: after it there is less left that could go wrong."""
 
 KINDS: tuple[Kind, ...] = (*_WEIGHTS, *(kind for rare in _RARE for kind in rare))
+LOSSES = (0.0, 0.0, 0.0, 0.0, 0.3)
 GAPS_SECONDS = (0.0, 0.0, 0.5, 5.0, 3600.0)
 """Pauses before a step; in the last one everything settles, unless the weather is very bad."""
 
@@ -64,7 +78,8 @@ class Place:
         tenant: several items may share one; several tenants may share a key.
         note: a note rather than a session.
         stamped: its messages carry timestamps: of the moment they are written, some of an earlier one.
-        user: its ``user_id``, if it says one.
+        user: its ``user_id`` at first, if it says one.
+        clock: how the client tells the time.
     """
 
     tenant: str
@@ -72,6 +87,7 @@ class Place:
     note: bool = False
     stamped: bool = False
     user: str | None = None
+    clock: Clock = "right"
 
     @property
     def table(self) -> str:
@@ -114,12 +130,14 @@ class History:
 
     Args:
         places: items; a step's place is an index among them, modulo how many there are.
+        loss: how likely a stream loses a record.
     """
 
     places: tuple[Place, ...]
     steps: tuple[Step, ...]
     on_clear: Retention = "keep"
     on_expiry: Retention = "keep"
+    loss: float = 0.0
 
 
 def drawn(source: random.Random, low: int = 5, high: int = 15) -> History:
@@ -131,7 +149,7 @@ def drawn(source: random.Random, low: int = 5, high: int = 15) -> History:
         if source.random() < 0.25:  # noqa: PLR2004
             weights |= rare
     rest = tuple(_step(source, len(places), weights) for _ in range(source.randint(low, high) - len(first)))
-    return History(places, first + rest, _retention(source), _retention(source))
+    return History(places, first + rest, _retention(source), _retention(source), source.choice(LOSSES))
 
 
 def _places(source: random.Random) -> tuple[Place, ...]:
@@ -141,12 +159,13 @@ def _places(source: random.Random) -> tuple[Place, ...]:
     while len(wanted) < count:
         tenant, note = source.choice(("acme", "MEMORABLE", "zebra")), source.random() < 0.2  # noqa: PLR2004
         key = (
-            source.choice(("memory:long_term", "memory:daily:2026-09-21"))
+            source.choice(("memory:long_term", "memory:daily:2026-09-21", "memory:summary:2026-09-21"))
             if note
             else source.choice(("chat:1", "chat:2"))
         )
         user = source.choice((None, None, "mika", "ken"))
-        wanted[tenant, key] = Place(tenant, key, note, source.random() < 0.5, user)  # noqa: PLR2004
+        stamped, clock = source.random() < 0.5, source.choice(CLOCKS)  # noqa: PLR2004
+        wanted[tenant, key] = Place(tenant, key, note, stamped, user, clock)
     return tuple(wanted.values())
 
 

@@ -4,8 +4,7 @@ Leases are a matter of seconds, so the SQL must see virtual time: ``clock_timest
 schema of ours before Postgres's own.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -15,12 +14,11 @@ from psycopg.conninfo import make_conninfo
 from pipeline.embedding.vectors import Space
 from pipeline.lab.oracle import Row
 from pipeline.lab.scheduler import Crashed, Scheduler, Verdict
-from pipeline.stores.forgetting import ForgetRequest, Forgotten
+from pipeline.source.documents import ItemKey
 from pipeline.stores.pgvector.connection import Connection, Connector, connect
 from pipeline.stores.pgvector.inventory import Inventory
 from pipeline.stores.pgvector.migrations import migrate
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import Change, Held, Hit, Markers, SearchRequest
 
 SPACE = Space("lab", 8)
 _WORKER = "lab_worker"
@@ -31,6 +29,30 @@ CREATE OR REPLACE FUNCTION lab.clock_timestamp() RETURNS timestamptz STABLE LANG
     AS $$ SELECT pg_catalog.to_timestamp(pg_catalog.current_setting('lab.now')::float8) $$;
 CREATE OR REPLACE FUNCTION lab.now() RETURNS timestamptz STABLE LANGUAGE sql AS $$ SELECT lab.clock_timestamp() $$;
 """
+_WAITING = """
+SELECT content FROM memories m
+WHERE fingerprint = '' OR (fingerprint LIKE '~%' AND NOT EXISTS (
+    SELECT FROM memories w WHERE w.tenant_id = m.tenant_id AND w.source = m.source AND w.user_id = ''))
+ORDER BY 1
+"""
+POINTS = frozenset(
+    [
+        "read",
+        "detail",
+        "texts",
+        "markers",
+        "lease",
+        "release",
+        "apply",
+        "mark",
+        "items_of",
+        "finish",
+        "forgotten",
+        "overdue",
+        "indexed_until",
+    ]
+)
+"""What workers call of a store: each is a point."""
 _TRUNCATE_EVERY = 100
 _LASTING = frozenset({"schema_version", "index_space"})
 
@@ -71,15 +93,15 @@ class Database:
     def rows(self) -> Sequence[Row]:
         """Return the whole index."""
         return [
-            Row(*row)
-            for row in self._owner.execute(
-                "SELECT tenant_id, user_id, content FROM memories ORDER BY 1, 2, 3"
+            Row(tenant, user, content, ItemKey.values_of(source) or ("", "", ""))
+            for tenant, user, content, source in self._owner.execute(
+                "SELECT tenant_id, user_id, content, source FROM memories ORDER BY 1, 2, 4, 3"
             )
         ]
 
     def waiting(self) -> Sequence[str]:
-        """Return the texts that wait for their vectors: none may, once everything is at rest."""
-        found = self._owner.execute("SELECT content FROM memories WHERE fingerprint = '' ORDER BY 1")
+        """Return the texts that wait for their vectors, and stand-ins of nothing: none may, once everything is at rest."""
+        found = self._owner.execute(_WAITING)
         return [f"not embedded: {content}" for (content,) in found]
 
     def holds(self, text: str) -> bool:
@@ -138,21 +160,39 @@ class _Watched:
         if not self._inside:
             self._scheduler().pause()
         self._fuse.burn()
-        self._tell(self._scheduler().wall_clock)
+        self._tell()
         return self._connection.execute(query, *arguments, **options)
+
+    def ask(self, begin: Any, statement: str, parameters: Any) -> Any:  # noqa: ANN401  # psycopg's own
+        self._fuse.burn()
+        self._tell()
+        return self._connection.ask(begin, statement, parameters)
+
+    @contextmanager
+    def pipeline(self) -> Iterator[Any]:
+        self._tell()  # a pipeline is one transaction, whose rollback would take it back
+        with self._inside_of(self._connection.pipeline()) as pipeline:
+            yield pipeline
 
     @contextmanager
     def transaction(self) -> Iterator[Any]:
-        self._tell(self._scheduler().wall_clock)  # a rollback would take it back
+        if not self._inside:
+            self._tell()
+        with self._inside_of(self._connection.transaction()) as transaction:
+            yield transaction
+
+    @contextmanager
+    def _inside_of(self, context: Any) -> Iterator[Any]:  # noqa: ANN401  # psycopg's own
         self._inside += 1
         try:
-            with self._connection.transaction() as transaction:
-                yield transaction
+            with context as inner:
+                yield inner
         finally:
             self._inside -= 1
 
-    def _tell(self, now: float) -> None:
-        if now != self._told:
+    def _tell(self) -> None:
+        now = self._scheduler().wall_clock
+        if now != self._told and not self._inside:
             self._connection.execute("SELECT set_config('lab.now', %s, false)", [str(now)])
             self._told = now
 
@@ -169,11 +209,8 @@ class WatchedConnector(Connector):
         """Return the real store on this connection, each of its calls a point."""
         return WatchedStore(PgVectorStore(self, SPACE), self, self._scheduler)
 
-    def _open(self) -> Connection:
-        if self._connection is None or self._connection.closed:
-            made = connect(self._conninfo())
-            self._connection = cast("Connection", _Watched(made, self.fuse, self._scheduler))
-        return self._connection
+    def _connect(self) -> Connection:
+        return cast("Connection", _Watched(connect(self._conninfo()), self.fuse, self._scheduler))
 
 
 class WatchedStore:
@@ -185,45 +222,15 @@ class WatchedStore:
         self._store, self._connector, self._scheduler = store, connector, scheduler
         self.space, self.searched = store.space, store.searched
 
-    def read(self, tenant_id: str, sources: Sequence[str]) -> Mapping[str, Held]:
-        """Read at a point."""
-        held: Mapping[str, Held] = self._at("store.read", lambda: self._store.read(tenant_id, sources))
-        return held
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # whatever a store has
+        real = getattr(self._store, name)
+        if name not in POINTS:
+            return real
 
-    def lease(self, tenant_id: str, revisions: Mapping[str, int], seconds: float) -> Mapping[str, int]:
-        """Lease at a point."""
-        leased: Mapping[str, int] = self._at(
-            "store.lease", lambda: self._store.lease(tenant_id, revisions, seconds)
-        )
-        return leased
+        def at_a_point(*given: Any, **options: Any) -> Any:  # noqa: ANN401  # the method's own
+            return self._at(f"store.{name}", lambda: real(*given, **options))
 
-    def release(self, tenant_id: str, revisions: Mapping[str, int]) -> None:
-        """Release at a point."""
-        self._at("store.release", lambda: self._store.release(tenant_id, revisions))
-
-    def apply(self, tenant_id: str, changes: Sequence[Change]) -> frozenset[str]:
-        """Apply at a point."""
-        conflicts: frozenset[str] = self._at(
-            f"store.apply {len(changes)}", lambda: self._store.apply(tenant_id, changes)
-        )
-        return conflicts
-
-    def markers(self, tenant_id: str, users: AbstractSet[str], sessions: AbstractSet[str]) -> Markers:
-        """Read markers at a point."""
-        markers: Markers = self._at("store.markers", lambda: self._store.markers(tenant_id, users, sessions))
-        return markers
-
-    def forget(self, request: ForgetRequest) -> Forgotten:
-        """Forget at a point."""
-        done: Forgotten = self._at("store.forget", lambda: self._store.forget(request))
-        return done
-
-    def search(self, request: SearchRequest) -> Sequence[Hit]:
-        """Search; no point."""
-        return self._store.search(request)
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # what a store may learn later
-        return getattr(self._store, name)
+        return at_a_point
 
     def _at(self, label: str, action: Callable[[], Any]) -> Any:  # noqa: ANN401  # the action's own
         scheduler, fuse = self._scheduler(), self._connector.fuse

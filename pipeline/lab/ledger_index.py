@@ -18,10 +18,12 @@ from opensearchpy.exceptions import ConnectionError, NotFoundError, RequestError
 
 from pipeline.errors import StoreUnavailableError
 from pipeline.lab.dynamodb import MemoryDynamoDb
+from pipeline.lab.histories import MEMORY, SESSIONS
 from pipeline.lab.index import SPACE, Fuse, WatchedStore
-from pipeline.lab.oracle import Row
+from pipeline.lab.oracle import ItemId, Row
 from pipeline.lab.scheduler import EPOCH, Scheduler
 from pipeline.local.opensearch_index import Index, RefusedError
+from pipeline.source.documents import ItemKey
 from pipeline.stores.dynamodb.inventory import DynamoDbInventory
 from pipeline.stores.dynamodb.store import DynamoDbStore
 from pipeline.stores.inventory import Inventory
@@ -254,10 +256,10 @@ class LedgerIndex:
         """Return what is physically there and not shown."""
         if self.kind == "dynamodb":
             items = self.inventory.everything()
-            there = [Row(item.tenant_id, item.user_id, item.content) for item in items]
+            there = [_row(one.tenant_id, one.user_id, one.content, one.source) for one in items]
         else:
             there = [
-                Row(str(one["tenant_id"]), str(one["user_id"]), str(one["content"]))
+                _row(*(str(one[name]) for name in ("tenant_id", "user_id", "content", "source")))
                 for one in self._aws.index.documents
             ]
         left = list(shown)
@@ -268,5 +270,13 @@ def _shown_to(store: AnyStore, tenant: str, user: str) -> list[Row]:
     try:
         passages = store.passages(tenant, user, Filters(), 10_000)
     except StoreUnavailableError:
-        return [Row(tenant, user, "left half written")]  # nothing accounts for this row
-    return [Row(tenant, user, passage.content) for passage in passages]
+        return [Row(tenant, user, "left half written", ("", "", ""))]  # nothing accounts for this row
+    return [Row(tenant, user, one.content, _place(tenant, one.metadata["key"])) for one in passages]
+
+
+def _row(tenant: str, user: str, content: str, source: str) -> Row:
+    return Row(tenant, user, content, ItemKey.values_of(source) or ("", "", ""))
+
+
+def _place(tenant: str, key: str) -> ItemId:
+    return MEMORY if key.startswith("memory:") else SESSIONS, tenant, key

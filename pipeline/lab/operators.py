@@ -1,16 +1,14 @@
 """What operators do: carry out wishes to forget; and when everything is at rest, audit, mend, and redrive dead letters."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from pipeline import bootstrap
-from pipeline.ingest.forgetting import Forgetter
-from pipeline.ingest.wishes import Wish
 from pipeline.lab.histories import KEY_NAMES
 from pipeline.lab.queue import QueueClient
 from pipeline.lab.table import Item, Table
-from pipeline.operations.audit import Audit, repair
+from pipeline.operations.audit import Audit, AuditReport, repair
 from pipeline.operations.box import Box, opened
 from pipeline.operations.dead_letters import redrive
 from pipeline.operations.letters import Selection
@@ -43,27 +41,35 @@ class LabTables:
 
 
 def carry_out(request: ForgetRequest) -> None:
-    """Forget, and have looked at what was said since the wish was made.
+    """Forget.
 
     Raises:
-        QueueUnavailableError: those notices were not taken; the wish may be carried out once more.
+        RetryableError: it must be carried out once more.
     """
-    Forgetter(bootstrap.store(), bootstrap.addresses(), bootstrap.notice_queue()).carry_out(Wish(request))
+    bootstrap.forgetter().carry_out(request)
+
+
+def audit(tables: Mapping[str, Table], inventory: Inventory, settle: Callable[[], None]) -> AuditReport:
+    """Compare tables and index.
+
+    Args:
+        settle: waits until what is on its way has arrived.
+    """
+    parts = LabTables(tables), bootstrap.layouts(), bootstrap.reconciler(), inventory
+    return Audit(*parts, settle=settle).run(list(tables), segments=1)
+
+
+def found_by(report: AuditReport) -> list[str]:
+    """Return what an audit found. Items that cannot be read are no finding: their dead letters say so."""
+    return [str(finding) for finding in report.findings if finding.kind not in {"malformed", "unreadable"}]
 
 
 def look_after(tables: Mapping[str, Table], inventory: Inventory, sqs: QueueClient) -> list[str]:
-    """Audit with repair, then redrive all dead letters, as the commands do; return what the audit found.
-
-    Items that cannot be read are no finding: their dead letters say so.
-    """
-    audit = Audit(
-        LabTables(tables), bootstrap.layouts(), bootstrap.chunker(), bootstrap.store(), inventory, 0.0
-    )
-    report = audit.run(list(tables), segments=1)
+    """Audit with repair, then redrive all dead letters, as the commands do; return what the audit found."""
+    report = audit(tables, inventory, lambda: None)
     queue = bootstrap.notice_queue()
-    failed = repair(report, queue, inventory, "list")
+    failed = repair(report, queue, inventory)
     url = bootstrap.settings().require("dead_letter_queue_url")
     with opened(Box(sqs, url, name="dead-letter queue", setting="DEAD_LETTER_QUEUE_URL")) as box:  # type: ignore[arg-type]  # what a box calls of it
         redrive(box, bootstrap.layouts(), Selection(), queue, time.time(), dry_run=False)
-    found = [str(finding) for finding in report.findings if finding.kind != "malformed"]
-    return found + ["a notice of the repair was not taken"] * failed
+    return found_by(report) + ["a notice of the repair was not taken"] * failed

@@ -1,17 +1,17 @@
-"""Knows from the history alone what the index must, may and must not hold. Uses nothing of the product.
+"""Knows from the history alone what searches must, may and must not find. Uses nothing of the product.
 
-Per item, every message ever written has a fate:
+The rules are those of ``docs/ledger.md``.
 
-- *live*: the item has it now: it must be in the index;
-- *kept*: lost only by a cap, a clear or an expiry under ``keep``: it must be in the index if it was *witnessed*, that
-  is, part of a version that was current at some moment with no notice of the item under way; otherwise it may;
-- *edited*, *removed*: it must not be there, and comes back only if the item has it again;
-- *forgotten*: somebody wished it at a time T, and the message says it is from T or before, or does not say and the
-  item came into being by then. It must not be there, whoever writes it again, until an item made later has it.
+It follows every *text* of every item, by role and words: how many copies the item has, whose it is, and why it left.
 
-An item that cannot be read is as if emptied under ``keep``; whoever writes it anew forgets all it no longer says.
-Messages of roles that are not remembered are as if never written, and must not be there. A note has no history: writing
-it anew, also after it expired, forgets all it no longer says.
+- In the item: it must be found, under whoever owns the item.
+- Left by a cap, a clear or an expiry under ``keep``: it may be found, and must be if it was *witnessed*, that is, part of a
+  version that was current at some moment with no notice of the item under way. It is whose it was when it left.
+- Edited away, removed or deleted, or of a role that is not remembered: it must not be found, and leaves no text behind.
+- Covered by a forget request: the same, even while the item says it. What comes again after that may be found, unless its
+  time tells that it is the same message.
+
+Where a record was lost nothing more is known than what may be found: it is judged when somebody has looked at the item since.
 """
 
 import json
@@ -19,7 +19,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import Enum, auto
 from typing import Any
 
@@ -29,31 +28,39 @@ TOKEN = re.compile(r"\bm\d+[a-z]\b")
 UNREMEMBERED = frozenset({"system", "tool"})
 
 ItemId = tuple[str, str, str]
-Identity = tuple[str, str, str | None]
-Wish = tuple[str, str | None, str | None]
+Name = tuple[str, str]
+"""Role and text."""
+Entry = tuple[str, str, str | None]
+"""Role, text and time."""
+Request = tuple[str, str | None, str | None]
 """Tenant; user or any; session or any."""
 
 
 class Fate(Enum):
-    """See the module."""
+    """What became of a text."""
 
     LIVE = auto()
     KEPT = auto()
     EDITED = auto()
     REMOVED = auto()
-    FORGOTTEN = auto()
 
 
-_HELD = frozenset({Fate.LIVE, Fate.KEPT})
+class Erased(Enum):
+    """Whether a forget request covers it."""
+
+    NO = auto()
+    PERHAPS = auto()
+    YES = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the index."""
+    """One row of the index; of nobody's (``user == ""``) it is withheld."""
 
     tenant: str
     user: str
     content: str
+    place: ItemId
 
 
 @dataclass(slots=True)
@@ -74,28 +81,45 @@ class Judgement:
 
 
 @dataclass(slots=True)
+class _Life:
+    """What the oracle knows of one text of one item.
+
+    Args:
+        copies: in the item now.
+        came: how many copies ever came: what was kept and is said again is found twice.
+        stamps: times that its copies said.
+    """
+
+    owner: str
+    fate: Fate = Fate.LIVE
+    erased: Erased = Erased.NO
+    copies: int = 0
+    came: int = 0
+    stamps: set[str | None] = field(default_factory=set)
+    witnessed: bool = False
+
+
+@dataclass(slots=True)
 class _Memory:
     """What the oracle knows of one item.
 
     Args:
-        witnessed: kept entries among them must be there.
-        copies: token → most copies of it in one version.
-        created: when the item last came into being, microseconds.
-        unreadable: nobody can tell what it says.
+        entries: what the item says; ``None`` while it is not there.
+        lost: kinds of records of it that were lost.
+        asked: a forget request covered some of it.
     """
 
     note: bool
     user: str = ""
-    created: int = 0
     unreadable: bool = False
-    entries: list[Identity] | None = None
-    fates: dict[Identity, Fate] = field(default_factory=dict)
-    witnessed: set[Identity] = field(default_factory=set)
-    copies: Counter[str] = field(default_factory=Counter)
+    entries: list[Entry] | None = None
+    lives: dict[Name, _Life] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
+    asked: bool = False
 
 
 class Oracle:
-    """Hears of every write and of every moment of rest.
+    """Hears of every write, every request and every moment of rest.
 
     Args:
         on_clear: "keep" or "forget".
@@ -105,166 +129,156 @@ class Oracle:
     def __init__(self, on_clear: str, on_expiry: str) -> None:
         self._on_clear, self._on_expiry = on_clear, on_expiry
         self._items: dict[ItemId, _Memory] = {}
-        self._markers: dict[Wish, int] = {}
 
-    def wrote(self, place: ItemId, item: Item | None, cause: Cause, at: float) -> None:
-        """Hear of a write at a moment, epoch seconds; ``item`` is ``None`` for a removal."""
-        memory = self._items.setdefault(place, _Memory(note="memory:" in place[2]))
+    def wrote(self, place: ItemId, item: Item | None, cause: Cause) -> None:
+        """Hear of a write; ``item`` is ``None`` for a removal."""
+        memory = self._items.setdefault(place, _Memory(note=place[2].startswith("memory:")))
+        if item is None and memory.entries is None:
+            return
+        new = None if item is None else _entries(item)
         if item is not None:
             memory.user = str(item.get("user_id", item["tenant_id"])["S"])
-            memory.created = memory.created if memory.entries is not None else _microseconds(at)
-        new = None if item is None else _entries(item)
-        if memory.unreadable and item is not None:
-            _forget(memory, _held(memory), Fate.EDITED)
-        memory.unreadable = item is not None and new is None
+        was_unreadable, memory.unreadable = memory.unreadable, item is not None and new is None
         if memory.unreadable:
-            _keep(memory, memory.entries or ())
-            new = []
-        elif memory.entries is not None or new is not None:
-            self._move(memory, memory.entries or [], new, cause)
+            memory.entries = memory.entries or []  # what it said before is remembered as it was
+            return
+        self._leave(memory, new, cause, blindly=was_unreadable)
+        self._come(memory, new or [])
         memory.entries = new
-        self._ban(place, memory, new or ())
-        for token, count in Counter(token for entry in new or [] for token in _tokens(entry)).items():
-            memory.copies[token] = max(memory.copies[token], count)
 
-    def wished(self, wish: Wish, at: float) -> None:
-        """Hear, when it is made, of a wish to forget."""
-        self._markers[wish] = _microseconds(at)
+    def lost(self, place: ItemId, kind: str) -> None:
+        """Hear that the record of the last write was lost: ``inserted``, ``modified``, ``owner`` or ``removed``."""
+        self._items[place].lost.add(kind)
+
+    def asked(self, request: Request) -> None:
+        """Hear, when it is made, of a request to forget: all that there is now was saved before T."""
+        tenant, user, key = request
         for place, memory in self._items.items():
-            self._ban(place, memory, memory.fates)
+            if place[1] != tenant or key not in {None, place[2], _log_of(place[2])}:
+                continue
+            for life in memory.lives.values():
+                if user in {None, life.owner}:
+                    memory.asked = True
+                    gone = life.fate not in _HELD
+                    life.erased = life.erased if gone and life.erased is Erased.YES else _ERASES[gone]
+                    life.witnessed = False
 
-    def carried_out(self, wish: Wish) -> None:
-        """Hear that a wish was carried out: what was said since went with it, and is looked at again."""
-        for place, memory in self._items.items():
-            if wish in _wishes(place, memory):
-                memory.witnessed.clear()
-
-    def _ban(self, place: ItemId, memory: _Memory, entries: Iterable[Identity]) -> None:
-        """Forget those of ``entries`` that a wish covers."""
-        asked = [self._markers[wish] for wish in _wishes(place, memory) if wish in self._markers]
-        if asked:
-            banned = [entry for entry in entries if _said(entry, memory) <= max(asked)]
-            _forget(memory, [entry for entry in banned if memory.fates[entry] in _HELD], Fate.FORGOTTEN)
+    def rests(self, place: ItemId) -> None:
+        """Hear that no notice of the item is under way."""
+        memory = self._items.get(place)
+        if memory and not memory.unreadable:
+            for life in memory.lives.values():
+                life.witnessed |= life.copies > 0
 
     def unreadable(self) -> set[ItemId]:
         """Return the items that cannot be read now."""
         return {place for place, memory in self._items.items() if memory.unreadable}
 
-    def rests(self, place: ItemId) -> None:
-        """Hear that no notice of the item is under way."""
-        memory = self._items.get(place)
-        if memory and memory.entries:
-            memory.witnessed.update(memory.entries)
-
     def judge(self, rows: Sequence[Row]) -> Judgement:
         """Compare the index with what it must be."""
         judgement = Judgement()
-        owners = {
-            token: place
-            for place, memory in self._items.items()
-            for entry in memory.fates
-            for token in _tokens(entry)
-        }
         found: dict[ItemId, Counter[str]] = {place: Counter() for place in self._items}
+        withheld: dict[ItemId, set[str]] = {place: set() for place in self._items}
         for row in rows:
-            self._judge_row(row, owners, found, judgement)
+            self._judge_row(row, found, withheld, judgement)
         for place, memory in self._items.items():
-            _judge_item(memory, _required(memory), found[place], judgement)
+            _judge_item(memory, found[place], withheld[place], judgement)
         return judgement
 
     def _judge_row(
         self,
         row: Row,
-        owners: Mapping[str, ItemId],
         found: Mapping[ItemId, Counter[str]],
+        withheld: Mapping[ItemId, set[str]],
         judgement: Judgement,
     ) -> None:
+        memory = self._items.get(row.place)
         tokens = set(TOKEN.findall(row.content))
-        places = {owners[token] for token in tokens if token in owners}
-        if len(places) != 1 or not tokens <= owners.keys():
-            judgement.extra.append(f"a row of {len(places)} items: {row}")
-        for token in tokens & owners.keys():
-            memory = self._items[owners[token]]
-            found[owners[token]][token] += 1
-            if (row.tenant, row.user) != (owners[token][1], memory.user):
-                judgement.wrong_tenant.append(f"{token} of {owners[token]} under {row.tenant}/{row.user}")
+        lives = _by_token(memory) if memory else {}
+        if memory is None or not tokens or not tokens <= lives.keys():
+            judgement.extra.append(f"a row of no item: {row}")
+            return
+        if row.tenant != row.place[1]:
+            judgement.wrong_tenant.append(f"{sorted(tokens)} of {row.place} under {row.tenant}")
+        if not row.user:
+            withheld[row.place].update(tokens)
+            return
+        for token in sorted(tokens):
+            found[row.place][token] += 1
+            if row.user not in {life.owner for life in lives[token]}:
+                judgement.wrong_tenant.append(f"{token} of {row.place} under {row.tenant}/{row.user}")
 
-    def _move(self, memory: _Memory, old: list[Identity], new: list[Identity] | None, cause: Cause) -> None:
-        lost = [entry for entry in old if entry not in set(new or ())]
+    def _leave(self, memory: _Memory, new: list[Entry] | None, cause: Cause, *, blindly: bool) -> None:
+        old, after = memory.entries or [], Counter(map(_name, new or ()))
         if new is None:
-            self._gone(memory, old, cause)
-        elif memory.note:
-            anew = memory.entries is None
-            gone = [entry for entry in _held(memory) if anew or entry not in set(new)]
-            _forget(memory, gone, Fate.EDITED)
-        elif lost:
-            self._lose(memory, lost, self._fate(old, new, lost))
-        for entry in new or ():
-            if memory.fates.get(entry) not in _HELD:
-                memory.witnessed.discard(entry)
-            memory.fates[entry] = Fate.LIVE
-
-    def _gone(self, memory: _Memory, old: Sequence[Identity], cause: Cause) -> None:
-        if cause == "expire" and self._on_expiry == "keep":
-            _keep(memory, old)
+            fate = Fate.KEPT if cause == "expire" and self._on_expiry == "keep" else Fate.REMOVED
+            if blindly and fate is Fate.KEPT:  # the record does not say what is gone
+                for life in memory.lives.values():
+                    life.witnessed = False
+        elif memory.note or blindly:
+            fate = Fate.EDITED
         else:
-            _forget(memory, _held(memory), Fate.REMOVED)
+            fate = self._fate(old, new)
+        forgets_all = fate is not Fate.KEPT and (
+            new is None or blindly or (memory.note and memory.entries is None)
+        )
+        for name, life in memory.lives.items():
+            left = life.copies > 0 and not after[name]
+            if left or (forgets_all and life.fate is Fate.KEPT and not after[name]):
+                life.fate = fate
+            life.copies = min(life.copies, after[name])
 
-    def _fate(self, old: Sequence[Identity], new: Sequence[Identity], lost: Sequence[Identity]) -> Fate:
-        if _fell_off(old, new, lost):
+    def _fate(self, old: Sequence[Entry], new: Sequence[Entry]) -> Fate:
+        if _fell_off(old, new) or _fell_off(_names(old), _names(new)):
             return Fate.KEPT
-        if len(set(lost)) == len(set(old)):
+        if not set(_names(old)) & set(_names(new)):
             return Fate.KEPT if self._on_clear == "keep" else Fate.REMOVED
         return Fate.EDITED if len(new) >= len(old) else Fate.REMOVED
 
-    def _lose(self, memory: _Memory, lost: Sequence[Identity], fate: Fate) -> None:
-        if fate is Fate.KEPT:
-            _keep(memory, lost)
-        else:
-            _forget(memory, [entry for entry in lost if memory.fates[entry] in _HELD], fate)
+    @staticmethod
+    def _come(memory: _Memory, new: Sequence[Entry]) -> None:
+        counts = Counter(map(_name, new))
+        for name, count in counts.items():
+            life = memory.lives.setdefault(name, _Life(memory.user))
+            stamps = {entry[2] for entry in new if _name(entry) == name}
+            if count > life.copies:
+                _say(life, count, stamps)
+            life.stamps |= stamps
+            life.fate, life.owner = Fate.LIVE, memory.user
 
 
-def _wishes(place: ItemId, memory: _Memory) -> list[Wish]:
-    """Return the wishes that would cover an item."""
-    _, tenant, key = place
-    return [(tenant, memory.user, None), (tenant, None, key), (tenant, memory.user, key)]
+def _say(life: _Life, count: int, stamps: set[str | None]) -> None:
+    """Note that copies of a text came."""
+    same = None not in stamps and stamps <= life.stamps and life.witnessed
+    if life.erased is Erased.YES and not (same and not life.copies):
+        life.erased = Erased.PERHAPS
+    if life.fate is not Fate.LIVE and life.fate is not Fate.KEPT:
+        life.witnessed = False
+    life.came += count - life.copies
+    life.copies = count
 
 
-def _held(memory: _Memory) -> list[Identity]:
-    return [entry for entry, fate in memory.fates.items() if fate in _HELD]
+_HELD = frozenset({Fate.LIVE, Fate.KEPT})
+_ERASES = {False: Erased.YES, True: Erased.PERHAPS}
 
 
-def _keep(memory: _Memory, entries: Iterable[Identity]) -> None:
-    memory.fates.update({entry: Fate.KEPT for entry in entries if memory.fates[entry] is Fate.LIVE})
+def _log_of(key: str) -> str:
+    """Return the key of the log that a day's summary goes with."""
+    return key.replace("memory:summary:", "memory:daily:")
 
 
-def _said(entry: Identity, memory: _Memory) -> int:
-    """Return when an entry counts as said, microseconds: when it says, or else when its item came into being."""
-    return memory.created if entry[2] is None else _microseconds(datetime.fromisoformat(entry[2]).timestamp())
+def _name(entry: Entry) -> Name:
+    return entry[0], entry[1]
 
 
-def _microseconds(at: float) -> int:
-    """Return epoch seconds as Postgres rounds them."""
-    return round(at * 1_000_000)
+def _names(entries: Iterable[Entry]) -> list[Name]:
+    return [_name(entry) for entry in entries]
 
 
-def _forget(memory: _Memory, entries: Sequence[Identity], fate: Fate) -> None:
-    memory.fates.update(dict.fromkeys(entries, fate))
-    memory.witnessed.difference_update(entries)
-
-
-def _required(memory: _Memory) -> set[str]:
-    return _spoken(
-        entry
-        for entry, fate in memory.fates.items()
-        if fate is Fate.LIVE or (fate is Fate.KEPT and entry in memory.witnessed)
-    )
-
-
-def _entries(item: Item) -> list[Identity] | None:
+def _entries(item: Item) -> list[Entry] | None:
     """Return what the item says; ``None`` if it cannot be read."""
     if "content" in item:
-        return [("note", line, None) for line in str(item["content"]["S"]).splitlines()]
+        return [("note", line.removeprefix("- "), None) for line in str(item["content"]["S"]).splitlines()]
     try:
         messages: list[dict[str, Any]] = json.loads(item["messages"]["S"])
     except (KeyError, ValueError):
@@ -273,38 +287,57 @@ def _entries(item: Item) -> list[Identity] | None:
     return [entry for entry in said if entry[0] not in UNREMEMBERED]
 
 
-def _tokens(entry: Identity) -> frozenset[str]:
-    return frozenset(TOKEN.findall(entry[1]))
-
-
-def _fell_off(old: Sequence[Identity], new: Sequence[Identity], lost: Sequence[Identity]) -> bool:
+def _fell_off(old: Sequence[Any], new: Sequence[Any]) -> bool:
     """Tell whether only a front is gone, and nothing else could have happened.
 
     Among repeated messages a removal between two copies may look like that: then it counts as a removal.
     """
-    survivors = [index for index, entry in enumerate(old) if entry not in lost]
-    if not survivors or any(entry in lost for entry in old[survivors[0] :]):
+    staying = [index for index, entry in enumerate(old) if entry in new]
+    if not staying or any(entry not in new for entry in old[staying[0] :]):
         return False
     return any(list(new[: len(old) - cut]) == list(old[cut:]) for cut in range(1, len(old)))
 
 
-def _spoken(entries: Iterable[Identity]) -> set[str]:
-    return {token for entry in entries for token in _tokens(entry)}
+def _by_token(memory: _Memory) -> dict[str, list[_Life]]:
+    lives: dict[str, list[_Life]] = {}
+    for (_, text), life in memory.lives.items():
+        for token in TOKEN.findall(text):
+            lives.setdefault(token, []).append(life)
+    return lives
 
 
-def _judge_item(memory: _Memory, must: set[str], found: Counter[str], judgement: Judgement) -> None:
-    may = must | _spoken(entry for entry, fate in memory.fates.items() if fate is Fate.KEPT)
-    edited = _spoken(entry for entry, fate in memory.fates.items() if fate is Fate.EDITED)
-    gone = {Fate.REMOVED, Fate.FORGOTTEN}
-    removed = _spoken(entry for entry, fate in memory.fates.items() if fate in gone)
-    judgement.missing += sorted(must - set(found))
-    for token in sorted(set(found) - may):
-        kind = (
-            judgement.stale
-            if token in edited
-            else judgement.resurrected
-            if token in removed
-            else judgement.extra
-        )
-        kind.append(token)
-    judgement.duplicate += sorted(token for token, count in found.items() if count > memory.copies[token])
+def _judge_item(memory: _Memory, found: Counter[str], withheld: set[str], judgement: Judgement) -> None:
+    for token, lives in sorted(_by_token(memory).items()):
+        if not found[token]:
+            judgement.missing += [token] * any(_must(life, memory) for life in lives)
+        elif not any(_may(life, memory) for life in lives):
+            _kind(lives, judgement).append(token)
+        elif found[token] > sum(life.came for life in lives):
+            judgement.duplicate.append(token)
+        if token in withheld and not memory.lost and all(_is_gone(life) for life in lives):
+            judgement.resurrected.append(f"{token}, withheld")
+
+
+def _must(life: _Life, memory: _Memory) -> bool:
+    if life.erased is not Erased.NO or (memory.lost and memory.asked):
+        return False
+    if life.fate is Fate.LIVE:
+        return life.witnessed or not memory.unreadable
+    return life.fate is Fate.KEPT and life.witnessed and not memory.lost
+
+
+def _may(life: _Life, memory: _Memory) -> bool:
+    """Tell whether it may be found. Where an INSERT, and a removal or a change of owner were lost, no rule can know."""
+    if life.erased is Erased.YES:
+        return {"inserted", "owner"} <= memory.lost
+    return life.fate in _HELD or {"inserted", "removed"} <= memory.lost
+
+
+def _is_gone(life: _Life) -> bool:
+    return life.erased is Erased.YES or life.fate not in _HELD
+
+
+def _kind(lives: Iterable[_Life], judgement: Judgement) -> list[str]:
+    if any(life.erased is Erased.YES or life.fate is Fate.REMOVED for life in lives):
+        return judgement.resurrected
+    return judgement.stale

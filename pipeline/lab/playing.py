@@ -8,16 +8,23 @@ import itertools
 import json
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from pipeline.lab.histories import History, Place, Step
 from pipeline.lab.table import Cause, Item
 
 Message = dict[str, str]
-_ALWAYS = frozenset({"grow", "replace", "flash", "undo", "spoil", "forget_session", "forget_user"})
+_ALWAYS = frozenset(
+    {"grow", "replace", "flash", "undo", "spoil", "forget_session", "forget_user", "common", "refused"}
+)
 """What can be done where there is no item."""
 
+COMMON = ("m1c yes", "m2c no", "m3c it may well be")
+UNSPEAKABLE = "unspeakable"
+"""No provider embeds a text with this word."""
+
+_SKEWS = {"ahead": 32_400.0, "behind": -28_800.0}
 _EARLIER_SECONDS = 7_200
 """How much older than its writing a message may say it is, as one that was sent from a phone without a net."""
 
@@ -33,11 +40,15 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Forgetting:
-    """A wish to forget whose memory a place is, or its session, or that session of that user."""
+    """A request to forget a user, or a session, or that session of that user.
+
+    Args:
+        place: of its tenant.
+    """
 
     place: Place
-    user: bool
-    session: bool
+    user: str | None
+    key: str | None
 
 
 Deed = Write | Forgetting
@@ -79,6 +90,7 @@ class _App:
 
     def __init__(self, place: Place, numbers: Iterator[int], now: Callable[[], float]) -> None:
         self._place, self._numbers, self._now = place, numbers, now
+        self._users = [place.owner]
         self._messages: list[Message] | None = None
         self._versions: list[list[Message]] = []
 
@@ -148,10 +160,24 @@ class _App:
         )
 
     def _forget_user(self, step: Step, __: list[Message]) -> Iterator[Forgetting]:
-        yield Forgetting(self._place, user=True, session=step.at % 3 == 0)
+        user = self._users[step.count % len(self._users)]
+        yield Forgetting(self._place, user, self._place.key if step.at % 3 == 0 else None)
 
     def _forget_session(self, _: Step, __: list[Message]) -> Iterator[Forgetting]:
-        yield Forgetting(self._place, user=False, session=True)
+        yield Forgetting(self._place, None, self._place.key)
+
+    def _owner(self, step: Step, now: list[Message]) -> Iterator[Write]:
+        self._place = replace(self._place, user=("mika", "ken", "anon")[step.at % 3])
+        self._users.append(self._place.owner)
+        yield self._put(now)
+
+    def _common(self, step: Step, now: list[Message]) -> Iterator[Write]:
+        """Say what others say too, in other items and of other tenants."""
+        yield self._put([*now, {**self._message(0, 0), "role": "user", "content": COMMON[step.at % 3]}])
+
+    def _refused(self, _: Step, now: list[Message]) -> Iterator[Write]:
+        number = next(self._numbers)
+        yield self._put([*now, {**self._message(0, 0), "content": f"m{number}x {UNSPEAKABLE}"}])
 
     def _new(self, step: Step, start: int) -> list[Message]:
         return [self._message(start + index + step.at, step.count) for index in range(step.count)]
@@ -161,8 +187,14 @@ class _App:
         message = {"role": role, "content": self._text(count + index)}
         if self._place.stamped:
             seconds = self._now() - (_EARLIER_SECONDS if (index + count) % 7 == 6 else 0)  # noqa: PLR2004
-            message["timestamp"] = datetime.fromtimestamp(seconds, UTC).isoformat()
+            message["timestamp"] = self._stamp(seconds)
         return message
+
+    def _stamp(self, seconds: float) -> str:
+        time = datetime.fromtimestamp(seconds + _SKEWS.get(self._place.clock, 0.0), UTC)
+        if self._place.clock == "naive":
+            time = time.replace(tzinfo=None)
+        return time.replace(microsecond=0).isoformat() if self._place.clock == "seconds" else time.isoformat()
 
     def _text(self, shape: int) -> str:
         number = next(self._numbers)
@@ -171,6 +203,8 @@ class _App:
         return f"m{number}x said" + " something" * (shape % 4 * 5)
 
     def _put(self, messages: list[Message]) -> Write:
+        if self._place.stamped and self._place.clock == "anew":
+            messages = [{**message, "timestamp": self._stamp(self._now())} for message in messages]
         self._messages = messages
         self._versions.append(messages)
         return Write(self._place, self._place.item(self._attributes(messages)), "put")

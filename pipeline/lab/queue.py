@@ -45,6 +45,7 @@ class Queue:
         now: the clock.
         visibility_seconds: how long a received message stays invisible.
         max_receives: see the module; 0 for a queue without a dead-letter queue.
+        sent: every body it ever took.
     """
 
     url: str
@@ -53,6 +54,7 @@ class Queue:
     max_receives: int = 16
     dead_letters: "Queue | None" = None
     messages: list[Message] = field(default_factory=list)
+    sent: dict[str, None] = field(default_factory=dict)
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
 
     def send(
@@ -61,6 +63,7 @@ class Queue:
         """Take a message."""
         message = Message(f"msg-{next(self._numbers)}", body, attributes or {}, self.now() + delay_seconds)
         self.messages.append(message)
+        self.sent[body] = None
         return message
 
     def visible(self) -> list[Message]:

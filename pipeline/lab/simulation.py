@@ -7,18 +7,17 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
-from pipeline.errors import MalformedItemError
+from pipeline.errors import EmbeddingRejectedError, MalformedItemError
 from pipeline.handlers import ingest, stream
 from pipeline.ingest.notices import Notice, encode
 from pipeline.lab.histories import KEY_NAMES, MEMORY, SESSIONS, History
 from pipeline.lab.index import Database
 from pipeline.lab.ledger_index import LedgerIndex
 from pipeline.lab.operators import carry_out, look_after
-from pipeline.lab.oracle import ItemId, Judgement, Oracle
+from pipeline.lab.oracle import ItemId, Judgement, Oracle, Row
 from pipeline.lab.playing import Forgetting, Play, Write
 from pipeline.lab.queue import Message, Queue, QueueClient, as_event
 from pipeline.lab.scheduler import Crashed, Scheduler, Task
@@ -29,14 +28,19 @@ from pipeline.lab.workers import DEAD_LETTER_QUEUE_URL, QUEUE_URL, Worker, World
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
 from pipeline.source.documents import EntryHasher
 from pipeline.source.layouts import Layouts
-from pipeline.stores.forgetting import ForgetRequest
+from pipeline.stores.forgetting import ForgetRequest, next_second
 
 MAX_STEPS = 20_000
 AFTERMATH = 0.25
 """How many runs are looked after when they are over."""
 
 TICK_SECONDS = 0.002
-"""What passes between two deeds at least, so that a message is from before an order to forget or from after it."""
+"""What passes between two deeds at least."""
+LATE_SECONDS = (0.0, 0.0, 0.0, 30.0, 3_000.0, 20_000.0)
+"""After how long a request to forget is carried out."""
+REPEATED = 0.2
+"""How many requests to forget are carried out twice."""
+_LOST = {"INSERT": "inserted", "MODIFY": "modified", "REMOVE": "removed"}
 
 _LAYOUTS = Layouts(DEFAULT_ATTRIBUTE_NAMES, EntryHasher(b""))
 SHELTER_AT_RECEIVES = 3
@@ -131,48 +135,79 @@ class Simulation:
         self._entered: set[str] = set()
         self._unrest: list[str] = []
         self._wishes: dict[Task, ForgetRequest] = {}
+        self._requests: list[ForgetRequest] = []
+        self._owners: dict[ItemId, Any] = {}
+        self._loss, self._lossy = history.loss, False
         self._spoilt: set[ItemId] = set()
         self._finish: dict[Task, Callable[[Task], None]] = {}
         self._holding: dict[Task, list[Message]] = {}
 
     def run(self) -> Outcome:
-        """Run to rest, then judge."""
-        stuck = False
+        """Run to rest, then judge; perhaps have everything done once more, and judge again."""
+        judgement = Judgement()
         try:
-            stuck = not self._until_rest()
+            stuck = not self._until_rest() or (self._lossy and not self._mended())
+            if not stuck:
+                judgement = self._judged()
             chance = self._random.random() < AFTERMATH
             if not stuck and (chance if self._shape.looked_after is None else self._shape.looked_after):
-                stuck = not self._aftermath()
+                stuck, judgement = self._aftermath(judgement)
         finally:
             self.scheduler.abandon()
         dead = [message.body for message in self._dead.messages if not self._planned(message)]
         discarded = [json.dumps(lost) for mapping in self._mappings for lost in mapping.discarded]
-        counts = self._world.counts
-        judgement = self._oracle.judge(self._database.rows())
-        judgement.stale += self._database.waiting()
         told = {_named(message.body) for message in self._dead.messages}
-        judgement.missing += [f"a dead letter about {place}" for place in self._oracle.unreadable() - told]
+        if not self._lossy:  # whoever never heard of it cannot tell
+            silent = self._oracle.unreadable() - told
+            judgement.missing += [f"a dead letter about {place}" for place in sorted(silent)]
         return Outcome(
             judgement,
             dead + discarded,
-            counts,
+            self._world.counts,
             self.scheduler.trace,
             self.scheduler.effects,
             stuck,
             self._unrest,
         )
 
-    def _aftermath(self) -> bool:
-        """Have everything looked after and the whole stream replayed; tell whether it came to rest again."""
-        before = self._world.counts["embedded_texts"]
-        self.scheduler.note("everything is at rest; operators look after it")
-        for mapping in self._mappings:
-            mapping.replay()
+    def _judged(self) -> Judgement:
+        judgement = self._oracle.judge(self._database.rows())
+        judgement.stale += self._database.waiting()
+        return judgement
+
+    def _mended(self) -> bool:
+        """Have an audit find what was lost, and mended; tell whether all came to rest."""
+        self.scheduler.note("everything is at rest; an audit looks for what was lost")
         self._look_after()
         rested = self._until_rest()
-        if self._world.counts["embedded_texts"] > before:
-            self._unrest.append("something was embedded again")
+        self._unrest.clear()  # that it found something is what it is for
         return rested
+
+    def _aftermath(self, before: Judgement) -> tuple[bool, Judgement]:
+        """Have everything looked after, and all that was ever done for it done again; nothing may change.
+
+        Returns:
+            whether it is stuck, and what was found at last.
+        """
+        found, embedded = self._found(), self._world.counts["embedded_texts"]
+        self.scheduler.note("everything is at rest; operators look after it, and everything is done again")
+        for mapping in self._mappings:
+            mapping.replay()
+        for body in self._random.sample(list(self.queue.sent), len(self.queue.sent)):
+            self.queue.send(body)
+        for request in self._requests:
+            self._carry_out(request)
+        self._look_after()
+        rested = self._until_rest()
+        if self._world.counts["embedded_texts"] > embedded:
+            self._unrest.append("something was embedded again")
+        if self._found() != found:
+            self._unrest.append("what is found is not what was found before")
+        after = self._judged()
+        return not rested, before if before.findings() else after
+
+    def _found(self) -> list[Row]:
+        return [row for row in self._database.rows() if row.user]
 
     def _look_after(self) -> None:
         def done(task: Task) -> None:
@@ -191,6 +226,8 @@ class Simulation:
     def _planned(self, letter: Message) -> bool:
         """Tell whether a dead letter is what must come of an item that could not be read."""
         cause = letter.attributes.get("cause", {}).get("StringValue")
+        if cause == EmbeddingRejectedError.cause:
+            return self._world.counts["refused"] > 0
         return cause == MalformedItemError.cause and _named(letter.body) in self._spoilt
 
     def _until_rest(self) -> bool:
@@ -259,41 +296,58 @@ class Simulation:
             table.remake_stream()
         while self._faults.happens(self._faults.weather.split):
             table.split(table.shard_of(key))
+        table.losing, table.lost = self._random.random() < self._loss, None
         if write.item is not None:
             table.put(write.item, gap)
         else:
             (table.expire if write.cause == "expire" else table.delete)(key, gap)
         place = (table.name, write.place.tenant, write.place.key)
-        self._oracle.wrote(place, write.item, write.cause, self._wall_clock())
+        self._oracle.wrote(place, write.item, write.cause)
         self._spoilt |= self._oracle.unreadable()
-        self.scheduler.note(f"app {write.cause} {write.place.tenant}/{write.place.key} {_short(write.item)}")
+        lost = self._note_loss(table, place, write)
+        self.scheduler.note(
+            f"app {write.cause} {write.place.tenant}/{write.place.key} {_short(write.item)}{lost}"
+        )
+        self._owners[place] = (write.item or {}).get("user_id", self._owners.get(place))
+
+    def _note_loss(self, table: Table, place: ItemId, write: Write) -> str:
+        if not table.lost:
+            return ""
+        self._lossy = True
+        self._oracle.lost(place, _LOST[table.lost])
+        if table.lost == "MODIFY" and (write.item or {}).get("user_id") != self._owners.get(place):
+            self._oracle.lost(place, "owner")
+        return " !! its record is lost"
 
     def _forget(self, wish: Forgetting) -> None:
-        """Have somebody wish, as by ``vector-memory forget``."""
-        now = self._wall_clock()
+        """Have somebody ask, as by ``vector-memory forget``; it is answered when T has come."""
+        until, wait = next_second(self._wall_clock())
         request = ForgetRequest(
-            f"wish-{len(self.scheduler.trace)}",
-            wish.place.tenant,
-            datetime.fromtimestamp(now, UTC),
-            wish.place.owner if wish.user else None,
-            wish.place.key if wish.session else None,
+            f"wish-{len(self.scheduler.trace)}", wish.place.tenant, until, wish.user, wish.key
         )
         self.scheduler.note(f"wish to forget {request.scope} {request.tenant_id}/{request.subject}")
-        self._oracle.wished((request.tenant_id, request.user_id, request.session_key), now)
-        self._carry_out(request)
+        self._oracle.asked((request.tenant_id, request.user_id, request.session_key))
+        self.scheduler.now += wait + TICK_SECONDS
+        self._requests.append(request)
+        self._carry_out(request, after=self._random.choice(LATE_SECONDS))
+        if self._random.random() < REPEATED:
+            self._carry_out(request, after=self._random.choice(LATE_SECONDS))
 
-    def _carry_out(self, request: ForgetRequest, tries: int = 0) -> None:
+    def _carry_out(self, request: ForgetRequest, tries: int = 0, after: float = 0.0) -> None:
         """Do it, again until it says that it is done."""
 
         def done(task: Task) -> None:
             del self._wishes[task]
-            self._oracle.carried_out((request.tenant_id, request.user_id, request.session_key))
             if task.fault is not None:
                 self._carry_out(request, tries + 1)
 
+        def work() -> None:
+            self.scheduler.pause(after)
+            carry_out(request)
+
         busy = {task.name for task in self.scheduler.tasks}
         name = next(name for name in (f"operator:{n}" for n in itertools.count()) if name not in busy)
-        task = self._start(name, lambda: carry_out(request), sheltered=tries > 1)
+        task = self._start(name, work, sheltered=tries > 1)
         self._finish[task], self._wishes[task] = done, request
 
     def _faults_may_clear(self) -> None:
@@ -348,7 +402,9 @@ class Simulation:
     def _invoke(self, name: str, handler: Callable[[Any, Any], Any], event: Any, *, sheltered: bool) -> Task:  # noqa: ANN401  # Lambda's free-form JSON
         self.scheduler.note(f"{name} begins with {len(event['Records'])}")
         self._world.counts["invocations"] += 1
-        context = SimpleNamespace(function_name="lab", aws_request_id="lab")
+        context = SimpleNamespace(
+            function_name="lab", aws_request_id="lab", get_remaining_time_in_millis=lambda: 60_000
+        )
         return self._start(name, lambda: handler(event, context), sheltered=sheltered)
 
     def _start(self, name: str, work: Callable[[], Any], *, sheltered: bool) -> Task:

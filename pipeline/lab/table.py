@@ -5,6 +5,7 @@ own identity. Sequence numbers grow per stream; an item's records stay in order,
 """
 
 import copy
+import math
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -44,6 +45,8 @@ class Table:
         key: names of its hash and range attributes.
         now: the clock.
         first_number: where sequence numbers of each stream begin.
+
+    While it is ``losing``, no record comes of what is written; ``lost`` then says which event the last one told.
     """
 
     def __init__(
@@ -59,6 +62,8 @@ class Table:
         self.before: dict[tuple[str, str], Item | None] = {}
         self.shards = [Shard("shard-0", "")]
         self._first_number = self._number = first_number
+        self.losing = False
+        self.lost: str | None = None
 
     @property
     def arn(self) -> str:
@@ -124,6 +129,9 @@ class Table:
         identity: Mapping[str, str] | None = None,
     ) -> None:
         self._number += gap
+        if self.losing:
+            self.lost = name
+            return
         images = {"OldImage": old, "NewImage": new}
         record: dict[str, Any] = {
             "eventID": f"{self.name}-{self._number}",
@@ -132,7 +140,7 @@ class Table:
             "eventSource": "aws:dynamodb",
             "awsRegion": REGION,
             "dynamodb": {
-                "ApproximateCreationDateTime": self._now(),
+                "ApproximateCreationDateTime": float(math.floor(self._now())),
                 "Keys": key,
                 **{image: value for image, value in images.items() if value is not None},
                 "SequenceNumber": str(self._number),

@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import datetime, tzinfo
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -18,10 +19,12 @@ from botocore.exceptions import ClientError
 
 from pipeline import bootstrap
 from pipeline.embedding.vectors import Usage, Vector, float32
-from pipeline.errors import EmbeddingUnavailableError
+from pipeline.errors import EmbeddingRejectedError, EmbeddingUnavailableError
 from pipeline.handlers import ingest, stream
+from pipeline.ingest import forgetting, reconcile
 from pipeline.lab.index import SPACE, WatchedConnector, WatchedStore
 from pipeline.lab.ledger_index import LedgerConnector
+from pipeline.lab.playing import UNSPEAKABLE
 from pipeline.lab.scheduler import Scheduler
 from pipeline.lab.table import Item, Table
 from pipeline.settings import EmbeddingSettings, Retention, Settings
@@ -113,6 +116,9 @@ class WatchedEmbedder:
 
     def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
         """Embed at a point; what is thrown away afterwards counts too."""
+        if any(UNSPEAKABLE in text for text in texts):
+            self._world.counts["refused"] += 1
+            raise EmbeddingRejectedError("simulated")
         for text in texts:
             self._world.heard(text)
         self._world.counts["embedding_calls"] += 1
@@ -197,6 +203,18 @@ class _Random:
     def random() -> float:
         return _worker().there.random.random()
 
+    @staticmethod
+    def shuffle(values: list[Any]) -> None:
+        _worker().there.random.shuffle(values)
+
+
+class _DateTime:
+    """The class datetime, in virtual time."""
+
+    @staticmethod
+    def now(zone: tzinfo) -> datetime:
+        return datetime.fromtimestamp(_worker().there.scheduler.wall_clock, zone)
+
 
 @contextmanager
 def installed() -> Iterator[None]:
@@ -219,6 +237,8 @@ def installed() -> Iterator[None]:
             stack.enter_context(patch.object(module, "time", _Time))
             stack.enter_context(patch.object(module, "logger", _Log()))
         stack.enter_context(patch.object(ingest, "random", _Random))
+        stack.enter_context(patch.object(reconcile, "datetime", _DateTime))
+        stack.enter_context(patch.object(forgetting, "time", _Time))
         stack.enter_context(patch.object(ingest, "emit", lambda *_: None))  # standard output is a run's own
         yield
 

@@ -4,27 +4,27 @@ import dataclasses
 import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from support.histories import TROUBLEMAKERS
 
 from pipeline.handlers import ingest, stream
-from pipeline.ingest import announce, chunking, notices, plan, reconcile
+from pipeline.ingest import announce, chunking, embedding_work, forgetting, notices, plan, reconcile
 from pipeline.ingest.notices import Notice
+from pipeline.ingest.ownership import Cover, Ownership
 from pipeline.ingest.queue import NoticeQueue, Refused
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.lab.histories import History
 from pipeline.lab.laboratory import Laboratory, history_of
 from pipeline.lab.weather import CALM
 from pipeline.source import changes, transitions
-from pipeline.source.documents import Document, ItemKey
+from pipeline.source.documents import ItemKey
 from pipeline.source.table import SourceTable
-from pipeline.source.transitions import ForgetFact
-from pipeline.stores.pgvector import queries
-from pipeline.stores.pgvector import store as pgvector_store
-from pipeline.stores.protocol import Markers
+from pipeline.source.transitions import Transition, TransitionReader
+from pipeline.stores.pgvector import queries, writing
+from pipeline.stores.pgvector.store import PgVectorStore
+from pipeline.stores.protocol import ChunkMove, Markers
 
 pytestmark = pytest.mark.integration
 MOST_HISTORIES = 600
@@ -40,37 +40,50 @@ def no_revision_check(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(queries, "MOVE_LEDGER", mutated)
 
 
+def no_epoch_check(patch: pytest.MonkeyPatch) -> None:
+    mutated = queries.MOVE_LEDGER.replace("w.epoch = (SELECT epoch FROM gate)", "true").replace(
+        "epoch = (SELECT epoch FROM gate)", "true"
+    )
+    assert mutated.count("true") == 2
+    patch.setattr(queries, "MOVE_LEDGER", mutated)
+
+
 def an_empty_plan_skips_the_commit(patch: pytest.MonkeyPatch) -> None:
     real = Reconciler._apply
 
     def apply(self: Any, tenant_id: str, works: Sequence[Any], *rest: Any) -> Any:
-        busy = [work for work in works if work.plan.missing or work.plan.lost or work.plan.deletes]
+        busy = [work for work in works if work.plan.missing or work.plan.moves or work.plan.deletes]
         return real(self, tenant_id, busy, *rest) if busy else frozenset()
 
     patch.setattr(Reconciler, "_apply", apply)
 
 
-def no_facts_of_a_rewrite(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(announce, "modification", lambda *_, **__: ())
+def a_rewrite_does_not_tell_what_went(patch: pytest.MonkeyPatch) -> None:
+    real = TransitionReader.rewrite
+    patch.setattr(
+        TransitionReader,
+        "rewrite",
+        lambda *given, **options: dataclasses.replace(
+            real(*given, **options), reason="", gone={}, everything=False
+        ),
+    )
 
 
-def no_facts_of_a_removal(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(announce, "deletion", lambda **_: ())
+def a_rewrite_does_not_tell_what_came(patch: pytest.MonkeyPatch) -> None:
+    real = TransitionReader.rewrite
+    patch.setattr(
+        TransitionReader,
+        "rewrite",
+        lambda *given, **options: dataclasses.replace(real(*given, **options), added={}, added_at_tail={}),
+    )
 
 
-def facts_apply_without_sequence(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(ForgetFact, "covers", lambda self, entry, _: self.entries is None or entry in self.entries)
-
-
-def what_is_lost_counts_as_seen_now(patch: pytest.MonkeyPatch) -> None:
-    real = plan.make_plan
-
-    def make(held: Any, document: Any, position: str, *rest: Any) -> Any:
-        return real(
-            dataclasses.replace(held, position=max(held.position, position)), document, position, *rest
-        )
-
-    patch.setattr(reconcile, "make_plan", make)
+def a_removal_is_not_told(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        TransitionReader,
+        "removal",
+        lambda _, __, *, at, position, **___: Transition(position, at, "modified"),
+    )
 
 
 def the_stream_reports_no_failures(patch: pytest.MonkeyPatch) -> None:
@@ -91,24 +104,14 @@ def chunk_ids_are_random(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(chunking, "_chunk_id", lambda *_: str(uuid.uuid4()))
 
 
-def a_delete_is_ignored_once_the_item_exists_again(patch: pytest.MonkeyPatch) -> None:
-    real = plan.make_plan
-
-    def make(held: Any, document: Any, position: str, facts: Any, *rest: Any) -> Any:
-        kept = [fact for fact in facts if document is None or fact.entries is not None]
-        return real(held, document, position, kept, *rest)
-
-    patch.setattr(reconcile, "make_plan", make)
-
-
 def the_ledger_is_read_after_the_item(patch: pytest.MonkeyPatch) -> None:
-    real = Reconciler._prepare
+    real = Reconciler._snapshots
 
-    def prepare(self: Reconciler, tenant_id: str, given: Sequence[Notice], report: Any) -> Any:
+    def snapshots(self: Reconciler, tenant_id: str, given: Sequence[Notice], report: Any) -> Any:
         items = {notice.address.key: self.source.get(notice.address.key) for notice in given}
         return real(dataclasses.replace(self, source=items), tenant_id, given, report)  # type: ignore[arg-type]
 
-    patch.setattr(Reconciler, "_prepare", prepare)
+    patch.setattr(Reconciler, "_snapshots", snapshots)
 
 
 def the_item_is_read_inconsistently(patch: pytest.MonkeyPatch) -> None:
@@ -132,30 +135,28 @@ def all_items_go_to_the_first_tenant(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(reconcile, "_grouped", first)
 
 
-def a_put_off_notice_loses_its_facts(patch: pytest.MonkeyPatch) -> None:
+def a_retried_notice_loses_its_transitions(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
-        Notice, "put_off", lambda self: dataclasses.replace(self, facts=(), attempts=self.attempts + 1)
+        Notice, "put_off", lambda self: dataclasses.replace(self, transitions=(), attempts=self.attempts + 1)
     )
 
 
-def coalescing_drops_facts(patch: pytest.MonkeyPatch) -> None:
+def a_put_off_notice_is_not_sent(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(NoticeQueue, "put_off", lambda *_: None)
+
+
+def coalescing_drops_transitions(patch: pytest.MonkeyPatch) -> None:
     real = notices._merge
 
     def merge(one: Notice, two: Notice) -> Notice:
         newest = max(one, two, key=lambda notice: notice.position)
-        return dataclasses.replace(real(one, two), facts=newest.facts)
+        return dataclasses.replace(real(one, two), transitions=newest.transitions)
 
     patch.setattr(notices, "_merge", merge)
 
 
-def a_late_fact_is_skipped(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(
-        reconcile, "reflects", lambda held, position, *_: bool(position) and held.position >= position
-    )
-
-
-def what_fell_off_is_not_kept(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(plan, "_lost", lambda *_: {})
+def a_late_transition_is_skipped(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(reconcile, "would_change", lambda *_: False)
 
 
 def a_cap_counts_as_a_removal(patch: pytest.MonkeyPatch) -> None:
@@ -167,85 +168,30 @@ def an_edit_counts_as_a_cap(patch: pytest.MonkeyPatch) -> None:
 
 
 def an_expiry_counts_as_a_delete(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(announce, "deletion", lambda *, at, **_: (ForgetFact(at),))
+    patch.setattr(
+        TransitionReader,
+        "removal",
+        lambda _, __, *, at, position, **___: Transition(position, at, "deleted", "deleted", everything=True),
+    )
 
 
 def kept_messages_are_indexed_again(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(plan, "_members", lambda _: frozenset())
+    patch.setattr(plan._Sorted, "covered", property(lambda _: frozenset()))
 
 
 def a_note_keeps_what_it_no_longer_says(patch: pytest.MonkeyPatch) -> None:
-    real = transitions.modification
+    real = TransitionReader.rewrite
 
-    def modification(old: Any, new: Any, **options: Any) -> Any:
-        return () if getattr(old, "kind", "session") != "session" else real(old, new, **options)
+    def rewrite(self: Any, old: Any, new: Any, **options: Any) -> Any:
+        made = real(self, old, new, **options)
+        note = getattr(old, "kind", "session") != "session"
+        return dataclasses.replace(made, reason="capped") if note and made.gone else made
 
-    patch.setattr(announce, "modification", modification)
+    patch.setattr(TransitionReader, "rewrite", rewrite)
 
 
 def numbers_are_compared_without_padding(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(changes, "position", lambda label, number: f"{label}/{number}")
-
-
-def a_put_off_notice_is_not_sent(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(NoticeQueue, "put_off", lambda *_: None)
-
-
-def deletes_are_not_written(patch: pytest.MonkeyPatch) -> None:
-    real = pgvector_store._write
-
-    def write(connection: Any, tenant_id: str, changes: Sequence[Any], place: Any) -> None:
-        real(connection, tenant_id, [dataclasses.replace(change, deletes=()) for change in changes], place)
-
-    patch.setattr(pgvector_store, "_write", write)
-
-
-def excluded_roles_are_indexed(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(chunking.Chunker, "eligible", lambda _, document: document.entries)
-
-
-def a_marker_is_not_checked_in_the_transaction(patch: pytest.MonkeyPatch) -> None:
-    mutated = queries.MOVE_LEDGER.replace("w.epoch = (SELECT epoch FROM gate)", "true").replace(
-        "epoch = (SELECT epoch FROM gate)", "true"
-    )
-    assert mutated.count("true") == 2
-    patch.setattr(queries, "MOVE_LEDGER", mutated)
-
-
-def a_marker_is_not_looked_up(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Reconciler, "_markers", lambda *_: Markers())
-
-
-def a_marker_covers_only_what_says_when(patch: pytest.MonkeyPatch) -> None:
-    real = Markers.banned
-
-    def banned(self: Markers, document: Document, *_: Any) -> frozenset[str]:
-        return real(self, document, datetime.max.replace(tzinfo=UTC), None)
-
-    patch.setattr(Markers, "banned", banned)
-
-
-def a_creation_is_not_told(patch: pytest.MonkeyPatch) -> None:
-    real = announce.Announcer.notice
-
-    def notice(*arguments: Any) -> Notice | None:
-        made = real(*arguments)
-        return dataclasses.replace(made, created_at=None) if made else None
-
-    patch.setattr(announce.Announcer, "notice", notice)
-
-
-def a_late_creation_is_skipped(patch: pytest.MonkeyPatch) -> None:
-    real = plan.reflects
-    patch.setattr(reconcile, "reflects", lambda held, position, facts, _: real(held, position, facts))
-
-
-def an_unreadable_item_is_let_go(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(ingest, "_bury", lambda *_: True)
-
-
-def an_unreadable_item_counts_as_gone(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Reconciler, "_parse", lambda *_: None)
 
 
 def a_stream_made_anew_begins_before_the_old_one(patch: pytest.MonkeyPatch) -> None:
@@ -253,55 +199,128 @@ def a_stream_made_anew_begins_before_the_old_one(patch: pytest.MonkeyPatch) -> N
     patch.setattr(changes, "position", lambda _, number: real("", number))
 
 
-def what_stays_goes_with_what_is_forgotten(patch: pytest.MonkeyPatch) -> None:
-    real = plan._withdrawn
-    patch.setattr(plan, "_withdrawn", lambda *given: dict.fromkeys(real(*given), frozenset()))
+def deletes_are_not_written(patch: pytest.MonkeyPatch) -> None:
+    real = writing.write
+
+    def write(connection: Any, tenant_id: str, writes: Sequence[Any], *rest: Any) -> None:
+        real(connection, tenant_id, [dataclasses.replace(one, deletes=()) for one in writes], *rest)
+
+    patch.setattr(writing, "write", write)
 
 
-def a_stub_counts_as_embedded(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(plan, "is_stub", lambda _: False)
+def moves_are_not_written(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(writing, "_move", lambda *_: None)
+
+
+def excluded_roles_are_indexed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(chunking.Chunker, "eligible", lambda _, document: document.entries)
+
+
+def a_marker_is_not_looked_up(patch: pytest.MonkeyPatch) -> None:
+    real = Reconciler._details
+    patch.setattr(Reconciler, "_details", lambda *given: (real(*given)[0], Markers()))
+
+
+def a_request_only_sets_its_marker(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(PgVectorStore, "items_of", lambda *_: [])
+
+
+def a_request_covers_what_came_after_it(patch: pytest.MonkeyPatch) -> None:
+    real = Ownership.cover
+
+    def cover(*given: Any) -> Cover:
+        later = [None if time is None else time + 10**9 for time in real(*given)]
+        return Cover(*later)
+
+    patch.setattr(Ownership, "cover", cover)
+
+
+def a_summary_outlives_its_log(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(forgetting, "_of_summary", lambda _: ())
+
+
+def an_unreadable_item_is_let_go(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ingest, "_bury", lambda *_: True)
+
+
+def an_unreadable_item_counts_as_gone(patch: pytest.MonkeyPatch) -> None:
+    real = Reconciler._reading
+
+    def reading(*given: Any) -> Any:
+        made = real(*given)
+        return dataclasses.replace(made, known="absent") if made.known == "unreadable" else made
+
+    patch.setattr(Reconciler, "_reading", reading)
+
+
+def what_cannot_be_read_is_kept(patch: pytest.MonkeyPatch) -> None:
+    real = plan._Members.__init__
+
+    def init(self: Any, settled: Any) -> None:
+        real(self, settled)
+        self._live = frozenset()
+
+    patch.setattr(plan._Members, "__init__", init)
+
+
+def one_refused_text_takes_its_neighbours_along(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(embedding_work, "embed_each", lambda embedder, texts: list(embedder.embed(texts)))
+
+
+def a_chunk_of_another_owner_stays_where_it_is(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(plan, "_moved", lambda held, move: held.status != move.status)
+
+
+def a_withheld_chunk_stays_with_its_user(patch: pytest.MonkeyPatch) -> None:
+    real = plan._Sorted.moves
+
+    def moves(self: Any) -> Any:
+        own = {chunk.id: ChunkMove(chunk.user_id, "live") for chunk in self.withheld}
+        return {**real(self), **own}
+
+    patch.setattr(plan._Sorted, "moves", moves)
 
 
 MUTATIONS: Mapping[str, Mutation] = {
     mutation.__name__: mutation
     for mutation in (
         no_revision_check,
+        no_epoch_check,
         an_empty_plan_skips_the_commit,
-        no_facts_of_a_rewrite,
-        no_facts_of_a_removal,
-        facts_apply_without_sequence,
-        what_is_lost_counts_as_seen_now,
+        a_rewrite_does_not_tell_what_went,
+        a_rewrite_does_not_tell_what_came,
+        a_removal_is_not_told,
         the_stream_reports_no_failures,
         a_failed_notice_is_acknowledged,
         chunk_ids_are_random,
-        a_delete_is_ignored_once_the_item_exists_again,
         the_ledger_is_read_after_the_item,
         the_item_is_read_inconsistently,
         the_tenant_is_dropped_from_an_items_name,
         all_items_go_to_the_first_tenant,
-        a_put_off_notice_loses_its_facts,
+        a_retried_notice_loses_its_transitions,
         a_put_off_notice_is_not_sent,
-        coalescing_drops_facts,
-        a_late_fact_is_skipped,
-        what_fell_off_is_not_kept,
+        coalescing_drops_transitions,
+        a_late_transition_is_skipped,
         a_cap_counts_as_a_removal,
         an_edit_counts_as_a_cap,
         an_expiry_counts_as_a_delete,
         kept_messages_are_indexed_again,
         a_note_keeps_what_it_no_longer_says,
         numbers_are_compared_without_padding,
+        a_stream_made_anew_begins_before_the_old_one,
         deletes_are_not_written,
+        moves_are_not_written,
         excluded_roles_are_indexed,
-        a_marker_is_not_checked_in_the_transaction,
         a_marker_is_not_looked_up,
-        a_marker_covers_only_what_says_when,
-        a_creation_is_not_told,
-        a_late_creation_is_skipped,
+        a_request_only_sets_its_marker,
+        a_request_covers_what_came_after_it,
+        a_summary_outlives_its_log,
         an_unreadable_item_is_let_go,
         an_unreadable_item_counts_as_gone,
-        a_stream_made_anew_begins_before_the_old_one,
-        what_stays_goes_with_what_is_forgotten,
-        a_stub_counts_as_embedded,
+        what_cannot_be_read_is_kept,
+        one_refused_text_takes_its_neighbours_along,
+        a_chunk_of_another_owner_stays_where_it_is,
+        a_withheld_chunk_stays_with_its_user,
     )
 }
 
@@ -309,22 +328,14 @@ MUTATIONS: Mapping[str, Mutation] = {
 MERE_WASTE = frozenset({"chunk_ids_are_random"})
 """What only costs money: in calm weather nothing may be embedded that the index holds."""
 
-_EXPIRED_MEANWHILE = (
-    "a message removed, and the item expired before the rest of its exchange was embedded anew"
-)
 HINTS: Mapping[str, str] = {
-    "facts_apply_without_sequence": "a removal undone, and what came back capped",
-    "a_put_off_notice_loses_its_facts": "a note edited, and expired before anybody looked",
-    "coalescing_drops_facts": "a note edited, and expired before anybody looked",
+    "a_retried_notice_loses_its_transitions": "a note edited, and expired before anybody looked",
+    "coalescing_drops_transitions": "a note edited, and expired before anybody looked",
     "an_empty_plan_skips_the_commit": "a removal undone, and what came back capped",
     "the_tenant_is_dropped_from_an_items_name": "orders to forget while what they cover is being embedded",
     "the_stream_reports_no_failures": "orders to forget while what they cover is being embedded",
-    "a_marker_is_not_checked_in_the_transaction": "orders to forget while what they cover is being embedded",
-    "a_creation_is_not_told": "an item made after the order to forget it, and changed at once",
-    "a_late_creation_is_skipped": "an item made after the order to forget it, and changed at once",
+    "no_epoch_check": "orders to forget while what they cover is being embedded",
     "kept_messages_are_indexed_again": "the question of an exchange capped, and its answer not",
-    "what_stays_goes_with_what_is_forgotten": _EXPIRED_MEANWHILE,
-    "a_stub_counts_as_embedded": _EXPIRED_MEANWHILE,
 }
 """Histories that catch a mutation soon; without one, or in vain, random ones are tried."""
 

@@ -14,7 +14,7 @@ from pipeline.lab.bench.rows import Row
 from pipeline.local.postgres import Postgres
 from pipeline.stores.pgvector.migrations import migrate
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import Change, Chunk
+from pipeline.stores.protocol import Chunk, ItemFacts, PlannedWrite
 
 BATCH = 100
 Memories = Sequence[tuple[Chunk, Vector]]
@@ -79,8 +79,9 @@ def _copied(database: Database, memories: Memories) -> None:
 def _applied(store: PgVectorStore, memories: Memories, tenant: str = TENANT) -> None:
     for start in range(0, len(memories), BATCH):
         part = memories[start : start + BATCH]
-        change = Change(f"{tenant} {part[0][0].id}", 0, "p", present=True, upserts=part)
-        if store.apply(tenant, [change]):
+        facts = ItemFacts(position="p", present=True)
+        write = PlannedWrite(f"{tenant} {part[0][0].id}", 0, 0, facts, upserts=part)
+        if store.apply(tenant, [write]):
             raise RuntimeError("nobody else writes here")
 
 

@@ -78,7 +78,7 @@ class Memory:
         spoken = [message for message in session.messages if message.text.strip()]
         names = {entry.id: one.id for entry, one in zip(document.entries, spoken, strict=True)}
         source = document.key.source
-        for chunk in self._store.read(tenant_id, [source])[source].chunks:
+        for chunk in self._store.detail(tenant_id, {source: None})[source].chunks:
             self._told[chunk.id] = frozenset(names[member] for member in chunk.members)
 
     def _answer(self, recall: Recall, tenant_id: str, question: Question, texts: Mapping[str, str]) -> Answer:
