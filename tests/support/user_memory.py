@@ -1,5 +1,6 @@
 """What one user saved, on the store in memory."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -11,7 +12,7 @@ from pipeline.ingest.splitting import split_markdown
 from pipeline.search.recall import Recall
 from pipeline.source.documents import Document, Entry, ItemKey, Kind
 from pipeline.stores.memory import InMemoryStore
-from pipeline.stores.protocol import Change
+from pipeline.stores.protocol import ChunkStatus, ItemFacts, PlannedWrite
 
 START = datetime(2026, 11, 1, 9, tzinfo=UTC)
 CHUNKER = Chunker(frozenset(), 256, split_markdown, SPACE)
@@ -25,15 +26,15 @@ class UserMemory:
         self.recall = Recall(embedder, self.store)
 
     def save(self, document: Document, *, retained: bool = False) -> None:
-        chunks = CHUNKER.chunks(document)
+        status: ChunkStatus = "kept" if retained else "live"
+        chunks = [replace(chunk, status=status) for chunk in CHUNKER.chunks(document)]
         vectors = self.embedder.embed([chunk.text for chunk in chunks])
         source = document.key.source
-        revision = self.store.read("acme", [source])[source].revision
-        lost = {chunk.id: dict.fromkeys(chunk.members, "") for chunk in chunks} if retained else {}
+        state = self.store.read("acme", {source: frozenset()})[source]
         upserts = list(zip(chunks, vectors, strict=True))
-        assert not self.store.apply(
-            "acme", [Change(source, revision, "", present=True, upserts=upserts, lost=lost)]
-        )
+        facts = ItemFacts(present=not retained, user_id=document.user_id)
+        write = PlannedWrite(source, state.revision, state.epoch, facts, upserts=upserts)
+        assert not self.store.apply("acme", [write])
 
     def session(self, key: str, *texts: str, days: int = 0, **options: Any) -> None:
         entries = [

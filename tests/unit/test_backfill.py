@@ -140,7 +140,7 @@ def filling(embedder: Any) -> Filling:
 def test_everything_is_announced_once_as_a_look(filling: Filling) -> None:
     done = filling.run(Shelf([session(number) for number in range(10)]))
     assert sorted(n.address.key.range_value for n in filling.queue.taken) == [f"chat:{n}" for n in range(10)]
-    assert all(notice.look and notice.first_sent_at == 5.0 for notice in filling.queue.taken)
+    assert all(notice.force_read and notice.first_sent_at == 5.0 for notice in filling.queue.taken)
     assert (done.totals.items, done.totals.announced, done.cursors) == (10, 10, {"0": None, "1": None})
 
 

@@ -18,12 +18,16 @@ from pipeline.errors import (
 from pipeline.handlers import ingest
 from pipeline.ingest.notices import Notice, encode
 from pipeline.ingest.queue import NoticeQueue
-from pipeline.source.transitions import ForgetFact
+from pipeline.source.transitions import Transition
 from pipeline.stores.memory import InMemoryStore
 from pipeline.stores.protocol import SearchRequest
 
 Build = Callable[..., Any]
-CONTEXT: Any = SimpleNamespace(function_name="ingest")
+CONTEXT: Any = SimpleNamespace(function_name="ingest", get_remaining_time_in_millis=lambda: 60_000)
+
+
+def deletion(at: str) -> Transition:
+    return Transition(at, 1.0, "deleted", "deleted", everything=True)
 
 
 def batch(*bodies: Notice | str) -> dict[str, Any]:
@@ -94,7 +98,7 @@ def test_a_malformed_item_is_buried_under_its_notice(
 ) -> None:
     aws.put({**session_item(), "messages": {"S": "[broken"}})
     aws.put(session_item(("user", "good"), key="chat:2"))
-    bad = notice_of("chat:1", "1", ForgetFact("1"))
+    bad = notice_of("chat:1", "1", deletion("1"))
     assert failed(ingest.handler(batch(bad, notice_of("chat:2", "1")), CONTEXT)) == []
     [grave] = aws.buried
     assert json.loads(grave["MessageBody"]) == json.loads(encode(bad))
@@ -121,7 +125,7 @@ def test_while_a_dependency_is_down_a_delayed_copy_takes_the_messages_place(
     aws.put(session_item(("user", "hello")))
     embedder.error = EmbeddingUnavailableError("throttled", retry_after_seconds=42.0)
     first_sent_at = time.time() - 60
-    notice = notice_of("chat:1", "1", ForgetFact("1"), saved_at=1.0, first_sent_at=first_sent_at, attempts=1)
+    notice = notice_of("chat:1", "1", deletion("1"), saved_at=1.0, first_sent_at=first_sent_at, attempts=1)
     assert failed(ingest.handler(batch(notice), CONTEXT)) == []
     [copy] = aws.sent
     assert copy["DelaySeconds"] == 42
@@ -232,7 +236,7 @@ def test_a_forgotten_item_stays_forgotten_when_old_notices_come_again(
 ) -> None:
     item = session_item(("user", "a secret"))
     aws.put(item)
-    saved, deleted = notice_of("chat:1", "1"), notice_of("chat:1", "2", ForgetFact("2"))
+    saved, deleted = notice_of("chat:1", "1"), notice_of("chat:1", "2", deletion("2"))
     ingest.handler(batch(saved), CONTEXT)
     aws.dynamodb.delete_item(
         TableName="sessions", Key={name: item[name] for name in ("tenant_id", "session_key")}

@@ -18,7 +18,7 @@ from pipeline.stores.forgetting import ForgetRequest
 from pipeline.stores.memory import InMemoryStore
 
 Build = Callable[..., Any]
-CONTEXT: Any = SimpleNamespace(function_name="f", get_remaining_time_in_millis=lambda: 1000)
+CONTEXT: Any = SimpleNamespace(function_name="f", get_remaining_time_in_millis=lambda: 60_000)
 T = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 WISH = new_wish("4f", T, "acme", "mika", "chat:1")
 
@@ -80,7 +80,7 @@ def test_a_notice_is_no_wish(notice_of: Build) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"v": 2},
+        {"v": 1},
         {"forget": None},
         {"forget": {}},
         {"first_sent_at": "soon"},
