@@ -24,7 +24,7 @@ from pipeline.handlers.guard import without_values
 from pipeline.handlers.metrics import emit
 from pipeline.handlers.spending import spent_so_far
 from pipeline.ingest.fate import Bury, PutOff, Wait, fate
-from pipeline.ingest.measures import Spent, correlation_ids, ingest_measures
+from pipeline.ingest.measures import Spent, correlation_ids, ingest_measures, item_label
 from pipeline.ingest.notices import Notice, coalesce, decode, encode
 from pipeline.ingest.queue import Delivery, deliveries
 from pipeline.ingest.wishes import Wish, decode_wish, encode_wish
@@ -227,13 +227,14 @@ def _log(
     """Write the invocation's one line, counts and causes and no text, and its metrics."""
     spent = spent_so_far().since(before)
     counts: dict[str, Any] = {**report.counts()}
+    unreadable = sorted(report.unreadable.items())[:MAX_ITEMS]
     logger.info(
         "ingested",
         **counts,
         **totals,
         causes=Counter(error.cause for error in report.failures.values()),
         reasons=sorted({describe(error) for error in report.failures.values()}),
-        unreadable_items=dict(sorted(report.unreadable.items())[:MAX_ITEMS]),
+        unreadable_items={item_label(source): count for source, count in unreadable},
         embedding_requests=spent.requests,
         tokens_embedded=spent.tokens,
         correlation_ids=correlation_ids(notices),

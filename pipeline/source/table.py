@@ -46,11 +46,11 @@ class SourceTable:
         """
         names = self.key_names(table)
         try:
-            rows = self._client.describe_table(TableName=table)["Table"]["AttributeDefinitions"]
+            rows = self._client.describe_table(TableName=table)["Table"].get("AttributeDefinitions", [])
         except (ClientError, BotoCoreError) as error:
             raise unavailable(error, table) from None
         types = {row["AttributeName"]: str(row["AttributeType"]) for row in rows}
-        return types[names[0]], types[names[1]]
+        return types.get(names[0], "S"), types.get(names[1], "S")
 
     def scan(self, table: str, segment: int, segments: int) -> Iterator[Item]:
         """Yield the items of one of ``segments`` equal parts of ``table``, eventually consistent.

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from support.chunks import held, planned
 from support.counting_proxy import CountingProxy
 from support.words import SPACE
 
@@ -15,14 +16,14 @@ from pipeline.errors import RetryableError, StoreBusyError, StoreUnavailableErro
 from pipeline.stores.pgvector.connection import PATIENCE, Connector, Limits, connect
 from pipeline.stores.pgvector.migrations import migrate
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import Change, Chunk
+from pipeline.stores.protocol import Chunk
 
 pytestmark = pytest.mark.integration
 Database = Callable[..., str]
 SHORT = Limits(statement_seconds=1, lock_seconds=1)
 ITEM = '["sessions", "acme", "chat:1"]'
 CHUNK = Chunk("00000000-0000-0000-0000-000000000001", "mika", "tea", ("m",), "f", None, {"key": "chat:1"})
-CHANGE = Change(ITEM, 0, "p", present=True, upserts=[(CHUNK, float32([1.0] + [0.0] * 15))])
+CHANGE = planned(ITEM, upserts=[(CHUNK, float32([1.0] + [0.0] * 15))])
 PID = "SELECT pg_backend_pid()"
 
 
@@ -102,18 +103,7 @@ def test_a_lock_that_is_not_free_is_not_waited_for_long(database: Database) -> N
         holder.execute("LOCK TABLE memories IN SHARE MODE")  # as CREATE INDEX does
         for tenant in ("acme", "zenith"):
             with pytest.raises(StoreBusyError, match="55P03: a lock was not free"):
-                store.apply(
-                    tenant,
-                    [
-                        Change(
-                            ITEM,
-                            store.read(tenant, [ITEM])[ITEM].revision,
-                            "q",
-                            present=True,
-                            upserts=CHANGE.upserts,
-                        )
-                    ],
-                )
+                store.apply(tenant, [planned(ITEM, held(store, ITEM, tenant), upserts=CHANGE.upserts)])
         holder.rollback()
     assert not store.apply("zenith", [CHANGE])
 
@@ -124,12 +114,10 @@ def test_a_tenant_whose_rows_are_locked_holds_up_nobody_else(database: Database,
         store.apply(tenant, [CHANGE])
     with psycopg.connect(database()) as holder:
         holder.execute("SELECT FROM tenant_epoch WHERE tenant_id = 'alpha' FOR UPDATE")
-        change = [Change(ITEM, store.read("alpha", [ITEM])[ITEM].revision, "q", present=True)]
+        change = [planned(ITEM, held(store, ITEM, "alpha"))]
         with pytest.raises(StoreBusyError):
             store.apply("alpha", change)
-        assert not store.apply(
-            "bravo", [Change(ITEM, store.read("bravo", [ITEM])[ITEM].revision, "q", present=True)]
-        )
+        assert not store.apply("bravo", [planned(ITEM, held(store, ITEM, "bravo"))])
         holder.rollback()
     assert not store.apply("alpha", change)
 

@@ -94,13 +94,13 @@ def chat_apps_own_search(
     ):
         rows += page["Items"]
     scored = []
-    for row in rows:
-        raw = row["embedding"]["B"]
+    for one in rows:
+        raw = one["embedding"]["B"]
         vector = struct.unpack(f"<{len(raw) // 4}f", raw)
-        assert int(row["timestamp"]["N"]) > 0
+        assert int(one["timestamp"]["N"]) > 0
         dot = sum(a * b for a, b in zip(vector, question, strict=True))
         length = math.sqrt(sum(a * a for a in vector)) * math.sqrt(sum(b * b for b in question))
-        scored.append((row["content"]["S"], dot / length))
+        scored.append((one["content"]["S"], dot / length))
     return sorted(scored, key=lambda one: -one[1])[:top_k]
 
 

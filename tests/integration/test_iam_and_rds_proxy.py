@@ -11,6 +11,7 @@ import pytest
 from botocore.credentials import Credentials
 from psycopg.conninfo import conninfo_to_dict
 from support.authority import Authority
+from support.chunks import NOBODYS, held, key_of, mid, planned, put, row
 from support.rds_proxy import PINS, RdsProxy, signed_at
 from support.words import SPACE
 
@@ -21,7 +22,7 @@ from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.iam import IamLogin
 from pipeline.stores.pgvector.store import PgVectorStore
 from pipeline.stores.pgvector.usage import PgUsageLedger
-from pipeline.stores.protocol import Change, Chunk, Filters, ForgetRequest, SearchRequest
+from pipeline.stores.protocol import Chunk, ChunkMove, Filters, ForgetRequest, SearchRequest
 
 pytestmark = pytest.mark.integration
 Database = Callable[..., str]
@@ -117,7 +118,7 @@ def user_of(conninfo: str) -> str:
 def filled(database: Database) -> str:
     conninfo = database("memory_ingest")
     PgVectorStore(Connector(lambda: conninfo), SPACE).apply(
-        "acme", [Change(ITEM, 0, "p", present=True, upserts=[(CHUNK, VECTOR)])]
+        "acme", [planned(ITEM, upserts=[(CHUNK, VECTOR)])]
     )
     return conninfo
 
@@ -186,9 +187,10 @@ def test_nothing_that_the_functions_say_pins_a_connection(
     proxy = serve(ingest)
     reach = connector(aws, proxy, user_of(ingest), authority)
     store, usage = PgVectorStore(reach, SPACE), PgUsageLedger(reach, "m", 1.0, 1000)
-    held = store.read("acme", [ITEM])[ITEM]
-    store.apply("acme", [Change(ITEM, held.revision, "p", present=True, upserts=[(CHUNK, VECTOR)])])
-    leased = store.lease("acme", {ITEM: store.read("acme", [ITEM])[ITEM].revision}, 60)
+    put(store, (CHUNK, VECTOR), messages=[row(1), row(2, "kept")], key=key_of("chat:1"))
+    put(store, moves={CHUNK.id: NOBODYS}, purged=[mid(2)])
+    put(store, moves={CHUNK.id: ChunkMove("mika", "live")}, deletes=["0" * 32])
+    leased = store.lease("acme", {ITEM: held(store).revision}, 60)
     store.release("acme", leased)
     assert store.search(QUESTION)
     assert store.texts("acme", ITEM, [CHUNK.id])
@@ -196,7 +198,12 @@ def test_nothing_that_the_functions_say_pins_a_connection(
     store.explain("acme", "mika")
     store.indexed_until("acme", "mika", None)
     store.markers("acme", {"mika"}, {"chat:1"})
-    store.forget(ForgetRequest("1", "acme", datetime(2026, 11, 27, tzinfo=UTC), "mika", None))
+    request = ForgetRequest("1", "acme", datetime(2026, 11, 27, tzinfo=UTC), "mika", None)
+    store.mark(request)
+    assert store.items_of(request, "owner") == [key_of("chat:1")]
+    store.finish(request, 1)
+    assert store.overdue(1.0, 5) == []
+    assert store.detail("acme", {ITEM: None})[ITEM].chunks
     store.forgotten("acme", "1")
     store.check()
     assert usage.reserve("acme", 10, date(2026, 11, 27))

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from support.chunks import planned
+from support.chunks import put
 from support.doors import AGENT, direct_event, jwt_event, url_event
 
 from pipeline.handlers import query
@@ -62,9 +62,7 @@ def memories(query_function: PgVectorStore, embedder: Any, monkeypatch: pytest.M
             (Chunk(f"{number:032x}", user, text, ("m",), "f", None, metadata), vector),
             (Chunk(f"{number + 1000:032x}", user, f"- owner-{number}", ("n",), "f", None, note), vector),
         ]
-        epoch = query_function.read(tenant, ["s"])["s"].epoch
-        change = planned(f"s{number}", expected_epoch=epoch, upserts=chunks)
-        assert query_function.apply(tenant, [change]) == frozenset()
+        put(query_function, *chunks, source=f"s{number}", tenant=tenant)
 
 
 def name(dice: random.Random, known: list[str]) -> str:

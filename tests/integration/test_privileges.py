@@ -1,6 +1,8 @@
 """Who may do what, read from the catalogue of a database as Supabase makes it, and compared with the one table."""
 
+import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 from uuid import UUID
@@ -8,6 +10,7 @@ from uuid import UUID
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from support.chunks import FACTS, NOBODYS, key_of, mid, put, row
 from support.pgbouncer import PgBouncer, require_pgbouncer
 from support.supabase import API_ROLES, OWNER, supabase
 from support.words import SPACE
@@ -20,7 +23,7 @@ from pipeline.stores.pgvector.migrations import migrate
 from pipeline.stores.pgvector.privileges import OBJECTS, OF_A_SPACE, ROLES
 from pipeline.stores.pgvector.store import PgVectorStore
 from pipeline.stores.pgvector.switching import make_beside
-from pipeline.stores.protocol import Change, Chunk, ForgetRequest, SearchRequest
+from pipeline.stores.protocol import Chunk, ForgetRequest, SearchRequest
 
 pytestmark = pytest.mark.integration
 Everyone = ("public", *API_ROLES, *ROLES, OWNER)
@@ -100,10 +103,11 @@ def listed(kind: str, name: str, role: str) -> frozenset[str]:
     given = OBJECTS[kind][name].get(role)
     if given is None:
         return frozenset()
-    privilege, _, columns = given.partition(" (")
-    if columns:
-        return frozenset({f"{privilege} ({', '.join(sorted(columns.rstrip(')').split(', ')))})"})
-    return frozenset(given.split(", "))
+    found = re.findall(r"(\w+)(?: \(([^)]*)\))?", given)
+    return frozenset(
+        f"{privilege} ({', '.join(sorted(columns.split(', ')))})" if columns else privilege
+        for privilege, columns in found
+    )
 
 
 def matrix(conninfo: str, schemas: list[str]) -> dict[tuple[str, str, str], dict[str, frozenset[str]]]:
@@ -207,14 +211,24 @@ def lives(ingest: str, query: str) -> None:
         PgVectorStore(Connector(lambda: ingest), SPACE),
         PgVectorStore(Connector(lambda: query), SPACE),
     )
-    held_now = writer.read("acme", [ITEM])[ITEM]
-    writer.apply("acme", [Change(ITEM, held_now.revision, "p", present=True, upserts=[(CHUNK, VECTOR)])])
+    put(writer, (CHUNK, VECTOR), messages=[row(1)], key=key_of("chat:1"))
     assert [hit.content for hit in reader.search(SearchRequest("acme", "mika", VECTOR, 5, ("tea",)))] == [
         "tea in Uji"
     ]
     reader.indexed_until("acme", "mika", None)
     asked_at = datetime.now(UTC)
-    writer.forget(ForgetRequest(str(asked_at), "acme", asked_at, "mika", None))
+    request = ForgetRequest(str(asked_at), "acme", asked_at, "mika", None)
+    writer.mark(request)
+    assert writer.items_of(request) == [key_of("chat:1")]
+    put(
+        writer,
+        moves={CHUNK.id: NOBODYS},
+        messages=[row(1, "unexplained")],
+        facts=replace(FACTS, hidden_since=1.0),
+    )
+    assert writer.overdue(2.0, 5) == [("acme", key_of("chat:1"))]
+    put(writer, deletes=[CHUNK.id], purged=[mid(1)])
+    writer.finish(request, 1)
     assert reader.search(SearchRequest("acme", "mika", VECTOR, 5)) == []
 
 

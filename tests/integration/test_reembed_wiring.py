@@ -18,7 +18,7 @@ from pipeline.stores.protocol import SearchRequest
 
 pytestmark = pytest.mark.integration
 MADE_ONCE = [made for made in vars(bootstrap).values() if hasattr(made, "cache_clear")]
-CONTEXT: Any = SimpleNamespace(function_name="ingest")
+CONTEXT: Any = SimpleNamespace(function_name="ingest", get_remaining_time_in_millis=lambda: 60_000)
 
 
 def unmade() -> None:
@@ -105,7 +105,7 @@ def test_a_function_that_knows_one_space_only_still_forgets_in_both(
     there.work(there.notice(key, look=True))
     monkeypatch.delenv("NEXT_EMBEDDING_MODEL")
     unmade()
-    ingested(there.notice(there.table.save("chat:1", "one"), *there.everything_gone()))
+    ingested(there.notice(there.table.save("chat:1", "one"), there.everything_gone()))
     assert (count(there, SPACE), count(there, NEXT)) == (1, 1)
 
 

@@ -328,17 +328,23 @@ def test_only_who_says_so_sees_what_is_overdue_and_nothing_but_that(database: Da
     put(store, facts=replace(FACTS, hidden_since=5.0))
     assert store.overdue(9.0, 10) == [("acme", key_of("chat:1", "acme"))]
     with psycopg.connect(ingesting, autocommit=True) as connection:
-        seen = "SELECT tenant_id FROM ledger"
+        with connection.transaction():
+            asked = "SELECT tenant_id FROM memory_overdue(9, 9)"
+            assert connection.execute(asked).fetchall() == [("acme",)]
+            assert connection.execute("SELECT count(*) FROM ledger").fetchone() == (0,)
+        seen, horizon = "SELECT tenant_id FROM ledger", "SELECT set_config('app.horizon', 'on', true)"
         assert connection.execute(seen).fetchall() == []
         with connection.transaction():
-            connection.execute(queries.OPEN_HORIZON)
+            connection.execute(horizon)
             assert connection.execute(seen).fetchall() == [("acme",)]
             assert connection.execute("SELECT count(*) FROM message").fetchone() == (0,)
             assert connection.execute("UPDATE ledger SET present = false").rowcount == 0
         assert connection.execute(seen).fetchall() == []
     with psycopg.connect(querying) as connection:
-        connection.execute(queries.OPEN_HORIZON)
+        connection.execute(horizon)
         assert connection.execute(seen).fetchall() == []
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("SELECT * FROM memory_overdue(9, 9)")
 
 
 def test_operations_see_every_tenant(database: Database) -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+from support.chunks import put
 from support.words import SPACE, WordEmbedder
 
 from pipeline.ingest.chunking import Chunker
@@ -12,7 +13,6 @@ from pipeline.ingest.splitting import split_markdown
 from pipeline.search.recall import Recall
 from pipeline.source.documents import Document, Entry, ItemKey, Kind
 from pipeline.stores.memory import InMemoryStore
-from pipeline.stores.protocol import ChunkStatus, ItemFacts, PlannedWrite
 
 START = datetime(2026, 11, 1, 9, tzinfo=UTC)
 CHUNKER = Chunker(frozenset(), 256, split_markdown, SPACE)
@@ -26,15 +26,11 @@ class UserMemory:
         self.recall = Recall(embedder, self.store)
 
     def save(self, document: Document, *, retained: bool = False) -> None:
-        status: ChunkStatus = "kept" if retained else "live"
-        chunks = [replace(chunk, status=status) for chunk in CHUNKER.chunks(document)]
+        chunks = CHUNKER.chunks(document)
         vectors = self.embedder.embed([chunk.text for chunk in chunks])
         source = document.key.source
-        state = self.store.read("acme", {source: frozenset()})[source]
-        upserts = list(zip(chunks, vectors, strict=True))
-        facts = ItemFacts(present=not retained, user_id=document.user_id)
-        write = PlannedWrite(source, state.revision, state.epoch, facts, upserts=upserts)
-        assert not self.store.apply("acme", [write])
+        told = [replace(chunk, status="kept") if retained else chunk for chunk in chunks]
+        put(self.store, *zip(told, vectors, strict=True), source=source)
 
     def session(self, key: str, *texts: str, days: int = 0, **options: Any) -> None:
         entries = [

@@ -43,7 +43,7 @@ def memory(index: InMemoryStore, embedder: Any, monkeypatch: pytest.MonkeyPatch)
     metadata = {"key": "chat:1", "kind": "session", "roles": ["user"], "date": "2026-11-22"}
     chunk = Chunk("id-1", "mika", "user: aaaa", ("m1",), "f", TIME, metadata)
     [vector] = embedder.embed([chunk.text])
-    fields: Any = {"name": "chat:1", "user_id": "mika", "updated_at": TIME}
+    fields: Any = {"name": "chat:1", "updated_at": TIME}
     index.apply("株式会社", [planned("s1", upserts=[(chunk, vector)], **fields)])
     return index
 

@@ -36,7 +36,7 @@ def memory(index: InMemoryStore, embedder: Any, monkeypatch: pytest.MonkeyPatch)
         metadata = {"key": key, "kind": kind, "roles": [role], "date": "2026-11-22"}
         chunk = Chunk(f"id-{number}", "mika", text, (f"m{number}",), "f", TIME, metadata)
         [vector] = embedder.embed([text])
-        fields: Any = {"name": key, "user_id": "mika", "updated_at": TIME}
+        fields: Any = {"name": key, "updated_at": TIME}
         change = planned(f"s{number}", upserts=[(chunk, vector)], **fields)
         index.apply("acme", [change])
     return index

@@ -1,10 +1,9 @@
 """Waits a little for a save to be indexed, and never longer."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
-from support.chunks import planned
+from support.chunks import put
 
 from pipeline.search.freshness import MAX_WAIT_SECONDS, Fresh, FreshnessGate
 from pipeline.stores.memory import InMemoryStore
@@ -26,9 +25,7 @@ class Pipeline:
             self.index(LATER)
 
     def index(self, at: datetime) -> None:
-        held = self.store.read("acme", ["s"])["s"]
-        fields: Any = {"name": "chat:1", "user_id": "mika", "updated_at": at}
-        self.store.apply("acme", [planned("s", expected_revision=held.revision, **fields)])
+        put(self.store, source="s", name="chat:1", updated_at=at)
 
 
 @pytest.fixture

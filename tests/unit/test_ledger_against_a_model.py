@@ -15,6 +15,8 @@ from pipeline.lexical.terms import terms
 from pipeline.stores.dynamodb.store import DynamoDbStore
 from pipeline.stores.ledger.client import Client
 from pipeline.stores.ledger.ledger import Ledger, Runtime
+from pipeline.stores.ledger.records import chunk_record, message_row
+from pipeline.stores.ledger.transactions import MAX_OPS
 from pipeline.stores.memory import InMemoryStore
 from pipeline.stores.protocol import (
     ChunkMove,
@@ -41,8 +43,8 @@ class Killed(BaseException):
 class Deadly:
     """Ends the worker before one of the next transactions, now and then."""
 
-    def __init__(self, real: Any, dice: random.Random) -> None:
-        self._real, self._dice = real, dice
+    def __init__(self, real: Any, dice: random.Random, chance: float) -> None:
+        self._real, self._dice, self._chance = real, dice, chance
         self.largest, self.deaths = 0, 0
 
     def __getattr__(self, name: str) -> Any:
@@ -50,7 +52,7 @@ class Deadly:
 
     def transact_write_items(self, **asked: Any) -> Any:
         self.largest = max(self.largest, len(asked["TransactItems"]))
-        if self._dice.random() < 0.15:
+        if self._dice.random() < self._chance:
             self.deaths += 1
             raise Killed
         return self._real.transact_write_items(**asked)
@@ -112,30 +114,44 @@ def a_write(dice: random.Random, source: str) -> Callable[[IndexState], PlannedW
     )
 
 
-def told(store: Store) -> Any:
-    """All that a store tells, in no order."""
-    named = {source: {"n1"} for source in SOURCES}
-    states = store.read("acme", named)
-    details = [
-        store.detail("acme", asked) for asked in (named, dict.fromkeys(SOURCES), {s: set() for s in SOURCES})
+def held(store: Store, source: str) -> list[Any]:
+    """What whoever plans is told of an item, in no order, answer by answer."""
+    state = store.read("acme", {source: {"n1"}})[source]
+    details = [store.detail("acme", {source: names})[source] for names in ({"n1"}, set[str](), None)]
+    return [
+        (state.facts, set(state.messages), state.pending, state.in_progress),
+        *((set(detail.kept), set(detail.chunks)) for detail in details),
     ]
+
+
+def told(store: Store) -> Any:
+    """All that a store tells besides, in no order."""
     requests = [
         request(user_id="mika"),
         request(session_key="item 1"),
         request(user_id="ken", session_key="item 2"),
     ]
+    ids = [uid(number) for number in (*IDS, *range(101, 109))]
     return (
-        {
-            source: (one.facts, set(one.messages), one.pending, one.in_progress)
-            for source, one in states.items()
-        },
-        [{source: (set(one.kept), set(one.chunks)) for source, one in detail.items()} for detail in details],
         [set(store.items_of(one)) for one in requests],
         set(store.items_of(request(user_id="nobody"), "h3")),
         [set(store.overdue(before, 10)) for before in (0.5, 1.0, 9.0)],
-        [store.texts("acme", source, [uid(one) for one in (*IDS, *range(101, 109))]) for source in SOURCES],
+        [store.texts("acme", source, ids) for source in SOURCES],
         [_shown(store, user) for user in USERS],
     )
+
+
+def pointers(tables: MemoryDynamoDb) -> tuple[set[Any], set[Any]]:
+    """Return the records that only point at others, as they are and as they ought to be."""
+    records = tables.tables["ledger"]
+    there = {place for place in records if place[1].startswith(("holder#", "named#"))}
+    due = set()
+    for (pk, sk), item in records.items():
+        if sk.startswith("closed#"):
+            due |= {(pk, f"holder#{id_}#{chunk_record(item).id}") for id_ in chunk_record(item).members}
+        if sk.startswith("kept#"):
+            due.add((pk, f"named#{message_row(item).name}#{message_row(item).id}"))
+    return there, due
 
 
 def _shown(store: Store, user: str) -> Any:
@@ -170,14 +186,22 @@ def opened(client: Any, max_ops: int) -> DynamoDbStore:
 def test_it_tells_what_the_store_in_memory_tells(seed: int) -> None:
     dice = random.Random(seed)
     tables = MemoryDynamoDb(lambda _: dice.random() < 0.2)
-    deadly = Deadly(tables, dice)
-    store, model = opened(deadly, dice.choice([14, 100])), InMemoryStore(SPACE)
+    deadly = Deadly(tables, dice, seed % 3 * 0.1)
+    max_ops = dice.choice([14, 100])
+    store, model = opened(deadly, max_ops), InMemoryStore(SPACE)
     for _ in range(WRITES):
         source = dice.choice(SOURCES)
-        write = a_write(dice, source)
+        write, before = a_write(dice, source), held(model, source)
         assert model.apply("acme", [write(model.read("acme", {source: set()})[source])]) == frozenset()
         write_until_done(store, write, source)
+        if dice.random() < 0.5 and max_ops == MAX_OPS:
+            answers = zip(held(store, source), before, held(model, source), strict=True)
+            assert all(now in (old, new) for now, old, new in answers)  # never one half of each
         if dice.random() < 0.5:
             tables.settle()
+            assert held(store, source) == held(model, source)
             assert told(store) == told(model)
     assert deadly.largest <= 100
+    there, due = pointers(tables)
+    assert there >= due
+    assert deadly.deaths or there == due

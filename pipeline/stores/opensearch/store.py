@@ -8,9 +8,8 @@ old ones are deleted. Whatever is left behind by a crash is hidden, and :meth:`O
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -23,23 +22,18 @@ from pipeline.stores.ledger.ledger import READ_AGAIN_SECONDS, Ledger, Runtime
 from pipeline.stores.ledger.mutations import ChunkMutation, ExtraOperations, Op
 from pipeline.stores.ledger.records import ChunkRecord, user_weight
 from pipeline.stores.ledger.store import LedgerStore
-from pipeline.stores.neighbours import beside, standing
+from pipeline.stores.opensearch.candidates import WALK, Adopted, Candidates, Mapper
 from pipeline.stores.opensearch.collection import Collection
 from pipeline.stores.opensearch.queries import (
-    MAX_RESULTS,
     SHOWN,
     Found,
-    closest,
-    cosine,
     document,
     micros,
     only,
     scope,
-    wordy,
 )
 from pipeline.stores.protocol import (
     NOBODY,
-    SEEDS,
     Chunk,
     Filters,
     Hit,
@@ -49,22 +43,13 @@ from pipeline.stores.protocol import (
     StoredText,
 )
 
-OVER_FETCH = 2
-SPARE = 20
-"""So many hits more than asked for are fetched, for those that the ledger does not list; if too few are left, more."""
 GRACE = timedelta(minutes=15)
 """What is younger may belong to a worker that has not moved the ledger yet; no function runs for so long."""
 LOOK_AGAIN_SECONDS = 0.5
 _NAMES = ("chunk_id", "version", "source", "tenant_id")
-_WALK = ({"chunk_id": "asc"}, {"version": "asc"})
 _IDS_AT_ONCE = 500
 
-Search = Callable[[int, Sequence[str]], Mapping[str, Any]]
-"""How many, and among which chunks (none: all) → the request."""
-Mapper = Callable[[Callable[[Any], list[Found]], Iterable[Any]], Iterable[list[Found]]]
 Result = TypeVar("Result")
-Adopted = frozenset[str]
-"""Short names of items, see :func:`pipeline.stores.opensearch.queries.scope`."""
 
 
 class OpenSearchStore(LedgerStore):
@@ -86,7 +71,8 @@ class OpenSearchStore(LedgerStore):
     ) -> None:
         super().__init__(ledger, ForgetRequests(client, ledger.table, runtime))
         self._collection, self._client, self.space = collection, client, space
-        self._runtime, self._at_once = runtime, at_once
+        self._runtime = runtime
+        self._candidates = Candidates(collection, self._listed, at_once)
         self.searched: Counter[str] = Counter()
 
     def apply(self, tenant_id: str, writes: Sequence[PlannedWrite]) -> frozenset[str]:
@@ -113,7 +99,7 @@ class OpenSearchStore(LedgerStore):
             StoreUnavailableError: an item of the user's is half written at this moment.
         """
         hits = self._undisturbed(
-            request.tenant_id, request.user_id, lambda adopted: self._hits(request, adopted)
+            request.tenant_id, request.user_id, lambda adopted: self._candidates.hits(request, adopted)
         )
         self.searched["hnsw"] += 1  # what the collection's k-NN fields are made of
         return hits
@@ -124,7 +110,7 @@ class OpenSearchStore(LedgerStore):
         """Return one user's chunks that a search can see, newest or oldest first; ties by id."""
 
         def read(adopted: Adopted) -> list[Passage]:
-            order = ({"said_at": "asc" if oldest_first else "desc"}, *_WALK)
+            order = ({"said_at": "asc" if oldest_first else "desc"}, *WALK)
             passages: dict[str, Passage] = {}
             for page in self._collection.walk(scope(tenant_id, user_id, filters, adopted), order, SHOWN):
                 for one, record in self._listed(tenant_id, user_id, page):
@@ -159,7 +145,7 @@ class OpenSearchStore(LedgerStore):
         """
         old = micros(self._runtime.now() - GRACE)
         removed = 0
-        for page in self._collection.walk([{"range": {"written_at": {"lt": old}}}], _WALK, _NAMES):
+        for page in self._collection.walk([{"range": {"written_at": {"lt": old}}}], WALK, _NAMES):
             stray = self._strays(page)
             self._collection.remove(stray)
             removed += len(stray)
@@ -213,7 +199,7 @@ class OpenSearchStore(LedgerStore):
         for start in range(0, len(ids), _IDS_AT_ONCE):
             conditions = [{"term": {"tenant_id": tenant_id}}, only(ids[start : start + _IDS_AT_ONCE])]
             with suppress(StoreUnavailableError):  # hidden already; the sweep deletes what is left
-                for page in self._collection.walk(conditions, _WALK, _NAMES):
+                for page in self._collection.walk(conditions, WALK, _NAMES):
                     self._clear_away(
                         [one.document_id for one in page if (one.chunk_id, one.version) in versions]
                     )
@@ -235,71 +221,6 @@ class OpenSearchStore(LedgerStore):
                 self._runtime.sleep(pause)
         raise StoreUnavailableError("an item of this memory is being written", retry_after_seconds=1.0)
 
-    def _hits(self, request: SearchRequest, adopted: Adopted) -> list[Hit]:
-        asked = _Asked(request, scope(request.tenant_id, request.user_id, request.filters, adopted))
-        searches = [asked.closest, *([asked.wordy] if request.terms else [])]
-        near, *rest = self._at_once(lambda search: self._best(request, search), searches)
-        words = rest[0] if rest else []
-        chosen = {one.chunk_id: one for one in (*words, *near)}
-        chosen |= self._beside(request, [*near[:SEEDS], *words[:SEEDS]], asked.conditions)
-        scores = self._scores(asked.closest, near, chosen)
-        similar = {id_: 0.0 for id_, one in chosen.items() if one.metadata.get("embedded") is False}
-        similar |= {id_: cosine(score) for id_, score in scores.items() if id_ not in similar}
-        lexical = self._scores(asked.wordy, words, chosen) if request.terms else {}
-        hits = [
-            Hit(id_, one.content, similar[id_], one.said_at, one.metadata, lexical.get(id_, 0.0))
-            for id_, one in chosen.items()
-            if id_ in similar
-        ]
-        return sorted(hits, key=lambda hit: (-hit.similarity, hit.id))
-
-    def _beside(
-        self, request: SearchRequest, seeds: Sequence[Found], conditions: Sequence[Mapping[str, Any]]
-    ) -> dict[str, Found]:
-        """Return what stands beside the seeds in their items: the items are walked, without their vectors."""
-        if not request.around:
-            return {}
-        walks = self._at_once(
-            lambda source: [
-                one
-                for page in self._collection.walk([*conditions, {"term": {"source": source}}], _WALK, SHOWN)
-                for one, _ in self._listed(request.tenant_id, request.user_id, page)
-            ],
-            sorted({one.source for one in seeds}),
-        )
-        told = {one.chunk_id: one for walk in walks for one in walk}
-        stand = (standing(one.chunk_id, one.source, one.said_at, one.metadata) for one in told.values())
-        near = beside(stand, {one.chunk_id for one in seeds}, request.around)
-        return {id_: told[id_] for id_ in near}
-
-    def _best(self, request: SearchRequest, search: Search) -> list[Found]:
-        """Return the best ``top_k`` that the ledger lists, ties by id; fetches more while too few of them are left."""
-        k = OVER_FETCH * request.top_k + SPARE
-        while True:
-            fetched = self._collection.search(search(min(k, MAX_RESULTS), ()))
-            shown = {
-                one.chunk_id: one for one, _ in self._listed(request.tenant_id, request.user_id, fetched)
-            }
-            best = sorted(shown.values(), key=lambda one: (-one.score, one.chunk_id))[: request.top_k]
-            beyond = len(best) == request.top_k and fetched[-1].score < best[-1].score
-            if beyond or len(fetched) < k or k >= MAX_RESULTS:
-                return best
-            k *= 4
-
-    def _scores(
-        self, search: Search, known: Sequence[Found], chosen: Mapping[str, Found]
-    ) -> dict[str, float]:
-        """Return the score by ``search`` of everything chosen, whichever search found it."""
-        scores = {one.chunk_id: one.score for one in known}
-        versions = {one.chunk_id: one.version for one in chosen.values()}
-        rest = sorted(chosen.keys() - scores.keys())
-        if rest:
-            fetched = self._collection.search(search(min(OVER_FETCH * len(rest) + SPARE, MAX_RESULTS), rest))
-            scores |= {
-                one.chunk_id: one.score for one in fetched if versions.get(one.chunk_id) == one.version
-            }
-        return scores
-
     def _listed(
         self, tenant_id: str, user_id: str, found: Sequence[Found]
     ) -> list[tuple[Found, ChunkRecord]]:
@@ -316,7 +237,7 @@ class OpenSearchStore(LedgerStore):
             return False
         seen = {
             (row.id, row.version)
-            for page in self._collection.walk(scope(tenant_id, user_id, adopted=state.adopted), _WALK, _NAMES)
+            for page in self._collection.walk(scope(tenant_id, user_id, adopted=state.adopted), WALK, _NAMES)
             for _, row in self._listed(tenant_id, user_id, page)
         }
         return sum(user_weight(*one) for one in seen) == state.total
@@ -333,23 +254,6 @@ class OpenSearchStore(LedgerStore):
                 if (row := rows.get((one.source, one.chunk_id))) is None or row.version != one.version
             ]
         return strays
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """The two searches of a question."""
-
-    request: SearchRequest
-    conditions: Sequence[Mapping[str, Any]]
-
-    def closest(self, k: int, ids: Sequence[str]) -> Mapping[str, Any]:
-        return closest(self.request.vector, self._within(ids), k)
-
-    def wordy(self, k: int, ids: Sequence[str]) -> Mapping[str, Any]:
-        return wordy(self.request.terms, self._within(ids), k)
-
-    def _within(self, ids: Sequence[str]) -> Sequence[Mapping[str, Any]]:
-        return [*self.conditions, only(ids)] if ids else self.conditions
 
 
 def _text_key(tenant_id: str, id_: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ lets PUBLIC execute every new function, and Supabase lets the roles of its publi
 Owners and superusers are outside the table. An object that is new here needs a row, or nobody may use it; a test says so.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ TABLES: Mapping[str, Rights] = {
     "index_space": dict.fromkeys((INGEST, QUERY, OPERATOR), "SELECT"),
     "memories": {INGEST: _ALL, QUERY: "SELECT", APP: _ALL, OPERATOR: "SELECT, DELETE"},
     "memory_words": {
-        INGEST: _ALL,
+        INGEST: "SELECT, INSERT, DELETE, UPDATE (user_id)",
         QUERY: "SELECT",
         APP: "SELECT, DELETE",
         OPERATOR: "SELECT, DELETE",
@@ -56,6 +57,7 @@ FUNCTIONS: Mapping[str, Rights] = {
     "memory_strategy": _ASKING,
     "memory_indexed_until": _COUNTING,
     "memory_count_use": _COUNTING,
+    "memory_overdue": {INGEST: "EXECUTE"},
     # Called by triggers, which ask nobody's leave, and by migrations.
     "drop_words": {},
     "move_words": {},
@@ -169,13 +171,14 @@ def _rights(kind: str, name: str, *, home: bool) -> Rights | None:
     return OBJECTS[kind].get(name) if home or name in OF_A_SPACE else None
 
 
+_PRIVILEGE = re.compile(r"(\w+)(?: \(([^)]*)\))?")
+
+
 def _wanted(rights: Rights) -> Iterable[tuple[str, str, str]]:
+    """Yield role, privilege and column, which is ``""`` where a privilege names none."""
     for role, privileges in rights.items():
-        named, _, columns = privileges.partition(" (")
-        if columns:
-            yield from ((role, named, column) for column in columns.rstrip(")").split(", "))
-        else:
-            yield from ((role, privilege, "") for privilege in privileges.split(", "))
+        for privilege, columns in _PRIVILEGE.findall(privileges):
+            yield from ((role, privilege, column) for column in columns.split(", "))
 
 
 def _statements(verb: str, grants: Sequence[Grant]) -> list[str]:

@@ -52,7 +52,6 @@ WITH withheld AS ({withheld}
 )
 {read}
 """
-_KEPT_ROWS = f"SELECT {MESSAGE} FROM kept m"  # noqa: S608  # constants
 
 _CHUNK = "m.source, m.id, m.members, m.fingerprint, m.user_id, m.status, m.spans"
 
@@ -65,7 +64,12 @@ JOIN {{table}} m ON m.tenant_id = %(tenant_id)b AND m.id = k.id
 WHERE m.status = 'kept' AND m.user_id <> '' AND m.members && (SELECT array_agg(id) FROM kept){{only}}
 """  # noqa: S608  # constants
 
-READ_KEPT = _KEPT.format(withheld=_WITHHELD.format(table="memories"), read=_KEPT_ROWS)
+
+def _kept_rows(withheld: str) -> str:
+    return _KEPT.format(withheld=withheld, read=f"SELECT {MESSAGE} FROM kept m")  # noqa: S608  # constants
+
+
+READ_KEPT = _kept_rows(_WITHHELD.format(table="memories"))
 
 READ_CHUNKS = _KEPT.format(
     withheld=_WITHHELD.format(table="memories"), read=_CHUNKS.format(table="memories", only="")
@@ -293,13 +297,8 @@ SELECT id, tenant_id, asked_at, user_id, session_key, deleted, done_at FROM forg
 WHERE tenant_id = %(tenant_id)b AND id = %(id)b
 """
 
-# Across tenants: a policy of the ledger shows these rows to a transaction that has said that it asks for them.
-OPEN_HORIZON = "SELECT set_config('app.horizon', 'on', true)"
-OVERDUE = """
-SELECT tenant_id, item_key FROM ledger
-WHERE hidden_since <= %(before)b AND hidden_since IS NOT NULL AND item_key IS NOT NULL
-ORDER BY hidden_since LIMIT %(limit)b
-"""
+# Across tenants, see the function.
+OVERDUE = "SELECT tenant_id, item_key FROM memory_overdue(%(before)b::float8, %(limit)b::int4)"
 
 INDEXED_UNTIL = "SELECT memory_indexed_until(%(tenant_id)b, %(user_id)b, %(name)b)"
 
@@ -326,7 +325,7 @@ class Writing:
         chunks = (_CHUNKS.format(table="memories", only=""), _CHUNKS.format(table=table, only=only))
         text = TEXTS.replace("memories", f"{table} m") + only
         return cls(
-            read_kept=_KEPT.format(withheld=withheld, read=_KEPT_ROWS),
+            read_kept=_kept_rows(withheld),
             read_chunks=_KEPT.format(withheld=withheld, read=" UNION ALL ".join(chunks)),
             texts=f"{TEXTS} UNION ALL {text}",
             deletes=(DELETE, DELETE.replace("memories", table)),

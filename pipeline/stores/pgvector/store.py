@@ -187,15 +187,8 @@ class PgVectorStore:
 
     def overdue(self, before: float, limit: int) -> Sequence[tuple[str, ItemKey]]:
         """Return items of whatever tenant with a message hidden since ``before`` or longer, the longest first."""
-        parameters = {"before": float(before), "limit": limit}
-
-        def read(connection: Connection) -> Sequence[tuple[str, ItemKey]]:
-            with connection.pipeline(), connection.transaction():
-                connection.execute(queries.OPEN_HORIZON)
-                rows = connection.execute(queries.OVERDUE, parameters, binary=True).fetchall()
-            return [(tenant_id, ItemKey(*key)) for tenant_id, key in rows]
-
-        return self._connector.read(read)
+        rows = self._connector.ask("", queries.OVERDUE, {"before": float(before), "limit": limit})
+        return [(tenant_id, ItemKey(*key)) for tenant_id, key in rows]
 
     def forgotten(self, tenant_id: str, request_id: str) -> Forgotten | None:
         """Return what became of a request."""

@@ -145,11 +145,22 @@ CREATE TABLE usage_cap (
 SELECT protect_tenants('ledger'), protect_tenants('message'), protect_tenants('forget_marker'), protect_tenants('tenant_epoch'),
        protect_tenants('forget_request'), protect_tenants('usage'), protect_tenants('usage_cap');
 
--- Which items of whatever tenant have waited too long for an explanation: ingest alone, and only in a transaction that
--- says that it asks this.
+-- Which items of whatever tenant have waited too long for an explanation: ingest alone may ask, and while this function
+-- runs, and then only, it sees those ledger rows of every tenant.
 CREATE POLICY horizon ON ledger FOR SELECT TO memory_ingest
     USING (current_setting('app.horizon', true) = 'on' AND hidden_since IS NOT NULL);
 
+CREATE FUNCTION memory_overdue(p_before float8, p_limit integer) RETURNS TABLE (tenant_id text, item_key jsonb)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('app.horizon', 'on', true);
+    RETURN QUERY SELECT l.tenant_id, l.item_key FROM ledger l
+    WHERE l.hidden_since <= p_before AND l.hidden_since IS NOT NULL AND l.item_key IS NOT NULL
+    ORDER BY l.hidden_since LIMIT p_limit;
+    PERFORM set_config('app.horizon', '', true);
+END
+$$;
 
 -- The first space.
 ${space}
