@@ -77,7 +77,7 @@ class Functions:
         ingest.handler({"Records": [record]}, CONTEXT)
 
     def report(self, report: Report) -> None:
-        self.patch.setattr(bootstrap, "reconciler", lambda: SimpleNamespace(run=lambda _: report))
+        self.patch.setattr(type(bootstrap.reconciler()), "run", lambda *_: report)
         self.ingest(saved_at=1.0)
 
     def ask(self) -> None:
@@ -152,7 +152,7 @@ OWN_INCIDENTS: Mapping[str, Callable[[Functions], None]] = {
     "LagAlarm": _indexed_late,
     "FailureAlarm": lambda f: _down(f, StoreUnavailableError("away")),
     "RefusedAlarm": lambda f: _down(f, refused_key()),
-    "UnaccountedAlarm": lambda f: f.report(Report(frozenset({"an item"}))),
+    "UnaccountedAlarm": lambda f: f.report(Report(frozenset({'["sessions", "acme", "chat:1"]'}))),
     "QueryFailureAlarm": lambda f: f.ask_of_a_broken_store(ZeroDivisionError(), 6),
     "SpendAlarm": spent_on_documents,
     "QuestionSpendAlarm": spent_on_questions,
