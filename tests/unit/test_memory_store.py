@@ -32,7 +32,9 @@ def chunk(id_: str, user_id: str = "mika") -> Chunk:
     return Chunk(id_, user_id, f"text of {id_}", (f"m-{id_}",), f"f-{id_}", None, {})
 
 
-def write(source: str, revision: int, facts: ItemFacts = FACTS, epoch: int = 0, **fields: Any) -> PlannedWrite:
+def write(
+    source: str, revision: int, facts: ItemFacts = FACTS, epoch: int = 0, **fields: Any
+) -> PlannedWrite:
     return PlannedWrite(source, revision, epoch, facts, **fields)
 
 
