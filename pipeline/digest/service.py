@@ -142,7 +142,7 @@ class Digest:
                 self.tables.delete(notes.table, key)
                 report.deleted += 1
             return
-        content = item[self.layouts.names["content"]]["S"]
+        content, _ = self.layouts.clean(item[self.layouts.names["content"]]["S"])
         mark = fingerprint(content, self.summariser.name)
         if held is not None and held.get("source_hash", {}).get("S") == mark:
             report.unchanged += 1

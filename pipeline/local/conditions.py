@@ -28,9 +28,17 @@ def live(template: str, parameters: Mapping[str, str]) -> str:
     return json.dumps(_spelt_out(read, read["Resources"]))
 
 
-def without_metric_math(template: str) -> str:
-    """Return ``template`` (YAML) as JSON, without the alarms over several metrics: MiniStack makes none."""
+def for_ministack(template: str, parameters: Mapping[str, str]) -> str:
+    """Return ``template`` (YAML) as JSON, as MiniStack takes it.
+
+    It makes no alarms over several metrics, and leaves a parameter that is a number a string, which its pollers compare with numbers.
+    """
     read: dict[str, Node] = spelt_out(template)
+    for one in read["Resources"].values():
+        if scaling := one["Properties"].get("ScalingConfig"):
+            name = scaling["MaximumConcurrency"]["Ref"]
+            given = parameters.get(name, read["Parameters"][name]["Default"])
+            scaling["MaximumConcurrency"] = int(given)
     read["Resources"] = {
         name: one
         for name, one in read["Resources"].items()

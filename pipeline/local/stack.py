@@ -21,7 +21,7 @@ from pipeline.embedding.vectors import Space
 from pipeline.local import compose
 from pipeline.local.aws import REGION
 from pipeline.local.compose import ComposePostgres
-from pipeline.local.conditions import live, without_metric_math
+from pipeline.local.conditions import for_ministack, live
 from pipeline.local.deployment import finished, with_batches
 from pipeline.local.inspection import Row
 from pipeline.local.opensearch_server import ACCESS_KEY, SECRET_KEY, OpenSearchServer
@@ -243,7 +243,9 @@ class Stack:
         """Return template.yaml as this local AWS takes it."""
         body = TEMPLATE.read_text("utf-8")
         return (
-            live(body, self._parameters) if self.aws.wants_live_resources_only else without_metric_math(body)
+            live(body, self._parameters)
+            if self.aws.wants_live_resources_only
+            else for_ministack(body, self._parameters)
         )
 
     def _enable_ttl(self) -> None:

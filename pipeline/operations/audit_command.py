@@ -81,7 +81,7 @@ def _redaction_text(found: StoredSecrets, sent: int) -> str:
     if not found.chunks:
         return "no secrets in what is stored"
     kinds = ", ".join(f"{count} {group}" for group, count in sorted(found.groups.items()))
-    lines = [f"{found.tenants[source]}  {source}" for source in sorted(found.chunks)[:MAX_LINES]]
+    lines = [printable(f"{found.tenants[source]}  {source}") for source in sorted(found.chunks)[:MAX_LINES]]
     return "\n".join(
         [
             *lines,

@@ -180,4 +180,6 @@ def _notes(totals: Totals, options: argparse.Namespace, *, resumed: bool) -> lis
 def _why(options: argparse.Namespace) -> str:
     if not options.legacy_model:
         return ": name the model that made them with --legacy-model"
-    return ": of another model or length, forgotten, or their note is in the index itself"
+    return (
+        ": of another model or length, forgotten, with a secret in them, or their note is in the index itself"
+    )

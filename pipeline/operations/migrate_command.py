@@ -2,7 +2,7 @@
 
 from pipeline.embedding.vectors import Space
 from pipeline.operations.outcome import Outcome
-from pipeline.stores.pgvector.migrations import migrate, plan
+from pipeline.stores.pgvector.migrations import due_privileges, migrate, plan
 
 
 def run_migrate(conninfo: str, space: Space, *, dry_run: bool, graph: bool) -> Outcome:
@@ -11,9 +11,12 @@ def run_migrate(conninfo: str, space: Space, *, dry_run: bool, graph: bool) -> O
     Says which grants it took away, and what an operator should run.
     """
     if dry_run:
-        due = plan(conninfo)
-        return Outcome("\n".join(f"would apply {name}" for name in due) or "the schema is up to date")
+        due = [
+            *(f"apply {name}" for name in plan(conninfo)),
+            *(f"run {one}" for one in due_privileges(conninfo)),
+        ]
+        return Outcome("\n".join(f"would {one}" for one in due) or "the schema is up to date")
     notes: list[str] = []
     applied = migrate(conninfo, space, graph=graph, tell=notes.append)
     done = [f"applied {name}" for name in applied] or ["the schema is up to date"]
-    return Outcome("\n".join([*done, *notes]))
+    return Outcome("\n".join(done), notes)

@@ -209,12 +209,14 @@ class Files:
                 "messages": json.dumps(spoken, ensure_ascii=False),
                 "created_at": created,
             }
-            named = {
-                self.names[ours].partition(",")[0].strip(): value for ours, value in fields.items() if value
-            }
+            named = {self._name(ours): value for ours, value in fields.items() if value}
             item = {attribute: typed(value) for attribute, value in named.items()}
             self.on_conversation(item)
             yield item
+
+    def _name(self, ours: str) -> str:
+        """Return the table's own name of an attribute; of several, the first."""
+        return self.names[ours].partition(",")[0].strip() if ours == "messages" else self.names[ours]
 
     def _has_key(self, item: object) -> bool:
         return isinstance(item, Mapping) and any(

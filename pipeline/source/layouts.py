@@ -63,8 +63,8 @@ class Layouts:
     """Parses items under the table's own attribute names.
 
     Args:
-        names: our attribute name → the table's; for ``messages``, ``user_id`` and times a list with commas, the first that
-            is there counts.
+        names: our attribute name → the table's; for ``messages`` several with commas, of which the first that an item has
+            counts.
         hasher: names entries.
         zone: of times that name none, and of the dates that are shown.
         redactor: takes secrets out of texts.
@@ -105,7 +105,8 @@ class Layouts:
         return without_opaque(redacted), count
 
     def _session(self, address: Address, item: Item) -> Document | None:
-        name = self._first(item, "messages")
+        names = [each.strip() for each in self.names["messages"].split(",")]
+        name = next((each for each in names if each in item), names[0])
         if name not in item:
             return None
         messages = [read_message(each) for each in _messages(item, name)]
@@ -148,14 +149,9 @@ class Layouts:
             redacted=redacted,
         )
 
-    def _first(self, item: Item, name: str) -> str:
-        """Return the attribute that the item has of those called ``name``; the first of them if it has none."""
-        names = [each.strip() for each in self.names[name].split(",")]
-        return next((each for each in names if each in item), names[0])
-
     def _time(self, item: Item, name: str) -> datetime | None:
         """Return the item's time under the name that the settings give, else under a relative of it."""
-        given = self._first(item, name)
+        given = self.names[name]
         relatives = (each for each in item if _folded(each) in _RELATIVES[name])
         for each in (given, *relatives):
             time = self._instant(plain(item[each])) if each in item else None
@@ -178,7 +174,7 @@ class Layouts:
             return None
 
     def _user(self, address: Address, item: Item) -> str:
-        name = self._first(item, "user_id")
+        name = self.names["user_id"]
         user_id = identity(item[name], name) if name in item else address.default_user_id
         if len(user_id.encode("utf-8", "replace")) > MAX_ID_BYTES:
             raise MalformedItemError(f"the item's user id is longer than {MAX_ID_BYTES} bytes")

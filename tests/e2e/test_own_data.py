@@ -193,3 +193,22 @@ def test_no_secret_gets_into_store_queue_or_log(own: House, tmp_path: Path) -> N
             lambda: "[redacted: AWS access key]" in "\n".join(indexed(own, "chat:0")),
             "and says what was there",
         )
+
+
+def test_an_export_of_chatgpt_is_saved_into_a_table_and_becomes_memory(own: House, tmp_path: Path) -> None:
+    def node(name: str, parent: str | None, role: str, text: str) -> dict[str, Any]:
+        message = {"author": {"role": role}, "content": {"content_type": "text", "parts": [text]}}
+        return {"id": name, "parent": parent, "message": message}
+
+    tree = {"a": node("a", None, "user", ASKED), "b": node("b", "a", "assistant", ANSWERED)}
+    path = tmp_path / "conversations.json"
+    path.write_text(json.dumps([{"conversation_id": "c-1", "mapping": tree, "current_node": "b"}]), "utf-8")
+    words = ("backfill", "--stack", own.stack.name, "--table", own.table(), "--from", str(path), "--json")
+    operator = Operator(own.stack, tmp_path)
+    checkpoint = ("--checkpoint", str(tmp_path / "checkpoint.json"))
+    with pytest.raises(RuntimeError, match="--tenant"):
+        operator.run(*words, *checkpoint)
+    done = json.loads(operator.run(*words, "--tenant", own.tenant, "--user", "mika", *checkpoint))
+    assert (done["items"], done["memory"], done["announced"]) == (1, 1, 1)
+    until(lambda: bool(indexed(own, "c-1")), "it is indexed", PATIENCE_SECONDS)
+    assert any(ASKED in hit["content"] for hit in hits(own, "when is the boat trip", user="mika"))

@@ -13,6 +13,7 @@ from support.words import SPACE
 
 from pipeline.embedding.vectors import float32
 from pipeline.errors import RetryableError, StoreBusyError, StoreUnavailableError
+from pipeline.local.postgres import Postgres
 from pipeline.stores.pgvector.connection import PATIENCE, Connector, Limits, connect
 from pipeline.stores.pgvector.migrations import migrate
 from pipeline.stores.pgvector.store import PgVectorStore
@@ -55,6 +56,21 @@ def test_each_transaction_is_read_committed_whatever_the_database_says(
     assert connector.read(lambda connection: connection.execute(shown).fetchall()) == [("read committed",)]
     with connector.connection() as connection:
         assert connection.execute("SHOW default_transaction_isolation").fetchone() == (level,)
+
+
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+def test_two_migrations_at_once_apply_each_file_once_whatever_the_database_says(
+    postgres: Postgres, level: str
+) -> None:
+    name = f"migrating_{level.replace(' ', '_')}"
+    with psycopg.connect(postgres.conninfo(), autocommit=True) as owner:
+        owner.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        owner.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = '{level}'")
+    conninfo = make_conninfo(postgres.conninfo(), dbname=name)
+    with ThreadPoolExecutor(4) as pool:
+        applied = [one for names in pool.map(lambda _: migrate(conninfo, SPACE), range(4)) for one in names]
+    assert applied
+    assert len(applied) == len(set(applied))
 
 
 def test_limits_hold_in_every_transaction_and_end_with_it(ingest: Connector) -> None:
@@ -154,9 +170,11 @@ def test_a_replica_or_a_failover_is_the_servers_fault_and_names_the_writers_endp
     database: Database,
 ) -> None:
     conninfo = make_conninfo(database("memory_ingest"), options="-c default_transaction_read_only=on")
-    store = PgVectorStore(Connector(lambda: conninfo), SPACE)
+    connector = Connector(lambda: conninfo)
+    store = PgVectorStore(connector, SPACE)
     with pytest.raises(StoreUnavailableError, match="25006: it only reads: a failover"):
         store.apply("acme", [CHANGE])
+    assert connector.kept is None  # the next one asks the endpoint anew, and may find the writer
 
 
 def test_exhausted_connections_are_told_from_a_server_that_is_away(database: Database) -> None:
@@ -236,10 +254,12 @@ def test_the_graph_index_is_made_beside_writes(database: Database) -> None:
         )  # a writer that is not done: the index waits for it
         with ThreadPoolExecutor(1) as pool:
             making = pool.submit(migrate, database(), SPACE, graph=True)
-            _wait_for_index(database())
-            assert not store.apply("zenith", [CHANGE])
-            assert not making.done()
-            old.rollback()
+            try:
+                _wait_for_index(database())
+                assert not store.apply("zenith", [CHANGE])
+                assert not making.done()
+            finally:
+                old.rollback()
             assert making.result(60) == ["the graph index"]
 
 

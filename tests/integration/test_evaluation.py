@@ -28,7 +28,9 @@ def test_the_japanese_set_is_found(found: dict[str, Figures]) -> None:
     ours = found["ours"]
     assert ours.r5 >= 0.86
     assert ours.r10 >= 0.92
-    assert ours.b1k >= 0.87
+    assert (
+        ours.b1k >= 0.84
+    )  # of 1,000 estimated tokens, which hold a fifth less Japanese than by one token a character
     assert ours.embed_factor <= 1.5
     assert "| ours | " in table(found)
 

@@ -18,6 +18,7 @@ from support.words import SPACE
 from pipeline.embedding.vectors import Space, float32
 from pipeline.errors import SettingsError
 from pipeline.local.postgres import Postgres
+from pipeline.operations.migrate_command import run_migrate
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.migrations import migrate
 from pipeline.stores.pgvector.privileges import OBJECTS, OF_A_SPACE, ROLES
@@ -160,6 +161,9 @@ def test_what_was_granted_since_is_taken_away_and_said(migrated: str) -> None:
         connection.execute("GRANT DELETE ON ledger TO memory_ingest")
         connection.execute("REVOKE SELECT ON usage FROM memory_query")
         connection.execute("CREATE TABLE the_apps_own (x int)")
+    would = run_migrate(migrated, SPACE, dry_run=True, graph=False).text
+    assert "would run REVOKE SELECT ON TABLE public.memories FROM anon" in would
+    assert "would run GRANT SELECT ON TABLE public.usage TO memory_query" in would
     told: list[str] = []
     assert migrate(migrated, SPACE, tell=told.append) == []
     assert "took from anon what it was granted on public.memories" in told
@@ -235,6 +239,24 @@ def lives(ingest: str, query: str) -> None:
 @pytest.mark.usefixtures("migrated")
 def test_pgvector_in_a_schema_of_its_own_is_found_by_every_role(login: Callable[[str], str]) -> None:
     lives(login("memory_ingest"), login("memory_query"))
+
+
+def test_an_owner_as_rds_gives_it_migrates_and_its_own_reads_need_a_tenant(postgres: Postgres) -> None:
+    """Its master user may make roles and is neither a superuser nor above row-level security."""
+    name = f"rds_master_{next(_numbers)}"
+    with psycopg.connect(postgres.conninfo(), autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'secret' CREATEROLE CREATEDB")
+        connection.execute(f"CREATE DATABASE {name} OWNER {name} TEMPLATE template0")
+    with psycopg.connect(make_conninfo(postgres.conninfo(), dbname=name), autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION vector")  # which RDS lets its master user do
+    master = make_conninfo(postgres.conninfo(), dbname=name, user=name, password="secret")
+    told: list[str] = []
+    assert migrate(master, SPACE, tell=told.append)
+    assert [line for line in told if line.startswith(("this role", name))] == []
+    store = PgVectorStore(Connector(lambda: master), SPACE)
+    store.apply("acme", [Change(ITEM, 0, "p", present=True, upserts=[(CHUNK, VECTOR)])])
+    with psycopg.connect(master) as connection:
+        assert connection.execute("SELECT count(*) FROM memories").fetchall() == [(0,)]
 
 
 @pytest.mark.usefixtures("migrated")

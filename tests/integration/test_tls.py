@@ -23,6 +23,7 @@ from pipeline.packaging.isolation import runtime, unpacked
 
 pytestmark = pytest.mark.integration
 HOST = "memory.db.test"
+AMAZONS = "memory.abc.us-east-1.rds.amazonaws.com"
 PROBE = """
 import sys
 sys.path[:0] = sys.argv[1:3]
@@ -119,6 +120,9 @@ def test_the_roots_we_bring_and_the_secrets_own_certificate_decide(ask: Ask, aut
             ask(address(server, sslmode="verify-full", sslrootcert=authority.root.read_text())) == "verified"
         )
         assert ask(address(server, sslmode="require")) == "not verified"
+        # held against Amazon's own roots, and no word of a file that is not there
+        amazons = make_conninfo(address(server, sslmode="verify-full"), host=AMAZONS)
+        assert "not of an authority" in ask(amazons)
         assert "names is not there" in ask(
             address(server, sslmode="verify-full", sslrootcert="/var/task/no.pem")
         )

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from support.sam import source
 
-from pipeline.local.conditions import holds, live
+from pipeline.local.conditions import for_ministack, holds, live
 from pipeline.local.stack import PARAMETERS, TEMPLATE
 
 
@@ -61,3 +61,10 @@ def test_conditions_mean_what_cloudformation_says(condition: Any, expected: bool
 def test_a_function_that_is_not_known_is_an_error_and_not_a_guess() -> None:
     with pytest.raises(ValueError, match="Fn::FindInMap"):
         holds({"Fn::Equals": [{"Fn::FindInMap": ["A", "B", "C"]}, "x"]}, {}, {})
+
+
+def test_ministack_gets_numbers_as_numbers_and_no_alarm_over_several_metrics() -> None:
+    made = json.loads(for_ministack(TEMPLATE.read_text("utf-8"), {"IngestConcurrency": "2"}))["Resources"]
+    assert made["NoticeMapping"]["Properties"]["ScalingConfig"] == {"MaximumConcurrency": 2}
+    assert "NoticeMappingSilentAlarm" not in made
+    assert "QueryFailureAlarm" in made

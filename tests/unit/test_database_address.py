@@ -107,7 +107,8 @@ def test_an_rds_secret_is_verified_against_amazons_roots_without_a_word() -> Non
         ({"host": "canary", "password": "canary"}, "username and password"),
         ({"apiKey": "canary"}, "username and password"),
         ("canary canary", "%40"),
-        ("postgresql://u:canary@h:notaport:1/x", "%40"),
+        ("postgresql://u:100%canary@h/x", "%40"),  # %ca, which is no text
+        ("postgresql://u:100%zcanary@h/x", "%40"),
         ("", "host"),
     ],
 )

@@ -54,7 +54,7 @@ def _given(secret: str) -> dict[str, Any]:
 def _parsed(conninfo: str) -> dict[str, Any]:
     try:
         return dict(conninfo_to_dict(conninfo.strip()))
-    except psycopg.ProgrammingError:
+    except (psycopg.ProgrammingError, UnicodeDecodeError):
         raise SecretUnavailableError(
             "the database secret is no connection string: write postgresql://user:password@host:5432/database, and "
             "a password's / @ : # % and spaces as %2F %40 %3A %23 %25 %20"

@@ -32,6 +32,7 @@ __all__ = [
     "Limits",
     "Result",
     "connect",
+    "connect_as_owner",
     "translated",
     "with_defaults",
 ]
@@ -171,8 +172,10 @@ class Connector:
         try:
             yield self._open()
         except psycopg.Error as error:
-            self._put_right()
-            raise translated(error) from None
+            fault = translated(error)
+            if isinstance(fault, StoreUnavailableError) or not self._rolled_back():
+                self.close()  # a writer that only reads since a failover would go on doing so
+            raise fault from None
 
     @contextmanager
     def tenant(self, tenant_id: str) -> Iterator[Connection]:
@@ -218,7 +221,7 @@ class Connector:
         try:
             return read()
         except StoreUnavailableError:
-            if not kept or self._connection is not None:
+            if not kept:
                 raise
         return read()
 
@@ -250,23 +253,16 @@ class Connector:
                 raise
             return connect(again)
 
-    def _put_right(self) -> None:
-        """Keep a connection that only lost a transaction; drop one whose state is in doubt."""
-        connection = self._connection
-        if connection is None or connection.closed:
-            return self.close()
-        if connection.info.transaction_status == TransactionStatus.INERROR:
-            _rolled_back(connection)
-        if connection.info.transaction_status != TransactionStatus.IDLE:
-            self.close()
-        return None
-
-
-def _rolled_back(connection: Connection) -> None:
-    try:
-        connection.rollback()
-    except psycopg.Error:
-        connection.close()
+    def _rolled_back(self) -> bool:
+        """Bring the connection out of a transaction that failed; tell whether it is fit for the next."""
+        connection = self.kept
+        if connection is None:
+            return False
+        try:
+            connection.rollback()
+        except psycopg.Error:
+            return False
+        return connection.info.transaction_status == TransactionStatus.IDLE
 
 
 def connect(conninfo: str) -> Connection:
@@ -275,4 +271,13 @@ def connect(conninfo: str) -> Connection:
     connection = Connection.connect(make_conninfo("", **given), autocommit=True, prepare_threshold=None)
     connection.isolation_level = IsolationLevel.READ_COMMITTED
     connection.adapters.register_loader("jsonb", _JsonbLoader)
+    return connection
+
+
+def connect_as_owner(conninfo: str) -> psycopg.Connection[tuple[Any, ...]]:
+    """Open a connection for work on the schema, which may take its time: without limits, each statement by itself."""
+    connection: psycopg.Connection[tuple[Any, ...]] = psycopg.connect(
+        with_defaults(conninfo), autocommit=True, prepare_threshold=None
+    )
+    connection.isolation_level = IsolationLevel.READ_COMMITTED
     return connection

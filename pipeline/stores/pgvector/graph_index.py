@@ -6,7 +6,7 @@ from collections.abc import Callable
 import psycopg
 from psycopg import sql
 
-from pipeline.stores.pgvector.connection import translated, with_defaults
+from pipeline.stores.pgvector.connection import connect_as_owner, translated
 from pipeline.stores.pgvector.privileges import Owner, home_and_types
 
 GRAPH_LOCK = 0x766D6568  # "vmeh"
@@ -23,7 +23,7 @@ def make_graph(conninfo: str, sleep: Callable[[float], None] = time.sleep) -> li
         StoreBusyError: the statement was cancelled; what it left is cleared away by the next run.
     """
     try:
-        with psycopg.connect(with_defaults(conninfo), autocommit=True) as connection:
+        with connect_as_owner(conninfo) as connection:
             # asked again and again: whoever waits for a lock in a statement keeps CREATE INDEX CONCURRENTLY waiting
             while connection.execute("SELECT pg_try_advisory_lock(%s)", [GRAPH_LOCK]).fetchone() != (True,):
                 sleep(_WAIT_SECONDS)

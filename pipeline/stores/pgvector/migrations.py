@@ -12,9 +12,16 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from pipeline.embedding.vectors import Space
 from pipeline.errors import SettingsError
-from pipeline.stores.pgvector.connection import Result, translated, with_defaults
+from pipeline.stores.pgvector.connection import Result, connect_as_owner, translated
 from pipeline.stores.pgvector.graph_index import make_graph
-from pipeline.stores.pgvector.privileges import Owner, home_and_types, make_roles, settle
+from pipeline.stores.pgvector.privileges import (
+    Owner,
+    differences,
+    home_and_types,
+    make_roles,
+    settle,
+    statements,
+)
 from pipeline.stores.pgvector.review import review
 from pipeline.stores.pgvector.strategies import functions
 from pipeline.stores.pgvector.words import RESERVED_USER_BYTES, WORD_DIMENSIONS
@@ -64,9 +71,24 @@ def plan(conninfo: str) -> Sequence[str]:
         StoreUnavailableError: the database is away.
     """
     try:
-        with psycopg.connect(with_defaults(conninfo)) as connection:
+        with connect_as_owner(conninfo) as connection:
             [(begun,)] = connection.execute("SELECT to_regclass('schema_version') IS NOT NULL").fetchall()
             return [migration.name for migration in (_due(connection) if begun else migrations())]
+    except psycopg.Error as error:
+        raise translated(error) from None
+
+
+def due_privileges(conninfo: str) -> Sequence[str]:
+    """Return the statements by which :func:`migrate` would set privileges of what is there now; changes nothing.
+
+    Raises:
+        StoreUnavailableError: the database is away.
+    """
+    try:
+        with connect_as_owner(conninfo) as connection:
+            [(begun,)] = connection.execute("SELECT to_regclass('index_space') IS NOT NULL").fetchall()
+            surplus, lacking = differences(connection, _other_spaces(connection)) if begun else ([], [])
+            return statements("REVOKE", surplus) + statements("GRANT", lacking)
     except psycopg.Error as error:
         raise translated(error) from None
 
@@ -113,7 +135,7 @@ def patiently(work: Callable[[], Result]) -> Result:
 
 
 def _migrated(conninfo: str, space: Space) -> tuple[Sequence[str], Sequence[str]]:
-    with psycopg.connect(with_defaults(conninfo), autocommit=True) as connection:
+    with connect_as_owner(conninfo) as connection:
         with _alone(connection):
             make_roles(
                 connection
@@ -134,9 +156,13 @@ def _alone(connection: Owner) -> Iterator[None]:
 def settle_all(connection: Owner) -> list[str]:
     """Set the functions that transactions begin with, and the privileges of everything; return what was taken away."""
     connection.execute(_session_sql(home_and_types(connection)).encode())
-    spaces = [schema for (schema,) in connection.execute("SELECT schema FROM index_space ORDER BY number")]
-    [home, *_] = home_and_types(connection)
-    return settle(connection, [schema for schema in spaces if schema != home])
+    return settle(connection, _other_spaces(connection))
+
+
+def _other_spaces(connection: Owner) -> list[str]:
+    """Return the schemas of the embedding spaces that have one of their own."""
+    query = "SELECT schema FROM index_space WHERE schema <> current_schema() ORDER BY number"
+    return [schema for (schema,) in connection.execute(query)]
 
 
 def _session_sql(schemas: Sequence[str]) -> str:

@@ -137,11 +137,11 @@ def settle(connection: Owner, spaces: Sequence[str]) -> list[str]:
     """
     make_roles(connection)
     surplus, _ = differences(connection, spaces)
-    _run(connection, _statements("REVOKE", surplus))  # of a whole table it takes the columns' along
+    _run(connection, statements("REVOKE", surplus))  # of a whole table it takes the columns' along
     _, lacking = differences(connection, spaces)
-    _run(connection, _statements("GRANT", lacking))
+    _run(connection, statements("GRANT", lacking))
     surplus_left, lacking_left = differences(connection, spaces)
-    refused = _statements("REVOKE", surplus_left) + _statements("GRANT", lacking_left)
+    refused = statements("REVOKE", surplus_left) + statements("GRANT", lacking_left)
     if refused := refused + _give_usage(connection, spaces):
         raise SettingsError(
             f"this role may not set privileges that others gave or own: have an administrator run {'; '.join(refused)}"
@@ -181,7 +181,7 @@ def _wanted(rights: Rights) -> Iterable[tuple[str, str, str]]:
             yield from ((role, privilege, column) for column in columns.split(", "))
 
 
-def _statements(verb: str, grants: Sequence[Grant]) -> list[str]:
+def statements(verb: str, grants: Sequence[Grant]) -> list[str]:
     """Return one statement for each object and role."""
     grouped = defaultdict[tuple[str, str, str], list[str]](list)
     for one in grants:

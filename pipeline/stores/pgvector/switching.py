@@ -8,12 +8,11 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-import psycopg
 from psycopg import sql
 
 from pipeline.embedding.vectors import Space
 from pipeline.errors import SettingsError
-from pipeline.stores.pgvector.connection import Result, with_defaults
+from pipeline.stores.pgvector.connection import Result, connect_as_owner
 from pipeline.stores.pgvector.migrations import LOCK, LOCK_TIMEOUT, SPACE_SQL, filled, patiently, settle_all
 from pipeline.stores.pgvector.privileges import Owner
 from pipeline.stores.pgvector.spaces import SETTLE_SECONDS, Placed, Register, read_register
@@ -125,7 +124,7 @@ def _alone(conninfo: str, work: Callable[[Owner, Register], Result]) -> Result:
 
 
 def _once(conninfo: str, work: Callable[[Owner, Register], Result]) -> Result:
-    with psycopg.connect(with_defaults(conninfo)) as connection, connection.transaction():
+    with connect_as_owner(conninfo) as connection, connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         connection.execute("SELECT set_config('lock_timeout', %s, true)", [LOCK_TIMEOUT])
         connection.execute("LOCK TABLE index_space IN ACCESS EXCLUSIVE MODE")
