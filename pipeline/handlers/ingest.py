@@ -134,21 +134,19 @@ def _settle_all(
     notices: Mapping[str, Notice], report: Report, received: Mapping[str, Sequence[Delivery]]
 ) -> set[str]:
     """Retry or dead-letter what failed; return the sources whose messages the queue must deliver again."""
-    for source in report.unaccounted:
-        report.failures[source] = VectorMemoryError("nobody says what became of this notice")
+    lost = VectorMemoryError("nobody says what became of this notice")
+    failures = {**dict.fromkeys(report.unaccounted, lost), **report.failures}
     stored = {source: notices[source].without_transitions() for source in report.applied}
     known = {**notices, **stored}
     return {
-        source
-        for source, error in report.failures.items()
-        if not _settle(known[source], error, received[source])
+        source for source, error in failures.items() if not _settle(known[source], error, received[source])
     }
 
 
 def _reconcile(notices: Mapping[str, Notice], context: LambdaContext) -> Report:
-    left = replace(bootstrap.reconciler(), seconds_left=lambda: context.get_remaining_time_in_millis() / 1000)
     try:
-        return left.run(notices)
+        seconds_left = lambda: context.get_remaining_time_in_millis() / 1000  # noqa: E731
+        return replace(bootstrap.reconciler(), seconds_left=seconds_left).run(notices)
     except (RetryableError, SettingsError) as error:
         return Report(frozenset(notices), failures=dict.fromkeys(notices, error))
 

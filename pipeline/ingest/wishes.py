@@ -1,8 +1,8 @@
 """Wishes to forget on their way through the notice queue. Names and a moment; no text. Pure.
 
-A wish is JSON of version 1::
+A wish is JSON of version 2::
 
-    {"v": 1, "forget": {"id": "4f…", "tenant_id": "acme", "user_id": "mika", "session_key": "chat:1",
+    {"v": 2, "forget": {"id": "4f…", "tenant_id": "acme", "user_id": "mika", "session_key": "chat:1",
                         "asked_at": "2026-11-22T10:00:00.000001+00:00"},
      "first_sent_at": 1790000000.2, "attempts": 0}
 """

@@ -87,6 +87,7 @@ class Report:
             "items": len(self.sources),
             "skipped": len(self.skipped),
             "applied": len(self.applied),
+            "unaccounted": len(self.unaccounted),
             **{name: getattr(self, name) for name in _COUNTERS},
             "unreadable_messages": self.unreadable_messages,
             "secrets_redacted": self.secrets_redacted,

@@ -83,6 +83,7 @@ _CAUSES: Mapping[str, str] = {
     "cap_reached": "`vector-memory usage` says whose; raise it with --tenant T --cap TOKENS, or let it wait for tomorrow",
     "settings": "a setting is wrong: the log's `reasons` name it; deploy again",
     "conflict": "several workers were at one item: normal in bursts; if it goes on, see who sends notices in a loop",
+    "busy": "invocations run out of time: normal in a backlog; if it goes on, see how long the embedding API takes",
 }
 
 

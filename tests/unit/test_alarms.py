@@ -10,7 +10,7 @@ from support.sam import source
 
 from pipeline import bootstrap
 from pipeline.digest.service import DigestReport
-from pipeline.embedding.openai import _refusal
+from pipeline.embedding.answers import read_refusal
 from pipeline.errors import RetryableError, SecretUnavailableError, StoreUnavailableError
 from pipeline.handlers import digest, ingest, query
 from pipeline.ingest.measures import Spent
@@ -77,7 +77,7 @@ class Functions:
         ingest.handler({"Records": [record]}, CONTEXT)
 
     def report(self, report: Report) -> None:
-        self.patch.setattr(bootstrap, "reconciler", lambda: SimpleNamespace(run=lambda _: report))
+        self.patch.setattr(type(bootstrap.reconciler()), "run", lambda *_: report)
         self.ingest(saved_at=1.0)
 
     def ask(self) -> None:
@@ -117,11 +117,11 @@ def functions(request: pytest.FixtureRequest) -> Functions:
 
 def failing(error: Exception) -> Report:
     source_ = '["sessions","acme","chat:1"]'
-    return Report(failures={source_: error}, items=1)
+    return Report(frozenset({source_}), failures={source_: error})
 
 
 def refused_key() -> RetryableError:
-    error = _refusal(401, None, {})
+    error = read_refusal(401, {}, b"", ())
     assert isinstance(error, RetryableError)
     return error
 
@@ -152,7 +152,7 @@ OWN_INCIDENTS: Mapping[str, Callable[[Functions], None]] = {
     "LagAlarm": _indexed_late,
     "FailureAlarm": lambda f: _down(f, StoreUnavailableError("away")),
     "RefusedAlarm": lambda f: _down(f, refused_key()),
-    "UnaccountedAlarm": lambda f: f.report(Report(items=1)),
+    "UnaccountedAlarm": lambda f: f.report(Report(frozenset({'["sessions", "acme", "chat:1"]'}))),
     "QueryFailureAlarm": lambda f: f.ask_of_a_broken_store(ZeroDivisionError(), 6),
     "SpendAlarm": spent_on_documents,
     "QuestionSpendAlarm": spent_on_questions,

@@ -10,6 +10,7 @@ from pipeline.ingest.queue import Refused
 from pipeline.settings import Retention
 from pipeline.source.changes import Change, read_change
 from pipeline.source.layouts import Layouts
+from pipeline.source.transitions import Transition, TransitionReader
 
 Event = Callable[[str], dict[str, Any]]
 NOW = 1795341999.0
@@ -22,22 +23,35 @@ def changes(event: Event) -> list[Change]:
 
 @pytest.fixture(scope="session")
 def announcer(layouts: Layouts) -> Announcer:
-    return Announcer(layouts, "keep", "keep")
+    return announcer_of(layouts)
 
 
-def test_an_insert_asks_for_a_look(announcer: Announcer, changes: list[Change]) -> None:
+def announcer_of(layouts: Layouts, on_clear: Retention = "keep", on_expiry: Retention = "keep") -> Announcer:
+    return Announcer(layouts, TransitionReader(on_clear, on_expiry))
+
+
+def transition_of(announcer: Announcer, change: Change) -> Transition:
+    notice = announcer.notice(change, NOW)
+    assert notice
+    [transition] = notice.transitions
+    assert (transition.position, transition.at) == (change.position, change.saved_at)
+    return transition
+
+
+def test_an_insert_tells_what_came(announcer: Announcer, changes: list[Change]) -> None:
     notice = announcer.notice(changes[0], NOW)
     assert notice
     assert notice.address.key.to_dynamodb() == changes[0].key
-    assert (notice.position, notice.facts) == (changes[0].position, ())
+    [transition] = notice.transitions
+    assert (notice.position, transition.position) == (changes[0].position, changes[0].position)
+    assert (transition.event, transition.reason, dict(transition.gone)) == ("inserted", "", {})
+    assert set(transition.added_at_tail.values()) == {(0, 1)}
     assert (notice.saved_at, notice.first_sent_at, notice.attempts) == (1795341600.0, NOW, 0)
 
 
-def test_only_what_makes_an_item_says_when_it_came_into_being(
-    announcer: Announcer, changes: list[Change]
-) -> None:
-    notices = [announcer.notice(change, NOW) for change in changes[:3]]
-    assert [notice and notice.created_at for notice in notices] == [changes[0].saved_at, None, None]
+def test_only_what_makes_an_item_is_an_insertion(announcer: Announcer, changes: list[Change]) -> None:
+    events = [transition_of(announcer, change).event for change in changes]
+    assert events == ["inserted", "modified", "deleted", "expired"]
 
 
 def test_an_edit_names_what_was_taken_by_hash_alone(
@@ -48,10 +62,37 @@ def test_an_edit_names_what_was_taken_by_hash_alone(
     assert changes[1].old
     old = layouts.parse("sessions", changes[1].old)
     assert old
-    [fact] = notice.facts
-    assert fact.entries == {old.entries[0].id}
-    assert fact.position == changes[1].position
+    [transition] = notice.transitions
+    assert dict(transition.gone) == {old.entries[0].id: (1, 0)}
+    assert transition.reason == "edited"
     assert "Elm Street" not in repr(notice)
+
+
+def test_a_change_tells_whose_the_item_was_and_is_by_hash_alone(
+    announcer: Announcer, layouts: Layouts, changes: list[Change]
+) -> None:
+    inserted, modified, removed, expired = (transition_of(announcer, change) for change in changes)
+    owners = [(each.owner_before, each.owner_after) for each in (inserted, modified, removed, expired)]
+    documents = [
+        [layouts.parse("sessions", image) if image else None for image in (change.old, change.new)]
+        for change in changes
+    ]
+    assert owners == [
+        tuple(document and layouts.owner(document.key.hash_value, document.user_id) for document in pair)
+        for pair in documents
+    ]
+
+
+def test_a_change_of_the_user_id_is_a_change_of_owner(
+    announcer: Announcer, layouts: Layouts, changes: list[Change]
+) -> None:
+    assert changes[1].old
+    moved = replace(changes[1], new={**changes[1].old, "user_id": {"S": "somebody-new"}})
+    transition = transition_of(announcer, moved)
+    assert transition.changes_owner
+    assert transition.owner_after == layouts.owner(moved.key["tenant_id"]["S"], "somebody-new")
+    assert "somebody-new" not in repr(transition)
+    assert not transition.names
 
 
 @pytest.mark.parametrize(
@@ -60,9 +101,30 @@ def test_an_edit_names_what_was_taken_by_hash_alone(
 def test_a_users_deletion_forgets_all_and_expiry_does_as_set(
     layouts: Layouts, changes: list[Change], index: int, on_expiry: Retention, *, forgets: bool
 ) -> None:
-    notice = Announcer(layouts, "keep", on_expiry).notice(changes[index], NOW)
-    assert notice
-    assert [fact.entries for fact in notice.facts] == ([None] if forgets else [])
+    transition = transition_of(announcer_of(layouts, on_expiry=on_expiry), changes[index])
+    assert (transition.everything, transition.keeps) == (forgets, not forgets)
+
+
+@pytest.mark.parametrize(
+    ("ttl", "counts_as"), [(-1, "expired"), (0, "expired"), (1, "deleted"), (None, "deleted")]
+)
+def test_a_removal_without_a_word_of_ttl_counts_as_expired_once_the_items_time_had_passed(
+    announcer: Announcer, changes: list[Change], ttl: int | None, counts_as: str
+) -> None:
+    """As in the other regions of a global table, where the record of an expiry does not say so."""
+    removed = changes[2]
+    assert removed.old
+    assert removed.saved_at
+    times = {} if ttl is None else {"ttl": {"N": str(int(removed.saved_at) + ttl)}}
+    old = {name: value for name, value in removed.old.items() if name != "ttl"} | times
+    assert transition_of(announcer, replace(removed, old=old)).event == counts_as
+
+
+def test_a_removal_without_a_time_is_a_deletion(announcer: Announcer, changes: list[Change]) -> None:
+    removed = changes[2]
+    assert removed.old
+    old = removed.old | {"ttl": {"N": "1"}}
+    assert transition_of(announcer, replace(removed, old=old, saved_at=None)).event == "deleted"
 
 
 @pytest.mark.parametrize(
@@ -85,34 +147,49 @@ def test_an_item_that_never_had_messages_is_not_announced(
     assert announcer.notice(change, NOW) is None
 
 
-def test_a_session_that_loses_its_messages_is_announced(layouts: Layouts, changes: list[Change]) -> None:
+@pytest.mark.parametrize(("on_clear", "reason"), [("forget", "removed"), ("keep", "cleared")])
+def test_a_session_that_loses_its_messages_is_announced(
+    layouts: Layouts, changes: list[Change], on_clear: Retention, reason: str
+) -> None:
     change = replace(changes[1], new=changes[1].key)
-    notice = Announcer(layouts, "forget", "keep").notice(change, NOW)
-    assert notice
-    assert [len(fact.entries or ()) for fact in notice.facts] == [2]
+    transition = transition_of(announcer_of(layouts, on_clear), change)
+    assert (transition.reason, list(transition.gone.values())) == (reason, [(1, 0), (1, 0)])
 
 
-def test_without_images_a_change_asks_for_a_look_and_a_removal_forgets_all(
+def test_a_session_that_lost_its_messages_before_it_was_deleted_is_announced_both_times(
     announcer: Announcer, changes: list[Change]
 ) -> None:
-    changed = announcer.notice(replace(changes[1], old=None, new=None), NOW)
-    removed = announcer.notice(replace(changes[2], old=None, new=None), NOW)
-    assert changed
-    assert removed
-    assert changed.facts == ()
-    assert [fact.entries for fact in removed.facts] == [None]
+    """The second record shows no messages, and all that was kept by the first must go."""
+    assert changes[1].old
+    bare = {name: value for name, value in changes[1].old.items() if name != "messages"}
+    first = transition_of(announcer, replace(changes[1], new=bare))
+    second = transition_of(announcer, replace(changes[2], old=bare))
+    assert (first.reason, first.keeps) == ("cleared", True)
+    assert (second.event, second.everything, second.keeps) == ("deleted", True, False)
+
+
+def test_without_images_a_change_removes_what_was_there_and_a_removal_forgets_all(
+    announcer: Announcer, changes: list[Change]
+) -> None:
+    changed = transition_of(announcer, replace(changes[1], old=None, new=None))
+    removed = transition_of(announcer, replace(changes[2], old=None, new=None))
+    assert (changed.event, changed.reason, changed.everything) == ("modified", "removed", True)
+    assert (removed.event, removed.reason, removed.everything) == ("deleted", "deleted", True)
+
+
+def test_without_images_an_insertion_asks_for_a_look(announcer: Announcer, changes: list[Change]) -> None:
+    transition = transition_of(announcer, replace(changes[0], old=None, new=None))
+    assert (transition.event, transition.everything, transition.names) == ("inserted", False, frozenset())
 
 
 def test_an_unreadable_image_is_announced_for_the_ingest_function_to_judge(
     announcer: Announcer, changes: list[Change]
 ) -> None:
     broken = {**changes[0].key, "messages": {"S": "[broken"}}
-    inserted = announcer.notice(replace(changes[0], new=broken), NOW)
-    mended = announcer.notice(replace(changes[1], old=broken), NOW)
-    assert inserted
-    assert mended
-    assert inserted.facts == ()
-    assert [fact.entries for fact in mended.facts] == [None]
+    inserted = transition_of(announcer, replace(changes[0], new=broken))
+    mended = transition_of(announcer, replace(changes[1], old=broken))
+    assert (inserted.everything, inserted.names) == (False, frozenset())
+    assert (mended.everything, mended.reason) == (True, "removed")
 
 
 class Queue:

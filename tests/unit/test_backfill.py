@@ -3,6 +3,7 @@ import json
 import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from pipeline.ingest.notices import Notice
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.operations.backfill import Backfill, Import
 from pipeline.operations.checkpoint import Checkpoint, Totals, load, save
-from pipeline.operations.forget_command import forget
 from pipeline.operations.limits import Limits
 from pipeline.operations.pacing import Pacer
 from pipeline.operations.parallel import side_by_side
@@ -28,6 +28,7 @@ from pipeline.source.documents import EntryHasher, ItemKey
 from pipeline.source.exports import BucketFolder, Export, LocalFolder
 from pipeline.source.layouts import Item, Layouts
 from pipeline.source.pages import Page, TableScan
+from pipeline.stores.forgetting import ForgetRequest
 from pipeline.stores.memory import InMemoryStore
 
 SPACE = Space("counting", 8)
@@ -110,7 +111,7 @@ class Filling:
 
     def run(self, shelf: Any, since: Checkpoint | None = None, **changes: Any) -> Checkpoint:
         parts: dict[str, Any] = {
-            "scales": IndexScales(LAYOUTS, CHUNKER, self.store),
+            "scales": IndexScales(self.worker(shelf)),
             "queue": self.queue,
             "legacy": None,
             "limits": Limits(workers=2, read_units=None, tokens=None),
@@ -127,9 +128,11 @@ class Filling:
         return filling.run(shelf, since or Checkpoint(shelf.name))
 
     def ingest(self, shelf: Shelf) -> None:
-        worker = Reconciler(LAYOUTS, shelf, CHUNKER, self.embedder, self.store, lambda _: None)
-        worker.run({notice.address.key.source: notice for notice in self.queue.taken})
+        self.worker(shelf).run({notice.address.key.source: notice for notice in self.queue.taken})
         self.queue.taken = []
+
+    def worker(self, shelf: Any) -> Reconciler:
+        return Reconciler(LAYOUTS, shelf, CHUNKER, self.embedder, self.store, lambda _: None)
 
 
 @pytest.fixture
@@ -140,7 +143,7 @@ def filling(embedder: Any) -> Filling:
 def test_everything_is_announced_once_as_a_look(filling: Filling) -> None:
     done = filling.run(Shelf([session(number) for number in range(10)]))
     assert sorted(n.address.key.range_value for n in filling.queue.taken) == [f"chat:{n}" for n in range(10)]
-    assert all(notice.look and notice.first_sent_at == 5.0 for notice in filling.queue.taken)
+    assert all(notice.force_read and notice.first_sent_at == 5.0 for notice in filling.queue.taken)
     assert (done.totals.items, done.totals.announced, done.cursors) == (10, 10, {"0": None, "1": None})
 
 
@@ -213,7 +216,7 @@ def test_a_legacy_vector_of_the_same_space_is_imported_as_it_is(filling: Filling
     item = legacy("mika", "memory:long_term", [1.0, 0, 0, 0, 0, 0, 0, 0])
     done = filling.run(Shelf([item]), legacy=Import(filling.store, "counting"))
     again = filling.run(Shelf([item]), legacy=Import(filling.store, "counting"))
-    held = filling.store.read("mika", [_source(item)])[_source(item)]
+    held = filling.store.detail("mika", {_source(item): None})[_source(item)]
     assert (done.totals.imported, again.totals.imported, len(held.chunks)) == (1, 1, 1)
     assert (filling.embedder.texts, filling.queue.taken) == ([], [])
 
@@ -241,7 +244,7 @@ def test_legacy_vectors_of_another_space_or_broken_ones_stay_out(
 
 
 def test_a_legacy_vector_whose_owner_was_forgotten_stays_out(filling: Filling) -> None:
-    forget(filling.store, "mika", "mika", None)
+    filling.store.mark(ForgetRequest("r", "mika", datetime(2026, 11, 22, tzinfo=UTC), "mika"))
     item = legacy("mika", "memory:long_term", [1.0] * 8)
     item = {**item, "timestamp": {"N": "1600000000"}}
     done = filling.run(Shelf([item]), legacy=Import(filling.store, "counting"))

@@ -23,7 +23,7 @@ from pipeline.operations.messages import Message
 from pipeline.operations.stack import environment_from
 from pipeline.operations.text import age, aligned, counted, printable, width
 from pipeline.source.layouts import Layouts
-from pipeline.source.transitions import ForgetFact
+from pipeline.source.transitions import Transition
 
 Build = Callable[..., Notice]
 NOW = 1_790_000_000.0
@@ -85,20 +85,29 @@ def test_no_tenant_owns_a_message_that_is_no_notice(layouts: Layouts) -> None:
     assert Selection("malformed_notice").takes(letter)
 
 
+def went(at: str, name: str) -> Transition:
+    """An edit that took a text away."""
+    return Transition(at, 1.0, "modified", "edited", gone={name: (1, 0)})
+
+
 def test_a_fresh_notice_keeps_everything_but_its_patience(notice_of: Build) -> None:
     old = notice_of(
         "chat:1",
         "p/7",
-        ForgetFact("p/6", frozenset({"a"})),
+        went("p/6", "a"),
         saved_at=1.0,
-        created_at=0.5,
+        redact=True,
         first_sent_at=2.0,
         attempts=9,
     )
     new = fresh(old, NOW)
     assert (new.attempts, new.first_sent_at) == (0, NOW)
-    assert (new.address, new.position, new.facts) == (old.address, old.position, old.facts)
-    assert (new.saved_at, new.created_at) == (1.0, 0.5)
+    assert (new.address, new.position, new.transitions) == (
+        old.address,
+        old.position,
+        old.transitions,
+    )
+    assert (new.saved_at, new.redact) == (1.0, True)
 
 
 def test_the_table_is_aligned_oldest_first_and_obeys_no_escape(layouts: Layouts, notice_of: Build) -> None:
@@ -315,15 +324,15 @@ def test_giving_back_never_hides_the_error_that_ended_the_run(account: Account, 
         raise ZeroDivisionError
 
 
-def test_redriven_notices_are_fresh_and_keep_their_facts(account: Account, notice_of: Build) -> None:
-    fact = ForgetFact("p/6", frozenset({"a" * 32}))
-    account.bury(notice_of("chat:1", "p/7", fact, attempts=9, first_sent_at=3.0))
-    account.crash(notice_of("chat:2", "p/8", ForgetFact("p/8")))
+def test_redriven_notices_are_fresh_and_keep_their_transitions(account: Account, notice_of: Build) -> None:
+    edit = went("p/6", "a" * 32)
+    account.bury(notice_of("chat:1", "p/7", edit, attempts=9, first_sent_at=3.0))
+    account.crash(notice_of("chat:2", "p/8", went("p/8", "b")))
     report = account.redrive()
     assert (len(report.done), report.failed) == (2, False)
     sent = {notice.address.key.range_value: notice for notice in account.sent()}
-    assert sent["chat:1"] == notice_of("chat:1", "p/7", fact, first_sent_at=NOW)
-    assert sent["chat:2"] == notice_of("chat:2", "p/8", ForgetFact("p/8"), first_sent_at=NOW)
+    assert sent["chat:1"] == notice_of("chat:1", "p/7", edit, first_sent_at=NOW)
+    assert sent["chat:2"] == notice_of("chat:2", "p/8", went("p/8", "b"), first_sent_at=NOW)
 
 
 def test_a_second_redrive_finds_nothing_to_do(account: Account, notice_of: Build) -> None:
@@ -336,7 +345,7 @@ def test_a_second_redrive_finds_nothing_to_do(account: Account, notice_of: Build
 
 
 def test_duplicate_letters_are_all_sent_and_all_gone(account: Account, notice_of: Build) -> None:
-    one, other = notice_of("chat:1", "p/1", ForgetFact("p/1")), notice_of("chat:1", "p/2")
+    one, other = notice_of("chat:1", "p/1", went("p/1", "b")), notice_of("chat:1", "p/2")
     account.bury(one, one, other)
     assert len(account.redrive().done) == 3
     assert sorted(notice.position for notice in account.sent()) == ["p/1", "p/1", "p/2"]

@@ -16,14 +16,20 @@ from pipeline.errors import (
     VectorMemoryError,
 )
 from pipeline.handlers import ingest
-from pipeline.ingest.notices import Notice, encode
+from pipeline.ingest.notices import Notice, decode, encode
 from pipeline.ingest.queue import NoticeQueue
-from pipeline.source.transitions import ForgetFact
+from pipeline.ingest.work import Report
+from pipeline.source.layouts import Layouts
+from pipeline.source.transitions import Transition
 from pipeline.stores.memory import InMemoryStore
 from pipeline.stores.protocol import SearchRequest
 
 Build = Callable[..., Any]
-CONTEXT: Any = SimpleNamespace(function_name="ingest")
+CONTEXT: Any = SimpleNamespace(function_name="ingest", get_remaining_time_in_millis=lambda: 60_000)
+
+
+def deletion(at: str) -> Transition:
+    return Transition(at, 1.0, "deleted", "deleted", everything=True)
 
 
 def batch(*bodies: Notice | str) -> dict[str, Any]:
@@ -94,10 +100,10 @@ def test_a_malformed_item_is_buried_under_its_notice(
 ) -> None:
     aws.put({**session_item(), "messages": {"S": "[broken"}})
     aws.put(session_item(("user", "good"), key="chat:2"))
-    bad = notice_of("chat:1", "1", ForgetFact("1"))
+    bad = notice_of("chat:1", "1", deletion("1"))  # its transitions are stored, whatever the item says
     assert failed(ingest.handler(batch(bad, notice_of("chat:2", "1")), CONTEXT)) == []
     [grave] = aws.buried
-    assert json.loads(grave["MessageBody"]) == json.loads(encode(bad))
+    assert json.loads(grave["MessageBody"]) == json.loads(encode(bad.without_transitions()))
     assert grave["MessageAttributes"]["cause"]["StringValue"] == "malformed_item"
     assert texts(index) == ["user: good"]
 
@@ -121,11 +127,13 @@ def test_while_a_dependency_is_down_a_delayed_copy_takes_the_messages_place(
     aws.put(session_item(("user", "hello")))
     embedder.error = EmbeddingUnavailableError("throttled", retry_after_seconds=42.0)
     first_sent_at = time.time() - 60
-    notice = notice_of("chat:1", "1", ForgetFact("1"), saved_at=1.0, first_sent_at=first_sent_at, attempts=1)
+    notice = notice_of("chat:1", "1", deletion("1"), saved_at=1.0, first_sent_at=first_sent_at, attempts=1)
     assert failed(ingest.handler(batch(notice), CONTEXT)) == []
     [copy] = aws.sent
     assert copy["DelaySeconds"] == 42
-    assert json.loads(copy["MessageBody"]) == json.loads(encode(notice)) | {"attempts": 2}
+    assert json.loads(copy["MessageBody"]) == json.loads(encode(notice.without_transitions())) | {
+        "attempts": 2
+    }
     assert aws.bodies(aws.queue_url) == []  # not yet
 
 
@@ -232,13 +240,72 @@ def test_a_forgotten_item_stays_forgotten_when_old_notices_come_again(
 ) -> None:
     item = session_item(("user", "a secret"))
     aws.put(item)
-    saved, deleted = notice_of("chat:1", "1"), notice_of("chat:1", "2", ForgetFact("2"))
+    saved, deleted = notice_of("chat:1", "1"), notice_of("chat:1", "2", deletion("2"))
     ingest.handler(batch(saved), CONTEXT)
     aws.dynamodb.delete_item(
         TableName="sessions", Key={name: item[name] for name in ("tenant_id", "session_key")}
     )
     for body in (deleted, saved, deleted, saved):
         assert failed(ingest.handler(batch(body), CONTEXT)) == []
+    assert texts(index) == []
+
+
+def test_a_notice_that_nobody_accounts_for_stays_in_the_queue_and_is_counted(
+    aws: Any, monkeypatch: pytest.MonkeyPatch, index: InMemoryStore, notice_of: Build, logs: io.StringIO
+) -> None:
+    """One is skipped, one applied, one put off, one buried; of the last nobody says anything."""
+    notices = [notice_of(f"chat:{number}", "1") for number in range(5)]
+    sources = [notice.address.key.source for notice in notices]
+    told = Report(
+        frozenset(sources),
+        skipped={sources[0]},
+        applied={sources[1]},
+        failures={sources[2]: StoreUnavailableError("away"), sources[3]: EmbeddingRejectedError("refused")},
+    )
+    monkeypatch.setattr(type(bootstrap.reconciler()), "run", lambda *_: told)
+    assert failed(ingest.handler(batch(*notices), CONTEXT)) == ["m4"]
+    assert (len(aws.sent), len(aws.buried)) == (1, 1)
+    assert json.loads(logs.getvalue())["unaccounted"] == 1
+    assert texts(index) == []
+
+
+@pytest.mark.usefixtures("index")
+def test_once_its_transitions_are_stored_a_notices_copy_carries_none(
+    aws: Any, embedder: Any, notice_of: Build, session_item: Build, layouts: Layouts
+) -> None:
+    """A store that is away has stored nothing: there the copy says all again."""
+    aws.put(session_item(("user", "hello")))
+    embedder.error = EmbeddingUnavailableError("down")
+    ingest.handler(batch(notice_of("chat:1", "1", deletion("1"))), CONTEXT)
+    assert [decode(copy["MessageBody"], layouts).transitions for copy in aws.sent] == [()]
+
+
+@pytest.mark.usefixtures("aws", "index")
+def test_a_batch_that_came_before_is_worked_item_by_item(
+    monkeypatch: pytest.MonkeyPatch, notice_of: Build
+) -> None:
+    runs: list[int] = []
+
+    def run(_: Any, notices: Any) -> Report:
+        runs.append(len(notices))
+        return Report(frozenset(notices), skipped=set(notices))
+
+    monkeypatch.setattr(type(bootstrap.reconciler()), "run", run)
+    event = batch(notice_of("chat:1", "1"), notice_of("chat:2", "1"), notice_of("chat:1", "2"))
+    assert failed(ingest.handler(event, CONTEXT)) == []
+    event["Records"][1]["attributes"] = {"ApproximateReceiveCount": "2"}
+    assert failed(ingest.handler(event, CONTEXT)) == []
+    assert runs == [2, 1, 1]
+
+
+def test_an_item_for_which_no_time_is_left_waits_and_is_not_read(
+    aws: Any, index: InMemoryStore, notice_of: Build, session_item: Build
+) -> None:
+    aws.put(session_item(("user", "hello")))
+    late: Any = SimpleNamespace(function_name="ingest", get_remaining_time_in_millis=lambda: 5_000)
+    assert failed(ingest.handler(batch(notice_of("chat:1", "1", deletion("1"))), late)) == []
+    [copy] = aws.sent
+    assert json.loads(copy["MessageBody"])["transitions"]  # nothing of it is stored
     assert texts(index) == []
 
 

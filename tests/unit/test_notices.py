@@ -1,6 +1,6 @@
-import itertools
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,9 +8,10 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from pipeline.errors import MalformedItemError, MalformedNoticeError, PermanentError
-from pipeline.ingest.notices import MAX_FACT_ENTRIES, Notice, coalesce, decode, encode
+from pipeline.ingest import notices
+from pipeline.ingest.notices import MAX_NAMES, Notice, bounded, coalesce, decode, encode
 from pipeline.source.layouts import Address, Layouts
-from pipeline.source.transitions import ForgetFact
+from pipeline.source.transitions import Transition
 
 Build = Callable[..., Notice]
 
@@ -22,8 +23,36 @@ KEYS = (
 )
 POSITIONS = st.just("") | st.integers(0, 10**40 - 1).map("2026-11-22T00:00:00.000/{:040}".format)
 TIMES = st.floats(0, 4e9)
-ENTRIES = st.none() | st.frozensets(st.text("0123456789abcdef", min_size=32, max_size=32), max_size=4)
-FACTS = st.lists(st.builds(ForgetFact, POSITIONS, ENTRIES), max_size=3).map(tuple)
+HASHES = st.text("0123456789abcdef", min_size=32, max_size=32)
+COPIES = st.dictionaries(HASHES, st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=3)
+OPTIONAL_TIMES = st.none() | TIMES
+TRANSITIONS = st.lists(
+    st.builds(
+        Transition,
+        position=POSITIONS,
+        at=OPTIONAL_TIMES,
+        event=st.sampled_from(["inserted", "modified", "expired", "deleted"]),
+        reason=st.sampled_from(["", "capped", "cleared", "expired", "edited", "removed", "deleted"]),
+        everything=st.booleans(),
+        added=COPIES,
+        added_at_tail=COPIES,
+        gone=COPIES,
+        owner_before=st.none() | HASHES,
+        owner_after=st.none() | HASHES,
+    ),
+    max_size=3,
+    unique_by=lambda transition: transition.position,
+).map(tuple)
+FIELDS_OF_A_NOTICE = st.tuples(
+    POSITIONS,
+    TRANSITIONS,
+    OPTIONAL_TIMES,
+    st.booleans(),
+    st.booleans(),
+    TIMES,
+    st.integers(0, 1_000),
+    st.booleans(),
+)
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
@@ -31,17 +60,12 @@ JSON_VALUES = st.recursive(
 )
 
 
-OPTIONAL_TIMES = st.none() | TIMES
-DOUBTS = st.frozensets(st.uuids().map(str), max_size=3)
+def went(at: str, *names: str, **fields: Any) -> Transition:
+    """A change at ``at`` that took texts away."""
+    return Transition(at, 1.0, "modified", "edited", gone=dict.fromkeys(names, (1, 0)), **fields)
 
 
-@given(
-    NAMES,
-    KEYS,
-    st.tuples(
-        POSITIONS, FACTS, OPTIONAL_TIMES, OPTIONAL_TIMES, DOUBTS, st.booleans(), TIMES, st.integers(0, 1_000)
-    ),
-)
+@given(NAMES, KEYS, FIELDS_OF_A_NOTICE)
 def test_a_notice_survives_the_queue(layouts: Layouts, table: str, key: Any, fields: Any) -> None:
     address = layouts.address(table, key)
     assume(address)  # not a tenant called MEMORY#…
@@ -51,41 +75,59 @@ def test_a_notice_survives_the_queue(layouts: Layouts, table: str, key: Any, fie
 
 
 def test_a_notice_holds_what_its_page_says(notice_of: Build) -> None:
-    notice = notice_of(
-        "slack:42",
-        "p/1",
-        ForgetFact("p/1", frozenset("ba")),
-        ForgetFact("p/0"),
-        saved_at=1.5,
-        first_sent_at=2.5,
-    )
+    came = Transition("p/1", 3.0, "inserted", added_at_tail={"a": (0, 1)}, owner_after="o")
+    notice = notice_of("slack:42", "p/1", came, saved_at=1.5, first_sent_at=2.5)
     assert json.loads(encode(notice)) == {
-        "v": 1,
+        "v": 2,
         "table": "sessions",
         "key": {"tenant_id": {"S": "acme"}, "session_key": {"S": "slack:42"}},
         "position": "p/1",
-        "facts": [{"position": "p/1", "entries": ["a", "b"]}, {"position": "p/0", "entries": None}],
+        "transitions": [
+            {
+                "position": "p/1",
+                "at": 3.0,
+                "event": "inserted",
+                "reason": "",
+                "everything": False,
+                "added": {},
+                "added_at_tail": {"a": [0, 1]},
+                "gone": {},
+                "owner_before": None,
+                "owner_after": "o",
+            }
+        ],
         "saved_at": 1.5,
-        "created_at": None,
-        "doubts": [],
-        "look": False,
+        "force_read": False,
+        "redact": False,
         "first_sent_at": 2.5,
         "attempts": 0,
+        "capped": False,
     }
 
 
-def test_more_removed_entries_than_a_message_holds_become_all(layouts: Layouts, notice_of: Build) -> None:
-    entries = [f"{number:032x}" for number in range(MAX_FACT_ENTRIES + 1)]
-    most = notice_of("chat:1", "1", ForgetFact("1", frozenset(entries[1:])))
-    more = notice_of("chat:1", "1", ForgetFact("1", frozenset(entries)))
-    assert decode(encode(most), layouts) == most
-    assert len(encode(most)) < 1_000_000
-    assert decode(encode(more), layouts).facts == (ForgetFact("1", None),)
+def test_a_notice_of_the_most_names_fits_a_queue_message(notice_of: Build) -> None:
+    names = [f"{number:032x}" for number in range(MAX_NAMES)]
+    notice = notice_of("chat:1", "p/1", went("2026-11-22T00:00:00.000/" + 40 * "9", *names))
+    assert list(bounded(notice)) == [notice]
+    assert len(encode(notice).encode()) < 1 << 20
 
 
-def test_removing_nothing_is_not_removing_everything(layouts: Layouts, notice_of: Build) -> None:
-    notice = notice_of("chat:1", "1", ForgetFact("1", frozenset()))
-    assert decode(encode(notice), layouts).facts == (ForgetFact("1", frozenset()),)
+def test_a_notice_of_more_names_becomes_several_that_say_the_same(
+    notice_of: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notices, "MAX_NAMES", 2)
+    whole = went("1", *"abcde", owner_before="x", owner_after="y")
+    parts = list(bounded(notice_of("chat:1", "2", whole, went("2", *"ab"))))
+    assert [part.names for part in parts] == [{"a", "b"}, {"c", "d"}, {"e"}]
+    assert [[each.position for each in part.transitions] for part in parts] == [["1", "2"], ["1"], ["1"]]
+    assert {part.position for part in parts} == {"2"}
+    assert all(part.transitions[0].changes_owner for part in parts)
+
+
+def test_a_transition_without_names_is_not_lost_when_a_notice_is_bounded(notice_of: Build) -> None:
+    notice = notice_of("chat:1", "1", Transition("1", 1.0, "deleted", "deleted", everything=True))
+    assert list(bounded(notice)) == [notice]
+    assert list(bounded(notice_of("chat:1"))) == [notice_of("chat:1")]
 
 
 @pytest.mark.parametrize(
@@ -97,9 +139,9 @@ def test_removing_nothing_is_not_removing_everything(layouts: Layouts, notice_of
         "7",
         "[]",
         "{}",
-        '{"v": 1}',
+        '{"v": 2}',
         "[" * 100_000,
-        '{"v": 2, "table": "t"}',
+        '{"v": 1, "table": "t"}',
         "\x00",
         "\ud800",
     ],
@@ -112,24 +154,42 @@ def test_garbage_is_no_notice(layouts: Layouts, body: str) -> None:
 
 @pytest.fixture(scope="session")
 def body(notice_of: Build) -> dict[str, Any]:
-    return dict(
-        json.loads(encode(notice_of("chat:1", "p/1", ForgetFact("p/1"), saved_at=1.0, first_sent_at=1.0)))
-    )
+    notice = notice_of("chat:1", "p/1", went("p/1", "a"), saved_at=1.0, first_sent_at=1.0)
+    return dict(json.loads(encode(notice)))
+
+
+TRANSITION: dict[str, Any] = json.loads(
+    """{"position": "1", "at": null, "event": "modified", "reason": "", "everything": false, "added": {},
+    "added_at_tail": {}, "gone": {}, "owner_before": null, "owner_after": null}"""
+)
+
+
+def test_a_notice_of_another_version_says_what_to_do(layouts: Layouts, body: dict[str, Any]) -> None:
+    with pytest.raises(MalformedNoticeError, match="deploy the functions together"):
+        decode(json.dumps(body | {"v": 1}), layouts)
 
 
 @pytest.mark.parametrize(
     "fault",
     [
-        {"v": 2},
+        {"v": 1},
+        {"v": 3},
         {"table": None},
         {"table": ["sessions"]},
         {"key": None},
         {"key": {"tenant_id": "acme", "session_key": "chat:1"}},
         {"key": {"tenant_id": {"S": "MEMORY#mika"}, "session_key": {"S": "chat:1"}}},
         {"key": {"pk": {"S": "APIKEY#mika"}, "sk": {"S": "LONG_TERM"}}},
-        {"facts": None},
-        {"facts": [{}]},
-        {"facts": [{"position": "1", "entries": 7}]},
+        {"transitions": None},
+        {"transitions": [{}]},
+        {"transitions": [TRANSITION | {"event": "renamed"}]},
+        {"transitions": [TRANSITION | {"reason": "bored"}]},
+        {"transitions": [TRANSITION | {"position": None}]},
+        {"transitions": [TRANSITION | {"at": "yesterday"}]},
+        {"transitions": [TRANSITION | {"gone": {"a": 7}}]},
+        {"transitions": [TRANSITION | {"gone": {"a": [1]}}]},
+        {"transitions": [TRANSITION | {"added": {"a\x00": [0, 1]}}]},
+        {"transitions": [TRANSITION | {"owner_after": 7}]},
         {"saved_at": "yesterday"},
         {"saved_at": 1e300},
         {"saved_at": float("nan")},
@@ -156,12 +216,13 @@ def test_a_key_that_no_store_holds_is_the_items_fault(
         decode(json.dumps(faulty), layouts)
 
 
-FIELDS = ["v", "table", "key", "position", "facts", "saved_at", "first_sent_at", "attempts"]
+FIELDS = ["v", "table", "key", "position", "transitions", "saved_at", "first_sent_at", "attempts", "capped"]
 
 
 @given(st.dictionaries(st.sampled_from(FIELDS), JSON_VALUES, max_size=3))
 @example({"attempts": float("inf")})
-@example({"facts": "abc"})
+@example({"transitions": "abc"})
+@example({"transitions": [TRANSITION | {"gone": {"a": [1e999, 0]}}]})
 @example({"position": "\x00"})
 def test_whatever_the_fields_hold_a_body_decodes_or_is_permanently_refused(
     layouts: Layouts, body: dict[str, Any], faults: dict[str, Any]
@@ -173,7 +234,7 @@ def test_whatever_the_fields_hold_a_body_decodes_or_is_permanently_refused(
     encode(notice).encode()
     assert isinstance(hash(notice.address), int)
     assert "\x00" not in notice.position
-    assert notice.put_off().attempts == notice.attempts + 1
+    assert notice.put_off(1.0).attempts == (1 if notice.capped else notice.attempts + 1)
 
 
 @given(st.text(st.characters()))
@@ -184,28 +245,43 @@ def test_any_text_decodes_or_is_permanently_refused(layouts: Layouts, text: str)
 
 def test_refusals_do_not_quote_the_body(layouts: Layouts) -> None:
     with pytest.raises(MalformedNoticeError) as caught:
-        decode('{"v": 1, "table": "canary"}', layouts)
+        decode('{"v": 2, "table": "canary"}', layouts)
     assert "canary" not in str(caught.value)
 
 
 def test_putting_off_keeps_all_but_the_count(notice_of: Build) -> None:
-    notice = notice_of("chat:1", "p/1", ForgetFact("p/1"), saved_at=1.0, first_sent_at=2.0, attempts=3)
-    assert notice.put_off() == notice_of(
-        "chat:1", "p/1", ForgetFact("p/1"), saved_at=1.0, first_sent_at=2.0, attempts=4
-    )
+    notice = notice_of("chat:1", "p/1", went("p/1", "a"), saved_at=1.0, first_sent_at=2.0, attempts=3)
+    assert notice.put_off(9.0) == replace(notice, attempts=4)
+
+
+def test_waiting_for_a_cap_is_no_sign_of_age(notice_of: Build) -> None:
+    notice = notice_of("chat:1", "p/1", went("p/1", "a"), saved_at=1.0, first_sent_at=2.0, attempts=3)
+    waiting = notice.put_off(9.0, capped=True)
+    assert waiting == replace(notice, attempts=1, first_sent_at=9.0, capped=True)
+    assert waiting.put_off(20.0, capped=True) == replace(waiting, first_sent_at=20.0)
+    after = waiting.put_off(30.0)  # what fails next has only begun to fail
+    assert after == replace(notice, attempts=1, first_sent_at=30.0, capped=False)
+    assert after.put_off(40.0) == replace(after, attempts=2)
+
+
+def test_once_its_transitions_are_stored_a_notice_only_asks_for_a_look(notice_of: Build) -> None:
+    notice = notice_of("chat:1", "p/1", went("p/1", "a"), redact=True, attempts=2)
+    assert notice.without_transitions() == notice_of("chat:1", "p/1", redact=True, attempts=2)
 
 
 def test_notices_of_one_item_become_one(notice_of: Build) -> None:
-    one, two = ForgetFact("p/1", frozenset("a")), ForgetFact("p/2")
+    one, two = went("p/1", "a"), went("p/2", "b")
     merged = coalesce(
         [
             notice_of("chat:1", "p/1", one, saved_at=10.0, first_sent_at=11.0, attempts=2),
             notice_of("chat:2", "p/9"),
             notice_of("chat:1", "p/3", two, one, saved_at=30.0, first_sent_at=31.0),
-            notice_of("chat:1", "p/2", saved_at=None, first_sent_at=21.0),
+            notice_of("chat:1", "p/2", saved_at=None, first_sent_at=21.0, redact=True, capped=True),
         ]
     )
-    expected = notice_of("chat:1", "p/3", one, two, saved_at=30.0, first_sent_at=11.0, attempts=2)
+    expected = notice_of(
+        "chat:1", "p/3", one, two, saved_at=30.0, redact=True, first_sent_at=11.0, attempts=2, capped=True
+    )
     assert merged == {
         expected.address.key.source: expected,
         notice_of("chat:2").address.key.source: notice_of("chat:2", "p/9"),
@@ -216,36 +292,23 @@ def test_items_of_two_tenants_never_become_one(notice_of: Build) -> None:
     assert len(coalesce([notice_of("chat:1"), notice_of("chat:1", tenant_id="bravo")])) == 2
 
 
-@given(
-    st.lists(
-        st.tuples(
-            POSITIONS, FACTS, OPTIONAL_TIMES, OPTIONAL_TIMES, DOUBTS, st.booleans(), TIMES, st.integers(0, 9)
-        ),
-        min_size=1,
-        max_size=3,
-    )
-)
-def test_the_order_of_arrival_makes_no_difference(notice_of: Build, rows: list[Any]) -> None:
+@given(st.permutations(range(3)), st.lists(FIELDS_OF_A_NOTICE, min_size=3, max_size=3))
+def test_the_order_of_arrival_makes_no_difference(
+    notice_of: Build, order: list[int], rows: list[Any]
+) -> None:
     address: Address = notice_of().address
-    results = {
-        (
-            merged.position,
-            frozenset(merged.facts),
-            merged.saved_at,
-            merged.created_at,
-            merged.doubts,
-            merged.look,
-            merged.first_sent_at,
-            merged.attempts,
-        )
-        for order in itertools.permutations(rows)
-        for merged in coalesce(Notice(address, *row) for row in order).values()
-    }
-    assert len(results) == 1
+    told = {each.position: each for _, transitions, *_ in rows for each in transitions}  # one change each
+    arrived = [
+        Notice(address, at, tuple(told[each.position] for each in transitions), *rest)
+        for at, transitions, *rest in rows
+    ]
+    [one] = coalesce(arrived).values()
+    [other] = coalesce(arrived[index] for index in order).values()
+    assert one == other
 
 
 def test_a_look_without_a_position_is_not_lost_beside_a_notice_that_is_reflected(notice_of: Build) -> None:
     [merged] = coalesce([notice_of("chat:1", "p/1"), notice_of("chat:1")]).values()
-    assert (merged.position, merged.look) == ("p/1", True)
+    assert (merged.position, merged.force_read) == ("p/1", True)
     [merged] = coalesce([notice_of("chat:1", "p/1"), notice_of("chat:1", "p/2")]).values()
-    assert not merged.look
+    assert not merged.force_read

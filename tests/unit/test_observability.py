@@ -33,7 +33,14 @@ def named(measures: list[Measure]) -> dict[Any, Any]:
 
 def test_the_lag_is_that_of_what_became_searchable(notice_of: Any) -> None:
     notices = {f"{n}": replace(notice_of(f"chat:{n}"), saved_at=100.0 + n) for n in range(3)}
-    report = Report(items=3, indexed={"0", "2"}, chunks_embedded=1, chunks_kept=3, conflicts=2)
+    report = Report(
+        frozenset("012"),
+        applied={"0", "2"},
+        indexed={"0", "2"},
+        chunks_embedded=1,
+        chunks_kept=3,
+        conflicts=2,
+    )
     found = named(ingest_measures(report, notices, Spent(1, 500, 0.01), 104.0))
     assert found["IngestLag"] == [4000.0, 2000.0]
     assert (found["ReuseRatio"], found["Conflicts"], found["TokensEmbedded"]) == ([75.0], [2], [500])
@@ -47,7 +54,7 @@ def test_retries_and_burials_are_counted_by_cause() -> None:
         "c": MalformedItemError("y"),
         "d": VectorMemoryError("bug"),
     }
-    found = named(ingest_measures(Report(items=8, failures=failures), {}, NOTHING, 1.0))
+    found = named(ingest_measures(Report(frozenset("abcdefgh"), failures=failures), {}, NOTHING, 1.0))
     assert found["Retries", "store_unavailable"] == [2]
     assert found["Retries", "internal"] == [1]
     assert found["Buried", "malformed_item"] == [1]
@@ -80,7 +87,7 @@ def test_the_format_is_what_cloudwatch_reads(
 
 def test_the_save_has_the_same_name_in_both_logs(request: pytest.FixtureRequest, logs: Any) -> None:
     aws, event, _ = map(request.getfixturevalue, ("aws", "event", "index"))
-    context: Any = SimpleNamespace(function_name="x")
+    context: Any = SimpleNamespace(function_name="x", get_remaining_time_in_millis=lambda: 60_000)
     stream.handler(event("dynamodb-stream"), context)
     messages = aws.sqs.receive_message(QueueUrl=aws.queue_url, MaxNumberOfMessages=10)["Messages"]
     records = [

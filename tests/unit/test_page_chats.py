@@ -12,7 +12,7 @@ from pipeline.local.page.people import Passes, Person
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
 from pipeline.source.documents import EntryHasher
 from pipeline.source.layouts import Layouts
-from pipeline.source.transitions import modification
+from pipeline.source.transitions import TransitionReader
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 MIKA = Person("acme", "mika")
@@ -88,8 +88,10 @@ def test_whatever_is_taken_out_the_stream_sees_that_it_is_to_be_forgotten(
 
 
 def _forgotten(before: object, after: object) -> set[str]:
-    facts = modification(_parsed(before), _parsed(after), on_clear="keep", at="1", excluded_roles=EXCLUDED)
-    return {entry for fact in facts for entry in fact.entries or ()}
+    reader = TransitionReader("keep", "keep", EXCLUDED)
+    old, new = _parsed(before), _parsed(after)
+    transition = reader.rewrite(old, new, inserted=False, at=1.0, position="1")
+    return set() if transition.keeps else set(transition.gone)
 
 
 def _names(messages: object) -> list[str]:

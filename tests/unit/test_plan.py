@@ -1,5 +1,7 @@
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+"""Which chunks are written, moved and deleted, given what the message ledger says."""
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -7,273 +9,314 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.ingest.chunking import Chunker
-from pipeline.ingest.notices import moment
-from pipeline.ingest.plan import Plan, make_plan, reflects
+from pipeline.ingest.message_ledger import Settled
+from pipeline.ingest.plan import REFUSED, STAND_IN, IndexedItem, Plan, make_plan, needs_text
 from pipeline.source.documents import Document, Entry, ItemKey
-from pipeline.source.transitions import ForgetFact
-from pipeline.stores.protocol import Chunk, Held, HeldChunk
+from pipeline.stores.protocol import (
+    NOBODY,
+    Chunk,
+    ChunkMove,
+    ChunkStatus,
+    HeldChunk,
+    ItemFacts,
+    MessageRow,
+    MessageState,
+    StoredText,
+)
 
 KEY = ItemKey("sessions", "tenant_id", "acme", "session_key", "chat:1")
+TIME = datetime(2026, 11, 22, tzinfo=UTC)
+STATES: dict[str, MessageState] = {"l": "live", "k": "kept", "u": "unexplained", "e": "erased"}
 
 
-def session(entries: str) -> Document:
-    """One message a letter: upper case says little and joins the lower case after it."""
-    made = (
-        Entry(name, "user", name) if name.isupper() else Entry(name, "assistant", name * 60)
-        for name in entries
-    )
-    return Document(KEY, "acme", "acme", "session", tuple(made))
+def entry(name: str) -> Entry:
+    """Upper case says little and joins the lower case after it."""
+    return Entry(name, "user", name) if name.isupper() else Entry(name, "assistant", name * 60)
 
 
-def note(entries: str) -> Document:
-    made = (Entry(name, "daily", name * 60) for name in entries)
-    return Document(KEY, "acme", "acme", "daily", tuple(made), "2026-11-22")
+def session(entries: str, user_id: str = "mika") -> Document:
+    return Document(KEY, "acme", user_id, "session", tuple(map(entry, entries)))
 
 
-def held_chunk(chunk: Chunk) -> HeldChunk:
-    return HeldChunk(chunk.id, chunk.members, chunk.fingerprint)
+def settled(entries: str, user_id: str = "mika", /, purged: str = "", **others: Any) -> Settled:
+    """What the ledger says: ``entries`` are live; others by state: a letter, or (letter, user)."""
+    rows = {name: MessageRow(name, name, 0, "live", user_id) for name in entries}
+    for state, names in others.items():
+        for one in names:
+            name, owner = one if isinstance(one, tuple) else (one, "mika")
+            rows[name] = MessageRow(name, name, 0, state, owner)  # type: ignore[arg-type]  # one of the states
+    hidden = frozenset(name for name, row in rows.items() if row.state in {"unexplained", "erased"})
+    return Settled(ItemFacts(), rows, (), tuple(purged), tuple(map(entry, entries)), hidden)
 
 
-def after(held: Held, plan: Plan) -> Held:
-    """Return what is held once ``plan`` is applied, as a store would."""
-    chunks = {chunk.id: chunk for chunk in held.chunks}
-    for id_ in plan.deletes:
-        del chunks[id_]
-    for id_, lost in plan.lost.items():
-        chunks[id_] = replace(chunks[id_], lost=lost)
-    chunks |= {chunk.id: held_chunk(chunk) for chunk in plan.missing}
-    return Held(held.revision + 1, plan.position, tuple(chunks.values()))
+@dataclass
+class Index:
+    """What is held of the item; a plan is applied as a store would."""
+
+    chunker: Chunker
+    chunks: dict[str, HeldChunk] = field(default_factory=dict)
+    texts: dict[str, StoredText] = field(default_factory=dict)
+
+    def plan(self, document: Document | None, says: Settled, clean: Any = None) -> Plan:
+        item = IndexedItem(("acme", KEY.source), says, document, tuple(self.chunks.values()), clean=clean)
+        return make_plan(
+            replace(item, texts={id_: self.texts[id_] for id_ in needs_text(item)}), self.chunker
+        )
+
+    def apply(self, plan: Plan, *, embedding: bool = True, refused: str | None = None) -> Plan:
+        for id_ in plan.deletes:
+            del self.chunks[id_], self.texts[id_]
+        for id_, move in plan.moves.items():
+            self.chunks[id_] = replace(self.chunks[id_], user_id=move.user_id, status=move.status)
+        for chunk in plan.missing:
+            mark = REFUSED + chunk.fingerprint if refused and refused in chunk.text else chunk.fingerprint
+            self._hold(chunk, mark if embedding else "")
+        for chunk in plan.stand_ins:
+            self._hold(chunk, chunk.fingerprint)
+        return plan
+
+    def run(self, entries: str | None, user_id: str = "mika", /, **says: Any) -> Plan:
+        document = None if entries is None else session(entries, user_id)
+        return self.apply(self.plan(document, settled(entries or "", user_id, **says)))
+
+    def _hold(self, chunk: Chunk, fingerprint: str) -> None:
+        self.chunks[chunk.id] = HeldChunk(
+            chunk.id, chunk.members, fingerprint, chunk.user_id, chunk.status, chunk.spans
+        )
+        self.texts[chunk.id] = StoredText(chunk.text, chunk.user_id, TIME, chunk.metadata)
+
+    @property
+    def shown(self) -> dict[str, tuple[str, ChunkStatus]]:
+        """Members of each chunk that somebody finds → whose it is, and its status."""
+        return {
+            "".join(one.members): (one.user_id, one.status)
+            for one in self.chunks.values()
+            if one.user_id != NOBODY
+        }
+
+    @property
+    def withheld(self) -> list[str]:
+        return sorted("".join(one.members) for one in self.chunks.values() if one.user_id == NOBODY)
+
+    def id_of(self, members: str) -> str:
+        [id_] = [one.id for one in self.chunks.values() if "".join(one.members) == members]
+        return id_
 
 
-def groups(held: Held) -> list[str]:
-    return sorted({"".join(chunk.members) for chunk in held.chunks})
+@pytest.fixture
+def index(chunker: Chunker) -> Index:
+    return Index(chunker)
 
 
-Run = Callable[..., Held]
+LIVE = ("mika", "live")
 
 
-@pytest.fixture(scope="session")
-def run(chunker: Chunker) -> Run:
-    """Reconcile one document after another: each step is (document, position, *facts)."""
-
-    def steps(*given: Any, held: Held = Held()) -> Held:  # noqa: B008  # frozen
-        for document, position, *facts in given:
-            held = after(held, make_plan(held, document, position, facts, chunker))
-        return held
-
-    return steps
+def nothing(plan: Plan) -> bool:
+    return not (plan.missing or plan.stand_ins or plan.moves or plan.deletes)
 
 
-def forget(at: str, entries: str | None = None) -> ForgetFact:
-    return ForgetFact(at, None if entries is None else frozenset(entries))
-
-
-def test_a_new_item_is_indexed_whole(chunker: Chunker) -> None:
-    plan = make_plan(Held(), session("AaBb"), "1", (), chunker)
+def test_a_new_item_is_indexed_whole(index: Index) -> None:
+    plan = index.run("AaBb")
     assert [chunk.members for chunk in plan.missing] == [("A", "a"), ("B", "b")]
-    assert (plan.position, plan.deletes, dict(plan.lost), plan.kept) == ("1", (), {}, 0)
+    assert (plan.deletes, plan.moves, plan.kept) == ((), {}, 0)
 
 
-def test_unchanged_text_is_not_embedded_again(chunker: Chunker, run: Run) -> None:
-    plan = make_plan(run((session("AaBb"), "1")), session("AaBb"), "2", (), chunker)
-    assert (plan.missing, plan.deletes, dict(plan.lost), plan.kept) == ((), (), {}, 2)
-    assert plan.position == "2"
+def test_unchanged_text_is_not_embedded_again(index: Index) -> None:
+    index.run("AaBb")
+    plan = index.run("AaBb")
+    assert (nothing(plan), plan.kept, len(plan.current)) == (True, 2, 2)
 
 
-def test_a_chunk_that_grew_supersedes_the_shorter_one(chunker: Chunker, run: Run) -> None:
-    held = run((session("AaB"), "1"))
-    plan = make_plan(held, session("AaBb"), "2", (), chunker)
+def test_a_chunk_that_grew_supersedes_the_shorter_one(index: Index) -> None:
+    index.run("AaB")
+    plan = index.run("AaBb")
     assert [chunk.members for chunk in plan.missing] == [("B", "b")]
-    assert [chunk.members for chunk in held.chunks if chunk.id in plan.deletes] == [("B",)]
-    assert groups(after(held, plan)) == ["Aa", "Bb"]
+    assert index.shown == {"Aa": LIVE, "Bb": LIVE}
 
 
-def test_what_a_fact_covers_is_deleted(run: Run) -> None:
-    assert groups(run((session("AaBb"), "1"), (session("Bb"), "2", forget("2", "Aa")))) == ["Bb"]
+def test_what_is_purged_is_deleted_without_its_text(index: Index) -> None:
+    index.run("AaBb")
+    index.run("Bb", purged="Aa")
+    assert index.shown == {"Bb": LIVE}
 
 
-def test_the_survivor_of_a_forgotten_pair_is_indexed_anew(run: Run) -> None:
-    assert groups(run((session("Aa"), "1"), (session("a"), "2", forget("2", "A")))) == ["a"]
+def test_what_the_item_still_has_of_a_dead_chunk_is_indexed_from_the_item(index: Index) -> None:
+    index.run("Aa")
+    plan = index.run("a", purged="A")
+    assert [chunk.members for chunk in plan.missing] == [("a",)]
+    assert index.shown == {"a": LIVE}
 
 
-def test_what_fell_off_the_front_is_retained_with_the_position_it_was_last_seen_at(run: Run) -> None:
-    held = run((session("AaBb"), "1"), (session("AaBb"), "2"), (session("BbCc"), "3"))
-    assert groups(held) == ["Aa", "Bb", "Cc"]
-    assert {"".join(chunk.members): dict(chunk.lost) for chunk in held.chunks} == {
-        "Aa": {"A": "2", "a": "2"},
-        "Bb": {},
-        "Cc": {},
-    }
+def test_what_is_left_of_a_dead_chunk_and_only_memory_has_is_cut_out_of_its_text(index: Index) -> None:
+    index.run("AaBb")
+    plan = index.run("Bb", purged="a", kept="A")
+    [part] = plan.missing
+    assert (part.text, part.members, part.status) == ("user: A", ("A",), "kept")
+    assert index.shown == {"A": ("mika", "kept"), "Bb": LIVE}
 
 
-def test_where_a_retained_chunk_was_last_seen_never_moves(run: Run) -> None:
-    held = run((session("Aa"), "1"), (session(""), "2"), (session("Bb"), "3"), (session("BbCc"), "4"))
-    [retained] = [chunk for chunk in held.chunks if chunk.members == ("A", "a")]
-    assert retained.lost == {"A": "1", "a": "1"}
+def test_what_fell_off_the_front_is_retained_as_it_is(index: Index) -> None:
+    index.run("AaBb")
+    plan = index.run("Bb", kept="Aa")
+    assert dict(plan.moves) == {index.id_of("Aa"): ChunkMove("mika", "kept")}
+    assert (plan.missing, plan.stand_ins, plan.deletes) == ((), (), ())
+    assert index.shown == {"Aa": ("mika", "kept"), "Bb": LIVE}
+    assert nothing(index.run("Bb", kept="Aa"))
 
 
-def test_an_entry_that_a_retained_chunk_holds_is_not_indexed_twice(run: Run) -> None:
-    held = run((session("AaBb"), "1"), (session("aBb"), "2"))
-    assert groups(held) == ["Aa", "Bb"]
+def test_an_entry_that_a_retained_chunk_holds_is_not_indexed_twice(index: Index) -> None:
+    index.run("AaBb")
+    index.run("aBb", kept="A")
+    assert index.shown == {"Aa": ("mika", "mixed"), "Bb": LIVE}
 
 
-def test_a_reappearing_entry_is_no_longer_lost(run: Run) -> None:
-    held = run((session("Aa"), "1"), (session(""), "2"), (session("Aa"), "3"))
-    assert [dict(chunk.lost) for chunk in held.chunks] == [{}]
-    assert groups(run((session("Aa"), "4", forget("4", "Aa")), held=held)) == ["Aa"]
+def test_a_retained_chunk_whose_messages_come_back_is_live_again_without_embedding(index: Index) -> None:
+    index.run("Aa")
+    index.run("", kept="Aa")
+    plan = index.run("Aa")
+    assert (plan.missing, index.shown) == ((), {"Aa": LIVE})
 
 
-def test_a_half_reappearing_chunk_has_lost_the_other_half(run: Run) -> None:
-    [chunk] = run((session("Aa"), "1"), (session(""), "2"), (session("A"), "3")).chunks
-    assert dict(chunk.lost) == {"a": "1"}
+def test_a_chunk_with_a_hidden_message_is_nobodys_and_the_rest_of_it_is_found_by_words(index: Index) -> None:
+    index.run("AaBb")
+    plan = index.run("ABb", unexplained="a")
+    assert plan.missing == ()
+    [part] = plan.stand_ins
+    assert (part.members, part.text, part.user_id) == (("A",), "user: A", "mika")
+    assert part.fingerprint.startswith(STAND_IN)
+    assert plan.moves[index.id_of("Aa")].user_id == NOBODY
+    assert (index.shown, index.withheld) == ({"A": ("mika", "mixed"), "Bb": LIVE}, ["Aa"])
+    assert nothing(index.run("ABb", unexplained="a"))
 
 
-@pytest.mark.parametrize(("at", "left"), [("4", []), ("3", ["Aa"]), ("2", ["Aa"])])
-def test_a_late_fact_forgets_only_what_was_last_seen_before_it(run: Run, at: str, left: list[str]) -> None:
-    held = run((session("Aa"), "3"), (session(""), "5"), (session(""), "5", forget(at, "Aa")))
-    assert groups(held) == left
+def test_evidence_brings_a_withheld_chunk_back_without_embedding_and_its_stand_in_goes(index: Index) -> None:
+    index.run("AaBb")
+    index.run("ABb", unexplained="a")
+    plan = index.run("ABb", kept="a")
+    assert (plan.missing, plan.stand_ins, len(plan.deletes)) == ((), (), 1)
+    assert (index.shown, index.withheld) == ({"Aa": ("mika", "mixed"), "Bb": LIVE}, [])
 
 
-def test_a_fact_never_touches_what_the_item_still_says(run: Run) -> None:
-    assert groups(run((session("Aa"), "1"), (session("Aa"), "2", forget("9")))) == ["Aa"]
+def test_evidence_against_a_withheld_message_takes_its_chunk_and_the_rest_is_embedded(index: Index) -> None:
+    index.run("Aa")
+    index.run("A", unexplained="a")
+    plan = index.run("A", purged="a")
+    assert [chunk.members for chunk in plan.missing] == [("A",)]
+    assert (index.shown, index.withheld) == ({"A": LIVE}, [])
 
 
-def test_deleting_the_item_forgets_all_of_it_even_what_was_retained(run: Run) -> None:
-    held = run((session("AaBb"), "1"), (session("Bb"), "2"), (None, "3", forget("3")))
-    assert held.chunks == ()
-    assert held.position == "3"
+def test_of_a_dead_chunk_what_is_hidden_waits_as_nobodys(index: Index) -> None:
+    index.run("AaBb")
+    plan = index.run("Bb", purged="A", unexplained="a")
+    assert plan.missing == ()
+    assert (index.shown, index.withheld) == ({"Bb": LIVE}, ["a"])
+    plan = index.run("Bb", kept="a")  # it has no vector yet
+    assert [chunk.members for chunk in plan.missing] == [("a",)]
+    assert (index.shown, index.withheld) == ({"a": ("mika", "kept"), "Bb": LIVE}, [])
 
 
-def test_an_item_that_expired_is_retained_until_told_to_forget(run: Run) -> None:
-    expired = run((session("Aa"), "1"), (None, "2"))
-    assert groups(expired) == ["Aa"]
-    assert groups(run((None, "3", forget("3")), held=expired)) == []
+def test_what_is_erased_goes_though_the_item_has_it(index: Index) -> None:
+    index.run("AaBb")
+    says = settled("Bb", erased="Aa")
+    index.apply(index.plan(session("AaBb"), says))
+    assert (index.shown, index.withheld) == ({"Bb": LIVE}, [])
 
 
-def test_an_unreadable_item_loses_nothing_and_obeys_its_facts(run: Run) -> None:
-    held = run((session("AaBb"), "1"), (None, "2", forget("2", "A")))
-    assert groups(held) == ["Bb"]
-    [chunk] = run((session("Bb"), "3"), held=held).chunks
-    assert dict(chunk.lost) == {}
+def test_a_change_of_user_moves_live_chunks_and_embeds_nothing(index: Index) -> None:
+    index.run("AaBb")
+    plan = index.run("AaBb", "ken")
+    assert (plan.missing, plan.deletes, len(plan.moves)) == ((), (), 2)
+    assert index.shown == {"Aa": ("ken", "live"), "Bb": ("ken", "live")}
 
 
-def test_a_rewritten_note_leaves_nothing_of_the_old_one(run: Run) -> None:
-    assert groups(run((note("ab"), "1"), (note("bc"), "2"))) == ["b", "c"]
-    assert groups(run((note("ab"), "1"), (note(""), "2"))) == []
+def test_a_kept_chunk_stays_with_its_user_when_the_item_moves(index: Index) -> None:
+    index.run("AaBb")
+    index.run("Bb", kept="Aa")
+    index.run("Bb", "ken", kept="Aa")
+    assert index.shown == {"Aa": ("mika", "kept"), "Bb": ("ken", "live")}
 
 
-def test_an_absent_note_is_retained_and_forgotten_by_a_fact(run: Run) -> None:
-    absent = run((note("ab"), "1"), (None, "2"))
-    assert groups(absent) == ["a", "b"]
-    assert groups(run((None, "3", forget("3")), held=absent)) == []
+def test_a_chunk_of_two_users_is_parted(index: Index) -> None:
+    index.run("AaBb")
+    index.run("ABb", kept="a")
+    index.run("ABb", "ken", kept="a")
+    assert index.shown == {"A": ("ken", "live"), "a": ("mika", "kept"), "Bb": ("ken", "live")}
 
 
-def test_a_note_that_comes_back_replaces_what_was_retained(run: Run) -> None:
-    assert groups(run((note("ab"), "1"), (None, "2"), (note("bc"), "3"))) == ["b", "c"]
+def test_an_absent_item_keeps_what_may_be_kept_and_nothing_else(index: Index) -> None:
+    index.run("AaBb")
+    index.run(None, kept="Aa", purged="Bb")
+    assert index.shown == {"Aa": ("mika", "kept")}
 
 
-def test_a_chunk_of_another_space_is_embedded_again_under_its_id(chunker: Chunker, run: Run) -> None:
-    held = run((session("Aa"), "1"))
-    old = Held(1, "1", tuple(replace(chunk, fingerprint="old") for chunk in held.chunks))
-    plan = make_plan(old, session("Aa"), "1", (), chunker)
-    assert [chunk.id for chunk in plan.missing] == [chunk.id for chunk in held.chunks]
-    assert plan.deletes == ()
+def test_a_pending_chunk_is_asked_for_again_and_a_refused_one_is_not(index: Index) -> None:
+    index.apply(index.plan(session("AaBb"), settled("AaBb")), embedding=False)
+    plan = index.apply(index.plan(session("AaBb"), settled("AaBb")), refused="B")
+    assert [chunk.members for chunk in plan.missing] == [("A", "a"), ("B", "b")]
+    assert index.chunks[index.id_of("Bb")].fingerprint.startswith(REFUSED)
+    assert nothing(index.run("AaBb"))
 
 
-def test_a_position_never_goes_back(run: Run) -> None:
-    assert run((session("Aa"), "5"), (session("Aa"), "3"), (session("Aa"), "")).position == "5"
+def test_a_pending_chunk_that_only_memory_has_is_written_again_from_its_own_text(index: Index) -> None:
+    index.apply(index.plan(session("Aa"), settled("Aa")), embedding=False)
+    plan = index.run("", kept="Aa")
+    [chunk] = plan.missing
+    assert (chunk.members, chunk.status) == (("A", "a"), "kept")
+    assert "user: A" in chunk.text
+    assert nothing(index.run("", kept="Aa"))
 
 
-@pytest.mark.parametrize(
-    ("position", "facts", "expected"),
-    [
-        ("2", (), True),  # the same again
-        ("1", (), True),  # an older one, late
-        ("3", (), False),  # news
-        ("", (), False),  # a sender that knows no position wants a look
-        ("2", (forget("2", "A"),), False),  # A was last seen at 1
-        ("2", (forget("1", "A"),), True),
-        ("2", (forget("2", "B"),), True),  # B is still there
-        ("2", (forget("2"),), False),
-    ],
-)
-def test_the_ledger_tells_whether_a_notice_has_news(
-    run: Run, position: str, facts: tuple[ForgetFact, ...], *, expected: bool
+def test_a_kept_chunk_with_a_secret_is_written_again_without_it_and_others_are_left_alone(
+    index: Index,
 ) -> None:
-    held = run((session("AaBb"), "1"), (session("Bb"), "2"))
-    assert reflects(held, position, facts) is expected
+    index.run("AaBb")
+    index.run("", kept="AaBb")
+
+    def clean(text: str) -> str:
+        return text.replace("user: A", "user: [secret]")
+
+    plan = index.apply(index.plan(session(""), settled("", kept="AaBb"), clean))
+    [chunk] = plan.missing
+    assert (chunk.members, "[secret]" in chunk.text) == (("A", "a"), True)
+    assert chunk.status == "kept"
+    assert nothing(index.plan(session(""), settled("", kept="AaBb"), clean))
 
 
-@pytest.mark.parametrize(
-    ("epoch", "known", "told", "expected"),
-    [(1, None, 5, False), (1, 4, 5, False), (1, 5, 5, True), (1, 5, None, True), (0, None, 5, True)],
-)
-def test_a_late_notice_of_a_creation_is_read_where_a_marker_may_hang_on_it(
-    *, epoch: int, known: int | None, told: int | None, expected: bool
+def test_a_chunk_of_another_space_is_embedded_again_under_its_id(index: Index) -> None:
+    index.run("Aa")
+    id_ = index.id_of("Aa")
+    index.chunks[id_] = replace(index.chunks[id_], fingerprint="old")
+    plan = index.run("Aa")
+    assert ([chunk.id for chunk in plan.missing], plan.deletes) == ([id_], ())
+
+
+FATES = st.dictionaries(st.sampled_from("ABCabc"), st.sampled_from("lkuep"), max_size=6)
+
+
+@given(st.lists(FATES, min_size=1, max_size=4))
+def test_whatever_becomes_of_messages_what_is_found_is_right_and_planning_again_changes_nothing(
+    chunker: Chunker, steps: list[dict[str, str]]
 ) -> None:
-    held = Held(1, "2", epoch=epoch, created_at=moment(known))
-    assert reflects(held, "1", (), moment(told)) is expected
-
-
-def test_an_unknown_item_reflects_nothing() -> None:
-    assert not reflects(Held(), "1", ())
-
-
-POSITIONS = st.integers(1, 9).map(str)
-FACTS = st.lists(
-    st.builds(forget, POSITIONS, st.none() | st.text("ABab", min_size=1, max_size=3)), max_size=2
-)
-DOCUMENTS = st.none() | st.lists(st.sampled_from("ABCabc"), unique=True, max_size=6).map(
-    lambda entries: session("".join(entries))
-)
-STEPS = st.lists(st.tuples(DOCUMENTS, POSITIONS, FACTS), max_size=6)
-
-
-def play(held: Held, steps: Sequence[Any], chunker: Chunker) -> Held:
-    for document, position, facts in steps:
-        held = after(held, make_plan(held, document, position, facts, chunker))
-    return held
-
-
-@given(STEPS, DOCUMENTS, POSITIONS, FACTS)
-def test_planning_again_changes_nothing(
-    chunker: Chunker, steps: Any, document: Document | None, position: str, facts: list[ForgetFact]
-) -> None:
-    held = play(Held(), [*steps, (document, position, facts)], chunker)
-    again = make_plan(held, document, position, facts, chunker)
-    assert (again.missing, again.deletes, dict(again.lost)) == ((), (), {})
-    assert again.kept == len(held.chunks)
-    assert again.position == held.position
-
-
-@given(STEPS, st.lists(st.sampled_from("ABCabc"), unique=True, max_size=6), POSITIONS, FACTS)
-def test_every_live_message_is_indexed_exactly_once(
-    chunker: Chunker, steps: Any, entries: list[str], position: str, facts: list[ForgetFact]
-) -> None:
-    held = play(Held(), [*steps, (session("".join(entries)), position, facts)], chunker)
-    indexed = [entry for chunk in held.chunks for entry in chunk.members if entry in entries]
-    assert sorted(indexed) == sorted(entries)
-
-
-@given(STEPS, DOCUMENTS)
-def test_a_deletion_after_everything_leaves_only_what_came_back(
-    chunker: Chunker, steps: Any, document: Document | None
-) -> None:
-    held = play(Held(), [*steps, (document, "95", [forget("95")])], chunker)
-    present = {entry.id for entry in document.entries} if document else set()
-    assert {entry for chunk in held.chunks for entry in chunk.members} == present
-
-
-@given(STEPS, DOCUMENTS, POSITIONS)
-def test_without_facts_nothing_said_is_ever_lost(
-    chunker: Chunker, steps: Any, document: Document | None, position: str
-) -> None:
-    held = play(Held(), [(shown, at, []) for shown, at, _ in steps], chunker)
-    before = {entry for chunk in held.chunks for entry in chunk.members}
-    now = after(held, make_plan(held, document, position, [], chunker))
-    assert before <= {entry for chunk in now.chunks for entry in chunk.members}
-
-
-def test_an_item_that_was_left_half_written_is_never_skipped() -> None:
-    assert reflects(Held(3, "9"), "5", ())
-    assert not reflects(Held(3, "9", half=True), "5", ())
+    """Each step says of each message: live, kept, unexplained, erased or purged; what is purged stays so."""
+    index, gone, known = Index(chunker), set[str](), set[str]()
+    for step in steps:
+        fates = {name: step.get(name, "k" if name in known else "") for name in "AaBbCc"}
+        fates = {name: fate for name, fate in fates.items() if fate == "l" or (fate and name in known - gone)}
+        entries = "".join(name for name in fates if fates[name] == "l")
+        others = {
+            state: [n for n in fates if fates[n] == letter]
+            for letter, state in STATES.items()
+            if letter != "l"
+        }
+        purged = "".join(name for name in fates if fates[name] == "p")
+        gone = (gone | set(purged) | set(others["erased"])) - set(entries)
+        known |= set(entries)
+        says, document = settled(entries, purged=purged, **others), session(entries)
+        index.apply(index.plan(document, says))
+        found = [name for one in index.chunks.values() if one.user_id != NOBODY for name in one.members]
+        assert sorted(name for name in found if name in entries) == sorted(entries)
+        assert set(found).isdisjoint({*purged, *others["erased"], *others["unexplained"]})
+        assert set(others["kept"]) <= {*found, *(n for w in index.withheld for n in w)}
+        held = {name for one in index.chunks.values() for name in one.members}
+        assert held.isdisjoint({*purged, *others["erased"]})
+        assert nothing(index.plan(document, says))

@@ -12,7 +12,7 @@ from pipeline.errors import MalformedItemError, QueueUnavailableError
 from pipeline.ingest.notices import Notice, decode
 from pipeline.ingest.queue import MAX_BATCH_BYTES, NoticeQueue, group_id
 from pipeline.source.layouts import Layouts
-from pipeline.source.transitions import ForgetFact
+from pipeline.source.transitions import Transition
 
 Build = Callable[..., Notice]
 URL = "https://sqs.us-east-1.amazonaws.com/123456789012/notices"
@@ -62,8 +62,9 @@ def test_notices_go_in_batches_of_ten(notice_of: Build, layouts: Layouts) -> Non
 
 def test_a_batch_stays_within_sqs_bytes(notice_of: Build) -> None:
     client = Client()
-    entries = frozenset(f"{number:032x}" for number in range(7_900))
-    notices = [notice_of(f"chat:{number}", "1", ForgetFact("1", entries)) for number in range(7)]
+    gone = {f"{number:032x}": (1, 0) for number in range(7_900)}
+    edit = Transition("1", 1.0, "modified", "edited", gone=gone)
+    notices = [notice_of(f"chat:{number}", "1", edit) for number in range(7)]
     queue(client).send(notices)
     sizes = [sum(len(entry["MessageBody"]) for entry in batch["Entries"]) for batch in client.batches]
     assert [len(batch["Entries"]) for batch in client.batches] == [3, 3, 1]  # 277 kB each

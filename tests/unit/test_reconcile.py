@@ -1,4 +1,5 @@
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import pytest
@@ -18,12 +19,25 @@ from pipeline.ingest.reconcile import PAUSES_SECONDS, Reconciler
 from pipeline.ingest.work import Report
 from pipeline.lexical.terms import terms
 from pipeline.source.layouts import Layouts
-from pipeline.source.transitions import ForgetFact
+from pipeline.source.transitions import Transition
 from pipeline.stores.memory import InMemoryStore
-from pipeline.stores.protocol import Change, Held, SearchRequest
+from pipeline.stores.protocol import Hit, IndexState, PlannedWrite, SearchRequest
 
 Build = Callable[..., Any]
 VECTOR = [1.0] * 8
+
+
+def forget(at: str, *names: str) -> Transition:
+    """A change that took these texts away for good, or all that is not in the item any more."""
+    return Transition(at, None, "modified", "edited", everything=not names, gone=dict.fromkeys(names, (1, 0)))
+
+
+def capped(at: str, *names: str) -> Transition:
+    return Transition(at, None, "modified", "capped", gone=dict.fromkeys(names, (1, 0)))
+
+
+def expired(at: str, *names: str) -> Transition:
+    return Transition(at, None, "expired", "expired", gone=dict.fromkeys(names, (1, 0)))
 
 
 class WatchedStore:
@@ -33,22 +47,22 @@ class WatchedStore:
         self.store = store
         self.space = store.space
         self.reads = 0
-        self.applied: list[Change] = []
+        self.applied: list[PlannedWrite] = []
         self.error: Exception | None = None
         self.refuses: str | None = None
         self.conflicts: list[Sequence[str]] = []
 
-    def read(self, tenant_id: str, sources: Sequence[str]) -> Mapping[str, Held]:
+    def read(self, tenant_id: str, named: Mapping[str, AbstractSet[str]]) -> Mapping[str, IndexState]:
         self.reads += 1
         if self.error:
             raise self.error
-        return self.store.read(tenant_id, sources)
+        return self.store.read(tenant_id, named)
 
-    def apply(self, tenant_id: str, changes: Sequence[Change]) -> frozenset[str]:
-        if self.refuses in {change.source for change in changes}:
+    def apply(self, tenant_id: str, writes: Sequence[PlannedWrite]) -> frozenset[str]:
+        if self.refuses in {write.source for write in writes}:
             raise VectorMemoryError("Postgres refused a statement: DataError 22021")
         lost = frozenset(self.conflicts.pop(0) if self.conflicts else ())
-        applied = [change for change in changes if change.source not in lost]
+        applied = [write for write in writes if write.source not in lost]
         self.applied += applied
         return self.store.apply(tenant_id, applied) | lost
 
@@ -69,6 +83,19 @@ class Bench:
 
     def run(self, *notices: Notice) -> Report:
         return self.reconciler.run({notice.address.key.source: notice for notice in notices})
+
+    def hits(self, words: str) -> Sequence[Hit]:
+        return self.store.search(SearchRequest("acme", "acme", VECTOR, 9, terms(words)))  # type: ignore[no-any-return]
+
+    def state(self, key: str = "chat:1", *names: str) -> IndexState:
+        source = self.notice(key).address.key.source
+        return self.store.read("acme", {source: frozenset(names)})[source]
+
+    def states(self, key: str = "chat:1") -> list[str]:
+        """Return the state of every row of an item's ledger, sorted."""
+        source = self.notice(key).address.key.source
+        kept = self.store.detail("acme", {source: None})[source].kept
+        return sorted(row.state for row in {*self.state(key).messages, *kept})
 
     def texts(self, tenant_id: str = "acme") -> list[str]:
         found = self.store.search(SearchRequest(tenant_id, tenant_id, VECTOR, 100))
@@ -96,7 +123,8 @@ def test_what_was_saved_is_found(bench: Bench) -> None:
     bench.table.put(bench.item(("user", "the crate ships on Friday")))
     report = bench.run(bench.notice("chat:1", "1", saved_at=1_700_000_000.0))
     assert bench.texts() == ["user: the crate ships on Friday"]
-    assert (report.items, report.reads, report.chunks_embedded, report.failures) == (1, 1, 1, {})
+    assert (len(report.sources), report.reads, report.chunks_embedded, report.failures) == (1, 1, 1, {})
+    assert report.sources == report.applied == report.indexed
     [change] = bench.store.applied
     assert change.saved_at
     assert change.saved_at.isoformat() == "2023-11-14T22:13:20+00:00"
@@ -116,7 +144,7 @@ def test_a_notice_the_ledger_reflects_is_skipped_unread(bench: Bench) -> None:
     bench.table.put(bench.item(("user", "one")))
     bench.run(bench.notice("chat:1", "2"))
     report = bench.run(bench.notice("chat:1", "1"))
-    assert (report.skipped, report.reads) == (1, 0)
+    assert (len(report.skipped), report.reads, report.applied) == (1, 0, set())
     assert len(bench.table.reads) == 1
     assert len(bench.store.applied) == 1
 
@@ -125,14 +153,11 @@ def test_every_reconcile_moves_the_ledger_even_with_nothing_to_write(bench: Benc
     absent = bench.notice("chat:1", "1")
     bench.run(absent)
     bench.run(bench.notice("chat:1", "2"))
-    held = bench.store.read("acme", [absent.address.key.source])[absent.address.key.source]
-    assert held.position == "2"
-    assert [(change.present, change.upserts) for change in bench.store.applied] == [(False, []), (False, [])]
-    assert (
-        bench.store.applied[0].expected_revision
-        < bench.store.applied[1].expected_revision
-        == held.revision - 1
-    )
+    held = bench.state()
+    assert (held.facts.position, held.facts.present) == ("2", False)
+    assert [(one.facts.present, one.upserts) for one in bench.store.applied] == [(False, [])] * 2
+    first, second = (one.expected_revision for one in bench.store.applied)
+    assert first < second == held.revision - 1
 
 
 def test_new_text_of_all_items_is_embedded_in_one_call_each_text_once(bench: Bench) -> None:
@@ -165,12 +190,12 @@ def test_another_workers_commit_between_read_and_apply_is_seen(bench: Bench) -> 
     def other_worker() -> None:
         bench.table.on_read = None
         bench.table.put(bench.item(("user", "new")))
-        bench.run(bench.notice("chat:1", "2", ForgetFact("2")))
+        bench.run(bench.notice("chat:1", "2", forget("2")))
 
     bench.table.on_read = other_worker
     report = bench.run(notice)
     assert report.failures == {}
-    assert report.conflicts + report.skipped == 2  # conflict first, then the ledger already reflects it
+    assert report.conflicts + len(report.skipped) == 2  # conflict first, then the ledger already reflects it
     assert bench.texts() == ["user: new"]
 
 
@@ -183,13 +208,13 @@ def test_a_ledger_that_never_stands_still_is_a_conflict_to_put_off(bench: Bench)
     assert len(bench.table.reads) == len(PAUSES_SECONDS) + 1
 
 
-def test_a_malformed_item_fails_alone_and_obeys_its_facts(bench: Bench) -> None:
+def test_a_malformed_item_fails_alone_and_obeys_its_transitions(bench: Bench) -> None:
     bad, good = bench.notice("chat:1", "1"), bench.notice("chat:2", "1")
     bench.table.put(bench.item(("user", "to be forgotten")))
     bench.run(bad)
     bench.table.put({**bench.item(), "messages": {"S": "[broken"}})
     bench.table.put(bench.item(("user", "good"), key="chat:2"))
-    report = bench.run(bench.notice("chat:1", "2", ForgetFact("2")), good)
+    report = bench.run(bench.notice("chat:1", "2", forget("2")), good)
     assert isinstance(failure(report, bad), MalformedItemError)
     assert failure(report, good) is None
     assert bench.texts() == ["user: good"]
@@ -210,8 +235,20 @@ def test_a_text_the_provider_refuses_fails_its_own_item_only(bench: Bench) -> No
         EmbeddingRejectedError,
         type(None),
     ]
-    assert bench.texts() == ["user: first", "user: third"]
+    assert bench.texts() == ["user: first", "user: poison", "user: third"]  # one by its words only
+    [refused] = [hit for hit in bench.hits("poison") if "poison" in hit.content]
+    assert (refused.similarity, refused.lexical > 0, refused.metadata["embedded"]) == (0.0, True, False)
     assert report.chunks_embedded == 2
+
+
+def test_a_refused_text_is_not_asked_for_again(bench: Bench) -> None:
+    bench.table.put(bench.item(("user", "poison")))
+    bench.embedder.refuses, bench.embedder.refused = "poison", EmbeddingRejectedError("refused")
+    bench.run(bench.notice("chat:1", "1"))
+    requests = bench.embedder.usage.requests
+    assert bench.run(bench.notice("chat:1", "2")).failures == {}
+    assert not bench.state().pending
+    assert bench.embedder.usage.requests == requests
 
 
 def test_a_refused_text_does_not_stop_what_needs_no_embedding(bench: Bench) -> None:
@@ -220,9 +257,9 @@ def test_a_refused_text_does_not_stop_what_needs_no_embedding(bench: Bench) -> N
     del bench.table.items[bench.notice("chat:1").address.key.source]
     bench.table.put(bench.item(("user", "poison"), key="chat:2"))
     bench.embedder.refuses, bench.embedder.refused = "poison", EmbeddingRejectedError("refused")
-    report = bench.run(bench.notice("chat:1", "2", ForgetFact("2")), bench.notice("chat:2", "1"))
+    report = bench.run(bench.notice("chat:1", "2", forget("2")), bench.notice("chat:2", "1"))
     assert list(report.failures) == [bench.notice("chat:2").address.key.source]
-    assert bench.texts() == []
+    assert bench.texts() == ["user: poison"]
 
 
 def test_a_store_that_is_down_is_asked_once(bench: Bench) -> None:
@@ -245,13 +282,13 @@ def test_while_nothing_can_be_embedded_forgetting_goes_on(bench: Bench, error: E
     bench.table.put(bench.item(("user", "new"), key="chat:2"))
     bench.embedder.error = error
     needy = bench.notice("chat:2", "1")
-    report = bench.run(bench.notice("chat:1", "2", ForgetFact("2")), needy)
+    report = bench.run(bench.notice("chat:1", "2", forget("2")), needy)
     assert list(report.failures) == [needy.address.key.source]
     assert isinstance(failure(report, needy), EmbeddingUnavailableError) == isinstance(
         error, EmbeddingUnavailableError
     )
     assert "canary" not in str(failure(report, needy))
-    assert bench.texts() == []
+    assert bench.texts() == ["user: new"]  # by its words
 
 
 def test_an_item_that_cannot_be_read_fails_alone(bench: Bench) -> None:
@@ -305,45 +342,76 @@ def test_what_is_kept_of_an_exchange_outlives_what_is_forgotten_of_it(bench: Ben
     document = bench.reconciler.layouts.parse("sessions", next(iter(bench.table.items.values())))
     assert document
     bench.table.put(bench.item(("user", "later")))
-    edited = ForgetFact("2", frozenset({document.entries[1].id}))
-    bench.run(bench.notice("chat:1", "3", edited))
+    said, replied, _ = (entry.id for entry in document.entries)
+    bench.run(bench.notice("chat:1", "3", forget("2", replied), capped("3", said)))
     assert bench.texts() == ["user: later", "user: question"]
+    assert bench.states() == ["kept", "live"]
 
     embedded = len(bench.embedder.calls)
     bench.run(bench.notice("chat:1", "4"))
     assert bench.texts() == ["user: later", "user: question"]
     assert len(bench.embedder.calls) == embedded
-    late = ForgetFact("2", frozenset({document.entries[0].id}))
-    bench.run(bench.notice("chat:1", "5", late))
+    bench.run(bench.notice("chat:1", "5", forget("2", said)))  # older than the cap
+    assert bench.texts() == ["user: later", "user: question"]
+    bench.run(bench.notice("chat:1", "6", forget("6", said)))
     assert bench.texts() == ["user: later"]
 
 
-def test_what_is_forgotten_goes_while_the_embedding_api_is_down_and_new_text_follows(bench: Bench) -> None:
+def test_of_an_exchange_that_left_unexplained_nothing_is_found_and_evidence_brings_it_back_unembedded(
+    bench: Bench,
+) -> None:
+    said, replied = exchange(bench)
+    bench.table.put(bench.item())
+    bench.run(bench.notice("chat:1"))  # a look; the record is late
+    assert (bench.texts(), bench.states()) == ([], ["unexplained", "unexplained"])
+    calls = len(bench.embedder.calls)
+    bench.run(bench.notice("chat:1", "2", capped("2", said, replied)))
+    assert (len(bench.texts()), bench.states()) == (1, ["kept", "kept"])
+    assert len(bench.embedder.calls) == calls
+
+
+def test_a_change_of_user_moves_what_is_there_and_embeds_nothing(bench: Bench) -> None:
+    bench.table.put(bench.item(("user", "one"), user_id="mika"))
+    bench.run(bench.notice("chat:1", "1"))
+    calls = len(bench.embedder.calls)
+    bench.table.put(bench.item(("user", "one"), user_id="ken"))
+    bench.run(bench.notice("chat:1", "2"))
+    found = {user: bench.store.search(SearchRequest("acme", user, VECTOR, 9)) for user in ("mika", "ken")}
+    assert {user: len(hits) for user, hits in found.items()} == {"mika": 0, "ken": 1}
+    assert len(bench.embedder.calls) == calls
+
+
+def test_what_is_forgotten_goes_while_the_embedding_api_is_down_and_new_text_is_found_by_its_words(
+    bench: Bench,
+) -> None:
     bench.table.put(bench.item(("user", "SECRET"), ("user", "stays")))
     bench.run(bench.notice("chat:1", "1"))
     document = bench.reconciler.layouts.parse("sessions", next(iter(bench.table.items.values())))
     assert document
     bench.table.put(bench.item(("user", "new"), ("user", "stays")))
-    notice = bench.notice("chat:1", "2", ForgetFact("2", frozenset({document.entries[0].id})))
+    notice = bench.notice("chat:1", "2", forget("2", document.entries[0].id))
     bench.embedder.error = EmbeddingUnavailableError("down")
     for _ in range(2):  # again and again, and nothing else comes of it
         assert isinstance(bench.run(notice).failures[notice.address.key.source], EmbeddingUnavailableError)
-        assert bench.texts() == ["user: stays"]
+        assert bench.texts() == ["user: new", "user: stays"]
+        assert bench.state().pending
     bench.embedder.error = None
-    assert bench.run(notice).failures == {}
+    assert bench.run(notice.without_transitions()).chunks_embedded == 1
     assert bench.texts() == ["user: new", "user: stays"]
 
 
-def test_a_conflict_while_the_embedding_api_is_down_costs_no_second_probe(bench: Bench) -> None:
+def test_a_conflict_while_the_embedding_api_is_down_starts_over_and_forgets(bench: Bench) -> None:
     bench.table.put(bench.item(("user", "SECRET")))
     bench.run(bench.notice("chat:1", "1"))
     bench.table.put(bench.item(("user", "new")))
-    notice = bench.notice("chat:1", "2", ForgetFact("2"))
+    notice = bench.notice("chat:1", "2", forget("2"))
     bench.embedder.error = EmbeddingUnavailableError("down")
     bench.store.conflicts = [[notice.address.key.source]]
     report = bench.run(notice)
     assert isinstance(report.failures[notice.address.key.source], EmbeddingUnavailableError)
-    assert report.reads == 1
+    assert (report.reads, report.conflicts) == (2, 1)
+    assert report.applied == report.failures.keys()
+    assert bench.texts() == ["user: new"]
 
 
 def exchange(bench: Bench) -> tuple[str, str]:
@@ -359,9 +427,9 @@ def exchange(bench: Bench) -> tuple[str, str]:
 
 def test_what_stays_of_an_exchange_is_found_by_its_words_until_it_is_embedded(bench: Bench) -> None:
     """What the item still has, too: it may expire before anything can be embedded again."""
-    _, answer = exchange(bench)
+    question, answer = exchange(bench)
     bench.table.put(bench.item(("user", "question")))
-    removal = bench.notice("chat:1", "2", ForgetFact("2", frozenset({answer})))
+    removal = bench.notice("chat:1", "2", forget("2", answer))
     bench.embedder.error = EmbeddingUnavailableError("down")
     for _ in range(2):
         assert isinstance(failure(bench.run(removal), removal), EmbeddingUnavailableError)
@@ -369,40 +437,40 @@ def test_what_stays_of_an_exchange_is_found_by_its_words_until_it_is_embedded(be
     [hit] = bench.store.search(SearchRequest("acme", "acme", [0.0] * 7 + [1.0], 5, terms("question")))
     assert (hit.lexical > 0, hit.similarity) == (True, 0.0)
     del bench.table.items[removal.address.key.source]
-    expiry = bench.notice("chat:1", "3")
+    expiry = bench.notice("chat:1", "3", expired("3", question))
     assert failure(bench.run(expiry), expiry)
     assert bench.texts() == ["user: question"]
 
     bench.embedder.error = None
-    assert bench.run(removal).failures == {}
+    assert bench.run(expiry.without_transitions()).chunks_embedded == 1
     assert bench.texts() == ["user: question"]
-    assert bench.run(expiry).chunks_embedded == 0
-    [held] = bench.store.read("acme", [expiry.address.key.source])[expiry.address.key.source].chunks
-    assert (held.fingerprint != "", set(held.lost.values())) == (True, {"1"})
+    assert len(bench.run(expiry).skipped) == 1
+    [held] = bench.store.detail("acme", {expiry.address.key.source: None})[expiry.address.key.source].chunks
+    assert (held.fingerprint != "", held.status, held.user_id) == (True, "kept", "acme")
 
 
 def test_a_notice_that_adds_nothing_embeds_what_waits(bench: Bench) -> None:
     question, answer = exchange(bench)
     del bench.table.items[bench.notice("chat:1").address.key.source]
-    bench.run(bench.notice("chat:1", "3"))
-    late = bench.notice("chat:1", "2", ForgetFact("2", frozenset({answer})))
+    bench.run(bench.notice("chat:1", "3", expired("3", question)))
+    late = bench.notice("chat:1", "2", forget("2", answer))
     bench.embedder.error = EmbeddingUnavailableError("down")
     assert failure(bench.run(late), late)
     assert bench.texts() == ["user: question"]
     bench.embedder.error = None
     assert bench.run(late).chunks_embedded == 1
-    assert bench.run(late).skipped == 1
-    bench.run(bench.notice("chat:1", "2", ForgetFact("2", frozenset({question}))))
+    assert len(bench.run(late).skipped) == 1
+    bench.run(bench.notice("chat:1", "4", forget("4", question)))
     assert bench.texts() == []
 
 
 def test_a_refused_text_takes_nothing_along_that_stays(bench: Bench) -> None:
-    _, answer = exchange(bench)
+    question, answer = exchange(bench)
     bench.table.put(bench.item(("user", "poison")))
-    notice = bench.notice("chat:1", "3", ForgetFact("2", frozenset({answer})))
+    notice = bench.notice("chat:1", "3", forget("2", answer), capped("3", question))
     bench.embedder.refuses, bench.embedder.refused = "poison", EmbeddingRejectedError("refused")
     assert isinstance(failure(bench.run(notice), notice), EmbeddingRejectedError)
-    assert bench.texts() == ["user: question"]
+    assert bench.texts() == ["user: poison", "user: question"]
 
 
 def test_what_is_kept_of_an_exchange_stays_while_the_embedding_api_is_down(bench: Bench) -> None:
@@ -412,7 +480,8 @@ def test_what_is_kept_of_an_exchange_stays_while_the_embedding_api_is_down(bench
     document = bench.reconciler.layouts.parse("sessions", next(iter(bench.table.items.values())))
     assert document
     bench.table.put(bench.item(("user", "later")))
-    notice = bench.notice("chat:1", "3", ForgetFact("2", frozenset({document.entries[1].id})))
+    said, replied, _ = (entry.id for entry in document.entries)
+    notice = bench.notice("chat:1", "3", forget("2", replied), capped("3", said))
     bench.embedder.error = EmbeddingUnavailableError("down")
     assert bench.run(notice).failures
     assert bench.texts() == ["user: later", "user: question"]

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,38 +12,58 @@ from support.one_table import CHUNKER, LAYOUTS
 from support.words import SPACE, WordEmbedder
 
 from pipeline.ingest.announce import Announcer
+from pipeline.ingest.notices import Notice
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.lab.table import Table
 from pipeline.settings import Retention
 from pipeline.source.changes import read_change
 from pipeline.source.documents import ItemKey
 from pipeline.source.layouts import Item
+from pipeline.source.transitions import TransitionReader
 from pipeline.stores.memory import InMemoryStore
 from pipeline.stores.protocol import SearchRequest
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 KEYS = ("tenant_id", "session_key")
+SESSION = ItemKey("sessions", "tenant_id", "acme", "session_key", "chat:1")
 DAY = "memory:daily:2026-11-22"
 
 
 class App:
-    """A chat app; what it saves is ingested at once, as its stream tells it."""
+    """A chat app; what it saves is ingested at once, as its stream tells it, or, while it ``loses`` records, not at all.
+
+    Its messages say no time (``none``), one that stays (``fixed``), or one that is written anew at every save (``anew``).
+    """
+
+    stamping = "fixed"
 
     def __init__(self, on_clear: Retention = "keep", on_expiry: Retention = "keep") -> None:
-        self.tables = {name: Table(name, KEYS, lambda: 1_795_340_000.0) for name in ("sessions", "memory")}
+        self.time, self.loses = 1_795_340_000.0, False
+        self.tables = {name: Table(name, KEYS, lambda: self.time) for name in ("sessions", "memory")}
         self.embedder, self.store = WordEmbedder(), InMemoryStore(SPACE)
-        self.announcer = Announcer(LAYOUTS, on_clear, on_expiry, frozenset({"system", "tool"}))
-        self.reconciler = Reconciler(LAYOUTS, self, CHUNKER, self.embedder, self.store, lambda _: None)
+        self.announcer = Announcer(
+            LAYOUTS, TransitionReader(on_clear, on_expiry, frozenset({"system", "tool"}))
+        )
+        self.reconciler = Reconciler(
+            LAYOUTS, self, CHUNKER, self.embedder, self.store, lambda _: None, now=self.now
+        )
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.time, UTC)
 
     def get(self, key: ItemKey) -> Item | None:
         return self.tables[key.table].get(key.to_dynamodb())
 
-    def say(self, *messages: str, stamped: bool = True) -> None:
-        """Save the session: each message is its role's first letter, then its text; it is stamped by its text."""
+    def say(self, *messages: str) -> None:
+        """Save the session: each message is its role's first letter, then its text."""
         roles = {"u": "user", "a": "assistant", "s": "system"}
+        stamps = {
+            "none": lambda _: {},
+            "fixed": lambda text: {"timestamp": f"2026-11-22T10:00:{len(text):02}Z"},
+            "anew": lambda _: {"timestamp": self.now().isoformat()},
+        }
         said = [
-            {"role": roles[message[0]], "content": message[1:]}
-            | ({"timestamp": f"2026-11-22T10:00:{len(message):02}Z"} if stamped else {})
+            {"role": roles[message[0]], "content": message[1:]} | stamps[self.stamping](message[1:])
             for message in messages
         ]
         self._change("sessions", lambda table: table.put(item("chat:1", messages=json.dumps(said))))
@@ -71,11 +92,28 @@ class App:
     def _change(self, name: str, change: Callable[[Table], None]) -> None:
         table = self.tables[name]
         seen = len(table.shards[0].records)
+        self.time += 60.0
         change(table)
-        for record in table.shards[0].records[seen:]:
+        self.time += 0.5
+        for record in [] if self.loses else table.shards[0].records[seen:]:
             notice = self.announcer.notice(read_change(record), 0.0)
             assert notice
             assert not self.reconciler.run({notice.address.key.source: notice}).failures
+
+    def look(self, days: float = 0.0) -> None:
+        """Ingest looks at the session, and has no record of it."""
+        self.time += 60.0 + days * 86_400
+        address = LAYOUTS.address("sessions", item("chat:1"))
+        assert address
+        notice = Notice(address, force_read=True)
+        assert not self.reconciler.run({address.key.source: notice}).failures
+
+    def states(self) -> list[str]:
+        """Return the state of every row of the session's ledger, sorted."""
+        source = SESSION.source
+        held = self.store.read("acme", {source: frozenset()})[source]
+        kept = self.store.detail("acme", {source: None})[source].kept
+        return sorted(row.state for row in {*held.messages, *kept})
 
 
 def item(key: str, **attributes: str) -> dict[str, Any]:
@@ -98,6 +136,7 @@ def edited() -> None:
     app.say("uone", "uSECRET", "uthree")
     app.say("uone", "uharmless", "uthree")
     assert app.memory == ["harmless", "one", "three"]
+    assert app.states() == ["live"] * 3
 
 
 def removed_from_the_middle() -> None:
@@ -105,6 +144,7 @@ def removed_from_the_middle() -> None:
     app.say("uone", "aSECRET and how it was kept", "uthree")
     app.say("uone", "uthree")
     assert app.memory == ["one", "three"]
+    assert app.states() == ["live"] * 2
 
 
 def capped() -> None:
@@ -113,6 +153,7 @@ def capped() -> None:
     app.say("atwo and much more", "uthree", "afour and much more", "ufive")
     app.say("afour and much more", "ufive")
     assert app.memory == ["five", "four and much more", "one", "three", "two and much more"]
+    assert app.states() == ["kept"] * 3 + ["live"] * 2
 
 
 def cleared() -> None:
@@ -132,7 +173,7 @@ def deleted() -> None:
     app.say("uone", "utwo")
     app.say("utwo")  # what fell off goes as well
     app.delete()
-    assert app.memory == []
+    assert (app.memory, app.states()) == ([], [])
 
 
 def deleted_and_made_anew() -> None:
@@ -149,6 +190,7 @@ def expired() -> None:
         app.say("uone")
         app.expire()
     assert (keeping.memory, forgetting.memory) == (["one"], [])
+    assert (keeping.states(), forgetting.states()) == (["kept"], [])
 
 
 def a_daily_log() -> None:
@@ -169,20 +211,21 @@ def a_note_rewritten() -> None:
 
 def repeated() -> None:
     app = App()
-    app.say("uyes", "uno", "uyes", stamped=False)
-    assert app.memory == ["no", "yes"]
-    app.say("uyes", "uno", stamped=False)
-    assert app.memory == ["no", "yes"]
-    app.say("uno", "ulast", stamped=False)
-    app.say("ulast", "uagain", stamped=False)
+    app.say("uyes", "uno", "uyes", "ulast")
+    assert app.memory == ["last", "no", "yes", "yes"]
+    app.say("uyes", "uno", "ulast")  # which of the two was taken back nobody knows; one of them was
+    assert app.memory == ["last", "no", "yes"]
+    app.say("uno", "ulast")
+    app.say("ulast", "uagain")
     assert app.memory == ["again", "last", "no", "yes"]  # both fell off the front
+    assert app.states() == ["kept", "kept", "live", "live"]
 
 
 def without_timestamps() -> None:
     app = App()
-    app.say("uone", "uSECRET", "uthree", stamped=False)
-    app.say("uone", "uthree", stamped=False)
-    app.say("uthree", "ufour", stamped=False)
+    app.say("uone", "uSECRET", "uthree")
+    app.say("uone", "uthree")
+    app.say("uthree", "ufour")
     assert app.memory == ["four", "one", "three"]
 
 
@@ -205,7 +248,7 @@ RULES: dict[str, Callable[[], None]] = {
     "appended to a daily log all day": a_daily_log,
     "rewrote a note (long-term, daily, summary)": a_note_rewritten,
     "said the same thing again, word for word": repeated,
-    "left timestamps out": without_timestamps,
+    "left timestamps out, or wrote them anew at every save": without_timestamps,
     "saved a reply without its question": an_orphan_reply,
 }
 
@@ -220,6 +263,75 @@ def test_every_row_of_the_readme_has_a_test_and_every_test_a_row() -> None:
     assert list(rows(README)) == list(RULES)
 
 
+@pytest.mark.parametrize("stamping", ["fixed", "none", "anew"])
 @pytest.mark.parametrize("row", rows(README))
-def test_rule(row: str) -> None:
+def test_rule(row: str, stamping: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(App, "stamping", stamping)
     RULES[row]()
+
+
+def lost(*before: str, then: Callable[[App], None]) -> App:
+    """Save, change it while the stream loses the record, and look."""
+    app = App()
+    app.say(*before)
+    app.loses = True
+    then(app)
+    app.loses = False
+    app.look()
+    return app
+
+
+LOSSES: dict[str, tuple[Callable[[App], None], list[str], list[str]]] = {
+    "appended": (lambda app: app.say("uone", "utwo", "unew"), ["new", "one", "two"], ["live"] * 3),
+    "edited": (lambda app: app.say("uone", "unew"), ["new", "one"], ["live", "live", "unexplained"]),
+    "removed": (lambda app: app.say("uone"), ["one"], ["live", "unexplained"]),
+    "capped": (lambda app: app.say("utwo"), ["two"], ["live", "unexplained"]),
+    "cleared": (lambda app: app.say(), [], ["unexplained"] * 2),
+    "deleted": (App.delete, [], ["unexplained"] * 2),
+    "expired": (App.expire, [], ["unexplained"] * 2),
+}
+
+
+@pytest.mark.parametrize("stamping", ["fixed", "none", "anew"])
+@pytest.mark.parametrize("change", LOSSES)
+def test_without_its_record_what_left_is_hidden_and_goes_for_good_after_22_days(
+    change: str, stamping: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(App, "stamping", stamping)
+    then, memory, states = LOSSES[change]
+    app = lost("uone", "utwo", then=then)
+    assert (app.memory, app.states()) == (memory, states)
+    app.look(days=21)
+    assert (app.memory, app.states()) == (memory, states)
+    app.look(days=2)
+    assert (app.memory, app.states()) == (memory, [state for state in states if state == "live"])
+
+
+def test_what_is_hidden_is_found_again_once_its_item_has_it_again() -> None:
+    app = lost("uone", "utwo", then=lambda app: app.say("utwo"))
+    app.say("uone", "utwo")
+    assert (app.memory, app.states()) == (["one", "two"], ["live", "live"])
+
+
+def test_a_later_clear_does_not_explain_what_left_before_it() -> None:
+    """The record of an edit is lost; the clear after it names only what the item had then."""
+    app = lost("uSECRET", "utwo", then=lambda app: app.say("uharmless", "utwo"))
+    app.say()
+    assert (app.memory, app.states()) == (["harmless", "two"], ["kept", "kept", "unexplained"])
+
+
+def test_a_deletion_takes_along_what_nobody_explained() -> None:
+    app = lost("uSECRET", "utwo", then=lambda app: app.say("utwo"))
+    app.delete()
+    assert (app.memory, app.states()) == ([], [])
+
+
+def test_what_was_kept_of_an_item_that_is_gone_without_a_record_is_hidden_too() -> None:
+    app = App()
+    app.say("uone", "utwo")
+    app.say("utwo")
+    assert app.memory == ["one", "two"]
+    app.loses = True
+    app.delete()
+    app.look()
+    assert app.memory == []

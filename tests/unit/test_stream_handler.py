@@ -29,7 +29,8 @@ def test_each_changed_item_becomes_one_notice(aws: Any, event: Event, logs: io.S
         "slack:44",
         "slack:45",
     ]
-    assert [len(body["facts"]) for body in bodies(aws)] == [0, 1, 1, 0]
+    events = [[each["event"] for each in body["transitions"]] for body in bodies(aws)]
+    assert events == [["inserted"], ["modified"], ["deleted"], ["expired"]]
     assert len(aws.bodies(aws.queue_url)) == 4
     [line] = [json.loads(text) for text in logs.getvalue().splitlines()]
     assert (line["records"], line["notices"], line["failed"]) == (4, 4, 0)

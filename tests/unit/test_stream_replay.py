@@ -15,7 +15,7 @@ from pipeline.operations.stream_batches import StreamBatch, as_lambda_delivers, 
 from pipeline.operations.stream_reader import MAX_EMPTY_PAGES, StreamReader
 from pipeline.source.changes import read_change
 from pipeline.source.layouts import Item, Layouts
-from pipeline.source.transitions import ForgetFact, position
+from pipeline.source.transitions import TransitionReader, position
 
 LABEL = "2026-11-20T09:00:00.000"
 ARN = f"arn:aws:dynamodb:us-east-1:123456789012:table/sessions/stream/{LABEL}"
@@ -228,7 +228,7 @@ class Failures:
         )
 
     def replay(self, stream: Stream, *, dry_run: bool = False) -> Replayed:
-        announcer = Announcer(self.layouts, "keep", "keep")
+        announcer = Announcer(self.layouts, TransitionReader("keep", "keep"))
         replay = Replay(StreamReader(stream, lambda _: None), announcer, self.queue, NOW)
         with opened(self._box()) as box:
             return replay.run(box, dry_run=dry_run)
@@ -267,7 +267,12 @@ def test_failed_changes_are_announced_as_the_stream_function_would(
     assert (report.records, report.notices, len(report.batches), report.failed) == (3, 2, 1, False)
     sent = {notice.address.key.range_value: notice for notice in failures.sent()}
     assert sent["chat:1"].position == position(LABEL, "110")
-    assert sent["chat:2"].facts == (ForgetFact(position(LABEL, "120")),)
+    [deletion] = sent["chat:2"].transitions
+    assert (deletion.position, deletion.event) == (position(LABEL, "120"), "deleted")
+    assert [each.position for each in sent["chat:1"].transitions] == [
+        position(LABEL, "100"),
+        position(LABEL, "110"),
+    ]
     assert {notice.first_sent_at for notice in sent.values()} == {NOW}
     assert failures.left() == 0
 

@@ -4,129 +4,185 @@ from hypothesis import strategies as st
 
 from pipeline.settings import Retention
 from pipeline.source.documents import Document, Entry, ItemKey
-from pipeline.source.transitions import ForgetFact, Image, Unreadable, deletion, modification, position
+from pipeline.source.transitions import (
+    Image,
+    Reason,
+    Transition,
+    TransitionReader,
+    Unreadable,
+    merged,
+    position,
+)
 
 KEY = ItemKey("sessions", "tenant_id", "acme", "session_key", "chat:1")
 AT = position("2026-11-22T00:00:00.000", "7")
 
 
-def session(entries: str) -> Document:
+def session(entries: str, unreadable: int = 0) -> Document:
     """One entry a letter, named by it."""
-    return Document(KEY, "acme", "acme", "session", tuple(Entry(name, "user", name) for name in entries))
+    made = tuple(Entry(name, "user", name) for name in entries)
+    return Document(KEY, "acme", "acme", "session", made, unreadable=unreadable)
 
 
 def note(entries: str) -> Document:
     return Document(KEY, "acme", "acme", "daily", tuple(Entry(name, "daily", name) for name in entries))
 
 
-def taken(old: Image, new: Image, on_clear: Retention = "keep") -> str | None:
-    """Return the names of the forgotten entries; "all" if everything is, ``None`` if there is no fact."""
-    facts = modification(old, new, on_clear=on_clear, at=AT)
-    if not facts:
-        return None
-    [fact] = facts
-    assert fact.position == AT
-    return "all" if fact.entries is None else "".join(sorted(fact.entries))
+def rewritten(old: Image, new: Image, on_clear: Retention = "keep", *, inserted: bool = False) -> Transition:
+    reader = TransitionReader(on_clear, "keep")
+    return reader.rewrite(old, new, inserted=inserted, at=1.0, position=AT)
+
+
+def gone(old: Image, new: Image, on_clear: Retention = "keep") -> tuple[Reason, str]:
+    """Return why, and the names of what is gone for good or in part."""
+    transition = rewritten(old, new, on_clear)
+    assert (transition.position, transition.at, transition.event) == (AT, 1.0, "modified")
+    return transition.reason, "".join(sorted(transition.gone))
 
 
 @pytest.mark.parametrize("on_clear", ["keep", "forget"])
 @pytest.mark.parametrize(
-    ("old", "new", "forgotten"),
+    ("old", "new", "reason", "names"),
     [
-        ("ab", "abcd", None),  # appended
-        ("ab", "ab", None),  # saved again
-        ("abc", "aXc", "b"),  # edited
-        ("abc", "Xbc", "a"),  # the first edited
-        ("abc", "ac", "b"),  # removed between survivors
-        ("abc", "ab", "c"),  # the last taken back
-        ("abcd", "acde", "b"),  # removed, and appended to
-        ("abcd", "cd", None),  # capped at the front
-        ("abcd", "cdef", None),  # capped, and appended to
-        ("abcd", "d", None),
-        ("abcd", "bd", "ac"),  # capped and removed in the middle: not to be told apart
-        ("abc", "Xabc", None),  # put in front
+        ("ab", "abcd", "", ""),  # appended
+        ("ab", "ab", "", ""),  # saved again
+        ("abc", "aXc", "edited", "b"),
+        ("abc", "Xbc", "edited", "a"),  # the first edited
+        ("abc", "ac", "removed", "b"),  # between survivors
+        ("abc", "ab", "removed", "c"),  # the last taken back
+        ("abcd", "acde", "edited", "b"),  # removed, and appended to: as good as an edit
+        ("abcd", "cd", "capped", "ab"),
+        ("abcd", "cdef", "capped", "ab"),  # capped, and appended to
+        ("abcd", "d", "capped", "abc"),
+        ("abcd", "bd", "removed", "ac"),  # capped and removed in the middle: not to be told apart
+        ("abc", "Xabc", "", ""),  # put in front
     ],
 )
-def test_a_rewrite_forgets_what_it_took_from_between(
-    old: str, new: str, forgotten: str | None, on_clear: Retention
+def test_a_rewrite_says_why_what_is_gone_is_gone(
+    old: str, new: str, reason: Reason, names: str, on_clear: Retention
 ) -> None:
-    assert taken(session(old), session(new), on_clear) == forgotten
+    assert gone(session(old), session(new), on_clear) == (reason, names)
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "forgotten"),
+    ("old", "new", "reason", "copies"),
     [
-        ("aab", "ab", None),  # one of two copies is gone, the other still says it
-        ("abab", "ab", None),
-        ("abac", "bac", None),
-        ("abcab", "cab", None),
-        ("bxxc", "xxc", None),  # fell off before any copy
-        ("bxxc", "xc", None),
-        ("xaxb", "xb", "a"),  # fell off with the first x, or was removed between the two: forget
-        ("aba", "aa", "b"),
+        ("aab", "ab", "capped", {"a": (2, 1)}),  # one of two copies is gone, the other still says it
+        ("abab", "ab", "capped", {"a": (2, 1), "b": (2, 1)}),
+        ("abac", "bac", "capped", {"a": (2, 1)}),
+        ("abcab", "cab", "capped", {"a": (2, 1), "b": (2, 1)}),
+        ("bxxc", "xxc", "capped", {"b": (1, 0)}),  # fell off before any copy
+        ("bxxc", "xc", "capped", {"b": (1, 0), "x": (2, 1)}),
+        ("xaxb", "xb", "removed", {"x": (2, 1), "a": (1, 0)}),  # with the first x, or between the two
+        ("aba", "aa", "removed", {"b": (1, 0)}),
+        ("aab", "aac", "edited", {"b": (1, 0)}),
     ],
 )
-def test_repeated_messages_are_told_apart_or_forgotten(old: str, new: str, forgotten: str | None) -> None:
-    assert taken(session(old), session(new)) == forgotten
+def test_copies_of_a_text_are_absolute_and_a_doubtful_cap_is_a_removal(
+    old: str, new: str, reason: Reason, copies: dict[str, tuple[int, int]]
+) -> None:
+    transition = rewritten(session(old), session(new))
+    assert (transition.reason, dict(transition.gone)) == (reason, copies)
+    assert transition.keeps is (reason == "capped")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "added", "at_tail"),
+    [
+        ("", "ab", {}, {"a": (0, 1), "b": (0, 1)}),
+        ("ab", "abc", {}, {"c": (0, 1)}),
+        ("ab", "aba", {}, {"a": (1, 2)}),
+        ("ab", "aab", {"a": (1, 2)}, {}),  # which of the two came nobody knows; none is at the end
+        ("ab", "Xab", {"X": (0, 1)}, {}),
+        ("ab", "aXbY", {"X": (0, 1)}, {"Y": (0, 1)}),
+        ("abcd", "cdcd", {}, {"c": (1, 2), "d": (1, 2)}),  # capped, and said again
+        ("ab", "Xabaa", {"X": (0, 1)}, {"a": (1, 3)}),
+    ],
+)
+def test_what_came_is_told_and_whether_it_stands_at_the_end(
+    old: str, new: str, added: dict[str, tuple[int, int]], at_tail: dict[str, tuple[int, int]]
+) -> None:
+    transition = rewritten(session(old), session(new))
+    assert (dict(transition.added), dict(transition.added_at_tail)) == (added, at_tail)
 
 
 @pytest.mark.parametrize(
     "new", [session(""), session("xy"), None], ids=["emptied", "no survivor", "no messages"]
 )
-@pytest.mark.parametrize(("on_clear", "forgotten"), [("keep", None), ("forget", "ab")])
-def test_clearing_keeps_or_forgets_as_set(new: Image, on_clear: Retention, forgotten: str | None) -> None:
-    assert taken(session("ab"), new, on_clear) == forgotten
+@pytest.mark.parametrize(("on_clear", "reason"), [("keep", "cleared"), ("forget", "removed")])
+def test_clearing_keeps_or_forgets_as_set(new: Image, on_clear: Retention, reason: Reason) -> None:
+    assert gone(session("ab"), new, on_clear) == (reason, "ab")
 
 
 def test_clearing_an_empty_session_takes_nothing() -> None:
-    assert taken(session(""), session("a"), "forget") is None
+    assert gone(session(""), session("a"), "forget") == ("", "")
 
 
 @pytest.mark.parametrize("on_clear", ["keep", "forget"])
-@pytest.mark.parametrize(("new", "forgotten"), [("x", "abc"), ("bc", "a"), ("", "abc"), ("abcd", None)])
-def test_what_a_note_no_longer_says_is_forgotten(
-    new: str, forgotten: str | None, on_clear: Retention
-) -> None:
-    assert taken(note("abc"), note(new), on_clear) == forgotten
+@pytest.mark.parametrize(("new", "names"), [("x", "abc"), ("bc", "a"), ("", "abc"), ("abcd", "")])
+def test_what_a_note_no_longer_says_was_edited(new: str, names: str, on_clear: Retention) -> None:
+    assert gone(note("abc"), note(new), on_clear) == ("edited" if names else "", names)
 
 
-def test_a_note_that_comes_into_being_forgets_what_an_expired_one_said() -> None:
-    assert taken(None, note("a")) == "all"
+def test_a_note_made_anew_forgets_what_an_expired_one_said() -> None:
+    transition = rewritten(None, note("a"), inserted=True)
+    assert (transition.event, transition.reason, transition.everything) == ("inserted", "edited", True)
+    assert dict(transition.added_at_tail) == {"a": (0, 1)}
+    assert not transition.keeps
 
 
-def test_after_an_unreadable_image_everything_older_is_forgotten() -> None:
-    assert taken(Unreadable(), session("ab")) == "all"
-    assert taken(Unreadable(), Unreadable()) == "all"
+def test_a_session_made_anew_forgets_nothing() -> None:
+    transition = rewritten(None, session("ab"), inserted=True)
+    assert (transition.event, transition.reason, transition.everything) == ("inserted", "", False)
 
 
-def test_an_unreadable_new_image_takes_nothing_yet() -> None:
-    assert taken(session("ab"), Unreadable(), "forget") is None
+@pytest.mark.parametrize("new", [session("ab"), Unreadable()], ids=["readable", "unreadable"])
+def test_after_an_unreadable_image_everything_older_is_removed(new: Image) -> None:
+    transition = rewritten(Unreadable(), new)
+    assert (transition.reason, transition.everything, transition.keeps) == ("removed", True, False)
 
 
-def test_without_an_old_image_nothing_is_known_to_be_taken() -> None:
-    assert taken(None, session("ab"), "forget") is None
+@pytest.mark.parametrize("on_clear", ["keep", "forget"])
+def test_an_unreadable_new_image_takes_nothing_yet(on_clear: Retention) -> None:
+    transition = rewritten(session("ab"), Unreadable(), on_clear)
+    assert (transition.reason, transition.everything, dict(transition.gone)) == ("", False, {})
+
+
+def test_a_new_image_with_an_unreadable_message_tells_what_came_and_nothing_of_what_went() -> None:
+    transition = rewritten(session("ab"), session("bc", unreadable=1), "forget")
+    assert (dict(transition.added), dict(transition.added_at_tail), dict(transition.gone)) == (
+        {"c": (0, 1)},
+        {},
+        {},
+    )
 
 
 @pytest.mark.parametrize(
-    ("expired", "on_expiry", "facts"),
+    ("expired", "on_expiry", "event", "reason"),
     [
-        (False, "keep", (ForgetFact(AT),)),
-        (False, "forget", (ForgetFact(AT),)),
-        (True, "keep", ()),
-        (True, "forget", (ForgetFact(AT),)),
+        (False, "keep", "deleted", "deleted"),
+        (False, "forget", "deleted", "deleted"),
+        (True, "keep", "expired", "expired"),
+        (True, "forget", "deleted", "deleted"),
     ],
 )
-def test_a_deletion_forgets_all_unless_time_did_it(
-    *, expired: bool, on_expiry: Retention, facts: tuple[ForgetFact, ...]
+def test_a_removal_forgets_all_unless_time_did_it(
+    *, expired: bool, on_expiry: Retention, event: str, reason: Reason
 ) -> None:
-    assert deletion(expired=expired, on_expiry=on_expiry, at=AT) == facts
+    reader = TransitionReader("keep", on_expiry)
+    transition = reader.removal(session("aba"), expired=expired, at=1.0, position=AT)
+    assert (transition.event, transition.reason) == (event, reason)
+    assert transition.everything is (reason == "deleted")
+    assert dict(transition.gone) == ({"a": (2, 0), "b": (1, 0)} if reason == "expired" else {})
 
 
 @given(st.text("abc", max_size=6), st.text("abcd", max_size=6), st.sampled_from(["keep", "forget"]))
-def test_what_the_item_still_says_is_never_forgotten(old: str, new: str, on_clear: Retention) -> None:
-    forgotten = taken(session(old), session(new), on_clear) or ""
-    assert not set(forgotten) & set(new)
-    assert set(forgotten) <= set(old)
+def test_copies_are_those_of_the_images(old: str, new: str, on_clear: Retention) -> None:
+    transition = rewritten(session(old), session(new), on_clear)
+    told = {**transition.added, **transition.added_at_tail, **transition.gone}
+    changed = {name for name in {*old, *new} if old.count(name) != new.count(name)}
+    assert told == {name: (old.count(name), new.count(name)) for name in changed}
+    assert bool(transition.reason) is bool(transition.gone)
 
 
 @given(st.lists(st.integers(), unique=True, min_size=2, max_size=8), st.data())
@@ -134,16 +190,67 @@ def test_a_cap_at_the_front_is_always_kept(ids: list[int], data: st.DataObject) 
     names = [chr(0x4E00 + index) for index, _ in enumerate(ids)]
     cut = data.draw(st.integers(1, len(names) - 1))
     appended = data.draw(st.sampled_from(["", "x", "xy"]))
-    assert taken(session("".join(names)), session("".join(names[cut:]) + appended), "forget") is None
+    transition = rewritten(session("".join(names)), session("".join(names[cut:]) + appended), "forget")
+    assert transition.reason == "capped"
 
 
-def test_a_fact_covers_only_what_was_last_seen_before_it() -> None:
-    fact = ForgetFact("2", frozenset({"a"}))
-    assert fact.covers("a", "1")
-    assert not fact.covers("a", "2")
-    assert not fact.covers("a", "3")
-    assert not fact.covers("b", "1")
-    assert ForgetFact("2").covers("anything", "1")
+def of(at: str, **fields: object) -> Transition:
+    return Transition(at, 1.0, **{"event": "modified", **fields})  # type: ignore[arg-type]
+
+
+def test_merged_transitions_are_in_order_and_each_once() -> None:
+    one, two = of("1", gone={"a": (1, 0)}), of("2", gone={"b": (1, 0)})
+    assert merged([two, one, two, one]) == (one, two)
+
+
+def test_of_a_text_only_the_newest_that_came_and_the_newest_that_went_stay() -> None:
+    one = of("1", added={"a": (0, 1)}, gone={"b": (1, 0)})
+    two = of("2", gone={"a": (1, 0)}, reason="edited")
+    three = of("3", added_at_tail={"a": (0, 1)})
+    assert merged([one, two, three]) == (of("1", gone={"b": (1, 0)}), two, three)
+
+
+@pytest.mark.parametrize(
+    "lasting",
+    [
+        of("1", event="inserted"),
+        of("1", event="expired", reason="expired"),
+        of("1", everything=True, reason="removed"),
+        of("1", owner_before="x", owner_after="y"),
+    ],
+    ids=["inserted", "expired", "everything", "owner"],
+)
+def test_what_is_said_of_the_item_as_a_whole_outlasts_its_texts(lasting: Transition) -> None:
+    newer = of("2", added={"a": (0, 1)})
+    named = Transition(
+        lasting.position,
+        lasting.at,
+        lasting.event,
+        lasting.reason,
+        lasting.everything,
+        {"a": (0, 1)},
+        owner_before=lasting.owner_before,
+        owner_after=lasting.owner_after,
+    )
+    assert merged([named, newer]) == (lasting, newer)
+
+
+@given(st.permutations([("1", "ab", "bc"), ("2", "bc", "b"), ("3", "b", "ba"), ("4", "ba", "")]))
+def test_merging_twice_or_in_another_order_changes_nothing(steps: list[tuple[str, str, str]]) -> None:
+    reader = TransitionReader("keep", "keep")
+    made = [
+        reader.rewrite(session(old), session(new), inserted=False, at=1.0, position=at)
+        for at, old, new in steps
+    ]
+    once = merged(made)
+    assert merged([*merged(made[:2]), *merged(made[2:])]) == once == merged(once)
+    assert once == merged(sorted(made, key=lambda each: each.position))
+
+
+def test_a_transition_can_be_narrowed_to_some_texts() -> None:
+    whole = of("1", added={"a": (0, 1)}, added_at_tail={"b": (0, 1)}, gone={"c": (1, 0)}, reason="edited")
+    assert whole.names == {"a", "b", "c"}
+    assert whole.only(frozenset("bx")) == of("1", added_at_tail={"b": (0, 1)}, reason="edited")
 
 
 SEQUENCE_NUMBERS = st.integers(0, 10**40 - 1)
@@ -174,15 +281,13 @@ def with_prompt(entries: str) -> Document:
     return Document(KEY, "acme", "acme", "session", tuple(made))
 
 
-@pytest.mark.parametrize("new", ["S", "Sbc", "Tbc"])
-def test_a_system_prompt_that_stays_or_changes_makes_neither_a_clear_nor_a_cap_an_edit(new: str) -> None:
-    assert (
-        modification(
-            with_prompt("Sabc"),
-            with_prompt(new),
-            on_clear="keep",
-            at=AT,
-            excluded_roles=frozenset({"system"}),
-        )
-        == ()
-    )
+@pytest.mark.parametrize(
+    ("new", "reason"), [("S", "cleared"), ("Sbc", "capped"), ("Tbc", "capped"), ("T", "cleared")]
+)
+def test_a_system_prompt_that_stays_or_changes_makes_neither_a_clear_nor_a_cap_an_edit(
+    new: str, reason: Reason
+) -> None:
+    reader = TransitionReader("keep", "keep", frozenset({"system"}))
+    transition = reader.rewrite(with_prompt("Sabc"), with_prompt(new), inserted=False, at=1.0, position=AT)
+    assert transition.reason == reason
+    assert not {"S", "T"} & transition.names

@@ -15,7 +15,7 @@ from pipeline.ingest.work import Report
 from pipeline.settings import Settings
 from pipeline.source.documents import ItemKey
 from pipeline.source.layouts import Item, Layouts
-from pipeline.source.transitions import ForgetFact
+from pipeline.source.transitions import Transition
 from pipeline.stores.usage import Meter, apportioned, seconds_left
 
 DAY = date(2026, 11, 22)
@@ -58,7 +58,7 @@ class Desk:
         address = self.layouts.address("sessions", item)
         assert address
         self.items[address.key.source] = item
-        return Notice(address, look=True)
+        return Notice(address, force_read=True)
 
     def run(self, *notices: Notice) -> Report:
         return self.worker.run({notice.address.key.source: notice for notice in notices})
@@ -166,7 +166,8 @@ def test_over_the_cap_what_is_taken_away_is_forgotten_at_once_and_what_only_grow
     desk.run(notice)
     book.cap = 1
     edited = desk.put("acme", "chat:1", "public " * 40, "short")
-    report = desk.run(replace(edited, facts=(ForgetFact("~"),)))
+    transition = Transition("~", None, "modified", "edited", everything=True)
+    report = desk.run(replace(edited, transitions=(transition,)))
     assert isinstance(report.failures[edited.address.key.source], CapReachedError)
     texts = [row.chunk.text for row in desk.store._rows.values()]
     assert not any("secret" in text for text in texts)

@@ -14,11 +14,13 @@ from pipeline.errors import MalformedNoticeError, StoreUnavailableError
 from pipeline.handlers import ingest, query
 from pipeline.ingest.notices import encode
 from pipeline.ingest.wishes import Wish, decode_wish, encode_wish, may_wait, new_id, new_wish
+from pipeline.source.changes import Change
+from pipeline.source.transitions import Transition
 from pipeline.stores.forgetting import ForgetRequest
 from pipeline.stores.memory import InMemoryStore
 
 Build = Callable[..., Any]
-CONTEXT: Any = SimpleNamespace(function_name="f", get_remaining_time_in_millis=lambda: 1000)
+CONTEXT: Any = SimpleNamespace(function_name="f", get_remaining_time_in_millis=lambda: 60_000)
 T = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 WISH = new_wish("4f", T, "acme", "mika", "chat:1")
 
@@ -80,7 +82,7 @@ def test_a_notice_is_no_wish(notice_of: Build) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"v": 2},
+        {"v": 1},
         {"forget": None},
         {"forget": {}},
         {"first_sent_at": "soon"},
@@ -136,39 +138,60 @@ def test_one_users_wish_is_nobody_elses_to_see_or_to_feel(
     assert len(contents(index, "ken")) == 1
 
 
-def test_what_was_said_after_the_asking_is_indexed_again_and_what_was_said_before_is_not(
-    aws: Any, index: InMemoryStore, notice_of: Build, session_item: Build
+def saved(aws: Any, *messages: tuple[str, datetime]) -> list[Transition]:
+    """Save a session of Mika's, one (text, time of the save) after the other; return what the stream tells of it."""
+    announcer, told, rows, old = bootstrap.announcer(), list[Transition](), list[dict[str, Any]](), None
+    for number, (text, at) in enumerate(messages):
+        rows.append(said(text))
+        fields = {
+            "tenant_id": "acme",
+            "session_key": "chat:1",
+            "user_id": "mika",
+            "messages": json.dumps(rows),
+        }
+        item = {name: {"S": value} for name, value in fields.items()}
+        key = {name: item[name] for name in ("tenant_id", "session_key")}
+        change = Change("sessions", key, old is None, False, False, old, item, str(number), at.timestamp())  # noqa: FBT003
+        notice = announcer.notice(change, 0.0)
+        assert notice
+        told += notice.transitions
+        old = item
+    aws.put(old)
+    return told
+
+
+def test_what_was_saved_after_the_asking_stays_however_late_the_wish_is_carried_out(
+    aws: Any, index: InMemoryStore, notice_of: Build
 ) -> None:
     """The wish waited while the conversation went on."""
-    asked = datetime.now(UTC)
-    before, after = (
-        said("before " * 20, asked - timedelta(hours=1)),
-        said("after " * 20, asked + timedelta(hours=1)),
+    hour = timedelta(hours=1)
+    asked = datetime.now(UTC).replace(microsecond=0) - hour
+    told = saved(
+        aws, ("before " * 20, asked - hour), ("after " * 20, asked + hour / 2), ("at once " * 20, asked)
     )
-    aws.put(session_item(before, after, user_id="mika"))
-    handed(encode(notice_of("chat:1", "1")))
-    assert len(contents(index)) == 2
-    handed(encode_wish(new_wish("4f", asked, "acme", "mika", None)))
-    assert contents(index) == []
-    deliver(aws)
-    [left] = contents(index)
-    assert "after" in left
+    handed(encode(notice_of("chat:1", "2", *told)))
+    assert len(contents(index)) == 3
+    wish = encode_wish(new_wish("4f", asked, "acme", "mika", None))
+    assert handed(wish) == {"batchItemFailures": []}
+    assert [text.split()[-1] for text in contents(index)] == ["after", "once"]
+    handed(encode(notice_of("chat:1", "2", *told)), encode(notice_of("chat:1")))
+    assert [text.split()[-1] for text in contents(index)] == ["after", "once"]
 
 
-def test_a_wish_that_comes_twice_forgets_once_and_looks_again_twice(
-    aws: Any, index: InMemoryStore, notice_of: Build, session_item: Build
+def test_a_wish_that_comes_twice_forgets_once_and_is_answered_alike(
+    aws: Any, index: InMemoryStore, notice_of: Build
 ) -> None:
-    asked = datetime.now(UTC)
-    aws.put(session_item(said("after", asked + timedelta(hours=1)), user_id="mika"))
-    handed(encode(notice_of("chat:1", "1")))
+    asked = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+    told = saved(aws, ("before " * 20, asked - timedelta(hours=1)), ("after " * 20, asked))
+    handed(encode(notice_of("chat:1", "1", *told)))
     wish = encode_wish(new_wish("4f", asked, "acme", "mika", None))
     handed(wish)
-    deliver(aws)
-    marked = index.markers("acme", {"mika"}, set())
+    done, marked = index.forgotten("acme", "4f"), index.markers("acme", {"mika"}, set())
+    assert done
+    assert (done.deleted, len(contents(index))) == (1, 1)
     handed(wish)
-    assert len(contents(index)) == 1
+    assert index.forgotten("acme", "4f") == done
     assert index.markers("acme", {"mika"}, set()) == marked
-    assert deliver(aws) == {"batchItemFailures": []}
     assert len(contents(index)) == 1
 
 
@@ -178,7 +201,7 @@ def test_with_the_store_away_a_wish_is_put_off_and_keeps_its_moment(
     def away(_: ForgetRequest) -> Any:
         raise StoreUnavailableError("Postgres was not reached")
 
-    monkeypatch.setattr(index, "forget", away)
+    monkeypatch.setattr(index, "mark", away)
     assert handed(encode_wish(WISH)) == {"batchItemFailures": []}
     [sent] = [request for request in aws.requests if "MessageBody" in request]
     assert sent["DelaySeconds"] >= 1
@@ -189,7 +212,7 @@ def test_with_the_store_away_a_wish_is_put_off_and_keeps_its_moment(
 
 @pytest.mark.usefixtures("index")
 def test_a_wish_of_another_version_is_buried(aws: Any) -> None:
-    handed(encode_wish(WISH).replace('"v":1', '"v":9'))
+    handed(encode_wish(WISH).replace('"v":2', '"v":9'))
     [letter] = aws.buried
     assert letter["MessageAttributes"]["cause"]["StringValue"] == "malformed_notice"
 

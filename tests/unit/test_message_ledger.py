@@ -1,0 +1,588 @@
+"""The rules of ``docs/ledger.md``: one test a rule, on the pure decision."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from pipeline.ingest.message_ledger import (
+    HORIZON_SECONDS,
+    MAX_EVENTS,
+    Evidence,
+    ItemReading,
+    Settled,
+    needs_all,
+    settle,
+    would_change,
+)
+from pipeline.ingest.message_matching import match
+from pipeline.ingest.ownership import Ownership, owners_at, with_change_seen
+from pipeline.source.documents import Document, Entry, ItemKey
+from pipeline.source.transitions import Reason, Transition, merged
+from pipeline.stores.forgetting import session_of
+from pipeline.stores.protocol import IndexState, ItemEvent, Markers, MessageRow, MessageState
+
+KEY = ItemKey("sessions", "tenant_id", "acme", "session_key", "chat:1")
+START = 1_000_000.0
+Gone = dict[str, tuple[int, int]]
+
+
+def owner(user_id: str) -> str:
+    """The keyed hash of a user."""
+    return f"#{user_id}"
+
+
+class Ledger:
+    """One item's ledger. Time and positions go on by themselves: a minute and one for each change and each read."""
+
+    def __init__(self) -> None:
+        self.state, self.last = IndexState(), Settled(IndexState().facts, {}, (), (), (), frozenset())
+        self.number, self.time, self.markers = 0, START, dict[Any, list[datetime]]()
+        self.user = "mika"
+
+    def change(
+        self, reason: Reason = "", *, gone: str | Gone = "", came: str | Gone = "", **fields: Any
+    ) -> Transition:
+        """Return the transition of a change that happens now."""
+        self.number += 1
+        self.time += 60.0
+        whole = {
+            "event": "modified",
+            "owner_before": owner(self.user),
+            "owner_after": owner(self.user),
+            **fields,
+        }
+        names = gone if isinstance(gone, dict) else dict.fromkeys(gone, (1, 0))
+        added = came if isinstance(came, dict) else dict.fromkeys(came, (0, 1))
+        return Transition(
+            str(self.number).zfill(4),
+            float(int(self.time)),
+            reason=reason,
+            gone=names,
+            added_at_tail=added,
+            **whole,
+        )
+
+    def read(
+        self, entries: str | None, *transitions: Transition, stamps: str = "", **reading: Any
+    ) -> list[str]:
+        """Read the item, which has a message a letter, ``None`` if it is gone; return what is found: live or kept."""
+        self.time += 60.0
+        made = tuple(
+            Entry(name, "user", name, _stamp(stamps, place)) for place, name in enumerate(entries or "")
+        )
+        document = Document(KEY, "acme", self.user, "session", made, **reading)
+        position = str(self.number).zfill(4) if self.number else ""
+        read = ItemReading("present", self.time, position, document)
+        return self.settle(
+            read if entries is not None else ItemReading("absent", self.time, position), *transitions
+        )
+
+    def unreadable(self, *transitions: Transition) -> list[str]:
+        self.time += 60.0
+        return self.settle(ItemReading("unreadable", self.time, str(self.number).zfill(4)), *transitions)
+
+    def settle(self, reading: ItemReading, *transitions: Transition) -> list[str]:
+        ownership = Ownership(owner, "chat:1", Markers(self.markers))
+        evidence = Evidence.of(
+            self.state, reading, merged(transitions), ownership, lambda name, n: f"{name}{n}"
+        )
+        kept = [row for row in self.state.messages if row.state == "kept"]
+        others = tuple(row for row in self.state.messages if row.state != "kept")
+        self.last = settle(replace(self.state, messages=others), kept, evidence)
+        revision = self.state.revision + 1
+        self.state = IndexState(revision, facts=self.last.facts, messages=tuple(self.last.rows.values()))
+        return sorted(
+            row.name
+            for row in self.last.rows.values()
+            if row.id not in self.last.hidden and row.state != "erased"
+        )
+
+    def forget(self, scope: str = "user", subject: str = "mika") -> float:
+        """Ask to forget, at the next whole second; what covers it is decided at the next read."""
+        self.time += 60.0
+        until = datetime.fromtimestamp(int(self.time) + 1, UTC)
+        self.markers.setdefault((scope, subject), []).append(until)
+        return until.timestamp()
+
+    def row(self, id_: str) -> MessageRow:
+        return self.last.rows[id_]
+
+    @property
+    def states(self) -> dict[str, str]:
+        return {row.id: row.state for row in self.last.rows.values()}
+
+
+def _stamp(stamps: str, place: int) -> datetime | None:
+    return datetime.fromtimestamp(ord(stamps[place]), UTC) if stamps else None
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    return Ledger()
+
+
+# States: the newest event about a text decides.
+
+
+def test_what_is_in_the_item_is_live(ledger: Ledger) -> None:
+    assert ledger.read("ab") == ["a", "b"]
+    assert ledger.states == {"a0": "live", "b0": "live"}
+    assert [entry.id for entry in ledger.last.entries] == ["a0", "b0"]
+
+
+@pytest.mark.parametrize("reason", ["capped", "cleared"])
+def test_what_left_by_a_transition_that_keeps_is_kept_and_found(ledger: Ledger, reason: Reason) -> None:
+    ledger.read("ab")
+    assert ledger.read("b", ledger.change(reason, gone="a")) == ["a", "b"]
+    assert (ledger.states, ledger.row("a0").reason) == ({"a0": "kept", "b0": "live"}, reason)
+
+
+@pytest.mark.parametrize("reason", ["edited", "removed"])
+def test_what_left_by_a_transition_that_forgets_is_purged_with_its_row(
+    ledger: Ledger, reason: Reason
+) -> None:
+    ledger.read("ab")
+    assert ledger.read("b", ledger.change(reason, gone="a")) == ["b"]
+    assert (ledger.states, ledger.last.purged) == ({"b0": "live"}, ("a0",))
+
+
+def test_what_left_without_a_record_is_hidden_at_once(ledger: Ledger) -> None:
+    ledger.read("ab")
+    assert ledger.read("b") == ["b"]
+    assert ledger.states == {"a0": "unexplained", "b0": "live"}
+    assert ledger.last.facts.hidden_since == ledger.time
+
+
+@pytest.mark.parametrize(("reason", "found"), [("capped", ["a", "b"]), ("edited", ["b"])])
+def test_a_late_record_settles_what_is_hidden(ledger: Ledger, reason: Reason, found: list[str]) -> None:
+    ledger.read("ab")
+    late = ledger.change(reason, gone="a")
+    ledger.read("b")
+    assert ledger.read("b", late) == found
+    assert ledger.last.facts.hidden_since is None
+
+
+def test_what_is_hidden_goes_after_the_horizon_and_not_before(ledger: Ledger) -> None:
+    ledger.read("ab")
+    ledger.read("b")
+    ledger.time += HORIZON_SECONDS - 120
+    ledger.read("b")
+    assert ledger.states == {"a0": "unexplained", "b0": "live"}
+    ledger.time += 120
+    ledger.read("b")
+    assert ledger.states == {"b0": "live"}
+
+
+def test_what_comes_back_is_live_again_under_its_row(ledger: Ledger) -> None:
+    ledger.read("ab")
+    ledger.read("b")
+    assert ledger.read("ab") == ["a", "b"]
+    assert ledger.states == {"a0": "live", "b0": "live"}
+
+
+def test_an_item_that_cannot_be_read_loses_nothing_and_its_transitions_apply(ledger: Ledger) -> None:
+    ledger.read("ab")
+    assert ledger.unreadable() == ["a", "b"]
+    assert ledger.unreadable(ledger.change("edited", gone="a")) == ["b"]
+
+
+def test_of_a_partly_unreadable_item_what_is_not_seen_is_not_taken_for_gone(ledger: Ledger) -> None:
+    ledger.read("ab")
+    assert ledger.read("b", unreadable=1) == ["a", "b"]
+
+
+# Identity and time.
+
+
+def test_times_written_anew_make_no_new_message_and_the_first_one_stays(ledger: Ledger) -> None:
+    ledger.read("ab", stamps="12")
+    ledger.read("ab", stamps="89")
+    assert ledger.states == {"a0": "live", "b0": "live"}
+    assert (ledger.last.changed, ledger.row("a0").said_at) == ((), float(ord("1")))
+
+
+def test_copies_of_a_text_have_ordinals_and_equal_moments_tell_them_apart(ledger: Ledger) -> None:
+    ledger.read("aa", stamps="12")
+    assert ledger.states == {"a0": "live", "a1": "live"}
+    ledger.read("a", ledger.change("removed", gone={"a": (2, 1)}), stamps="2")
+    assert ledger.states == {"a1": "live"}
+
+
+def test_a_kept_text_that_is_said_again_is_a_new_message(ledger: Ledger) -> None:
+    ledger.read("a", stamps="1")
+    ledger.read("", ledger.change("cleared", gone="a"))
+    ledger.read("a", ledger.change(came="a"), stamps="2")
+    assert ledger.states == {"a0": "kept", "a1": "live"}
+    ledger.read("a", stamps="2")
+    assert ledger.states == {"a0": "kept", "a1": "live"}
+
+
+def test_saved_at_is_awss_time_of_the_record_that_added_it(ledger: Ledger) -> None:
+    came = ledger.change(came="a")
+    ledger.read("a")
+    assert ledger.row("a0").saved_at is None
+    ledger.read("a", came)
+    assert (ledger.row("a0").saved_at, ledger.row("a0").added, ledger.row("a0").at_tail) == (
+        came.at,
+        "0001",
+        True,
+    )
+
+
+# Transitions.
+
+
+def test_the_same_transition_twice_changes_nothing(ledger: Ledger) -> None:
+    ledger.read("aab")
+    edit = ledger.change("edited", gone={"a": (2, 1)})
+    ledger.read("ab", edit)
+    before = ledger.states
+    ledger.read("ab", edit)
+    assert (ledger.states, ledger.last.changed) == (before, ())
+
+
+def test_an_edit_after_a_cap_forgets_in_whatever_order_they_come() -> None:
+    for order in ((0, 1), (1, 0)):
+        ledger = Ledger()
+        ledger.read("ab")
+        told = [ledger.change("capped", gone="a"), ledger.change("edited", gone="a")]
+        ledger.read("b", told[order[0]])
+        assert ledger.read("b", told[order[1]]) == ["b"]
+
+
+@pytest.mark.parametrize(("order", "found"), [((1, 0), ["a", "b"]), ((0, 1), ["b"])])
+def test_a_text_said_again_and_capped_is_kept_if_the_ledger_held_it_when_the_cap_came(
+    ledger: Ledger, order: tuple[int, int], found: list[str]
+) -> None:
+    ledger.read("ab")
+    edit = ledger.change("edited", gone="a")
+    ledger.change(came="a")
+    told = [edit, ledger.change("capped", gone="a")]
+    ledger.read("b", told[order[0]])
+    assert ledger.read("b", told[order[1]]) == found
+
+
+def test_a_transition_older_than_the_read_that_saw_it_last_is_no_news(ledger: Ledger) -> None:
+    old = ledger.change("edited", gone="a")
+    ledger.read("ab")  # it came back before this read
+    assert ledger.read("b", old) == ["b"]
+    assert ledger.states == {"a0": "unexplained", "b0": "live"}
+
+
+def test_what_is_live_is_never_touched_by_a_transition(ledger: Ledger) -> None:
+    ledger.read("a")
+    assert ledger.read("a", ledger.change("removed", everything=True)) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "seconds", "state"),
+    [
+        ("capped", -2, "unexplained"),  # its second had ended before the read began
+        ("capped", 0, "kept"),
+        ("edited", -30, "unexplained"),  # 60 seconds are allowed for clocks, and there it is not kept either
+        ("edited", -90, "unexplained"),
+        ("edited", 0, None),
+    ],
+)
+def test_a_transition_whose_second_ended_before_the_read_is_older_whatever_its_position(
+    ledger: Ledger, reason: Reason, seconds: float, state: str | None
+) -> None:
+    ledger.read("ab")
+    read_at = ledger.time
+    transition = replace(ledger.change(reason, gone="a"), at=float(int(read_at)) + seconds)
+    ledger.read("b", transition)
+    assert ledger.states.get("a0") == state
+
+
+# Items that come and go.
+
+
+def test_of_an_item_that_expired_all_is_kept(ledger: Ledger) -> None:
+    ledger.read("ab")
+    assert ledger.read(None, ledger.change("expired", event="expired", gone="ab")) == ["a", "b"]
+
+
+def test_of_an_item_that_was_deleted_nothing_stays_kept_ones_included(ledger: Ledger) -> None:
+    ledger.read("ab")
+    ledger.read("b", ledger.change("capped", gone="a"))
+    assert ledger.read(None, ledger.change("deleted", event="deleted", everything=True)) == []
+    assert ledger.states == {}
+
+
+def test_while_an_item_is_gone_without_a_record_its_kept_messages_are_hidden(ledger: Ledger) -> None:
+    ledger.read("ab")
+    ledger.read("b", ledger.change("capped", gone="a"))
+    expiry = ledger.change("expired", event="expired", gone="b")
+    assert ledger.read(None) == []
+    assert ledger.read(None, expiry) == ["a", "b"]
+
+
+def test_of_an_item_inserted_anew_what_was_kept_before_shows_only_with_an_expiry_in_between(
+    ledger: Ledger,
+) -> None:
+    ledger.read("ab")
+    ledger.read("b", ledger.change("capped", gone="a"))
+    expiry = ledger.change("expired", event="expired", gone="b")
+    inserted = ledger.change(event="inserted", came="c", owner_before=None)
+    assert ledger.read("c", inserted) == ["c"]
+    assert ledger.read("c", expiry) == ["a", "b", "c"]
+
+
+def test_a_kept_message_stays_its_users_and_a_live_one_moves_with_the_item(ledger: Ledger) -> None:
+    ledger.read("ab")
+    ledger.read("b", ledger.change("capped", gone="a"))
+    moved = ledger.change(owner_after=owner("ken"))
+    ledger.user = "ken"
+    ledger.read("b", moved)
+    assert (ledger.row("a0").user_id, ledger.row("b0").user_id) == ("mika", "ken")
+
+
+def test_a_message_that_left_after_a_change_of_owner_is_the_users_of_the_image_it_left(
+    ledger: Ledger,
+) -> None:
+    ledger.read("ab")
+    moved = ledger.change(owner_after=owner("ken"))
+    ledger.user = "ken"
+    capped = ledger.change("capped", gone="a")
+    assert ledger.read("b", moved, capped) == ["a", "b"]
+    assert ledger.row("a0").user_id == "ken"
+
+
+# Forget requests.
+
+
+def saved(ledger: Ledger, entries: str) -> None:
+    """Save messages, and read them with their record."""
+    ledger.read(entries, ledger.change(came=entries))
+
+
+@pytest.mark.parametrize(
+    ("scope", "subject"), [("user", "mika"), ("user_session", None), ("session", "chat:1")]
+)
+def test_saved_before_t_is_erased_and_its_row_stays(ledger: Ledger, scope: str, subject: str | None) -> None:
+    saved(ledger, "ab")
+    ledger.forget(scope, subject or session_of("mika", "chat:1"))
+    assert ledger.read("ab") == []
+    assert ledger.states == {"a0": "erased", "b0": "erased"}
+    assert (ledger.last.erased, ledger.last.entries) == (2, ())
+
+
+def test_saved_at_t_or_later_is_untouched_however_late_the_request_is_carried_out(ledger: Ledger) -> None:
+    saved(ledger, "a")
+    ledger.time += 5_000
+    until = ledger.time - 4_000
+    ledger.markers["user", "mika"] = [datetime.fromtimestamp(until, UTC)]
+    came = replace(ledger.change(came="b"), at=until)
+    assert ledger.read("ab", came) == ["b"]
+
+
+def test_what_is_kept_or_hidden_is_erased_too(ledger: Ledger) -> None:
+    saved(ledger, "abc")
+    ledger.read("bc", ledger.change("capped", gone="a"))
+    ledger.read("c")
+    ledger.forget()
+    assert ledger.read("c") == []
+    assert ledger.states == {"a0": "erased", "b0": "erased", "c0": "erased"}
+
+
+def test_what_the_ledger_meets_only_after_t_is_hidden_until_a_record_says_when_it_came(
+    ledger: Ledger,
+) -> None:
+    before = ledger.change(came="a")
+    ledger.forget()
+    after = ledger.change(came="b")
+    assert ledger.read("ab") == []
+    assert ledger.states == {"a0": "unexplained", "b0": "unexplained"}
+    assert ledger.read("ab", before, after) == ["b"]
+    assert ledger.states == {"a0": "erased", "b0": "live"}
+
+
+def test_what_a_read_after_t_lacked_came_after_t(ledger: Ledger) -> None:
+    saved(ledger, "a")
+    ledger.forget()
+    ledger.read("a")
+    assert ledger.read("ab") == ["b"]  # no record of b has come
+
+
+def test_a_request_about_another_user_or_session_covers_nothing(ledger: Ledger) -> None:
+    saved(ledger, "a")
+    ledger.forget("user", "ken")
+    ledger.forget("session", "chat:2")
+    assert ledger.read("a") == ["a"]
+
+
+def test_whoever_owned_the_item_at_t_is_meant(ledger: Ledger) -> None:
+    saved(ledger, "a")
+    ledger.forget("user", "mika")
+    ledger.forget("user", Ownership.subject(owner("mika")))
+    moved = ledger.change(owner_after=owner("ken"))
+    ledger.user = "ken"
+    assert ledger.read("a", moved) == []
+    assert ledger.states == {"a0": "erased"}
+
+
+def test_a_request_of_the_later_owner_before_it_was_the_owner_covers_nothing(ledger: Ledger) -> None:
+    saved(ledger, "a")
+    ledger.forget("user", "ken")
+    moved = ledger.change(owner_after=owner("ken"))
+    ledger.user = "ken"
+    assert ledger.read("a", moved) == ["a"]
+
+
+def test_where_a_change_of_owner_was_seen_and_no_record_told_of_it_the_message_is_hidden(
+    ledger: Ledger,
+) -> None:
+    saved(ledger, "a")
+    ledger.forget("user", "ken")
+    moved = ledger.change(owner_after=owner("ken"))
+    ledger.user = "ken"
+    assert ledger.read("a") == []
+    assert ledger.states == {"a0": "unexplained"}
+    assert ledger.read("a", moved) == ["a"]
+
+
+def test_a_copy_with_the_same_time_said_stays_erased_also_in_an_item_made_anew(ledger: Ledger) -> None:
+    ledger.read("a", ledger.change(came="a"), stamps="1")
+    ledger.forget()
+    ledger.read("a", stamps="1")
+    ledger.read(None, ledger.change("deleted", event="deleted", everything=True))
+    assert ledger.states == {"a0": "erased"}
+    again = ledger.change(event="inserted", came="a", owner_before=None)
+    assert ledger.read("a", again, stamps="1") == []
+    assert ledger.read("aa", ledger.change(came={"a": (1, 2)}), stamps="12") == ["a"]
+    assert ledger.states == {"a0": "erased", "a1": "live"}
+
+
+def test_without_a_time_what_came_at_the_end_after_t_is_new(ledger: Ledger) -> None:
+    saved(ledger, "ab")
+    ledger.forget()
+    ledger.read("ab")
+    assert ledger.read("aba", ledger.change(came={"a": (1, 2)})) == ["a"]
+    assert ledger.states == {"a0": "erased", "b0": "erased", "a1": "live"}
+
+
+def test_a_copy_with_the_same_time_said_stays_erased(ledger: Ledger) -> None:
+    ledger.read("a", ledger.change(came="a"), stamps="1")
+    ledger.forget()
+    ledger.read("a", stamps="1")
+    ledger.read("", ledger.change("removed", gone="a"))
+    assert ledger.read("a", ledger.change(came="a"), stamps="1") == []
+
+
+# Whose an item was.
+
+
+def told(position: str, at: float | None, before: str | None, after: str | None) -> ItemEvent:
+    return ItemEvent("owner", position, at, before, after)
+
+
+@pytest.mark.parametrize(
+    ("time", "owners"),
+    [(5.0, {"a"}), (10.0, {"a"}), (15.0, {"b"}), (20.0, {"b"}), (21.0, {"c"})],
+)
+def test_owners_at_a_time_are_those_that_the_records_around_it_name(time: float, owners: set[str]) -> None:
+    assert owners_at(time, "c", [told("1", 10.0, "a", "b"), told("2", 20.0, "b", "c")]) == owners
+
+
+def test_where_records_disagree_both_may_have_owned_it() -> None:
+    assert owners_at(15.0, "d", [told("1", 10.0, "a", "b"), told("3", 20.0, "c", "d")]) == {"b", "c"}
+
+
+def test_a_change_that_only_a_read_saw_may_have_been_at_any_time() -> None:
+    assert owners_at(5.0, "b", [told("1", None, "a", "b")]) == {"a", "b"}
+    seen = with_change_seen([], ("1", "a"), "b")
+    assert seen == (told("1", None, "a", "b"),)
+    assert with_change_seen([], ("1", "a"), "a") == ()
+    record = told("2", 7.0, "a", "b")
+    assert with_change_seen([*seen, record], ("3", "b"), "b") == (record,)
+
+
+# Which row is which message.
+
+
+def of(id_: str, state: MessageState = "live", said_at: float | None = None) -> MessageRow:
+    return MessageRow(id_, "a", int(id_), state, "mika", said_at)
+
+
+@pytest.mark.parametrize(
+    ("rows", "stamps", "fresh", "expected"),
+    [
+        ([of("0"), of("1")], "--", 0, {0: "0", 1: "1"}),
+        ([of("0", said_at=49.0), of("1", said_at=50.0)], "21", 0, {0: "1", 1: "0"}),  # by equal moment first
+        ([of("0", said_at=49.0)], "9", 0, {0: "0"}),  # restamped
+        ([of("0", "kept")], "-", 0, {}),  # said again
+        ([of("0", "kept", 49.0)], "1", 0, {0: "0"}),
+        ([of("0", "unexplained"), of("1")], "-", 0, {0: "1"}),  # a live one before one that is hidden
+        ([of("0", "unexplained")], "-", 0, {0: "0"}),
+        ([of("0", "erased")], "-", 0, {0: "0"}),
+        ([of("0", "erased")], "-", 1, {}),  # a record shows that it came after the request
+        ([of("0", "erased")], "--", 1, {0: "0"}),
+    ],
+)
+def test_rows_match_entries(
+    rows: list[MessageRow], stamps: str, fresh: int, expected: dict[int, str]
+) -> None:
+    entries = [
+        (place, Entry("a", "user", "a", None if stamp == "-" else datetime.fromtimestamp(ord(stamp), UTC)))
+        for place, stamp in enumerate(stamps)
+    ]
+    assert {place: row.id for place, row in match(rows, entries, fresh).items()} == expected
+
+
+# What is looked at, and what is skipped.
+
+
+def test_a_transition_that_is_reflected_and_says_nothing_new_changes_nothing(ledger: Ledger) -> None:
+    came = ledger.change(came="a")
+    ledger.read("a", came)
+    assert not would_change(ledger.state, [came])
+    assert would_change(ledger.state, [ledger.change(came="a")])
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"event": "inserted"}, True),
+        ({"event": "expired"}, True),
+        ({"everything": True}, True),
+        ({"owner_after": "#ken"}, True),
+        ({"gone": "a"}, False),  # it is live: the read is newer
+        ({"gone": "b"}, True),  # it is hidden
+        ({"gone": "c"}, False),  # nobody knows it
+    ],
+)
+def test_only_what_may_settle_something_is_worth_a_read(
+    ledger: Ledger, fields: dict[str, Any], *, expected: bool
+) -> None:
+    ledger.read("ab")
+    late = ledger.change("edited", **fields)
+    ledger.read("a")
+    assert would_change(ledger.state, [late]) is expected
+
+
+@pytest.mark.parametrize(
+    ("entries", "make", "expected"),
+    [
+        ("a", lambda _: [], False),
+        (None, lambda _: [], True),
+        ("a", lambda ledger: [ledger.change("edited", gone="a")], False),
+        ("a", lambda ledger: [ledger.change(event="inserted")], True),
+        ("a", lambda ledger: [ledger.change("removed", everything=True)], True),
+    ],
+)
+def test_every_kept_row_is_looked_at_only_where_the_item_as_a_whole_is_meant(
+    ledger: Ledger, entries: str | None, make: Callable[[Ledger], list[Transition]], *, expected: bool
+) -> None:
+    ledger.read("a")
+    reading = ItemReading("present" if entries else "absent", ledger.time)
+    assert needs_all(ledger.state, reading, make(ledger)) is expected
+
+
+def test_of_events_the_newest_count(ledger: Ledger) -> None:
+    events = [ledger.change(event="inserted") for _ in range(MAX_EVENTS + 5)]
+    ledger.read("a", *events)
+    assert len(ledger.last.facts.events) == MAX_EVENTS
+    assert ledger.last.facts.events[-1].position == events[-1].position
