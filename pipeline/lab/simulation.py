@@ -13,6 +13,7 @@ from typing import Any
 from pipeline.errors import EmbeddingRejectedError, MalformedItemError
 from pipeline.handlers import ingest, stream
 from pipeline.ingest.notices import Notice, encode
+from pipeline.ingest.wishes import next_second
 from pipeline.lab.histories import KEY_NAMES, MEMORY, SESSIONS, History
 from pipeline.lab.index import Database
 from pipeline.lab.ledger_index import LedgerIndex
@@ -28,7 +29,7 @@ from pipeline.lab.workers import DEAD_LETTER_QUEUE_URL, QUEUE_URL, Worker, World
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
 from pipeline.source.documents import EntryHasher
 from pipeline.source.layouts import Layouts
-from pipeline.stores.forgetting import ForgetRequest, next_second
+from pipeline.stores.forgetting import ForgetRequest
 
 MAX_STEPS = 20_000
 AFTERMATH = 0.25

@@ -254,7 +254,7 @@ def test_an_owner_as_rds_gives_it_migrates_and_its_own_reads_need_a_tenant(postg
     assert migrate(master, SPACE, tell=told.append)
     assert [line for line in told if line.startswith(("this role", name))] == []
     store = PgVectorStore(Connector(lambda: master), SPACE)
-    store.apply("acme", [Change(ITEM, 0, "p", present=True, upserts=[(CHUNK, VECTOR)])])
+    put(store, (CHUNK, VECTOR), messages=[row(1)], key=key_of("chat:1"))
     with psycopg.connect(master) as connection:
         assert connection.execute("SELECT count(*) FROM memories").fetchall() == [(0,)]
 

@@ -456,7 +456,11 @@ def _most_bytes(variables: Resource, template: Template) -> int:
 
     def longest(value: Any) -> int:
         declared = parameters.get(value.get("Ref", "")) if isinstance(value, Mapping) else None
-        return int((declared or {}).get("MaxLength", usual)) if not isinstance(value, str) else len(value)
+        if isinstance(value, str):
+            return len(value)
+        allowed = [len(str(one)) for one in (declared or {}).get("AllowedValues", [])]
+        number = len(str((declared or {}).get("MaxValue", ""))) if (declared or {}).get("Type") == "Number" else 0
+        return max(allowed, default=0) or number or int((declared or {}).get("MaxLength", usual))
 
     return sum(len(name) + longest(value) for name, value in variables.items())
 
