@@ -1,104 +1,276 @@
-"""What the audit calls missing, stale, extra and astray."""
+"""What the audit calls missing, stale, extra and astray, and that repair can only make ingest look."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from pipeline.embedding.vectors import Space
-from pipeline.ingest.chunking import Chunker
-from pipeline.operations.audit import AuditReport, repair_notices
-from pipeline.operations.differences import Finding, differences
-from pipeline.source.documents import Document, Entry, ItemKey
-from pipeline.source.layouts import Address
-from pipeline.stores.inventory import StoredChunk
+from pipeline.ingest.notices import Notice, encode
+from pipeline.ingest.reconcile import Reconciler
+from pipeline.operations.audit import Audit, AuditReport, repair, repair_notices
+from pipeline.operations.differences import Finding
+from pipeline.operations.dry_run import dry_run
+from pipeline.source.documents import ItemKey
+from pipeline.source.layouts import Item, Layouts
+from pipeline.source.transitions import Transition
+from pipeline.stores.inventory import StoredChunk, StoredItem
+from pipeline.stores.memory import InMemoryStore
 
-KEY = ItemKey("sessions", "tenant_id", "acme", "session_key", "chat:1")
-ADDRESS = Address(KEY, "acme", "acme", "session")
-CHUNKER = Chunker(frozenset({"system"}), 256, lambda text, _: [text], Space("test-words", 16))
-
-
-def session(*names: str) -> Document:
-    return Document(KEY, "acme", "acme", "session", tuple(Entry(name, "user", name * 40) for name in names))
+Build = Callable[..., Any]
+SOURCE = '["sessions", "acme", "chat:1"]'
 
 
-def rows(document: Document, *retained: str) -> list[StoredChunk]:
-    return [
-        StoredChunk(
-            "acme",
-            KEY.source,
-            chunk.id,
-            chunk.user_id,
-            chunk.text,
-            chunk.members,
-            chunk.members[0] in retained,
-        )
-        for chunk in CHUNKER.chunks(document)
+class World:
+    """A table, an index that ingest wrote, and the rows of it, which a test may spoil."""
+
+    def __init__(
+        self, layouts: Layouts, table: Any, reconciler: Reconciler, item: Build, notice: Build
+    ) -> None:
+        self.layouts, self.table, self.reconciler = layouts, table, reconciler
+        self.item, self.notice = item, notice
+        self.store: Any = reconciler.store
+        self.spoil: Callable[[list[StoredChunk]], list[StoredChunk]] = list
+        self.while_settling: Callable[[], None] = lambda: None
+        self.removed: list[tuple[str, Sequence[str]]] = []
+        self.number = 0
+
+    # The audit's tables.
+
+    def scan(self, table: str, segment: int, segments: int) -> Iterator[Item]:  # noqa: ARG002  # as the real one
+        yield from [] if segment else self.table.items.values()
+
+    def get(self, key: ItemKey) -> Item | None:
+        return self.table.items.get(key.source)
+
+    def key_names(self, table: str) -> tuple[str, str]:  # noqa: ARG002  # as the real one
+        return "tenant_id", "session_key"
+
+    def key_types(self, table: str) -> tuple[str, str]:  # noqa: ARG002  # as the real one
+        return "S", "S"
+
+    # The audit's inventory.
+
+    def rows(self, sources: Sequence[str]) -> Sequence[StoredChunk]:
+        chunks = [(row.source, row.chunk) for row in self.store._rows.values() if row.source in sources]
+        rows = [
+            StoredChunk("acme", source, one.id, one.user_id, one.text, one.members, one.status)
+            for source, one in chunks
+        ]
+        return self.spoil(rows)
+
+    def items(self) -> Iterator[StoredItem]:
+        for (tenant_id, source), entry in self.store._ledger.items():
+            yield tenant_id, source, entry.key, entry.facts, None
+
+    def remove(self, tenant_id: str, ids: Sequence[str]) -> None:
+        self.removed.append((tenant_id, ids))
+
+    # What happens.
+
+    def save(self, *texts: str, ingest: bool = True, **transition: Any) -> Transition:
+        """Save the session; ingest it with its record, or leave it on its way."""
+        self.table.put(self.item(*(("user", text) for text in texts)))
+        return self._change(ingest=ingest, **transition)
+
+    def delete(self, *, ingest: bool = True) -> Transition:
+        self.table.items.pop(SOURCE)
+        return self._change(ingest=ingest, event="deleted", reason="deleted", everything=True)
+
+    def _change(self, *, ingest: bool, event: Any = "modified", **fields: Any) -> Transition:
+        self.number += 1
+        transition = Transition(str(self.number), None, event, **fields)
+        if ingest:
+            self.run(transition)
+        return transition
+
+    def run(self, *transitions: Transition, **fields: Any) -> None:
+        notice = self.notice("chat:1", str(self.number), *transitions, **fields)
+        assert not self.reconciler.run({SOURCE: notice}).failures
+
+    def name_of(self, text: str) -> str:
+        document = self.layouts.parse("sessions", self.item(("user", text)))
+        assert document
+        return document.entries[0].id
+
+    def audit(self) -> AuditReport:
+        inventory: Any = self
+        return Audit(self, self.layouts, self.reconciler, inventory, self._settle).run(["sessions"], 2)
+
+    def _settle(self) -> None:
+        self.while_settling()
+
+    def kinds(self) -> list[str]:
+        return [finding.kind for finding in self.audit().findings]
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest, store: InMemoryStore) -> World:
+    names = ("layouts", "table", "chunker", "embedder", "session_item", "notice_of")
+    layouts, table, chunker, embedder, item, notice = map(request.getfixturevalue, names)
+    worker = Reconciler(layouts, table, chunker, embedder, store, lambda _: None)
+    return World(layouts, table, worker, item, notice)
+
+
+def test_an_item_that_is_indexed_as_it_is_shows_nothing(world: World) -> None:
+    world.save("one", "two")
+    report = world.audit()
+    assert (report.items, report.findings, report.unexplained) == (1, [], 0)
+
+
+def test_nothing_is_written_by_an_audit(world: World) -> None:
+    world.save("one")
+    world.save("two", ingest=False)
+    before = world.store.read("acme", {SOURCE: set()})
+    world.audit()
+    assert world.store.read("acme", {SOURCE: set()}) == before
+
+
+def test_a_row_that_is_not_there_is_missing(world: World) -> None:
+    world.save("one", "two")
+    world.spoil = lambda rows: rows[1:]
+    assert world.kinds() == ["missing"]
+
+
+def test_a_row_with_another_text_is_stale(world: World) -> None:
+    world.save("one")
+    world.spoil = lambda rows: [replace(row, content="other") for row in rows]
+    assert world.kinds() == ["stale"]
+
+
+def test_a_row_that_the_ledger_does_not_list_is_extra(world: World) -> None:
+    world.save("one")
+    world.spoil = lambda rows: [
+        *rows,
+        *(replace(row, id="00000000-0000-0000-0000-000000000001") for row in rows),
     ]
+    assert world.kinds() == ["extra"]
 
 
-def kinds(
-    document: Document | None, stored: Sequence[StoredChunk], banned: frozenset[str] = frozenset()
-) -> list[str]:
-    return sorted(found.kind for found in differences("acme", KEY.source, document, stored, CHUNKER, banned))
+def test_a_row_under_another_tenant_is_astray_and_repair_deletes_it(world: World) -> None:
+    world.save("one")
+    world.spoil = lambda rows: [*rows, *(replace(row, tenant_id="zenith") for row in rows)]
+    report = world.audit()
+    assert [(one.kind, one.tenant_id) for one in report.findings] == [("wrong_tenant", "zenith")]
+    queue = Queue()
+    inventory: Any = world
+    assert repair(report, queue, inventory) == 0
+    assert (queue.sent, [tenant for tenant, _ in world.removed]) == ([], ["zenith"])
 
 
-def test_an_item_that_is_indexed_as_it_is_shows_nothing() -> None:
-    assert kinds(session("a", "b"), rows(session("a", "b"))) == []
+@pytest.mark.parametrize(
+    ("texts", "kinds"), [(("one", "two"), ["missing"]), (("new",), ["missing", "stale"])]
+)
+def test_what_no_record_announced_is_found(world: World, texts: tuple[str, ...], kinds: list[str]) -> None:
+    world.save("one")
+    world.save(*texts, ingest=False)
+    assert world.kinds() == kinds
 
 
-def test_a_row_that_is_not_there_is_missing() -> None:
-    assert kinds(session("a", "b"), rows(session("a", "b"))[1:]) == ["missing"]
+def test_what_is_only_late_is_never_reported(world: World) -> None:
+    world.save("one")
+    late = world.save("one", "two", ingest=False)
+    world.while_settling = lambda: world.run(late)
+    assert world.kinds() == []
 
 
-@pytest.mark.parametrize("field", ["content", "user_id"])
-def test_a_row_with_another_text_or_user_is_stale(field: str) -> None:
-    [row] = rows(session("a"))
-    values = {name: getattr(row, name) for name in row.__slots__} | {field: "other"}
-    assert kinds(session("a"), [StoredChunk(**values)]) == ["stale"]
+def test_an_item_that_changes_while_it_is_looked_at_is_not_reported(world: World) -> None:
+    world.save("one")
+    world.save("one", "two", ingest=False)
+    world.while_settling = lambda: (world.save("one", "two", "three", ingest=False), None)[1]
+    assert world.kinds() == []
 
 
-def test_a_row_nothing_accounts_for_is_extra() -> None:
-    assert kinds(session("a"), rows(session("a", "b"))) == ["extra"]
+def test_what_is_kept_is_right_as_it_is(world: World) -> None:
+    world.save("one", "two")
+    world.save("two", reason="capped", gone={world.name_of("one"): (1, 0)})
+    assert world.kinds() == []
 
 
-def test_a_retained_row_is_no_finding_and_what_it_holds_is_not_missing() -> None:
-    assert kinds(session("b"), rows(session("a", "b"), "a")) == []
-    assert kinds(None, rows(session("a"), "a")) == []
+def test_what_is_hidden_until_a_record_comes_is_counted_and_is_no_finding(world: World) -> None:
+    world.save("one", "two")
+    world.save("two", ingest=False)
+    world.run(force_read=True)
+    report = world.audit()
+    assert (report.findings, report.unexplained) == ([], 1)
 
 
-def test_a_mark_of_retention_on_a_row_the_item_has_whole_hides_nothing() -> None:
-    assert kinds(session("a"), rows(session("a", "b"), "b")) == []
-    [row] = rows(session("a"), "a")
-    wrong = StoredChunk(row.tenant_id, row.source, row.id, row.user_id, "other", row.members, retained=True)
-    assert kinds(session("a"), [wrong]) == ["stale"]
+def test_an_item_that_is_gone_and_no_record_said_so_has_vanished(world: World) -> None:
+    world.save("one", "two")
+    world.delete(ingest=False)
+    assert world.kinds() == ["vanished"]
 
 
-def test_a_copy_under_another_tenant_is_astray() -> None:
-    [row] = rows(session("a"))
-    copy = StoredChunk("zenith", row.source, row.id, row.user_id, row.content, row.members, retained=False)
-    assert kinds(session("a"), [row, copy]) == ["wrong_tenant"]
+def test_an_item_that_was_deleted_leaves_nothing_to_find(world: World) -> None:
+    world.save("one")
+    world.delete()
+    assert world.kinds() == []
 
 
-def test_what_a_marker_covers_must_not_be_there() -> None:
-    assert kinds(session("a"), [], frozenset({"a"})) == []
-    assert kinds(session("a"), rows(session("a")), frozenset({"a"})) == ["extra"]
+def test_an_item_that_cannot_be_read_is_malformed_and_repair_leaves_it_alone(world: World) -> None:
+    world.save("one")
+    world.table.items[SOURCE] = {**world.table.items[SOURCE], "messages": {"S": "[broken"}}
+    report = world.audit()
+    assert [one.kind for one in report.findings] == ["malformed"]
+    assert repair_notices(report, 1.0) == []
 
 
-def notices(*found: Finding, assume: str = "list") -> list[tuple[int, int]]:
-    report = AuditReport(findings=list(found), addresses={KEY.source: ADDRESS})
-    return [(len(notice.facts), len(notice.doubts)) for notice in repair_notices(report, assume, 1.0)]  # type: ignore[arg-type]
+def test_a_message_of_a_shape_that_is_not_understood_is_told(world: World) -> None:
+    world.save("one")
+    rows = json.dumps([{"role": "user", "content": "one"}, 7])
+    world.table.items[SOURCE] = {**world.table.items[SOURCE], "messages": {"S": rows}}
+    assert world.kinds() == ["unreadable"]
 
 
-def test_a_repair_doubts_what_is_stale_or_extra_and_forgets_what_vanished() -> None:
-    assert notices(
-        Finding("missing", "acme", KEY.source, "1"), Finding("stale", "acme", KEY.source, "2")
-    ) == [(0, 1)]
-    assert notices(Finding("vanished", "acme", KEY.source)) == [(1, 0)]
-    assert notices(Finding("wrong_tenant", "zenith", KEY.source, "1")) == []
+class Queue:
+    def __init__(self) -> None:
+        self.sent: list[Notice] = []
+
+    def send(self, notices: Sequence[Notice]) -> frozenset[str]:
+        self.sent += notices
+        return frozenset()
 
 
-def test_what_may_have_expired_waits_for_a_decision() -> None:
-    gone = Finding("expired", "acme", KEY.source)
-    assert notices(gone) == []
-    assert notices(gone, assume="expired") == [(0, 0)]
-    assert notices(gone, assume="deleted") == [(1, 0)]
+def test_repair_only_makes_ingest_look(world: World) -> None:
+    """Its notices carry no transition and no position: they can make nothing kept, and nothing forgotten."""
+    world.save("one", "two")
+    world.save("two", "three", ingest=False)
+    report, queue = world.audit(), Queue()
+    inventory: Any = world
+    repair(report, queue, inventory)
+    [notice] = queue.sent
+    assert (notice.transitions, notice.position, notice.force_read) == ((), "", True)
+    assert not world.reconciler.run({SOURCE: notice}).failures
+    assert world.kinds() == []
+    assert world.audit().unexplained == 1
+    assert "one" not in encode(notice)
+
+
+@pytest.mark.parametrize(
+    ("kind", "looks"),
+    [
+        ("missing", True),
+        ("stale", True),
+        ("extra", True),
+        ("vanished", True),
+        ("wrong_tenant", False),
+        ("malformed", False),
+        ("unreadable", False),
+    ],
+)
+def test_a_repair_looks_again_where_looking_helps(world: World, kind: Any, *, looks: bool) -> None:
+    address = world.notice().address
+    report = AuditReport(findings=[Finding(kind, "acme", SOURCE)] * 2, addresses={SOURCE: address})
+    assert len(repair_notices(report, 1.0)) == int(looks)
+
+
+def test_a_dry_run_says_what_ingest_would_do(world: World) -> None:
+    world.save("one")
+    world.save("one", "two", ingest=False)
+    address = world.notice().address
+    done = dry_run(world.reconciler, {SOURCE: (address, world.table.items[SOURCE])})
+    assert ([len(work.plan.missing) for work in done.works], done.malformed) == ([1], ())
+    broken = {**world.table.items[SOURCE], "messages": {"S": "[broken"}}
+    done = dry_run(world.reconciler, {SOURCE: (address, broken)})
+    assert (done.works, done.malformed) == ((), (SOURCE,))

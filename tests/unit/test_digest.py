@@ -26,11 +26,11 @@ from pipeline.digest.text import (
 )
 from pipeline.embedding.vectors import Space
 from pipeline.errors import EmbeddingRejectedError, SummariserUnavailableError
-from pipeline.operations.forget_command import forget
 from pipeline.search.covering import prefer_summaries
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES, Settings
 from pipeline.source.documents import EntryHasher
 from pipeline.source.layouts import Item, Layouts
+from pipeline.stores.forgetting import ForgetRequest
 from pipeline.stores.memory import InMemoryStore
 from pipeline.stores.usage import Meter, Uncounted
 
@@ -229,7 +229,7 @@ def test_what_was_forgotten_is_not_summarised_and_its_summary_goes(
     shelf.add("a", "memory:daily:2026-11-21", "- tea")
     shelf.add("b", "memory:daily:2026-11-21", "- tea")
     run(digest)
-    forget(store, "a", "a", None)
+    store.mark(ForgetRequest("r", "a", datetime.now(UTC) + timedelta(days=1), "a"))
     report = run(digest)
     assert (report.deleted, report.written) == (1, 0)
     assert shelf.summaries().keys() == {("b", "memory:summary:2026-11-21")}
