@@ -1,10 +1,11 @@
 """The memory itself under evaluation: real items, the real reconcile, Postgres with pgvector, the real search."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from pipeline.embedding.vectors import Embedder
-from pipeline.ingest.chunking import Chunker
+from pipeline.ingest.chunking import Chunker, message_id
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.ingest.splitting import split_markdown
@@ -76,8 +77,11 @@ class Memory:
         if document is None:
             raise ValueError(session.key)
         spoken = [message for message in session.messages if message.text.strip()]
-        names = {entry.id: one.id for entry, one in zip(document.entries, spoken, strict=True)}
-        source = document.key.source
+        source, copies = document.key.source, Counter[str]()
+        names: dict[str, str] = {}
+        for entry, one in zip(document.entries, spoken, strict=True):
+            names[message_id(tenant_id, source, entry.id, copies[entry.id])] = one.id
+            copies[entry.id] += 1
         for chunk in self._store.detail(tenant_id, {source: None})[source].chunks:
             self._told[chunk.id] = frozenset(names[member] for member in chunk.members)
 
