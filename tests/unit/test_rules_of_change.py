@@ -36,6 +36,7 @@ class App:
     """
 
     stamping = "fixed"
+    user = "acme"
 
     def __init__(self, on_clear: Retention = "keep", on_expiry: Retention = "keep") -> None:
         self.time, self.loses = 1_795_340_000.0, False
@@ -66,7 +67,9 @@ class App:
             {"role": roles[message[0]], "content": message[1:]} | stamps[self.stamping](message[1:])
             for message in messages
         ]
-        self._change("sessions", lambda table: table.put(item("chat:1", messages=json.dumps(said))))
+        self._change(
+            "sessions", lambda table: table.put(item("chat:1", user_id=self.user, messages=json.dumps(said)))
+        )
 
     def note(self, key: str, content: str) -> None:
         self._change("memory", lambda table: table.put(item(key, content=content)))
@@ -85,7 +88,7 @@ class App:
     @property
     def memory(self) -> list[str]:
         """What is remembered, line by line, sorted."""
-        hits = self.store.search(SearchRequest("acme", "acme", [1.0] * SPACE.dimensions, 100))
+        hits = self.store.search(SearchRequest("acme", self.user, [1.0] * SPACE.dimensions, 100))
         lines = [line for hit in hits for line in hit.content.splitlines() if not line.startswith("[")]
         return sorted(line.partition(": ")[2] or line for line in lines)
 
@@ -168,6 +171,42 @@ def cleared() -> None:
         assert forgetting.memory == now
 
 
+def times_anew() -> None:
+    app = App()
+    app.say("uone", "atwo and more")
+    app.embedded()
+    for stamping in ("anew", "anew", "none", "fixed"):
+        app.stamping = stamping
+        app.say("uone", "atwo and more")
+        assert (app.memory, app.embedded()) == (["one", "two and more"], 0)
+    assert app.states() == ["live", "live"]
+
+
+def given_away() -> None:
+    app = App()
+    app.say("uone", "atwo and much more", "uthree")
+    app.say("uthree")
+    app.embedded()
+    app.user = "ken"
+    app.say("uthree")
+    assert (app.memory, app.embedded()) == (["three"], 0)
+    app.user = "acme"
+    assert app.memory == ["one", "two and much more"]
+
+
+def a_record_lost() -> None:
+    app = App()
+    app.say("uone", "utwo", "uthree")
+    app.loses = True
+    app.say("utwo", "uthree", "unew")
+    app.loses = False
+    app.say("utwo", "uthree", "unew", "ulast")
+    assert app.memory == ["last", "new", "three", "two"]
+    assert app.states() == ["live"] * 4 + ["unexplained"]
+    app.look(days=23)
+    assert app.states() == ["live"] * 4
+
+
 def deleted() -> None:
     app = App()
     app.say("uone", "utwo")
@@ -221,7 +260,7 @@ def repeated() -> None:
     assert app.states() == ["kept", "kept", "live", "live"]
 
 
-def without_timestamps() -> None:
+def trimmed_after_a_removal() -> None:
     app = App()
     app.say("uone", "uSECRET", "uthree")
     app.say("uone", "uthree")
@@ -238,6 +277,7 @@ def an_orphan_reply() -> None:
 
 RULES: dict[str, Callable[[], None]] = {
     "appended messages": appended,
+    "wrote every message's time anew, or spelled it another way": times_anew,
     "edited a message": edited,
     "removed messages from the middle": removed_from_the_middle,
     "cut messages off the front, the rest unchanged and in order": capped,
@@ -245,11 +285,11 @@ RULES: dict[str, Callable[[], None]] = {
     "deleted the item": deleted,
     "deleted the item and made it anew": deleted_and_made_anew,
     "let DynamoDB's TTL remove the item": expired,
+    "gave the item to another user": given_away,
     "appended to a daily log all day": a_daily_log,
     "rewrote a note (long-term, daily, summary)": a_note_rewritten,
     "said the same thing again, word for word": repeated,
-    "left timestamps out, or wrote them anew at every save": without_timestamps,
-    "saved a reply without its question": an_orphan_reply,
+    "anything, and the record of it was lost": a_record_lost,
 }
 
 
@@ -261,6 +301,15 @@ def rows(readme: str) -> Sequence[str]:
 
 def test_every_row_of_the_readme_has_a_test_and_every_test_a_row() -> None:
     assert list(rows(README)) == list(RULES)
+
+
+@pytest.mark.parametrize("stamping", ["fixed", "none", "anew"])
+@pytest.mark.parametrize("check", [trimmed_after_a_removal, an_orphan_reply])
+def test_a_session_in_pieces(
+    check: Callable[[], None], stamping: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(App, "stamping", stamping)
+    check()
 
 
 @pytest.mark.parametrize("stamping", ["fixed", "none", "anew"])
