@@ -10,6 +10,7 @@ from support.secret_samples import MAKERS
 from pipeline.embedding.vectors import Space
 from pipeline.errors import StoreUnavailableError
 from pipeline.ingest.chunking import Chunker
+from pipeline.ingest.forgetting import Forgetter
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.operations.audit import address_of
@@ -21,6 +22,7 @@ from pipeline.source.layouts import Item, Layouts
 from pipeline.source.redaction import Redactor
 from pipeline.stores.inventory import StoredChunk
 from pipeline.stores.memory import InMemoryStore
+from pipeline.stores.protocol import ItemFacts
 
 SPACE = Space("counting", 8)
 CHUNKER = Chunker(frozenset({"system", "tool"}), 256, lambda text, _: [text], SPACE)
@@ -56,10 +58,10 @@ def ingest(reader: Layouts, table: Table, store: InMemoryStore, embedder: Any, n
 
 
 def rows(store: InMemoryStore, source: str) -> Sequence[StoredChunk]:
-    held = store.read("acme", [source])[source]
+    held = store.detail("acme", {source: None})[source]
     texts = store.texts("acme", source, [chunk.id for chunk in held.chunks])
     return [
-        StoredChunk("acme", source, id_, text.user_id, text.content, (), retained=False)
+        StoredChunk("acme", source, id_, text.user_id, text.content, (), "live")
         for id_, text in texts.items()
     ]
 
@@ -87,10 +89,14 @@ def test_a_secret_that_was_stored_is_found_and_goes(embedder: Any) -> None:
     assert secrets_in(rows(store, source), Redactor()).chunks == {}
 
 
+def forgetter(store: InMemoryStore, table: Table, embedder: Any) -> Forgetter:
+    worker = Reconciler(layouts(), table, CHUNKER, embedder, store, lambda _: None)
+    queue: Any = None  # everything can be embedded
+    return Forgetter(store, worker, layouts(), queue)
+
+
 def test_what_is_in_none_of_the_tables_is_named() -> None:
-    row = StoredChunk(
-        "acme", '["gone", "acme", "1"]', "id", "mika", f"my token is {SECRET}", (), retained=True
-    )
+    row = StoredChunk("acme", '["gone", "acme", "1"]', "id", "mika", f"my token is {SECRET}", (), "kept")
     found = secrets_in([row], Redactor())
     addresses = {source: address_of(source, SCHEMAS, layouts()) for source in found.chunks}
     assert mending_notices(found, addresses, 1.0) == ([], [row.source])
@@ -106,27 +112,34 @@ class Index:
     def everything(self) -> Sequence[StoredChunk]:
         return self.found
 
-    def present(self) -> Any:
-        return iter([(row.tenant_id, row.source, None) for row in self.found])
+    def messages(self, sources: Sequence[str]) -> Sequence[Any]:  # noqa: ARG002  # nobody asks
+        return []
+
+    def items(self) -> Any:
+        return iter([(row.tenant_id, row.source, None, ItemFacts(), None) for row in self.found])
 
     def remove(self, tenant_id: str, ids: Sequence[str]) -> None: ...
 
 
-def test_forgetting_whom_nobody_knows_says_so_and_names_who_may_have_been_meant() -> None:
-    row = StoredChunk("acme", '["sessions", "acme", "chat:1"]', "id", "Mika", "x", (), retained=False)
-    outcome = run_forget(InMemoryStore(SPACE), lambda: Index(row), "acme", "mika", "chat:2")
+def test_forgetting_whom_nobody_knows_says_so_and_names_who_may_have_been_meant(embedder: Any) -> None:
+    row = StoredChunk("acme", '["sessions", "acme", "chat:1"]', "id", "Mika", "x", (), "live")
+    outcome = run_forget(
+        forgetter(InMemoryStore(SPACE), Table(None), embedder), lambda: Index(row), "acme", "mika", "chat:2"
+    )
     assert outcome.status == NOTHING_FOUND == 3
     assert outcome.text.startswith("nothing found")
     assert list(outcome.notes[:2]) == ["users that are near: 'Mika'", "sessions that are near: 'chat:1'"]
-    other = run_forget(InMemoryStore(SPACE), lambda: Index(row), "ACME", "Mika", None)
+    other = run_forget(
+        forgetter(InMemoryStore(SPACE), Table(None), embedder), lambda: Index(row), "ACME", "Mika", None
+    )
     assert other.notes[0] == "tenants that are near: 'acme'"
 
 
-def test_forgetting_says_so_even_if_the_index_cannot_be_listed() -> None:
+def test_forgetting_says_so_even_if_the_index_cannot_be_listed(embedder: Any) -> None:
     def away() -> Any:
         raise StoreUnavailableError("Postgres was not reached")
 
-    outcome = run_forget(InMemoryStore(SPACE), away, "acme", "mika", None)
+    outcome = run_forget(forgetter(InMemoryStore(SPACE), Table(None), embedder), away, "acme", "mika", None)
     assert outcome.status == NOTHING_FOUND
     assert "Postgres was not reached" in outcome.notes[0]
 
@@ -137,5 +150,5 @@ def test_forgetting_somebody_known_ends_well(embedder: Any, user: str) -> None:
     store, address = InMemoryStore(SPACE), layouts().address("sessions", item)
     assert address
     ingest(layouts(), Table(item), store, embedder, Notice(address))
-    outcome = run_forget(store, Index, "acme", user, None)
-    assert (outcome.status, outcome.text.startswith("forgotten: 1 chunks")) == (0, True)
+    outcome = run_forget(forgetter(store, Table(item), embedder), Index, "acme", user, None)
+    assert (outcome.status, outcome.text.startswith("forgotten: 1 messages")) == (0, True)

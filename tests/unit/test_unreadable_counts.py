@@ -24,7 +24,7 @@ def report(layouts: Layouts) -> Report:
     }
     document = layouts.parse("t", item)
     assert document
-    report = Report(items=1)
+    report = Report(frozenset({'["t", "acme", "a"]'}))
     report.notice(document)
     report.notice(document)  # a conflict: it is read again
     report.notice(replace(document, unreadable=0, redacted=0))
@@ -55,6 +55,6 @@ def test_no_notice_can_mend_a_shape_that_is_not_understood(layouts: Layouts) -> 
     assert address
     source = address.key.source
     report = AuditReport(findings=[Finding("unreadable", "acme", source)], addresses={source: address})
-    assert repair_notices(report, "list", 0.0) == []
+    assert repair_notices(report, 0.0) == []
     report.findings.append(Finding("missing", "acme", source, "c"))
-    assert [notice.address for notice in repair_notices(report, "list", 0.0)] == [address]
+    assert [notice.address for notice in repair_notices(report, 0.0)] == [address]
