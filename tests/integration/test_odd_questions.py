@@ -48,7 +48,7 @@ def test_an_odd_question_has_an_answer(database: Callable[..., str], question: s
     )
     assert not ingest.apply("acme", [change])
 
-    [found] = Recall(embedder, query).search("acme", "mika", question, 5)
+    [found] = Recall(embedder, query, min_confidence=0.0).search("acme", "mika", question, 5).passages
     assert found.hit.content == text
 
 

@@ -54,7 +54,7 @@ class Memory:
 
     def answers(self, conversation: Conversation, vector_weight: float = VECTOR_WEIGHT) -> list[Answer]:
         """Return what each question finds."""
-        recall = Recall(self._embedder, self._asked, vector_weight=vector_weight)
+        recall = Recall(self._embedder, self._asked, vector_weight=vector_weight, min_confidence=0.0)
         texts = {message.id: squeezed(message.text) for message in conversation.messages}
         return [self._answer(recall, conversation.name, one, texts) for one in conversation.questions]
 
@@ -83,7 +83,7 @@ class Memory:
 
     def _answer(self, recall: Recall, tenant_id: str, question: Question, texts: Mapping[str, str]) -> Answer:
         found = recall.search(tenant_id, tenant_id, question.text, max(CUT_OFFS))
-        hits = [frozenset().union(*(self._told[chunk] for chunk in one.chunks)) for one in found]
+        hits = [frozenset().union(*(self._told[chunk] for chunk in one.chunks)) for one in found.passages]
         context = recall.context(tenant_id, tenant_id, question.text, None, READ_TOKENS, CONTEXT_PASSAGES)
         read = squeezed(context.text)
         evidence = question.evidence
