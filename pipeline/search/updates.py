@@ -15,25 +15,20 @@ from typing import NamedTuple
 
 from pipeline.lexical.terms import terms
 from pipeline.search.calibration import Rarity
+from pipeline.search.changes import says_change
 from pipeline.search.ranking import Ranked
 
 LOOKED_AT = 8
 """Passages at the top that are compared with each other."""
-AS_MUCH = 0.75
+AS_MUCH = 0.6
 """Least share of what the earlier sentence carries of the question that the later one carries."""
 LEAST_SHARE = 0.3
 """Of the question's mass: of sentences that carry less it cannot be told what they are about."""
-ALIKE = 0.5
+ALIKE = 0.4
 """Share of the shorter sentence's terms that both have."""
 FEWEST_COMMON = 2
 
 _SENTENCE = re.compile(r"[^\n.!?。！？]+(?:[.!?](?!\s|$)[^\n.!?。！？]*)*[\n.!?。！？]*")
-_CHANGES = re.compile(
-    r"\b(?:now|moved?|chang\w+|switch\w*|instead|no longer|not .+ any ?more|postponed|replac\w+|updat\w+|correct\w+|actually"
-    r"|renamed|raised|lowered|cancell?ed|from now on|new)\b"
-    r"|変更|変わ|変え|移り|移っ|移し|ではなく|じゃなく|やめ|代わり|になりました|になった|に決ま|延期|新しい|訂正|改め|引っ越|今は|今後|もう",
-    re.IGNORECASE,
-)
 _SPEAKER = re.compile(r"^[^:\n]{1,60}: ")
 
 
@@ -106,7 +101,5 @@ def _statements(text: str, said_at: datetime, rarity: Rarity) -> Iterator[_State
 def _sentences(text: str) -> tuple[tuple[frozenset[str], bool, bool], ...]:
     written = (_SPEAKER.sub("", one).strip() for one in _SENTENCE.findall(text))
     return tuple(
-        (frozenset(terms(one)), one.endswith(("?", "？")), _CHANGES.search(one) is not None)
-        for one in written
-        if one
+        (frozenset(terms(one)), one.endswith(("?", "？")), says_change(one)) for one in written if one
     )
