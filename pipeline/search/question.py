@@ -26,12 +26,14 @@ class Question:
     Args:
         text: as it was asked.
         terms: those that are looked for, each once.
+        about: those of them that do not say when, each once.
         spans: what it says about when.
         days: the terms of the days in those spans, looked for besides.
     """
 
     text: str = field(repr=False)
     terms: tuple[str, ...] = field(repr=False)
+    about: frozenset[str] = field(default=frozenset(), repr=False)
     spans: tuple[Span, ...] = ()
     days: tuple[str, ...] = ()
 
@@ -58,7 +60,8 @@ def read_question(text: str, now: datetime) -> Question:
     found = spans(text, now)
     plain = without(text, tuple(span for span in found if span.relative))
     asked = tuple(dict.fromkeys(terms(safe_text(plain))))[:MAX_TERMS]
-    return Question(text, asked, found, tuple(day_terms(found, MOST_DAYS)))
+    about = frozenset(terms(safe_text(without(text, found)))).intersection(asked)
+    return Question(text, asked, about, found, tuple(day_terms(found, MOST_DAYS)))
 
 
 def _kanji(term: str) -> str:

@@ -142,7 +142,7 @@ class Recall:
             question.spans,
             frozenset(question.days),
         )
-        judge = Judge(evidence(hits, frozenset(question.terms), usual), weighing)
+        judge = Judge(evidence(hits, question.about, usual), weighing)
         strategy = next(iter(Counter(self.store.searched) - searched), "none")
         return Trace(question, hits, judge, strategy)
 
@@ -263,7 +263,9 @@ def _sure(  # noqa: PLR0913, PLR0917  # what decides what is told
     ranked = rank(looked.hits, question.sought, max(wide, LOOKED_AT), told, looked.judge)
     known = looked.judge.evidence
     confidence = known.confidence([piece.hit for one in ranked if one.relevance for piece in one.pieces])
-    ordered = newest_first(ranked, known.rarity) if confidence >= least else []
+    # What was said at some time is asked for as it was then.
+    dated = ranked if question.spans else newest_first(ranked, known.rarity)
+    ordered = dated if confidence >= least else []
     similar = [one for one in ordered if min_similarity is None or one.hit.similarity >= min_similarity]
     passages = similar[:top_k]
     return Found(passages, confidence, replace(looked, ranked=ranked, least=least, confidence=confidence))
