@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from pipeline.embedding.tokens import estimate_tokens
 from pipeline.lexical.terms import terms
-from pipeline.search.quotations import Told
 from pipeline.search.calibration import evidence
+from pipeline.search.quotations import Told
 from pipeline.search.ranking import Judge, Ranked, Weighing, rank
 from pipeline.search.windows import WINDOW_TOKENS, chains, parts_of, windows_of
 from pipeline.stores.protocol import Hit
@@ -47,8 +47,8 @@ def order(*hits: Hit, asked: str = "") -> list[str]:
     return [ranked.hit.id for ranked in rank(hits, terms(asked))]
 
 
-def judge(hits: list[Hit], asked: str = "", weighing: Weighing = Weighing()) -> Judge:
-    return Judge(evidence(hits, frozenset(terms(asked))), weighing)
+def judge(hits: list[Hit], asked: str = "", weighing: Weighing | None = None) -> Judge:
+    return Judge(evidence(hits, frozenset(terms(asked))), weighing or Weighing())
 
 
 def contents(ranked: list[Ranked]) -> list[str]:

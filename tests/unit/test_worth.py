@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pipeline.lexical.terms import terms
-from pipeline.search.context import assemble
 from pipeline.search.calibration import evidence
+from pipeline.search.context import assemble
 from pipeline.search.ranking import Judge, rank
 from pipeline.search.worth import SPEAKER_WEIGHT, worths
 from pipeline.stores.protocol import Hit
