@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pipeline.search.calibration import Evidence, logistic
 from pipeline.search.hollow import answering
-from pipeline.search.passages import body, day
+from pipeline.search.passages import body, day, position
 from pipeline.search.trace import Trace
 from pipeline.search.windows import words_of
 from pipeline.stores.protocol import Hit
@@ -83,11 +83,11 @@ def related_sessions(looked: Trace, least: float, top_k: int, *, typed: bool) ->
 
 def _answering(own: Sequence[Hit], known: Evidence, least: float) -> Bearing | None:
     asking = known.rarity.of.keys()
-    saying = [hit for hit in own if answering(body(hit.content), asking).strip()]
-    confidence = known.confidence(saying)
-    if confidence < least or not saying:
+    confidence = known.confidence(own)
+    said = "\n".join(body(hit.content) for hit in sorted(own, key=position))
+    if confidence < least or not answering(said, asking).strip():
         return None
-    best = max(saying, key=lambda hit: (known.relevance(hit.similarity, words_of(hit, asking)), hit.id))
+    best = max(own, key=lambda hit: (known.relevance(hit.similarity, words_of(hit, asking)), hit.id))
     return Bearing(best, confidence, known.rarity.share(words_of(best, asking)) * confidence)
 
 
