@@ -21,7 +21,7 @@ from pipeline.search.ranking import Ranked
 LOOKED_AT = 8
 """Passages at the top that are compared with each other."""
 AS_MUCH = 0.6
-"""Least share of what the earlier sentence carries of the question that the later one carries."""
+"""Least share of the earlier passage's score, and of what its sentence carries of the question, that the later one has."""
 LEAST_SHARE = 0.3
 """Of the question's mass: of sentences that carry less it cannot be told what they are about."""
 ALIKE = 0.4
@@ -48,7 +48,8 @@ def newest_first(ranked: Sequence[Ranked], rarity: Rarity) -> list[Ranked]:
     said = {one.hit.id: _statement(one, rarity) for one in order}
     for later in sorted(order, key=lambda one: said[one.hit.id].said_at):
         for at, earlier in enumerate(order):
-            if _replaces(said[later.hit.id], said[earlier.hit.id]):
+            fits = later.score >= AS_MUCH * earlier.score
+            if fits and _replaces(said[later.hit.id], said[earlier.hit.id]):
                 order[at] = replace(earlier, superseded_by=later.hit.id)
     for later in sorted(order, key=lambda one: said[one.hit.id].said_at):
         first = next((at for at, one in enumerate(order) if one.superseded_by == later.hit.id), None)
