@@ -26,7 +26,7 @@ class Question:
     Args:
         text: as it was asked.
         terms: those that are looked for, each once.
-        about: those of them that do not say when, each once.
+        about: those of them that do not say when by the reference time, each once.
         spans: what it says about when.
         days: the terms of the days in those spans, looked for besides.
     """
@@ -60,7 +60,8 @@ def read_question(text: str, now: datetime) -> Question:
     found = spans(text, now)
     plain = without(text, tuple(span for span in found if span.relative))
     asked = tuple(dict.fromkeys(terms(safe_text(plain))))[:MAX_TERMS]
-    about = frozenset(terms(safe_text(without(text, found)))).intersection(asked)
+    undated = without(text, tuple(span for span in found if not span.dated))
+    about = frozenset(terms(safe_text(undated))).intersection(asked)
     return Question(text, asked, about, found, tuple(day_terms(found, MOST_DAYS)))
 
 

@@ -130,15 +130,11 @@ _PATTERN = re.compile(
 )
 
 
-_NAMED = frozenset(
+_DATED = frozenset({"iso", "month", "month2", "month3", "month4", "jmonth"})
+"""Parts that name a day or a month of the calendar."""
+_NAMED = _DATED | frozenset(
     {
-        "iso",
-        "month",
-        "month2",
-        "month3",
-        "month4",
         "nth",
-        "jmonth",
         "jmonth0",
         "jnth",
         "on",
@@ -158,12 +154,14 @@ class Span:
         end: the first moment after it.
         written: the characters of the question that say it.
         relative: they say it by the reference time alone, so that no text of that time has them.
+        dated: they name a day or a month, which is part of what is asked about.
     """
 
     start: datetime
     end: datetime
     written: str = ""
     relative: bool = False
+    dated: bool = False
 
     def holds(self, time: datetime) -> bool:
         """Tell whether ``time`` is in it."""
@@ -187,12 +185,17 @@ def spans(question: str, now: datetime) -> tuple[Span, ...]:
         Span(
             *span,
             match[0],
-            relative=not _NAMED.intersection(name for name, text in match.groupdict().items() if text),
+            relative=_NAMED.isdisjoint(_given(match)),
+            dated=not _DATED.isdisjoint(_given(match)),
         )
         for match in _PATTERN.finditer(question)
         if (span := _read(match, now)) is not None
     ]
     return tuple(dict.fromkeys(found)) if len(found) <= MOST_SPANS else ()
+
+
+def _given(match: re.Match[str]) -> list[str]:
+    return [name for name, text in match.groupdict().items() if text]
 
 
 _Range = tuple[datetime, datetime]
