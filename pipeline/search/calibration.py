@@ -66,10 +66,6 @@ class Evidence:
     background: Background
     rarity: Rarity
 
-    def nearness(self, similarity: float) -> float:
-        """Return what a similarity counts in a ranking, 0..1."""
-        return logistic(self.background.stands_out(similarity) - HALF_AT)
-
     def relevance(self, similarity: float, words: Iterable[str]) -> float:
         """Return how sure it is that a text of this similarity, with these of the question's words, bears on it, 0..1."""
         near = logistic(self.background.stands_out(similarity) - SURE_AT)
@@ -106,7 +102,7 @@ def background(similarities: Sequence[float]) -> Background:
 
 def logistic(value: float) -> float:
     """Return ``value`` on a scale of 0..1, 0.5 for 0."""
-    return 1 / (1 + math.exp(-max(-50.0, min(50.0, value))))
+    return (1 + math.tanh(value / 2)) / 2
 
 
 def _evenly(values: Sequence[float], count: int) -> list[float]:

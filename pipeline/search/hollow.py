@@ -27,6 +27,9 @@ _NOTHING = (
     "残っていません", "うかがっていません", "伺っていません",
 )  # fmt: skip
 
+_MARKS = ("not", "n't", "no ", "ません")
+"""Each phrase above has one of these."""
+
 
 def answering(text: str, asked: AbstractSet[str]) -> str:
     """Return ``text`` without the turns that ask the same and get no answer, and without answers that found nothing."""
@@ -45,6 +48,8 @@ def _found_nothing(turn: str) -> bool:
     if len(turn) > LONGEST_NOTHING:
         return False
     plain = turn.lower().replace("\u2019", "'")
+    if not any(mark in plain for mark in _MARKS):  # nearly all turns
+        return False
     return any(phrase in plain for phrase in _NOTHING)
 
 

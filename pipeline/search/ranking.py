@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
 from pipeline.lexical.terms import terms
-from pipeline.search.calibration import Evidence, evidence, idf
+from pipeline.search.calibration import HALF_AT, Evidence, evidence, idf, logistic
 from pipeline.search.hollow import answering
 from pipeline.search.passages import header
 from pipeline.search.quotations import Fresh, Told
@@ -24,6 +24,8 @@ SATURATION, LENGTH_SHARE = 0.8, 0.3
 """BM25's k1 and b. Windows are of much the same length, so it matters little."""
 CHUNK_SHARE = 0.5
 """Of a passage's score, what its best chunk is worth alone; the rest is the whole's. Between .3 and .5 is flat."""
+SHARE_AMONG = 0.4
+"""Of the best BM25: what fits less does not carry most of the question."""
 TIME_SHARE = 0.25
 """Of a score, whether it is of the time asked for: it decides between passages that fit alike."""
 REPETITION_PENALTY = 0.5
@@ -92,6 +94,11 @@ class Weighing:
     spans: tuple[TimeSpan, ...] = ()
     days: frozenset[str] = frozenset()
 
+    @property
+    def ageless(self) -> bool:
+        """Tell whether time makes no difference to a score."""
+        return self.half_life_days is None and not self.spans
+
     def of_age(self, written: datetime | None) -> float:
         """Return the factor of something written then, 0..1; what has no date does not age."""
         if self.half_life_days is None or self.now is None or written is None:
@@ -123,23 +130,26 @@ class Judge:
     def scored(self, spans: Sequence[Span]) -> list[Scored[Span]]:
         """Return the score of each span, by meaning and by words."""
         weight = self.weighing.vector if self.evidence.rarity.mass else 1.0
-        vectors = [self.evidence.nearness(span.similarity) for span in spans]
-        return [
-            Scored(
-                span,
-                vector,
-                word,
-                _weighed(weight * vector + (1 - weight) * word, span, self.weighing),
+        background, ageless = self.evidence.background, self.weighing.ageless
+        found = []
+        for span, word in zip(spans, self._words(spans), strict=True):
+            vector = logistic((span.similarity - background.mean) / background.spread - HALF_AT)
+            score = weight * vector + (1 - weight) * word
+            found.append(
+                Scored(span, vector, word, score if ageless else _weighed(score, span, self.weighing))
             )
-            for span, vector, word in zip(spans, vectors, self._words(spans), strict=True)
-        ]
+        return found
 
     def _words(self, spans: Sequence[Span]) -> list[float]:
         """Return how well the words of each span fit: BM25, the best at the root of the share of the question it carries."""
         fits = _lexical(spans)
         best = max(fits, default=0.0)
-        share = max([self.evidence.rarity.share(span.words) for span in spans], default=0.0)
-        return [fit / best * math.sqrt(share) if best else 0.0 for fit in fits]
+        if not best:
+            return fits
+        rarity = self.evidence.rarity
+        fitting = (span.words for span, fit in zip(spans, fits, strict=True) if fit >= best * SHARE_AMONG)
+        scale = math.sqrt(max(map(rarity.share, fitting))) / best
+        return [fit * scale for fit in fits]
 
 
 def rank(

@@ -18,7 +18,7 @@ from pipeline.search.calibration import Rarity
 from pipeline.search.changes import says_change
 from pipeline.search.ranking import Ranked
 
-LOOKED_AT = 8
+LOOKED_AT = 5
 """Passages at the top that are compared with each other."""
 AS_MUCH = 0.6
 """Least share of the earlier passage's score, and of what its sentence carries of the question, that the later one has."""
@@ -95,7 +95,8 @@ _NOTHING_SAID = _Statement(frozenset(), 0.0, datetime.min.replace(tzinfo=UTC), a
 
 def _statements(text: str, said_at: datetime, rarity: Rarity) -> Iterator[_Statement]:
     for found, asks, changes in _sentences(text):
-        yield _Statement(found, rarity.share(found & rarity.of.keys()), said_at, asks, changes)
+        if asked := found & rarity.of.keys():
+            yield _Statement(found, rarity.share(asked), said_at, asks, changes)
 
 
 @lru_cache(maxsize=2048)
