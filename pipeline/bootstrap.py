@@ -377,7 +377,9 @@ def looker() -> Reconciler:
 @cache
 def recall() -> Recall:
     """Return what answers questions; its embedder is made when a question is embedded."""
-    return Recall(_EmbedderWhenAsked(), store(), Meter(usage_ledger()))
+    return Recall(
+        _EmbedderWhenAsked(), store(), Meter(usage_ledger()), min_confidence=settings().min_confidence
+    )
 
 
 @cache

@@ -63,7 +63,7 @@ EMBEDDING: Mapping[str, Price] = {
     ),  # in Tokyo 0.029, by its list of 2026-09-15
     "cohere.embed-multilingual-v3": Price(0.10, _BEDROCK, READ_DATE),
     "cohere.embed-english-v3": Price(0.10, _BEDROCK, READ_DATE),
-    "wordllama-256": Price(0.0, "runs on the function itself", LIST_DATE),
+    "universal-sentence-encoder-multilingual-3": Price(0.0, "runs on the function itself", LIST_DATE),
 }
 """For a million tokens."""
 

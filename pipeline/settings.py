@@ -98,6 +98,7 @@ class Settings:
         max_chunk_tokens: budget of a chunk, header included, in (estimated) tokens; at worst a token is a byte and an
             estimated one four, and an embedding input takes 8,192.
         search_strategy: how Postgres is searched, see :mod:`pipeline.stores.pgvector.strategies`.
+        min_confidence: what a search is less sure of is left out, 0..1; see ``docs/search.md``.
         max_retry_delay_seconds: longest pause before a put-off notice is looked at again.
         trusted_callers: JSON, see :func:`pipeline.identity.read_grants`: who may ask over the function's URL, and for whom.
         jwt_tenant_claim: claim of the HTTP API's tokens that names the tenant; unset keeps that door shut.
@@ -126,6 +127,7 @@ class Settings:
     on_expiry: Retention = "keep"
     max_chunk_tokens: int = 256
     search_strategy: Strategy = "auto"
+    min_confidence: float = 0.46
     max_retry_delay_seconds: float = 300.0
     max_notice_age_seconds: float = 7 * 86400.0
     trusted_callers: str | None = None
@@ -162,6 +164,7 @@ class Settings:
             on_expiry=read.retention("ON_EXPIRY"),
             max_chunk_tokens=read.integer("MAX_CHUNK_TOKENS", 256, low=64, high=2048),
             search_strategy=read.strategy("SEARCH_STRATEGY"),
+            min_confidence=read.share("MIN_CONFIDENCE", 0.46),
             max_retry_delay_seconds=read.integer("MAX_RETRY_DELAY_SECONDS", 300, low=1, high=900),
             max_notice_age_seconds=read.integer("MAX_NOTICE_AGE_SECONDS", 7 * 86400, low=60, high=13 * 86400),
             trusted_callers=read.optional("TRUSTED_CALLERS"),
@@ -209,6 +212,16 @@ class _Reader:
             raise SettingsError(f"{name} must be a number from 0 to 1000")
         return value
 
+    def share(self, name: str, default: float) -> float:
+        raw = self.optional(name)
+        try:
+            value = default if raw is None else float(raw)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= 1:
+            raise SettingsError(f"{name} must be a number from 0 to 1")
+        return value
+
     def names(self, name: str, default: tuple[str, ...]) -> frozenset[str]:
         raw = self.environment.get(name)
         words = default if raw is None else raw.split(",")
@@ -231,7 +244,7 @@ class _Reader:
 _USUAL: Mapping[str, tuple[str, int]] = {
     "openai": ("text-embedding-3-small", 1536),
     "bedrock": ("amazon.titan-embed-text-v2:0", 1024),
-    "offline": ("wordllama-256", 256),
+    "offline": ("universal-sentence-encoder-multilingual-3", 512),
 }
 
 

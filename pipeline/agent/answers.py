@@ -15,7 +15,8 @@ class Memory:
     Args:
         key: of the conversation or note it is from.
         similarity: cosine, from -1 to 1; higher is closer.
-        score: 0..1, comparable within one answer only.
+        score: 0..1; means the same in every answer.
+        superseded_by: the id of the hit that says the same thing anew, if there is one.
     """
 
     id: str
@@ -26,6 +27,7 @@ class Memory:
     kind: str | None
     roles: tuple[str, ...]
     created_at: datetime
+    superseded_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,15 @@ class Found:
 
     Args:
         question_truncated: the question was too long; only its beginning and end were looked for.
+        confidence: how sure it is that memory holds an answer, 0..1; ``None`` of a service that does not say.
+        explanation: how the answer came about, if that was asked for.
     """
 
     results: tuple[Memory, ...]
     freshness: Freshness
     question_truncated: bool = False
+    confidence: float | None = None
+    explanation: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,7 @@ class Reminder:
     passages: tuple[Memory, ...]
     freshness: Freshness
     question_truncated: bool = False
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +123,15 @@ Answer = TypeVar("Answer")
 
 def found(answer: Fields) -> Found:
     """Read the answer of a search; every reader here raises MemoryUnavailableError for what is no such answer."""
-    return _read(lambda: Found(_memories(answer["results"]), _freshness(answer), _truncated(answer)))
+    return _read(
+        lambda: Found(
+            _memories(answer["results"]),
+            _freshness(answer),
+            _truncated(answer),
+            answer.get("confidence"),
+            answer.get("explanation"),
+        )
+    )
 
 
 def reminder(answer: Fields) -> Reminder:
@@ -128,6 +143,7 @@ def reminder(answer: Fields) -> Reminder:
             _memories(answer["passages"]),
             _freshness(answer),
             _truncated(answer),
+            answer.get("confidence"),
         )
     )
 
@@ -169,6 +185,7 @@ def _memories(rows: Any) -> tuple[Memory, ...]:  # noqa: ANN401  # whatever JSON
             kind=row["kind"],
             roles=tuple(row["roles"]),
             created_at=datetime.fromisoformat(row["created_at"]),
+            superseded_by=row.get("superseded_by"),
         )
         for row in rows
     )

@@ -30,6 +30,18 @@ class Filters(TypedDict, total=False):
     excluded_sessions: Sequence[str]
     since: datetime
     until: datetime
+    min_confidence: float
+    now: datetime
+    time_zone: str
+    explain: bool
+
+
+class Wanted(TypedDict, total=False):
+    """How to answer: what is left out is as usual."""
+
+    min_confidence: float
+    now: datetime
+    time_zone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +87,10 @@ class MemoryClient:
         top_k: int = 10,
         session_key: str | None = None,
         min_updated_at: datetime | None = None,
+        **wanted: Unpack[Wanted],
     ) -> answers.Reminder:
         """Return text to remind an agent with: long-term memory, and what bears on the query or the session."""
-        body = {"query": query, "max_tokens": max_tokens, "top_k": top_k}
+        body = {"query": query, "max_tokens": max_tokens, "top_k": top_k, **wanted}
         return answers.reminder(self._post("context", body, session_key, min_updated_at))
 
     def related(
@@ -87,9 +100,10 @@ class MemoryClient:
         messages: Sequence[str] | None = None,
         top_k: int = 5,
         min_updated_at: datetime | None = None,
+        **wanted: Unpack[Wanted],
     ) -> answers.Related:
         """Return past conversations that bear on the session, or on what ``messages`` say."""
-        body = {"messages": messages, "top_k": top_k}
+        body = {"messages": messages, "top_k": top_k, **wanted}
         return answers.related(self._post("related", body, session_key, min_updated_at))
 
     def notes(self) -> answers.Notes:

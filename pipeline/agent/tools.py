@@ -6,6 +6,7 @@ All of them only read. Whose memory is read was settled when the client was made
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 from pipeline.agent.client import MemoryClient
@@ -34,13 +35,15 @@ def _schema(required: list[str], **properties: Mapping[str, Any]) -> Mapping[str
 
 
 def _search(client: MemoryClient, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401  # JSON
-    results = client.search(**arguments).results
+    found = client.search(**{name: _time(name, value) for name, value in arguments.items()})
+    results = found.results
     return [
         {
             "key": one.key,
             "date": one.created_at.date().isoformat(),
             "content": one.content,
             "score": round(one.score, 3),
+            **({"said_before": one.superseded_by} if one.superseded_by else {}),
         }
         for one in results
     ]
@@ -52,6 +55,17 @@ def _context(client: MemoryClient, arguments: Mapping[str, Any]) -> Any:  # noqa
 
 def _related(client: MemoryClient, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401  # JSON
     return [asdict(session) for session in client.related(**arguments).sessions]
+
+
+def _time(name: str, value: Any) -> Any:  # noqa: ANN401  # JSON
+    if name not in {"since", "until"}:
+        return value
+    try:
+        return datetime.fromisoformat(value)
+    except (ValueError, TypeError):
+        raise InvalidRequestError(
+            f"{name} is no time", hint="give one such as 2026-11-22T10:00:00+09:00"
+        ) from None
 
 
 _SESSION = {"type": "string", "minLength": 1, "description": "Key of the conversation this is asked in."}
@@ -74,6 +88,15 @@ TOOLS: tuple[Tool, ...] = (
                 "type": "array",
                 "items": {"type": "string", "enum": _KINDS},
                 "description": "Only conversations (session) or only notes.",
+            },
+            since={
+                "type": "string",
+                "description": "Only what was said at this time or later, such as 2026-11-22T10:00:00+09:00.",
+            },
+            until={"type": "string", "description": "Only what was said before this time."},
+            time_zone={
+                "type": "string",
+                "description": 'The user\'s, such as Asia/Tokyo: what "yesterday" in the query means.',
             },
         ),
         _search,

@@ -19,6 +19,7 @@ from pipeline.search import requests
 from pipeline.search.freshness import Fresh
 from pipeline.search.ranking import Ranked
 from pipeline.search.recall import as_result
+from pipeline.search.trace import explained
 
 DOCUMENT = Path(__file__).parent / "openapi.json"
 MEMORY_PATH = "/api/v1/memory"
@@ -45,17 +46,12 @@ class Exchange:
         caller, body = self._caller_and_body()
         ask = requests.read_search(body)
         fresh = self._fresh(caller, ask.freshness)
-        wide = requests.MAX_TOP_K if ask.min_similarity is not None else ask.top_k
-        ranked = bootstrap.recall().search(
-            caller.tenant_id,
-            caller.user_id,
-            ask.query,
-            wide,
-            ask.filters,
-            half_life_days=ask.half_life_days,
+        found = bootstrap.recall().search(
+            caller.tenant_id, caller.user_id, ask.query, ask.top_k, ask.filters, ask.wanted
         )
-        results = _results(_similar(ranked, ask.min_similarity)[: ask.top_k])
-        return Answer(200, {"results": results, "query": ask.query, **_freshness(fresh)})
+        answer = {"results": _results(found.passages), "query": ask.query, "confidence": found.confidence}
+        why = {"explanation": explained(found.trace, found.passages)} if ask.explain else {}
+        return Answer(200, {**answer, **why, **_freshness(fresh)})
 
     def context(self) -> Answer:
         """Answer with what an agent should be reminded of."""
@@ -63,10 +59,17 @@ class Exchange:
         ask = requests.read_context(body)
         fresh = self._fresh(caller, ask.freshness)
         found = bootstrap.recall().context(
-            caller.tenant_id, caller.user_id, ask.query, ask.session_key, ask.max_tokens, ask.top_k
+            caller.tenant_id,
+            caller.user_id,
+            ask.query,
+            ask.session_key,
+            ask.max_tokens,
+            ask.top_k,
+            ask.wanted,
         )
         answer = {"text": found.text, "tokens": found.tokens, "passages": _results(found.passages)}
-        return Answer(200, {**answer, **_freshness(fresh)})
+        why = {"explanation": explained(found.trace, found.passages)} if ask.explain and found.trace else {}
+        return Answer(200, {**answer, "confidence": found.confidence, **why, **_freshness(fresh)})
 
     def related(self) -> Answer:
         """Answer with past conversations that bear on one."""
@@ -74,7 +77,7 @@ class Exchange:
         ask = requests.read_related(body)
         fresh = self._fresh(caller, ask.freshness)
         found = bootstrap.recall().related(
-            caller.tenant_id, caller.user_id, ask.session_key, ask.messages, ask.top_k
+            caller.tenant_id, caller.user_id, ask.session_key, ask.messages, ask.top_k, ask.wanted
         )
         return Answer(200, {"related": [asdict(session) for session in found], **_freshness(fresh)})
 
@@ -135,10 +138,6 @@ class Exchange:
     def _fresh(self, caller: Caller, ask: requests.Freshness) -> Fresh:
         gate = bootstrap.freshness_gate()
         return gate.fresh(caller.tenant_id, caller.user_id, ask.session_key, ask.min_updated_at)
-
-
-def _similar(ranked: Sequence[Ranked], least: float | None) -> Sequence[Ranked]:
-    return ranked if least is None else [one for one in ranked if one.hit.similarity >= least]
 
 
 def _results(ranked: Sequence[Ranked]) -> list[Body]:

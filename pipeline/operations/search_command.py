@@ -1,8 +1,11 @@
 """The command ``vector-memory search``: the query function's search, from a terminal."""
 
+import json
+
 from pipeline import bootstrap
 from pipeline.operations.outcome import Outcome
 from pipeline.operations.text import printable
+from pipeline.search.trace import explained
 from pipeline.stores.pgvector.store import PgVectorStore
 
 
@@ -12,15 +15,11 @@ def run_search(tenant_id: str, user_id: str | None, query: str, top_k: int, *, e
     found = bootstrap.recall().search(tenant_id, owner, query, top_k)
     lines = [
         printable(f"{one.score:.3f}  {one.hit.metadata.get('key', one.hit.id)}  {one.hit.content}")
-        for one in found
+        for one in found.passages
     ]
     notes = []
-    store = bootstrap.store()
-    if explain and isinstance(store, PgVectorStore):
-        notes.append(str(store.explain(tenant_id, owner)))
-        notes += [
-            f"{one.hit.id}: similarity {one.hit.similarity:.3f}, words {one.hit.lexical:.3f}; "
-            f"scaled {one.vector:.3f} and {one.lexical:.3f}"
-            for one in found
-        ]
+    if explain:
+        store = bootstrap.store()
+        notes += [str(store.explain(tenant_id, owner))] if isinstance(store, PgVectorStore) else []
+        notes.append(json.dumps(explained(found.trace, found.passages), ensure_ascii=False, indent=1))
     return Outcome("\n".join(lines) or "nothing found", notes)

@@ -56,6 +56,20 @@ class _Request(BaseModel):
     min_updated_at: Annotated[
         Time | None, Field(description="`updated_at` of the save of `session_key` that must be known")
     ] = None
+    min_confidence: Annotated[
+        float | None,
+        Field(ge=0, le=1, description="what is less sure is left out; 0 leaves out nothing"),
+    ] = None
+    now: Annotated[
+        Time | None,
+        Field(description='what "yesterday" is counted from, in the user\'s zone; the present if left out'),
+    ] = None
+    time_zone: Annotated[
+        str | None,
+        Field(
+            examples=["Asia/Tokyo"], description="the user's, for what is said about time; UTC if left out"
+        ),
+    ] = None
 
 
 class SearchRequest(_Request):
@@ -78,6 +92,7 @@ class SearchRequest(_Request):
     excluded_sessions: Ids | None = None
     since: Time | None = None
     until: Time | None = None
+    explain: bool | None = False
 
 
 class ContextRequest(_Request):
@@ -88,6 +103,7 @@ class ContextRequest(_Request):
         limits.DEFAULT_CONTEXT_TOKENS
     )
     top_k: TopK | None = 2 * limits.DEFAULT_TOP_K
+    explain: bool | None = False
 
 
 class RelatedRequest(_Request):
@@ -118,7 +134,7 @@ class _OfAnyLength(BaseModel):
 
 
 class Why(BaseModel):
-    """The two scores behind a hit's place, each scaled to 0..1 among the candidates."""
+    """The two scores behind a hit's place, 0..1: how far its similarity stands out, and how well its words fit."""
 
     vector: float
     lexical: float
@@ -130,22 +146,36 @@ class Memory(BaseModel):
     key: str
     content: str
     similarity: Annotated[float, Field(description="cosine; higher is closer")]
-    score: float
+    score: Annotated[float, Field(description="0..1; means the same in every answer")]
     why: Why
+    superseded_by: Annotated[
+        str | None,
+        Field(description="`id` of the passage that says the same thing anew: this was said before that"),
+    ]
     id: str
     kind: str | None
     roles: list[str]
     created_at: str
 
 
-class SearchAnswer(_Fresh, _OfAnyLength):
-    """Hits, best first."""
+class _Sure(_Fresh):
+    confidence: Annotated[
+        float,
+        Field(description="how sure it is that memory holds an answer, 0..1, whether or not it is told"),
+    ]
+    explanation: Annotated[
+        dict[str, Any] | None, Field(description="how the answer came about, if `explain` was asked for")
+    ] = None
+
+
+class SearchAnswer(_Sure, _OfAnyLength):
+    """Hits, best first; none where nothing is sure enough."""
 
     results: list[Memory]
     query: str
 
 
-class ContextAnswer(_Fresh, _OfAnyLength):
+class ContextAnswer(_Sure, _OfAnyLength):
     """Text to show an agent, within the budget."""
 
     text: str

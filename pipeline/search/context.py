@@ -9,6 +9,7 @@ from pipeline.search.fence import as_data, defused, fenced
 from pipeline.search.passages import day, follows, is_japanese, position
 from pipeline.search.quotations import GAP
 from pipeline.search.ranking import Piece, Ranked
+from pipeline.search.trace import Trace
 from pipeline.source.recalled import NOTICES
 from pipeline.stores.protocol import Hit
 
@@ -24,11 +25,15 @@ class Context:
         text: Markdown between provenance markers; empty if there is nothing to tell.
         passages: those in the text, best first.
         tokens: estimated, markers and headings included; at most what was asked for.
+        confidence: see :class:`pipeline.search.recall.Found`.
+        trace: the same.
     """
 
     text: str = field(repr=False)
     passages: Sequence[Ranked]
     tokens: int
+    confidence: float = 0.0
+    trace: Trace | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +66,20 @@ class _Words:
     notice: str
     notes: str
     passages: str
+    before: str
 
 
 _ENGLISH = _Words(
     NOTICES[0],
     "## Long-term memory about the user",
     "## From earlier conversations, newest first",
+    "said before that",
 )
 _JAPANESE = _Words(
     NOTICES[1],
     "## ユーザーの長期記憶",
     "## 以前の会話から(新しい順)",
+    "それより前の発言",
 )
 _NOTHING = Context("", (), 0)
 
@@ -88,7 +96,7 @@ def assemble(
     words = _JAPANESE if japanese else _ENGLISH
     room = max_tokens - estimate_tokens(fenced(f"{words.notice}\n", nonce))
     notes = _notes(words, long_term, room if not ranked else int(room * NOTES_SHARE))
-    blocks = _fitting(ranked, worth, room - estimate_tokens(f"{notes}\n\n{words.passages}\n"))
+    blocks = _fitting(words, ranked, worth, room - estimate_tokens(f"{notes}\n\n{words.passages}\n"))
     if not notes and not blocks:
         return _NOTHING
     text = fenced("\n\n".join([words.notice, *filter(None, [notes, _passages(words, blocks)])]), nonce)
@@ -108,17 +116,20 @@ def _notes(words: _Words, long_term: str, room: int) -> str:
     return "\n".join([words.notes, *lines]) if any(line.strip() for line in lines) else ""
 
 
-def _fitting(ranked: Sequence[Ranked], worth: Mapping[str, float], room: float) -> list[_Block]:
+def _fitting(
+    words: _Words, ranked: Sequence[Ranked], worth: Mapping[str, float], room: float
+) -> list[_Block]:
     """Return the pieces of most worth that there is room for; of equal worth, those of the better passage."""
     pieces = [Piece(piece.hit, as_data(piece.text).strip("\n")) for one in ranked for piece in one.pieces]
+    before = {piece.id for one in ranked if one.superseded_by for piece in one.pieces}
     chosen: dict[str, _Block] = {}
     for piece in sorted(pieces, key=lambda one: -worth.get(one.id, 0.0)):
         if token_share(piece.text) > room:
             continue
-        heading = _heading(piece.hit)
-        before = chosen.get(heading)
-        after = _Block(heading, (*before.pieces, piece) if before else (piece,))
-        cost = after.cost - (before.cost if before else 0.0)
+        heading = _heading(piece.hit) + (f" · {words.before}" if piece.id in before else "")
+        block = chosen.get(heading)
+        after = _Block(heading, (*block.pieces, piece) if block else (piece,))
+        cost = after.cost - (block.cost if block else 0.0)
         if cost <= room:
             chosen[heading] = after
             room -= cost

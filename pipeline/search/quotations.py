@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from pipeline.lexical.terms import terms
+from pipeline.search.changes import says_change
 from pipeline.search.windows import Window
 from pipeline.stores.protocol import Hit
 
@@ -19,8 +20,8 @@ RUN = 3
 FEWEST_RUNS = 2
 """A sentence of fewer runs may be said by anybody at any time."""
 QUOTED = 0.6
-"""Share of a sentence's runs that makes it a quotation, unless all that is new in it are figures: "the code of door 7"
-is not "the code of door 8"."""
+"""Share of a sentence's runs that makes it a quotation, unless all that is new in it are figures ("the code of door 7" is
+not "the code of door 8"), or it says that something changed."""
 GAP = "…"
 
 _SENTENCE = re.compile(r"[^\n.!?。！？]*[\n.!?。！？]*\s*")
@@ -105,13 +106,13 @@ class Told:
         if len(runs) < FEWEST_RUNS or self._runs.isdisjoint(runs):
             return False
         alike = sum(map(self._runs.__contains__, runs)) >= QUOTED * len(runs)
-        return alike and not self._only_figures_new(runs)
+        return alike and not self._says_otherwise(sentence, runs)
 
-    def _only_figures_new(self, runs: Iterable[_Run]) -> bool:
+    def _says_otherwise(self, sentence: str, runs: Iterable[_Run]) -> bool:
         if self._words is None:  # few questions come so far
             self._words = set().union(*self._runs)
         new = set().union(*runs) - self._words
-        return bool(new) and all(any(map(str.isdigit, term)) for term in new)
+        return bool(new) and (says_change(sentence) or all(any(map(str.isdigit, term)) for term in new))
 
 
 @lru_cache(maxsize=4096)

@@ -10,17 +10,24 @@ from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
 from pipeline.lexical.terms import terms
+from pipeline.search.calibration import HALF_AT, Evidence, evidence, idf, logistic
+from pipeline.search.hollow import answering
 from pipeline.search.passages import header
 from pipeline.search.quotations import Fresh, Told
+from pipeline.search.times import Span as TimeSpan
 from pipeline.search.windows import Part, Window, chains, parts_of, windows_of
 from pipeline.stores.protocol import Hit
 
-VECTOR_WEIGHT = 0.4
-"""Flat between .2 and .6 in the experiments; words carry the rest."""
+VECTOR_WEIGHT = 0.5
+"""Of meaning beside words: both are evidence already, so neither is trusted more."""
 SATURATION, LENGTH_SHARE = 0.8, 0.3
 """BM25's k1 and b. Windows are of much the same length, so it matters little."""
-CHUNK_SHARE = 0.3
+CHUNK_SHARE = 0.5
 """Of a passage's score, what its best chunk is worth alone; the rest is the whole's. Between .3 and .5 is flat."""
+SHARE_AMONG = 0.4
+"""Of the best BM25: what fits less does not carry most of the question."""
+TIME_SHARE = 0.25
+"""Of a score, whether it is of the time asked for: it decides between passages that fit alike."""
 REPETITION_PENALTY = 0.5
 """Of a passage that is told already; between .3 and .8 in the experiments makes no difference."""
 MOST_REPEATED = 0.7
@@ -46,18 +53,22 @@ class Ranked:
 
     Args:
         hit: what is told of it, under the id of its closest chunk; ``similarity`` is that chunk's.
-        vector: similarity, scaled to 0..1 among the candidates.
-        lexical: words' score, scaled to 0..1 among the candidates.
+        vector: how far its similarity stands out, 0..1.
+        lexical: how well its words fit, 0..1.
         score: the weighted sum, mixed with that of its best chunk; less for what is told already and for age if that
             counts, 0..1.
+        relevance: how sure it is that it bears on the question at all, 0..1; 0 if it only asks the same.
         pieces: what it is made of, in order.
+        superseded_by: the id of the passage that says the same thing anew, if there is one.
     """
 
     hit: Hit
     vector: float
     lexical: float
     score: float
+    relevance: float = 0.0
     pieces: tuple[Piece, ...] = ()
+    superseded_by: str | None = None
 
     @property
     def chunks(self) -> tuple[str, ...]:
@@ -71,6 +82,8 @@ class Weighing:
 
     Args:
         vector: weight of meaning beside words, 0..1.
+        spans: times that the question speaks of; what was said or is dated then counts more.
+        days: the terms of their days.
         half_life_days: a passage so old counts half as much as one of today; ``None``: age does not matter.
         now: what ages are counted from.
     """
@@ -78,6 +91,13 @@ class Weighing:
     vector: float = VECTOR_WEIGHT
     half_life_days: float | None = None
     now: datetime | None = None
+    spans: tuple[TimeSpan, ...] = ()
+    days: frozenset[str] = frozenset()
+
+    @property
+    def ageless(self) -> bool:
+        """Tell whether time makes no difference to a score."""
+        return self.half_life_days is None and not self.spans
 
     def of_age(self, written: datetime | None) -> float:
         """Return the factor of something written then, 0..1; what has no date does not age."""
@@ -92,7 +112,7 @@ Span = TypeVar("Span", Part, Window)
 
 
 class Scored(NamedTuple, Generic[Span]):
-    """A span's score and what it is made of, 0..1 each; scaled among those it was scored with."""
+    """A span's score and what it is made of, 0..1 each."""
 
     span: Span
     vector: float
@@ -100,12 +120,44 @@ class Scored(NamedTuple, Generic[Span]):
     score: float
 
 
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Scores chunks and windows of one question's hits."""
+
+    evidence: Evidence
+    weighing: Weighing = Weighing()
+
+    def scored(self, spans: Sequence[Span]) -> list[Scored[Span]]:
+        """Return the score of each span, by meaning and by words."""
+        weight = self.weighing.vector if self.evidence.rarity.mass else 1.0
+        background, ageless = self.evidence.background, self.weighing.ageless
+        found = []
+        for span, word in zip(spans, self._words(spans), strict=True):
+            vector = logistic((span.similarity - background.mean) / background.spread - HALF_AT)
+            score = weight * vector + (1 - weight) * word
+            found.append(
+                Scored(span, vector, word, score if ageless else _weighed(score, span, self.weighing))
+            )
+        return found
+
+    def _words(self, spans: Sequence[Span]) -> list[float]:
+        """Return how well the words of each span fit: BM25, the best at the root of the share of the question it carries."""
+        fits = _lexical(spans)
+        best = max(fits, default=0.0)
+        if not best:
+            return fits
+        rarity = self.evidence.rarity
+        fitting = (span.words for span, fit in zip(spans, fits, strict=True) if fit >= best * SHARE_AMONG)
+        scale = math.sqrt(max(map(rarity.share, fitting))) / best
+        return [fit * scale for fit in fits]
+
+
 def rank(
     hits: Sequence[Hit],
     asked: Iterable[str] = (),
     top_k: int | None = None,
     told: Told | None = None,
-    weighing: Weighing = Weighing(),
+    judge: Judge | None = None,
 ) -> list[Ranked]:
     """Return passages made of ``hits``, best first; ties by id.
 
@@ -114,17 +166,18 @@ def rank(
             order to the vectors.
         top_k: how many; all by default.
         told: what the reader knows already; no passage repeats it.
-        weighing: of meaning, words and age.
+        judge: scores; by default it is made of these hits.
     """
-    parts = parts_of(hits, frozenset(asked))
-    passages = _passages(_judged(parts, weighing), told or Told())
+    sought = frozenset(asked)
+    judge = judge or Judge(evidence(hits, sought))
+    passages = _passages(_judged(parts_of(hits, sought), judge), told or Told(), judge.evidence)
     return list(islice(passages, len(hits) if top_k is None else top_k))
 
 
-def _judged(parts: Sequence[Part], weighing: Weighing) -> Iterator[Scored[Window]]:
+def _judged(parts: Sequence[Part], judge: Judge) -> Iterator[Scored[Window]]:
     """Yield the windows of hits, each with what its best chunk adds to it."""
-    alone = best_scores(scored(parts, weighing))
-    for window, vector, lexical, whole in scored(list(windows_of(chains(parts))), weighing):
+    alone = best_scores(judge.scored(parts))
+    for window, vector, lexical, whole in judge.scored(list(windows_of(chains(parts)))):
         best = max([alone[part.hit.id] for part in window.parts])
         yield Scored(window, vector, lexical, (1 - CHUNK_SHARE) * whole + CHUNK_SHARE * best)
 
@@ -138,24 +191,27 @@ def best_scores(found: Iterable[Scored[Span]]) -> Mapping[str, float]:
     return best
 
 
-def scored(spans: Sequence[Span], weighing: Weighing) -> list[Scored[Span]]:
-    """Return the score of each span, by meaning and by words."""
-    lexical = _lexical(spans)
-    weight = weighing.vector if any(lexical) else 1.0
-    vectors, words = _scaled([span.similarity for span in spans]), _scaled(lexical)
-    return [
-        Scored(span, vector, word, (weight * vector + (1 - weight) * word) * _of_youngest(span, weighing))
-        for span, vector, word in zip(spans, vectors, words, strict=True)
-    ]
+def _weighed(score: float, span: Part | Window, weighing: Weighing) -> float:
+    """Return a score as its time has it: mixed with being of the time asked for, less for age."""
+    if weighing.spans:
+        score = (1 - TIME_SHARE) * score + TIME_SHARE * of_time(span, weighing)
+    return score * _of_youngest(span, weighing)
 
 
-def _of_youngest(span: Span, weighing: Weighing) -> float:
+def of_time(span: Part | Window, weighing: Weighing) -> bool:
+    """Tell whether a span was said at a time that the question speaks of, or names a day of it."""
+    if not weighing.days.isdisjoint(span.words):
+        return True
+    return any(one.holds(part.hit.created_at) for one in weighing.spans for part in span.parts)
+
+
+def _of_youngest(span: Part | Window, weighing: Weighing) -> float:
     if weighing.half_life_days is None:
         return 1.0
     return max(weighing.of_age(part.hit.created_at) for part in span.parts)
 
 
-def _passages(found: Iterable[Scored[Window]], told: Told) -> Iterator[Ranked]:
+def _passages(found: Iterable[Scored[Window]], told: Told, known: Evidence) -> Iterator[Ranked]:
     """Yield the best passage again and again, each judged by what is new in it (lazily: scores only ever sink)."""
     heap = [(-one.score, one.span.last.hit.id, one) for one in found]
     heapq.heapify(heap)
@@ -164,29 +220,34 @@ def _passages(found: Iterable[Scored[Window]], told: Told) -> Iterator[Ranked]:
         fresh = told.fresh(one.span)
         if fresh.repeated > MOST_REPEATED or not fresh.pieces:
             continue
-        answering = _still_asked(one.span, fresh)
-        score = one.score * (1 - REPETITION_PENALTY * fresh.repeated) * answering - (not answering)
+        answers = _still_asked(one.span, fresh, known)
+        score = one.score * (1 - REPETITION_PENALTY * fresh.repeated) * answers - (not answers)
         if heap and (-score, id_) > heap[0][:2]:
             heapq.heappush(heap, (-score, id_, one))
             continue
         # An echo without an answer stands behind all others.
-        yield _ranked(one, fresh.pieces, max(0.0, score))
+        yield _ranked(one, fresh.pieces, max(0.0, score), known, answers)
         told.add(fresh.pieces)
 
 
-def _still_asked(window: Window, fresh: Fresh) -> float:
-    """Return the share of the window's words that still answer once quotations are left out of it.
+def _still_asked(window: Window, fresh: Fresh, known: Evidence) -> float:
+    """Return the share of the window's words that still answer without quotations, and questions without an answer.
 
     What merely echoes an earlier answer, or the question, would stand before what it echoes otherwise.
     """
     asked = window.words.keys()
-    if not fresh.quotes or not asked:
+    if not asked:
         return 1.0
-    left = frozenset(term for _, text in fresh.pieces for term in terms(text))
-    return len(asked & left) / len(asked)
+    joined = "\n".join(text for _, text in fresh.pieces)
+    kept = answering(joined, known.rarity.of.keys())
+    if not fresh.quotes and len(kept) == len(joined):
+        return 1.0
+    return len(asked & frozenset(terms(kept))) / len(asked)
 
 
-def _ranked(one: Scored[Window], fresh: Sequence[tuple[Hit, str]], score: float) -> Ranked:
+def _ranked(
+    one: Scored[Window], fresh: Sequence[tuple[Hit, str]], score: float, known: Evidence, answers: float
+) -> Ranked:
     hits = [hit for hit, _ in fresh]
     best = min(hits, key=lambda hit: (-hit.similarity, hit.id))
     roles = sorted({str(role) for hit in hits for role in hit.metadata.get("roles", ())})
@@ -199,7 +260,8 @@ def _ranked(one: Scored[Window], fresh: Sequence[tuple[Hit, str]], score: float)
         lexical=one.lexical,
     )
     pieces = tuple(Piece(hit, text) for hit, text in fresh)
-    return Ranked(passage, one.vector, one.lexical, score, pieces)
+    relevance = known.relevance(best.similarity, one.span.words) * answers
+    return Ranked(passage, one.vector, one.lexical, score, relevance, pieces)
 
 
 def _joined(fresh: Sequence[tuple[Hit, str]]) -> str:
@@ -215,18 +277,10 @@ def _lexical(spans: Sequence[Span]) -> list[float]:
     """Return BM25 of each span, the spans themselves being the collection."""
     mean = sum([span.tokens for span in spans]) / max(1, len(spans))
     frequency = Counter([term for span in spans for term in span.words])
-    rarity = {
-        term: (SATURATION + 1) * math.log(1 + (len(spans) - count + 0.5) / (count + 0.5))
-        for term, count in frequency.items()
-    }
+    rarity = {term: (SATURATION + 1) * idf(len(spans), count) for term, count in frequency.items()}
     return [_fit(span, rarity, mean) for span in spans]
 
 
 def _fit(span: Span, rarity: Mapping[str, float], mean: float) -> float:
     norm = SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * span.tokens / mean)
     return sum([rarity[term] * count / (count + norm) for term, count in span.words.items()])
-
-
-def _scaled(values: Sequence[float]) -> list[float]:
-    low, high = min(values, default=0.0), max(values, default=0.0)
-    return [(value - low) / (high - low) if high > low else float(high > 0) for value in values]

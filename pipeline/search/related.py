@@ -2,25 +2,24 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.search.passages import body, day
+from pipeline.search.calibration import Evidence, logistic
+from pipeline.search.hollow import answering
+from pipeline.search.passages import body, day, position
+from pipeline.search.trace import Trace
 from pipeline.search.windows import words_of
 from pipeline.stores.protocol import Hit
 
-MIN_SIMILARITY = 0.6
-"""With the offline embedder; other models have other scales. Of 512 pairs of an English session and another person's
-conversations, 1.2% come so close (and lead as much); of 128 sessions 83% do in their own person's."""
-MIN_LEAD = 0.2
-"""Least lead of the closest over the candidates' mean. A model that knows no Japanese finds all of it close."""
+MIN_STANDS_OUT = 3.5
+"""Standard deviations that the closest chunk of a session is above the usual, for a whole conversation to bear on it."""
 MIN_BEARING = 30.0
 """Of rare words in common, each counting ln(sessions / sessions that have it): thirteen words that only two of twenty
 sessions have. Of the same 512 pairs, 3.9% reach 24, 0.8% 28 and 0.2% 32."""
 RARE_SHARE = 0.1
 FEWEST = 20
-"""Of fewer sessions it cannot be told which words are rare, nor of fewer candidates which is closer than most: they are
-taken for so many, the lacking ones for unlike."""
+"""Of fewer sessions it cannot be told which words are rare: they are taken for so many."""
 SNIPPET_CHARACTERS = 160
 TITLE_CHARACTERS = 60
 
@@ -34,7 +33,7 @@ class RelatedSession:
         title: how it began.
         date: ``YYYY-MM-DD`` of the passage that bears on this conversation most.
         snippet: that passage, shortened.
-        score: 0..1, comparable within one answer only.
+        score: 0..1.
         why: ``vector`` and ``lexical``: how much by meaning and by rare words; the larger is the score.
     """
 
@@ -60,28 +59,47 @@ class Bearing:
         return max(self.vector, self.lexical)
 
 
-def related_sessions(hits: Sequence[Hit], asked: Iterable[str], top_k: int) -> list[Bearing]:
-    """Return the sessions that bear on what was ``asked`` (its terms), best first; none where nothing stands out.
+def related_sessions(looked: Trace, least: float, top_k: int, *, typed: bool) -> list[Bearing]:
+    """Return the sessions that bear on what was asked, best first; none where nothing stands out.
 
-    A session is related if a chunk of it is close by meaning, or if it shares many words that few sessions have.
+    To what is being typed a session is related if its chunks answer it as they would a question. To a conversation it
+    is if a chunk of it is close by meaning, or if it shares many words that few sessions have.
+
+    Args:
+        least: the least confidence, 0..1.
+        typed: it is short, and being typed.
     """
     sessions: dict[str, list[Hit]] = {}
-    for hit in hits:
+    for hit in looked.hits:
         sessions.setdefault(str(hit.metadata.get("key")), []).append(hit)
-    shared = _shared_weights(sessions, frozenset(asked))
-    mean = sum(hit.similarity for hit in hits) / max(FEWEST, len(hits))
-    judged = [_judged(own, shared[key], mean) for key, own in sessions.items()]
+    if typed:
+        judged = [_answering(own, looked.judge.evidence, least) for own in sessions.values()]
+    else:
+        shared = _shared_weights(sessions, frozenset(looked.question.terms))
+        judged = [_judged(own, shared[key], looked.judge.evidence) for key, own in sessions.items()]
     best = sorted((one for one in judged if one is not None), key=lambda one: (-one.score, one.hit.id))
     return best[:top_k]
 
 
-def _judged(own: Sequence[Hit], weight: float, mean: float) -> Bearing | None:
+def _answering(own: Sequence[Hit], known: Evidence, least: float) -> Bearing | None:
+    asking = known.rarity.of.keys()
+    confidence = known.confidence(own)
+    said = "\n".join(body(hit.content) for hit in sorted(own, key=position))
+    if confidence < least or not answering(said, asking).strip():
+        return None
+    best = max(own, key=lambda hit: (known.relevance(hit.similarity, words_of(hit, asking)), hit.id))
+    return Bearing(best, confidence, known.rarity.share(words_of(best, asking)) * confidence)
+
+
+def _judged(own: Sequence[Hit], weight: float, known: Evidence) -> Bearing | None:
     closest = min(own, key=lambda hit: (-hit.similarity, hit.id))
-    near = closest.similarity >= max(MIN_SIMILARITY, mean + MIN_LEAD)
+    stands_out = known.background.stands_out(closest.similarity)
+    near = stands_out >= MIN_STANDS_OUT
     if not near and weight < MIN_BEARING:
         return None
     wordiest = min(own, key=lambda hit: (-hit.lexical, hit.id))
-    return Bearing(closest if near else wordiest, closest.similarity * near, weight / (weight + MIN_BEARING))
+    nearness = logistic(stands_out - MIN_STANDS_OUT) * near
+    return Bearing(closest if near else wordiest, nearness, weight / (weight + MIN_BEARING))
 
 
 def _shared_weights(sessions: Mapping[str, Sequence[Hit]], asked: frozenset[str]) -> dict[str, float]:

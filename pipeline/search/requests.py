@@ -6,12 +6,14 @@ The query function's ``openapi.json`` says the same to others. Checked by hand, 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pipeline.embedding.questions import beginning_and_end
 from pipeline.errors import InvalidRequestError
 from pipeline.identity import storable_id
+from pipeline.search.wanted import Wanted
 from pipeline.source.documents import Kind
 from pipeline.source.layouts import read_time
 from pipeline.stores.protocol import Filters
@@ -58,8 +60,8 @@ class SearchAsk:
     query: str = field(repr=False)
     top_k: int
     filters: Filters
-    min_similarity: float | None
-    half_life_days: float | None
+    wanted: Wanted
+    explain: bool
     freshness: Freshness
 
 
@@ -71,6 +73,8 @@ class ContextAsk:
     session_key: str | None
     max_tokens: int
     top_k: int
+    wanted: Wanted
+    explain: bool
     freshness: Freshness
 
 
@@ -81,26 +85,37 @@ class RelatedAsk:
     session_key: str | None
     messages: Sequence[str] | None = field(repr=False)
     top_k: int
+    wanted: Wanted
     freshness: Freshness
 
 
 def read_search(body: Mapping[str, Any]) -> SearchAsk:
     """Read the body of a search; every reader here raises InvalidRequestError, which says what is wrong with it."""
-    _only(body, "query", "top_k", "min_similarity", "half_life_days", *_FILTERS, *_FRESHNESS)
+    _only(
+        body,
+        "query",
+        "top_k",
+        "min_similarity",
+        "half_life_days",
+        "explain",
+        *_FILTERS,
+        *_WANTED,
+        *_FRESHNESS,
+    )
     body = _given(body)
     return SearchAsk(
         _question(body.get("query")),
         _whole(body, "top_k", DEFAULT_TOP_K, 1, MAX_TOP_K),
         _filters(body),
-        _number(body, "min_similarity", -1, 1),
-        _number(body, "half_life_days", MIN_HALF_LIFE_DAYS, MAX_HALF_LIFE_DAYS),
+        _wanted(body),
+        _yes(body, "explain"),
         _freshness(body),
     )
 
 
 def read_context(body: Mapping[str, Any]) -> ContextAsk:
     """Read the body of a request for context."""
-    _only(body, "query", "max_tokens", "top_k", *_FRESHNESS)
+    _only(body, "query", "max_tokens", "top_k", "explain", *_WANTED, *_FRESHNESS)
     body = _given(body)
     freshness = _freshness(body)
     return ContextAsk(
@@ -108,13 +123,15 @@ def read_context(body: Mapping[str, Any]) -> ContextAsk:
         freshness.session_key,
         _whole(body, "max_tokens", DEFAULT_CONTEXT_TOKENS, MIN_CONTEXT_TOKENS, MAX_CONTEXT_TOKENS),
         _whole(body, "top_k", 2 * DEFAULT_TOP_K, 1, MAX_TOP_K),
+        _wanted(body),
+        _yes(body, "explain"),
         freshness,
     )
 
 
 def read_related(body: Mapping[str, Any]) -> RelatedAsk:
     """Read the body of a request for related conversations."""
-    _only(body, "messages", "top_k", *_FRESHNESS)
+    _only(body, "messages", "top_k", *_WANTED, *_FRESHNESS)
     body = _given(body)
     freshness, messages = _freshness(body), _messages(body)
     if freshness.session_key is None and messages is None:
@@ -122,7 +139,7 @@ def read_related(body: Mapping[str, Any]) -> RelatedAsk:
             "neither session_key nor messages is given", hint="say which conversation, or what is said in it"
         )
     top_k = _whole(body, "top_k", DEFAULT_TOP_K, 1, MAX_RELATED)
-    return RelatedAsk(freshness.session_key, messages, top_k, freshness)
+    return RelatedAsk(freshness.session_key, messages, top_k, _wanted(body), freshness)
 
 
 def read_session_key(parameters: Mapping[str, Any]) -> str | None:
@@ -155,6 +172,42 @@ def check_may_wait(known: bool) -> None:  # noqa: FBT001  # a check of one thing
 
 _FILTERS = ("kinds", "roles", "sessions", "excluded_sessions", "since", "until")
 _FRESHNESS = ("session_key", "min_updated_at")
+_WANTED = ("min_confidence", "now", "time_zone")
+
+
+def _wanted(body: Mapping[str, Any]) -> Wanted:
+    return Wanted(
+        half_life_days=_number(body, "half_life_days", MIN_HALF_LIFE_DAYS, MAX_HALF_LIFE_DAYS),
+        min_confidence=_number(body, "min_confidence", 0, 1),
+        min_similarity=_number(body, "min_similarity", -1, 1),
+        now=_reference_time(body),
+    )
+
+
+def _reference_time(body: Mapping[str, Any]) -> datetime | None:
+    """Return what "yesterday" is counted from: ``now``, or the present, in the zone that is named."""
+    given, zone = _time(body, "now"), body.get("time_zone")
+    if zone is None:
+        return given
+    return (given or datetime.now(UTC)).astimezone(_zone(zone))
+
+
+def _zone(name: object) -> ZoneInfo:
+    try:
+        if isinstance(name, str) and name.isascii():
+            return ZoneInfo(name)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        pass
+    raise InvalidRequestError(
+        "time_zone is not known", hint="give a name such as Asia/Tokyo, or leave it out"
+    )
+
+
+def _yes(body: Mapping[str, Any], name: str) -> bool:
+    value = body.get(name, False)
+    if not isinstance(value, bool):
+        raise InvalidRequestError(f"{name} must be true or false")
+    return value
 
 
 def _given(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 
 from pipeline.lexical.terms import terms
 from pipeline.search.passages import body
-from pipeline.search.ranking import Weighing, best_scores, scored
+from pipeline.search.ranking import Judge, best_scores
 from pipeline.search.windows import WINDOW_TOKENS, chains, parts_of, windows_of
 from pipeline.stores.protocol import Hit
 
@@ -22,7 +22,7 @@ SPEAKER_WEIGHT = 0.2
 _SPEAKER = re.compile(r"^([^:\n]{1,60}): ", re.MULTILINE)
 
 
-def worths(hits: Sequence[Hit], asked: Iterable[str], weighing: Weighing) -> dict[str, float]:
+def worths(hits: Sequence[Hit], asked: Iterable[str], judge: Judge) -> dict[str, float]:
     """Return what each chunk is worth to the terms ``asked``, by its id; more is better.
 
     That is the mean of the best windows it is in, alone and over :data:`SCALES`, and more if whoever is asked about said it.
@@ -31,8 +31,8 @@ def worths(hits: Sequence[Hit], asked: Iterable[str], weighing: Weighing) -> dic
     parts = parts_of(hits, sought)
     found = chains(parts)
     scales = [
-        best_scores(scored(parts, weighing)),
-        *(best_scores(scored(list(windows_of(found, tokens)), weighing)) for tokens in SCALES),
+        best_scores(judge.scored(parts)),
+        *(best_scores(judge.scored(list(windows_of(found, tokens)))) for tokens in SCALES),
     ]
     return {
         hit.id: sum(scale[hit.id] for scale in scales) / len(scales) + SPEAKER_WEIGHT * _spoken(hit, sought)

@@ -47,7 +47,7 @@ def test_an_odd_question_has_an_answer(database: Callable[..., str], question: s
     change = planned('["sessions", "acme", "chat:1"]', upserts=[(chunk, embedder.embed([text])[0])])
     assert not ingest.apply("acme", [change])
 
-    [found] = Recall(embedder, query).search("acme", "mika", question, 5)
+    [found] = Recall(embedder, query, min_confidence=0.0).search("acme", "mika", question, 5).passages
     assert found.hit.content == text
 
 

@@ -459,7 +459,9 @@ def _most_bytes(variables: Resource, template: Template) -> int:
         if isinstance(value, str):
             return len(value)
         allowed = [len(str(one)) for one in (declared or {}).get("AllowedValues", [])]
-        number = len(str((declared or {}).get("MaxValue", ""))) if (declared or {}).get("Type") == "Number" else 0
+        number = (
+            len(str((declared or {}).get("MaxValue", ""))) if (declared or {}).get("Type") == "Number" else 0
+        )
         return max(allowed, default=0) or number or int((declared or {}).get("MaxLength", usual))
 
     return sum(len(name) + longest(value) for name, value in variables.items())

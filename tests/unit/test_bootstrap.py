@@ -131,8 +131,8 @@ def test_a_secret_without_an_openai_key_says_so(
 @pytest.mark.usefixtures("aws")
 def test_the_offline_embedder_refuses_another_space(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMBEDDING_PROVIDER", "offline")
-    monkeypatch.setenv("EMBEDDING_DIMENSIONS", "512")
-    with pytest.raises(SettingsError, match="256 dimensions only"):
+    monkeypatch.setenv("EMBEDDING_DIMENSIONS", "256")
+    with pytest.raises(SettingsError, match="512 dimensions only"):
         bootstrap.embedder()
 
 

@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.errors import SettingsError
 from pipeline.lab.evaluation.command import JAPANESE
-from pipeline.lab.evaluation.measures import Answer, figures
+from pipeline.lab.evaluation.comparing import MEASURES, chance, compared
+from pipeline.lab.evaluation.measures import Answer, figures, share_read
 from pipeline.lab.evaluation.sets import read_set
 
 
@@ -23,14 +25,45 @@ def test_measures_are_means_over_questions() -> None:
         Answer(frozenset("ab"), [{"x"}, {"a"}], {"a", "b"}),
         Answer(frozenset("c"), [{"c"}], set()),
     ]
-    assert figures(answers, 30, 20).as_json() == {
-        "r5": 0.75,
-        "r10": 0.75,
-        "mrr": 0.75,
-        "b1k": 0.5,
-        "embed_factor": 1.5,
-        "questions": 2,
-    }
+    found = figures(answers, 30, 20)
+    assert (found.r1, found.r5, found.r10, found.mrr, found.any5) == (0.5, 0.75, 0.75, 0.75, 1.0)
+    assert (found.b1k, found.embed_factor, found.questions) == (0.5, 1.5, 2)
+    assert (found.newer_first, found.refused, found.roc) == (None, None, None)
+
+
+def test_unanswerable_questions_are_measured_by_what_is_refused_at_five_percent_lost() -> None:
+    sure = [Answer(frozenset("a"), [{"a"}], set(), confidence=0.5 + one / 100) for one in range(20)]
+    none = [Answer(frozenset(), [], set(), confidence=value) for value in (0.1, 0.505, 0.6, 0.9)]
+    found = figures([*sure, *none], 0, 1)
+    assert (found.questions, found.unanswerable, found.refused) == (20, 4, 0.5)
+    assert found.roc == pytest.approx((20 + 19 + 9.5 + 0) / 80)
+
+
+def test_an_update_counts_if_the_new_statement_stands_first() -> None:
+    first = Answer(frozenset("n"), [{"n"}, {"o"}], set(), before=frozenset("o"))
+    last = Answer(frozenset("n"), [{"o"}, {"n"}], set(), before=frozenset("o"))
+    alone = Answer(frozenset("n"), [{"n"}], set(), before=frozenset("o"))
+    assert figures([first, last, alone], 0, 1).newer_first == pytest.approx(2 / 3)
+
+
+def test_the_share_of_text_read_goes_by_sentences() -> None:
+    assert share_read("One two. Three four five!", "Threefourfive") == pytest.approx(13 / 19)
+
+
+def test_a_paired_test_tells_noise_from_a_difference() -> None:
+    assert chance([0.1, -0.1, 0.1, -0.1]) > 0.5
+    assert chance([0.1] * 30) < 0.01
+
+
+def test_two_runs_are_compared_by_the_questions_they_share() -> None:
+    def row(question: str, value: float) -> dict[str, Any]:
+        measures = dict.fromkeys(MEASURES, value)
+        names = {"embedder": "offline", "set": "s", "system": "ours", "question": question}
+        return {**names, "answerable": True, "measures": measures}
+
+    found = compared([row("a", 0.0), row("b", 1.0)], [row("a", 1.0)])
+    assert "| r5 | 0.0000 | 1.0000 | +1.0000 |" in found
+    assert "1 questions in both" in found
 
 
 def test_a_locomo_file_is_read_without_adversarial_questions_and_malformed_evidence(tmp_path: Path) -> None:

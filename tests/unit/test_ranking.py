@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from pipeline.embedding.tokens import estimate_tokens
 from pipeline.lexical.terms import terms
+from pipeline.search.calibration import evidence
 from pipeline.search.quotations import Told
-from pipeline.search.ranking import Ranked, Weighing, rank, scored
+from pipeline.search.ranking import Judge, Ranked, Weighing, rank
 from pipeline.search.windows import WINDOW_TOKENS, chains, parts_of, windows_of
 from pipeline.stores.protocol import Hit
 
@@ -46,6 +47,10 @@ def order(*hits: Hit, asked: str = "") -> list[str]:
     return [ranked.hit.id for ranked in rank(hits, terms(asked))]
 
 
+def judge(hits: list[Hit], asked: str = "", weighing: Weighing | None = None) -> Judge:
+    return Judge(evidence(hits, frozenset(terms(asked))), weighing or Weighing())
+
+
 def contents(ranked: list[Ranked]) -> list[str]:
     return [one.hit.content for one in ranked]
 
@@ -55,7 +60,9 @@ def test_age_counts_only_if_asked_for(half_life_days: float | None, first: str) 
     old = Hit("old", "a", 0.9, TIME - timedelta(days=14), {"key": "chat:1"})
     new = Hit("new", "b", 0.6, TIME, {"key": "chat:2"})
     lowest = Hit("undated", "c", 0.1, None, {"key": "chat:3"})
-    best, *_, last = rank([old, new, lowest], weighing=Weighing(half_life_days=half_life_days, now=TIME))
+    hits = [old, new, lowest]
+    weighing = Weighing(half_life_days=half_life_days, now=TIME)
+    best, *_, last = rank(hits, judge=judge(hits, weighing=weighing))
     assert (best.hit.id, last.hit.id) == (first, "undated")
     assert 0 <= best.score <= 1
 
@@ -79,11 +86,12 @@ def test_words_can_outweigh_the_vector() -> None:
     assert order(*hits, asked="soba") == ["words", "near", "far"]
 
 
-def test_scores_are_scaled_and_weighed() -> None:
-    hits = [hit("a", 0.8, "tea"), hit("b", 0.6, "soba tea"), hit("c", 0.4, "rain")]
-    best, *_ = rank(hits, terms("soba tea"), weighing=Weighing(0.5))
-    assert (best.hit.id, best.vector, best.lexical) == ("b", pytest.approx(0.5), 1.0)
-    assert best.score == pytest.approx(0.75)
+def test_a_score_is_half_meaning_and_half_words() -> None:
+    hits = [hit("a", 0.9, "soba tea"), hit("b", 0.5, "soba rice"), hit("c", 0.1, "rain")]
+    best, *_ = rank(hits, terms("soba tea"))
+    assert best.hit.id == "a"
+    assert best.score == pytest.approx((best.vector + best.lexical) / 2)
+    assert best.lexical == pytest.approx(1.0)
 
 
 def test_ties_go_by_id_whatever_the_order_of_the_candidates() -> None:
@@ -185,6 +193,6 @@ def test_what_the_reader_has_is_not_told() -> None:
 def test_nothing_that_ranking_works_with_shows_what_was_said() -> None:
     parts = parts_of(chain("Mika: the canary sings", "Ken: canary"), frozenset(terms("canary sings")))
     windows = list(windows_of(chains(parts)))
-    made = [parts, windows, scored(windows, Weighing()), rank([part.hit for part in parts], terms("canary"))]
+    made = [parts, windows, judge([]).scored(windows), rank([part.hit for part in parts], terms("canary"))]
     assert len(windows) == 1
     assert "canar" not in repr(made)

@@ -64,7 +64,7 @@ class Life:
         for number in range(1, ROUNDS + 1):
             context = self.recall.context("acme", "acme", QUESTION, None, 1_000, 5)
             self._said(f"chat:{number}", f"{QUESTION} ({number})", self.agent(context, self.recall))
-            yield [hit.hit.content for hit in self.recall.search("acme", "acme", QUESTION, 5)]
+            yield [hit.hit.content for hit in self.recall.search("acme", "acme", QUESTION, 5).passages]
 
     def copies(self) -> int:
         """Return how many chunks hold the fact, the first telling aside."""

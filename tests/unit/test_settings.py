@@ -64,7 +64,11 @@ def test_no_role_at_all_may_be_excluded() -> None:
 
 def test_the_offline_provider_brings_its_own_space() -> None:
     embedding = Settings.from_environment({"EMBEDDING_PROVIDER": "offline"}).embedding
-    assert (embedding.provider, embedding.model, embedding.dimensions) == ("offline", "wordllama-256", 256)
+    assert (embedding.provider, embedding.model, embedding.dimensions) == (
+        "offline",
+        "universal-sentence-encoder-multilingual-3",
+        512,
+    )
 
 
 @pytest.mark.parametrize(

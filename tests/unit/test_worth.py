@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pipeline.lexical.terms import terms
+from pipeline.search.calibration import evidence
 from pipeline.search.context import assemble
-from pipeline.search.ranking import Weighing, rank
+from pipeline.search.ranking import Judge, rank
 from pipeline.search.worth import SPEAKER_WEIGHT, worths
 from pipeline.stores.protocol import Hit
 
@@ -32,8 +33,13 @@ def chain(*lines: str, key: str = "chat:1") -> list[Hit]:
     ]
 
 
+def judge(hits: list[Hit], question: str) -> Judge:
+    return Judge(evidence(hits, frozenset(terms(question))))
+
+
 def worth(question: str, *lines: str) -> list[float]:
-    return list(worths(chain(*lines), terms(question), Weighing()).values())
+    hits = chain(*lines)
+    return list(worths(hits, terms(question), judge(hits, question)).values())
 
 
 def test_of_a_passage_the_chunk_that_answers_is_worth_most() -> None:
@@ -59,7 +65,7 @@ def test_what_stands_beside_an_answer_is_worth_more_than_what_stands_far_from_it
 def test_what_those_said_who_are_asked_about_is_worth_more(question: str, more: tuple[float, float]) -> None:
     hits = [*chain("Mika: it is green", key="chat:1"), *chain("Ken: it is green", key="chat:2")]
     nobody = [Hit(one.id, one.content.replace(": ", "; "), 0.5, TIME, one.metadata) for one in hits]
-    said, told = (worths(these, terms(question), Weighing()) for these in (hits, nobody))
+    said, told = (worths(these, terms(question), judge(these, question)) for these in (hits, nobody))
     assert [said[one.id] - told[one.id] for one in hits] == pytest.approx(more)
 
 
@@ -71,7 +77,9 @@ def test_a_chunk_of_two_speakers_counts_for_half() -> None:
 def context(hits: list[Hit], question: str, max_tokens: int, passages: int = 20) -> str:
     asked = terms(question)
     ranked = rank(hits, asked, passages)
-    return assemble("", ranked, worths(hits, asked, Weighing()), max_tokens, "0" * 16).text
+    return assemble(
+        "", ranked, worths(hits, asked, Judge(evidence(hits, frozenset(asked)))), max_tokens, "0" * 16
+    ).text
 
 
 def test_pieces_of_one_session_and_day_stand_under_one_heading_in_their_order() -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from pipeline.embedding.tokens import estimate_tokens
 from pipeline.embedding.vectors import Embedder
-from pipeline.lab.evaluation.measures import CUT_OFFS, READ_TOKENS, Answer
-from pipeline.lab.evaluation.sets import Conversation, Message
+from pipeline.lab.evaluation.measures import CUT_OFFS, READ_TOKENS, Answer, share_read
+from pipeline.lab.evaluation.sets import Conversation, Message, Question
 from pipeline.lexical.terms import terms
+from pipeline.search.passages import squeezed
 
 CHUNK_TOKENS = 256
 VECTOR_WEIGHT = 0.5
@@ -127,18 +128,34 @@ def _scaled(scores: Scores) -> Scores:
 def answers(conversation: Conversation, units: Sequence[Unit], scores: Sequence[Scores]) -> list[Answer]:
     """Return what each question finds among ``units``."""
     return [
-        _answer(question.evidence, units, score)
+        _answer(question, conversation, units, score)
         for question, score in zip(conversation.questions, scores, strict=True)
     ]
 
 
-def _answer(evidence: frozenset[str], units: Sequence[Unit], scores: Scores) -> Answer:
+def _answer(question: Question, conversation: Conversation, units: Sequence[Unit], scores: Scores) -> Answer:
     order = [units[int(index)] for index in np.argsort(-scores, kind="stable")]
-    read: set[str] = set()
+    texts, session_of, evidence = conversation.texts, conversation.session_of, question.evidence
+    read = list(_readable(order))
+    hits = [unit.messages for unit in order[: max(CUT_OFFS)]]
+    return Answer(
+        evidence,
+        hits,
+        frozenset().union(*(unit.messages for unit in read)),
+        share_read(
+            "\n".join(texts[id_] for id_ in sorted(evidence)), squeezed("".join(unit.text for unit in read))
+        ),
+        frozenset(session_of[id_] for id_ in evidence),
+        [frozenset(session_of[id_] for id_ in hit) for hit in hits],
+        question.before,
+        float(scores.max()),
+    )
+
+
+def _readable(order: Iterable[Unit]) -> Iterator[Unit]:
     left = READ_TOKENS
     for unit in order:
         left -= estimate_tokens(unit.text)
         if left < 0:
-            break
-        read |= unit.messages
-    return Answer(evidence, [unit.messages for unit in order[: max(CUT_OFFS)]], read)
+            return
+        yield unit

@@ -2,18 +2,19 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from pipeline.embedding.vectors import Embedder
 from pipeline.ingest.chunking import Chunker, message_id
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.ingest.splitting import split_markdown
-from pipeline.lab.evaluation.measures import CUT_OFFS, READ_TOKENS, Answer
+from pipeline.lab.evaluation.measures import CUT_OFFS, READ_TOKENS, Answer, share_read
 from pipeline.lab.evaluation.sets import Conversation, Message, Question, Session
 from pipeline.search.passages import squeezed
 from pipeline.search.ranking import VECTOR_WEIGHT
 from pipeline.search.recall import Recall
+from pipeline.search.wanted import Wanted
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES, Settings
 from pipeline.source.documents import EntryHasher, ItemKey
 from pipeline.source.layouts import Item, Layouts
@@ -55,9 +56,8 @@ class Memory:
 
     def answers(self, conversation: Conversation, vector_weight: float = VECTOR_WEIGHT) -> list[Answer]:
         """Return what each question finds."""
-        recall = Recall(self._embedder, self._asked, vector_weight=vector_weight)
-        texts = {message.id: squeezed(message.text) for message in conversation.messages}
-        return [self._answer(recall, conversation.name, one, texts) for one in conversation.questions]
+        recall = Recall(self._embedder, self._asked, vector_weight=vector_weight, min_confidence=0.0)
+        return [self._answer(recall, conversation, one) for one in conversation.questions]
 
     def _save(self, tenant_id: str, session: Session, count: int) -> None:
         item = _item(tenant_id, session.key, session.messages[:count])
@@ -85,13 +85,24 @@ class Memory:
         for chunk in self._store.detail(tenant_id, {source: None})[source].chunks:
             self._told[chunk.id] = frozenset(names[member] for member in chunk.members)
 
-    def _answer(self, recall: Recall, tenant_id: str, question: Question, texts: Mapping[str, str]) -> Answer:
-        found = recall.search(tenant_id, tenant_id, question.text, max(CUT_OFFS))
-        hits = [frozenset().union(*(self._told[chunk] for chunk in one.chunks)) for one in found]
-        context = recall.context(tenant_id, tenant_id, question.text, None, READ_TOKENS, CONTEXT_PASSAGES)
-        read = squeezed(context.text)
-        evidence = question.evidence
-        return Answer(evidence, hits, {id_ for id_ in evidence if texts[id_] in read})
+    def _answer(self, recall: Recall, conversation: Conversation, question: Question) -> Answer:
+        tenant_id, evidence, wanted = conversation.name, question.evidence, Wanted(now=question.now)
+        found = recall.search(tenant_id, tenant_id, question.text, max(CUT_OFFS), wanted=wanted)
+        hits = [frozenset().union(*(self._told[chunk] for chunk in one.chunks)) for one in found.passages]
+        context = recall.context(
+            tenant_id, tenant_id, question.text, None, READ_TOKENS, CONTEXT_PASSAGES, wanted
+        )
+        read, texts, session_of = squeezed(context.text), conversation.texts, conversation.session_of
+        return Answer(
+            evidence,
+            hits,
+            {id_ for id_ in evidence if squeezed(texts[id_]) in read},
+            share_read("\n".join(texts[id_] for id_ in sorted(evidence)), read),
+            frozenset(session_of[id_] for id_ in evidence),
+            [frozenset(session_of[id_] for id_ in hit) for hit in hits],
+            question.before,
+            found.confidence,
+        )
 
 
 def _item(tenant_id: str, key: str, messages: Sequence[Message]) -> Item:

@@ -6,13 +6,15 @@ A line of ours is a session or a question; ``conversation`` is left out where a 
         {"id": "1-1", "role": "user", "content": "It ships on Friday.", "timestamp": "2026-11-22T09:00:00Z"}]}
     {"conversation": "mika", "question": "When does it ship?", "evidence": ["1-1"]}
 
-A message may have a ``name``. ``evidence`` are the ids of all messages that answer the question.
+A message may have a ``name``. ``evidence`` are the ids of all messages that answer the question; an empty list says that
+none does. ``now`` is when it is asked, ``before`` are messages that said so before and hold no longer.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,13 @@ class Question:
 
     text: str
     evidence: frozenset[str]
+    before: frozenset[str] = frozenset()
+    now: datetime | None = None
+
+    @property
+    def id(self) -> str:
+        """A name of it that does not show it."""
+        return sha256(self.text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +82,16 @@ class Conversation:
     def messages(self) -> list[Message]:
         """All messages in their order."""
         return [message for session in self.sessions for message in session.messages]
+
+    @property
+    def texts(self) -> Mapping[str, str]:
+        """The text of each message, by its id."""
+        return {message.id: message.text for message in self.messages}
+
+    @property
+    def session_of(self) -> Mapping[str, str]:
+        """The session of each message, by its id."""
+        return {message.id: session.key for session in self.sessions for message in session.messages}
 
 
 def read_set(path: Path) -> list[Conversation]:
@@ -101,7 +120,7 @@ def _lines(text: str) -> Iterator[Conversation]:
     for row in (json.loads(line) for line in text.splitlines() if line.strip()):
         name = str(row.get("conversation", "all"))
         if "question" in row:
-            questions.setdefault(name, []).append(Question(row["question"], frozenset(row["evidence"])))
+            questions.setdefault(name, []).append(_question(row))
         else:
             messages = [
                 Message(str(one["id"]), {k: v for k, v in one.items() if k != "id"})
@@ -112,13 +131,18 @@ def _lines(text: str) -> Iterator[Conversation]:
         yield Conversation(name, own, _answerable(own, questions.get(name, [])))
 
 
+def _question(row: Mapping[str, Any]) -> Question:
+    now = datetime.fromisoformat(row["now"]) if "now" in row else None
+    return Question(row["question"], frozenset(row["evidence"]), frozenset(row.get("before", ())), now)
+
+
 def _locomo(samples: Sequence[Mapping[str, Any]]) -> Iterator[Conversation]:
     for number, sample in enumerate(samples):
         sessions = list(_locomo_sessions(sample["conversation"]))
         asked = [
             Question(str(row["question"]), frozenset(row.get("evidence", ())))
             for row in sample["qa"]
-            if row.get("category") != ADVERSARIAL
+            if row.get("category") != ADVERSARIAL and row.get("evidence")
         ]
         yield Conversation(str(sample.get("sample_id", number)), sessions, _answerable(sessions, asked))
 
@@ -158,5 +182,8 @@ def _locomo_time(text: str) -> datetime:
 def _answerable(sessions: Sequence[Session], questions: Sequence[Question]) -> list[Question]:
     """Return the questions without evidence ids that name no message (LoCoMo has a few malformed ones)."""
     known = {message.id for session in sessions for message in session.messages}
-    kept = [Question(one.text, one.evidence & known) for one in questions]
-    return [one for one in kept if one.evidence]
+    return [
+        replace(one, evidence=one.evidence & known)
+        for one in questions
+        if not one.evidence or one.evidence & known
+    ]

@@ -1,0 +1,124 @@
+"""What makes a similarity and shared words evidence: the same in every question, language, store and embedding space. Pure.
+
+A cosine says little by itself: in one space unrelated texts have 0.05, in another 0.75. It counts by how far it stands
+out of what else was found, in standard deviations. Words count by the share of the question's rarity (idf) that they
+carry: a word that few chunks have says more than one that all have, and one that none has was asked for and not found.
+
+How the numbers were chosen is told in ``docs/search.md``.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+from pipeline.search.windows import words_of
+from pipeline.stores.protocol import Hit
+
+FEWEST = 50
+"""Of fewer chunks it cannot be told what stands out of them: unrelated texts fill them up."""
+LEAST_SPREAD = 0.02
+"""Of similarities. Texts that are all alike, or all the same, make nothing stand out."""
+HALF_AT = 1.5
+"""Standard deviations at which a similarity counts half in a ranking."""
+SURE_AT = 2.0
+"""The same where it is asked whether anything was found: the best of many stands out a little by chance."""
+FEWEST_COUNTED = 100
+"""Of fewer chunks it cannot be told how rare a word is: they are taken for so many."""
+MOST_MASS = 200.0
+"""Of a question, about fifty rare words. A longer text need not be found whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What similarity to the question is usual."""
+
+    mean: float
+    spread: float
+
+    def stands_out(self, similarity: float) -> float:
+        """Return by how many standard deviations ``similarity`` is above the usual."""
+        return (similarity - self.mean) / self.spread
+
+
+@dataclass(frozen=True, slots=True)
+class Rarity:
+    """What the question's terms are worth.
+
+    Args:
+        of: idf of each term.
+        mass: of all of them together; 0 if nothing can be looked for by words.
+    """
+
+    of: Mapping[str, float] = field(repr=False)
+    mass: float
+
+    def share(self, words: Iterable[str]) -> float:
+        """Return the share of the question's mass that ``words`` (each once) carry, 0..1."""
+        return min(1.0, sum([self.of.get(word, 0.0) for word in words]) / self.mass) if self.mass else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What similarities and words are measured by, for one question."""
+
+    background: Background
+    rarity: Rarity
+
+    def relevance(self, similarity: float, words: Iterable[str]) -> float:
+        """Return how sure it is that a text of this similarity, with these of the question's words, bears on it, 0..1."""
+        near = logistic(self.background.stands_out(similarity) - SURE_AT)
+        return (near + self.rarity.share(words)) / 2 if self.rarity.mass else near
+
+    def confidence(self, hits: Sequence[Hit]) -> float:
+        """Return how sure it is that ``hits`` hold an answer: the closest and the one of most words need not be the same."""
+        words = [words_of(hit, self.rarity.of.keys()) for hit in hits]
+        closest = max(
+            [hit.similarity for hit in hits], default=self.background.mean - 50 * self.background.spread
+        )
+        return self.relevance(closest, max(words, key=self.rarity.share, default=()))
+
+
+def evidence(hits: Sequence[Hit], asked: AbstractSet[str], unrelated: Sequence[float] = ()) -> Evidence:
+    """Return what the hits of one question are measured by.
+
+    Args:
+        asked: the question's terms.
+        unrelated: similarities of the question to texts that have nothing to do with anything.
+    """
+    found = [hit.similarity for hit in hits]
+    return Evidence(background([*found, *_evenly(unrelated, FEWEST - len(found))]), _rarity(hits, asked))
+
+
+def background(similarities: Sequence[float]) -> Background:
+    """Return mean and standard deviation of ``similarities``; of none, those of nothing in particular."""
+    if not similarities:
+        return Background(0.0, 1.0)
+    mean = math.fsum(similarities) / len(similarities)
+    variance = math.fsum([(one - mean) ** 2 for one in similarities]) / len(similarities)
+    return Background(mean, max(LEAST_SPREAD, math.sqrt(variance)))
+
+
+def logistic(value: float) -> float:
+    """Return ``value`` on a scale of 0..1, 0.5 for 0."""
+    return (1 + math.tanh(value / 2)) / 2
+
+
+def _evenly(values: Sequence[float], count: int) -> list[float]:
+    """Return at most ``count`` of ``values``, spread over all of them."""
+    if count >= len(values):
+        return list(values)
+    return [values[at * len(values) // count] for at in range(max(0, count))]
+
+
+def _rarity(hits: Sequence[Hit], asked: AbstractSet[str]) -> Rarity:
+    total = max(FEWEST_COUNTED, len(hits))
+    having = Counter([term for hit in hits for term in words_of(hit, asked)])
+    of = {term: idf(total, having[term]) for term in sorted(asked)}
+    return Rarity(of, min(MOST_MASS, math.fsum(of.values())))
+
+
+def idf(total: int, having: int) -> float:
+    """Return BM25's inverse document frequency of a term that ``having`` of ``total`` texts have."""
+    return math.log(1 + (total - having + 0.5) / (having + 0.5))

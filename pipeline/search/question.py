@@ -1,0 +1,69 @@
+"""A question as search needs it: what is asked, and about when. Pure."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pipeline.lexical.terms import terms
+from pipeline.search.times import Span, day_terms, spans, without
+from pipeline.source.layouts import safe_text
+
+MAX_TERMS = 256
+"""Of a question; a longer one is a text, whose beginning tells what it is about."""
+MOST_DAYS = 31
+"""Of a span whose days are looked for by name."""
+_TALK = frozenset(
+    terms(
+        "talk talked discuss discussed discussion say said told tell chat conversation happen happened mention speak spoke"
+    )
+)
+_TALK_KANJI = frozenset("話会何言内容教覚相談伝事")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked.
+
+    Args:
+        text: as it was asked.
+        terms: those that are looked for, each once.
+        about: those of them that do not say when by the reference time, each once.
+        spans: what it says about when.
+        days: the terms of the days in those spans, looked for besides.
+    """
+
+    text: str = field(repr=False)
+    terms: tuple[str, ...] = field(repr=False)
+    about: frozenset[str] = field(default=frozenset(), repr=False)
+    spans: tuple[Span, ...] = ()
+    days: tuple[str, ...] = ()
+
+    @property
+    def sought(self) -> tuple[str, ...]:
+        """All terms that the store is asked for."""
+        return tuple(dict.fromkeys((*self.terms, *self.days)))
+
+    @property
+    def asks_only_when(self) -> bool:
+        """Tell whether nothing is asked but what was said at some time."""
+        rest = terms(safe_text(without(self.text, self.spans)))
+        return bool(self.spans) and all(
+            term in _TALK or _TALK_KANJI.issuperset(_kanji(term)) for term in rest
+        )
+
+
+def read_question(text: str, now: datetime) -> Question:
+    """Return ``text`` as a question.
+
+    Args:
+        now: the reference time of what it says about when, in the user's zone.
+    """
+    found = spans(text, now)
+    plain = without(text, tuple(span for span in found if span.relative))
+    asked = tuple(dict.fromkeys(terms(safe_text(plain))))[:MAX_TERMS]
+    undated = without(text, tuple(span for span in found if not span.dated))
+    about = frozenset(terms(safe_text(undated))).intersection(asked)
+    return Question(text, asked, about, found, tuple(day_terms(found, MOST_DAYS)))
+
+
+def _kanji(term: str) -> str:
+    return "".join(character for character in term if not "\u3041" <= character <= "\u309f") or term

@@ -1,0 +1,86 @@
+"""Texts that have nothing to do with anything, and how similar a question is to them.
+
+A memory of few chunks cannot tell by itself which similarity stands out. So the space is asked once, at the first such
+question, what its similarities to everyday sentences are; the vectors are kept for as long as the process lives.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from operator import mul
+
+from pipeline.embedding.vectors import Vector
+
+TEXTS = (
+    "The train was late, so we took a taxi to the hotel.",
+    "電車が遅れたので、ホテルまでタクシーで行きました。",
+    "I have been learning to bake bread with rye flour.",
+    "最近、ライ麦粉でパンを焼く練習をしています。",
+    "The invoice for March is attached; please check the tax.",
+    "三月分の請求書を添付しました。税額を確認してください。",
+    "My sister's dog needs a new collar before the walk.",
+    "妹の犬に新しい首輪が必要です。",
+    "The server ran out of disk space and restarted twice.",
+    "サーバーのディスクがいっぱいになり、二度再起動しました。",
+    "We painted the kitchen pale green last weekend.",
+    "先週末に台所を薄い緑色に塗りました。",
+    "Could you book a table for four near the harbour?",
+    "港の近くで四人の席を予約してもらえますか。",
+    "The novel is about a lighthouse keeper and his daughter.",
+    "その小説は灯台守とその娘の話です。",
+    "He twisted his ankle at football practice.",
+    "彼はサッカーの練習で足首をひねりました。",
+    "The quarterly report shows that sales went down.",
+    "四半期の報告では売上が下がっています。",
+    "Water the tomatoes in the evening, not at noon.",
+    "トマトには昼ではなく夕方に水をやってください。",
+    "She is preparing for a piano examination.",
+    "彼女はピアノの試験の準備をしています。",
+    "The printer on the second floor has no paper.",
+    "二階のプリンターに紙がありません。",
+    "I prefer tea without sugar in the morning.",
+    "朝は砂糖を入れないお茶が好きです。",
+    "The museum is closed on Mondays.",
+    "美術館は月曜日が休みです。",
+    "Our flight leaves from gate nine.",
+    "私たちの便は九番ゲートから出ます。",
+    "Install the update and then clear the cache.",
+    "更新を入れてからキャッシュを消してください。",
+    "The baby slept through the night for the first time.",
+    "赤ちゃんが初めて朝まで眠りました。",
+    "They are saving money for a bigger flat.",
+    "二人は広い部屋のために貯金しています。",
+    "The doctor said to take it after meals.",
+    "医者は食後に飲むように言いました。",
+    "What is the best way to remove a coffee stain?",
+    "コーヒーの染みを落とす一番いい方法は何ですか。",
+    "The choir sings in the old church on Sunday.",
+    "合唱団は日曜日に古い教会で歌います。",
+    "My bicycle has a flat tyre again.",
+    "自転車がまたパンクしました。",
+    "The contract ends in two years unless it is renewed.",
+    "契約は更新しない限り二年で終わります。",
+)
+
+
+@dataclass(slots=True)
+class Unrelated:
+    """Measures similarities to :data:`TEXTS`.
+
+    Args:
+        embed: embeds texts in the space that is searched.
+    """
+
+    embed: Callable[[Sequence[str]], Sequence[Vector]] = field(repr=False)
+    _vectors: Sequence[Vector] = field(default=(), init=False, repr=False)
+
+    def similarities(self, vector: Vector) -> list[float]:
+        """Return the cosine of ``vector`` to each of the texts. The first time they are embedded, in one request."""
+        self._vectors = self._vectors or [_unit(one) for one in self.embed(TEXTS)]
+        asked = _unit(vector)
+        return [sum(map(mul, asked, one)) for one in self._vectors]
+
+
+def _unit(vector: Vector) -> Vector:
+    length = math.sqrt(sum(map(mul, vector, vector))) or 1.0
+    return [value / length for value in vector]

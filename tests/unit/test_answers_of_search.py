@@ -1,0 +1,102 @@
+"""What a search tells: nothing rather than noise, the time asked for, the newest statement first, and why."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pytest
+from support.user_memory import UserMemory
+from support.words import WordEmbedder
+
+from pipeline.search.hollow import answering
+from pipeline.search.recall import Found
+from pipeline.search.trace import explained
+from pipeline.search.wanted import Wanted
+
+NOW = datetime(2026, 11, 25, tzinfo=UTC)
+
+
+@pytest.fixture
+def memory() -> UserMemory:
+    memory = UserMemory(WordEmbedder())
+    memory.session("chat:1", "The launch of Heron is on May 3.", "Noted.", days=0)
+    memory.session("chat:2", "The piano tuner comes tomorrow with new strings.", "Fine.", days=3)
+    memory.session("chat:3", "The launch of Heron moved to May 24.", "Noted.", days=17)
+    return memory
+
+
+def search(memory: UserMemory, question: str, **wanted: object) -> Found:
+    return memory.recall.search("acme", "mika", question, 5, wanted=Wanted(now=NOW, **wanted))  # type: ignore[arg-type]
+
+
+def keys(found: Found) -> Sequence[object]:
+    return [one.hit.metadata["key"] for one in found.passages]
+
+
+@pytest.mark.parametrize(
+    "question", ["colourless green ideas sleep furiously", "紫の象は月で税法を朗読する", "qwrt zxcv plmk"]
+)
+def test_nonsense_finds_nothing_and_a_request_may_widen_that(memory: UserMemory, question: str) -> None:
+    found = search(memory, question)
+    assert found.passages == []
+    assert found.confidence < memory.recall.min_confidence
+    assert len(search(memory, question, min_confidence=0.0).passages) == 3
+
+
+def test_the_newest_statement_leads_and_the_earlier_is_marked(memory: UserMemory) -> None:
+    found = search(memory, "When is the launch of Heron?")
+    assert keys(found)[:2] == ["chat:3", "chat:1"]
+    newest, earlier = found.passages[:2]
+    assert (newest.superseded_by, earlier.superseded_by) == (None, newest.hit.id)
+    text = memory.context("When is the launch of Heron?").text
+    assert "chat:1 · said before that" in text
+    assert "The launch of Heron is on May 3." in text
+
+
+def test_what_was_said_at_a_time_is_asked_for_as_it_was_then(memory: UserMemory) -> None:
+    assert keys(search(memory, "What was said of the launch of Heron on November 1?"))[0] == "chat:1"
+    assert keys(search(memory, "What was said of the launch of Heron last week?"))[0] == "chat:3"
+
+
+def test_where_only_a_time_is_asked_for_all_of_it_comes_and_nothing_else(memory: UserMemory) -> None:
+    assert keys(search(memory, "What did we talk about on November 4?")) == ["chat:2"]
+
+
+def test_a_question_without_an_answer_is_no_memory_of_it(memory: UserMemory) -> None:
+    memory.session(
+        "chat:4", "Where is the spare key of the shed?", "I could not find anything about that.", days=20
+    )
+    assert keys(search(memory, "Where is the spare key of the shed?")) == []
+    memory.session("chat:5", "Where is the spare key of the shed?", "Under the blue pot.", days=21)
+    assert keys(search(memory, "Where is the spare key of the shed?"))[0] == "chat:5"
+
+
+def test_only_the_same_question_is_left_out() -> None:
+    said = "user: Where is the key?\nassistant: I don't know.\nuser: It rains."
+    assert answering(said, frozenset({"key", "shed"})) == "user: Where is the key?\nuser: It rains."
+    assert answering(said, frozenset({"where", "key"})) != said
+
+
+def test_an_explanation_tells_all_of_it_without_what_was_said(memory: UserMemory) -> None:
+    found = search(memory, "When is the launch of Heron?")
+    told = explained(found.trace, found.passages)
+    assert told["strategy"] == "exact"
+    assert told["candidates"]["all"] == len(found.trace.hits)
+    assert told["now"] == NOW.isoformat()
+    assert set(told["passages"][0]["words"]) == {"launch", "heron"}
+    assert [one["told"] for one in told["passages"]] == [True] * len(found.passages)
+    assert "piano" not in json.dumps(told)
+    assert explained((again := search(memory, "When is the launch of Heron?")).trace, again.passages) == told
+
+
+def test_an_explanation_says_why_nothing_is_told(memory: UserMemory) -> None:
+    found = search(memory, "qwrt zxcv plmk")
+    told = explained(found.trace, found.passages)
+    assert {one["left_out"] for one in told["passages"]} == {"nothing is sure enough"}
+    assert told["confidence"] < told["min_confidence"]
+
+
+def test_what_is_typed_names_the_conversation_and_small_talk_none(memory: UserMemory) -> None:
+    related = memory.recall.related("acme", "mika", None, ["launch of Heron"], 5)
+    assert {one.key for one in related} == {"chat:1", "chat:3"}
+    assert memory.recall.related("acme", "mika", None, ["qwrt zxcv plmk"], 5) == []
