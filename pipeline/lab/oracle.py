@@ -242,14 +242,14 @@ class Oracle:
             life = memory.lives.setdefault(name, _Life(memory.user))
             stamps = {entry[2] for entry in new if _name(entry) == name}
             if count > life.copies:
-                _say(life, count, stamps)
+                _say(life, count, stamps, sure=not memory.lost)
             life.stamps |= stamps
             life.fate, life.owner = Fate.LIVE, memory.user
 
 
-def _say(life: _Life, count: int, stamps: set[str | None]) -> None:
-    """Note that copies of a text came."""
-    same = None not in stamps and stamps <= life.stamps and life.witnessed
+def _say(life: _Life, count: int, stamps: set[str | None], *, sure: bool) -> None:
+    """Note that copies of a text came; where a record was lost nobody is sure that what was there before was ever known."""
+    same = sure and None not in stamps and stamps <= life.stamps and life.witnessed
     if life.erased is Erased.YES and not (same and not life.copies):
         life.erased = Erased.PERHAPS
     if life.fate is not Fate.LIVE and life.fate is not Fate.KEPT:
