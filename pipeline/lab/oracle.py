@@ -210,11 +210,11 @@ class Oracle:
 
     def _leave(self, memory: _Memory, new: list[Entry] | None, cause: Cause, *, blindly: bool) -> None:
         old, after = memory.entries or [], Counter(map(_name, new or ()))
+        if blindly:  # the record does not say what was there: all counts as said again
+            for life in memory.lives.values():
+                life.witnessed = False
         if new is None:
             fate = Fate.KEPT if cause == "expire" and self._on_expiry == "keep" else Fate.REMOVED
-            if blindly and fate is Fate.KEPT:  # the record does not say what is gone
-                for life in memory.lives.values():
-                    life.witnessed = False
         elif memory.note or blindly:
             fate = Fate.EDITED
         else:
@@ -327,10 +327,14 @@ def _must(life: _Life, memory: _Memory) -> bool:
 
 
 def _may(life: _Life, memory: _Memory) -> bool:
-    """Tell whether it may be found. Where an INSERT, and a removal or a change of owner were lost, no rule can know."""
+    """Tell whether it may be found.
+
+    Where an INSERT, and a removal or a change of owner were lost, no rule can know; nor that a note was written anew.
+    """
     if life.erased is Erased.YES:
         return {"inserted", "owner"} <= memory.lost
-    return life.fate in _HELD or {"inserted", "removed"} <= memory.lost
+    anew = memory.note and "inserted" in memory.lost
+    return life.fate in _HELD or anew or {"inserted", "removed"} <= memory.lost
 
 
 def _is_gone(life: _Life) -> bool:
