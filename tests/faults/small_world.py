@@ -211,7 +211,7 @@ class SmallWorld:
 
     # what happens while a worker reads
     def meanwhile(self) -> None:
-        if self.depth or self.random.random() > 0.15:  # noqa: PLR2004
+        if self.depth or self.random.random() > 0.15:
             return
         self.depth = 1
         for _ in range(self.random.randint(1, 2)):
@@ -322,7 +322,7 @@ class SmallWorld:
 
     def _remove(self, key: str) -> None:
         messages = list(self._current(key)["messages"])
-        if len(messages) > 2:  # noqa: PLR2004
+        if len(messages) > 2:
             messages.pop(self.random.randint(1, len(messages) - 1))
             self._with(key, messages, "removed")
 
@@ -364,7 +364,7 @@ class SmallWorld:
         request = ForgetRequest(
             f"r{next(self.ids)}", TENANT, datetime.fromtimestamp(until, UTC), user, session
         )
-        if self.random.random() < 0.5:  # noqa: PLR2004
+        if self.random.random() < 0.5:
             self.late.append(request)
         else:
             self.forgetter.carry_out(request)
@@ -378,14 +378,14 @@ class SmallWorld:
         if not self.queue:
             return
         self.now += 0.01
-        self.embedder.down = self.outages and self.random.random() < 0.1  # noqa: PLR2004
+        self.embedder.down = self.outages and self.random.random() < 0.1
         count = self.random.randint(1, 4)
         taken = [
             self.queue.pop(self.random.randrange(len(self.queue))) for _ in range(min(count, len(self.queue)))
         ]
-        if self.random.random() < 0.15:  # noqa: PLR2004  # delivered twice
+        if self.random.random() < 0.15:  # delivered twice
             self.queue += taken[:1]
-        if self.random.random() < 0.1:  # noqa: PLR2004  # put aside: late
+        if self.random.random() < 0.1:  # put aside: late
             self.queue += taken
             return
         self._reconcile(coalesce(decode(body, self.layouts) for body in taken))
@@ -430,7 +430,7 @@ class SmallWorld:
         return set(self._found())
 
     def _found(self) -> Iterator[tuple[str, str]]:
-        for row in self.store._rows.values():  # noqa: SLF001
+        for row in self.store._rows.values():
             if row.chunk.user_id:
                 for word in row.chunk.text.split():
                     if word.startswith("m") and word.endswith("x"):
@@ -458,7 +458,7 @@ def findings(world: SmallWorld) -> list[str]:
 def run(seed: int, *, losses: float = 0.0, steps: int = 14) -> list[str]:
     """Run one history; return what was wrong at its end, after a redrive of everything, and after the horizon."""
     source = random.Random(f"{seed} {losses}")
-    world = SmallWorld(source, losses=losses, stamped=source.random() < 0.5)  # noqa: PLR2004
+    world = SmallWorld(source, losses=losses, stamped=source.random() < 0.5)
     for _ in range(steps):
         source.choice((world.act, world.act, world.ingest))()
     wrong = []
@@ -491,6 +491,6 @@ if __name__ == "__main__":
         if wrong:
             bad.append(seed)
             kinds[wrong[0].split()[1]] += 1
-            if len(bad) <= 8:  # noqa: PLR2004
+            if len(bad) <= 8:
                 print(seed, wrong[:3])
     print(f"{last - first} runs, {len(bad)} bad, {dict(kinds)}, {time.time() - started:.1f} s")
