@@ -242,8 +242,10 @@ class Reconciler:
 
     def _finish(self, works: Sequence[ItemWork], report: Report) -> set[str]:
         """Lease, embed and apply; return the sources that must be tried again."""
+        unreadable = frozenset(report.failures)  # their transitions must be stored all the same
         leased = self._lease(works, report)
-        busy = {work.source for work in works} - {work.source for work in leased} - report.failures.keys()
+        failed = report.failures.keys() - unreadable
+        busy = {work.source for work in works} - {work.source for work in leased} - failed
         embedding = EmbeddingWork(self.embedder, self.meter, self.now)
         vectors = embedding.vectors(leased, report)
         moved: set[str] = set()

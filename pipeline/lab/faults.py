@@ -12,6 +12,7 @@ from pipeline.lab.crash_points import crash_everywhere
 from pipeline.lab.histories import History
 from pipeline.lab.laboratory import Laboratory, history_of, laboratory
 from pipeline.lab.oracle import Judgement
+from pipeline.lab.parallel import MISHAPS, run_parallel
 from pipeline.lab.shrinking import shrunk
 from pipeline.lab.simulation import Outcome
 from pipeline.local.postgres import Postgres
@@ -33,6 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--crash-points", action="store_true", help="crash one scenario at each effect and each pair"
     )
     parser.add_argument(
+        "--parallel",
+        type=int,
+        metavar="N",
+        help="play N histories with real processes on one Postgres, which are killed and cut off at random moments",
+    )
+    parser.add_argument(
         "--store",
         choices=["pgvector", "dynamodb", "opensearch"],
         default="pgvector",
@@ -44,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(lab, options)
     server = Postgres(new_run_folder() / "postgres").start()
     try:
+        if options.parallel:
+            return _parallel(server.conninfo(), options.parallel, options.seed)
         with laboratory(server.conninfo()) as lab:
             return _run(lab, options)
     finally:
@@ -87,6 +96,14 @@ def summary(wrong: Mapping[str, int], histories: int, seed: int, seconds: float)
     """Return the last line's fields."""
     counted = {name: wrong.get(name, 0) for name in WRONGS}
     return {**counted, "histories": histories, "seconds": round(seconds), "seed": seed}
+
+
+def _parallel(conninfo: str, histories: int, seed: int) -> int:
+    started = time.perf_counter()
+    found = run_parallel(conninfo, histories, seed)
+    wrong = sum(count for name, count in found.items() if name not in MISHAPS)
+    _print({**found, "histories": histories, "seconds": round(time.perf_counter() - started), "seed": seed})
+    return int(bool(wrong))
 
 
 def _crash_points(lab: Laboratory) -> int:

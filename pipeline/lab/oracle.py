@@ -210,11 +210,11 @@ class Oracle:
 
     def _leave(self, memory: _Memory, new: list[Entry] | None, cause: Cause, *, blindly: bool) -> None:
         old, after = memory.entries or [], Counter(map(_name, new or ()))
+        if blindly:  # the record does not say what was there: all counts as said again
+            for life in memory.lives.values():
+                life.witnessed = False
         if new is None:
             fate = Fate.KEPT if cause == "expire" and self._on_expiry == "keep" else Fate.REMOVED
-            if blindly and fate is Fate.KEPT:  # the record does not say what is gone
-                for life in memory.lives.values():
-                    life.witnessed = False
         elif memory.note or blindly:
             fate = Fate.EDITED
         else:
@@ -242,14 +242,14 @@ class Oracle:
             life = memory.lives.setdefault(name, _Life(memory.user))
             stamps = {entry[2] for entry in new if _name(entry) == name}
             if count > life.copies:
-                _say(life, count, stamps)
+                _say(life, count, stamps, sure=not memory.lost)
             life.stamps |= stamps
             life.fate, life.owner = Fate.LIVE, memory.user
 
 
-def _say(life: _Life, count: int, stamps: set[str | None]) -> None:
-    """Note that copies of a text came."""
-    same = None not in stamps and stamps <= life.stamps and life.witnessed
+def _say(life: _Life, count: int, stamps: set[str | None], *, sure: bool) -> None:
+    """Note that copies of a text came; where a record was lost nobody is sure that what was there before was ever known."""
+    same = sure and None not in stamps and stamps <= life.stamps and life.witnessed
     if life.erased is Erased.YES and not (same and not life.copies):
         life.erased = Erased.PERHAPS
     if life.fate is not Fate.LIVE and life.fate is not Fate.KEPT:
@@ -327,10 +327,14 @@ def _must(life: _Life, memory: _Memory) -> bool:
 
 
 def _may(life: _Life, memory: _Memory) -> bool:
-    """Tell whether it may be found. Where an INSERT, and a removal or a change of owner were lost, no rule can know."""
+    """Tell whether it may be found.
+
+    Where an INSERT, and a removal or a change of owner were lost, no rule can know; nor that a note was written anew.
+    """
     if life.erased is Erased.YES:
         return {"inserted", "owner"} <= memory.lost
-    return life.fate in _HELD or {"inserted", "removed"} <= memory.lost
+    anew = memory.note and "inserted" in memory.lost
+    return life.fate in _HELD or anew or {"inserted", "removed"} <= memory.lost
 
 
 def _is_gone(life: _Life) -> bool:

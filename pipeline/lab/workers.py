@@ -126,7 +126,7 @@ class WatchedEmbedder:
         self.usage.requests += 1
         vectors: Sequence[Vector] = self._world.scheduler.effect(
             f"embed {len(texts)}",
-            lambda: [_vector(text) for text in texts],
+            lambda: [vector_of(text) for text in texts],
             lambda: EmbeddingUnavailableError(
                 "simulated", retry_after_seconds=self._world.random.choice((None, 7.0))
             ),
@@ -253,6 +253,7 @@ def _client(name: str) -> Any:  # noqa: ANN401  # takes the place of boto3's
     return _SourceClient(world) if name == "dynamodb" else world.sqs
 
 
-def _vector(text: str) -> Vector:
+def vector_of(text: str) -> Vector:
+    """Return any vector, the same for the same text."""
     digest = hashlib.blake2b(text.encode(), digest_size=SPACE.dimensions).digest()
     return float32([1.0 + byte for byte in digest])

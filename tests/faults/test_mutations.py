@@ -335,6 +335,14 @@ HINTS: Mapping[str, str] = {
     "the_tenant_is_dropped_from_an_items_name": "orders to forget while what they cover is being embedded",
     "the_stream_reports_no_failures": "orders to forget while what they cover is being embedded",
     "no_epoch_check": "orders to forget while what they cover is being embedded",
+    "a_rewrite_does_not_tell_what_came": "said after the order to forget what was said before",
+    "a_request_covers_what_came_after_it": "said after the order to forget what was said before",
+    "a_summary_outlives_its_log": "a day's log and its summary",
+    "an_unreadable_item_is_let_go": "an item that nobody can read at last",
+    "an_unreadable_item_counts_as_gone": "an item that nobody can read at last",
+    "one_refused_text_takes_its_neighbours_along": "a refused text among others",
+    "a_withheld_chunk_stays_with_its_user": "an edit of which the record is lost",
+    "a_chunk_of_another_owner_stays_where_it_is": "a conversation that is given to another user",
     "kept_messages_are_indexed_again": "the question of an exchange capped, and its answer not",
 }
 """Histories that catch a mutation soon; without one, or in vain, random ones are tried."""

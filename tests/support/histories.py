@@ -63,6 +63,36 @@ TROUBLEMAKERS = {
             Step("expire", 0, 1, 11),
         ),
     ),
+    "said after the order to forget what was said before": History(
+        (Place("acme", "chat:1", stamped=True),),
+        (Step("grow", 0, 3), Step("forget_session", 0, 1, 0, 3600.0), Step("grow", 0, 1, 0, 5.0)),
+    ),
+    "a day's log and its summary": History(
+        (
+            Place("acme", "memory:daily:2026-09-21", note=True),
+            Place("acme", "memory:summary:2026-09-21", note=True),
+        ),
+        (Step("grow", 0, 2), Step("grow", 1, 2), Step("forget_session", 0, 1, 0, 3600.0)),
+    ),
+    "an item that nobody can read, between two versions": History(
+        (Place("acme", "chat:1"),),
+        (Step("grow", 0, 3), Step("spoil", 0, 1, 0, 3600.0), Step("touch", 0, 1, 0, 30_000.0)),
+    ),
+    "an item that nobody can read at last": History(
+        (Place("acme", "chat:1"),), (Step("grow", 0, 3), Step("spoil", 0, 1, 0, 3600.0))
+    ),
+    "a refused text among others": History(
+        (Place("acme", "chat:1"),), (Step("refused", 0), Step("grow", 0, 3), Step("refused", 0, 1, 0, 3600.0))
+    ),
+    "an edit of which the record is lost": History(
+        (Place("acme", "chat:1"),),
+        (Step("grow", 0, 4), Step("edit", 0, 1, 1, 3600.0), Step("edit", 0, 1, 2, 3600.0)),
+        loss=0.5,
+    ),
+    "a conversation that is given to another user": History(
+        (Place("acme", "chat:1", user="ken"),),
+        (Step("grow", 0, 4), Step("owner", 0, 1, 0, 3600.0), Step("cap", 0, 2, 0, 3600.0)),
+    ),
     "made and deleted at once, over and over": History(
         tuple(Place("acme", f"chat:{number}") for number in range(3)),
         (
