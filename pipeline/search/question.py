@@ -2,20 +2,17 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 
 from pipeline.lexical.terms import terms
 from pipeline.search.times import Span, day_terms, spans, without
 from pipeline.source.layouts import safe_text
 
 MAX_TERMS = 256
-"""Of a question; a longer one is a text, whose beginning tells what it is about."""
+"""Of a question; a longer one is a text, whose beginning and end tell what it is about."""
 MOST_DAYS = 31
 """Of a span whose days are looked for by name."""
-_TALK = frozenset(
-    terms(
-        "talk talked discuss discussed discussion say said told tell chat conversation happen happened mention speak spoke"
-    )
-)
+_TALK = "talk talked discuss discussed discussion say said told tell chat conversation happen happened mention speak spoke"
 _TALK_KANJI = frozenset("話会何言内容教覚相談伝事")
 
 
@@ -47,8 +44,14 @@ class Question:
         """Tell whether nothing is asked but what was said at some time."""
         rest = terms(safe_text(without(self.text, self.spans)))
         return bool(self.spans) and all(
-            term in _TALK or _TALK_KANJI.issuperset(_kanji(term)) for term in rest
+            term in _talk_terms() or _TALK_KANJI.issuperset(_kanji(term)) for term in rest
         )
+
+
+@cache
+def _talk_terms() -> frozenset[str]:
+    """Made when first needed: a function that asks nothing has no stemmer."""
+    return frozenset(terms(_TALK))
 
 
 def read_question(text: str, now: datetime) -> Question:
@@ -59,10 +62,14 @@ def read_question(text: str, now: datetime) -> Question:
     """
     found = spans(text, now)
     plain = without(text, tuple(span for span in found if span.relative))
-    asked = tuple(dict.fromkeys(terms(safe_text(plain))))[:MAX_TERMS]
+    asked = _both_ends(tuple(dict.fromkeys(terms(safe_text(plain)))))
     undated = without(text, tuple(span for span in found if not span.dated))
     about = frozenset(terms(safe_text(undated))).intersection(asked)
     return Question(text, asked, about, found, tuple(day_terms(found, MOST_DAYS)))
+
+
+def _both_ends(found: tuple[str, ...]) -> tuple[str, ...]:
+    return found if len(found) <= MAX_TERMS else found[: MAX_TERMS // 2] + found[-MAX_TERMS // 2 :]
 
 
 def _kanji(term: str) -> str:
