@@ -23,7 +23,7 @@ from typing import Any
 
 import psycopg
 
-from pipeline.ingest.wishes import Wish, encode_wish
+from pipeline.ingest.wishes import Wish, encode_wish, next_second
 from pipeline.lab.histories import KEY_NAMES, MEMORY, SESSIONS, History
 from pipeline.lab.index import Database
 from pipeline.lab.laboratory import history_of
@@ -34,7 +34,7 @@ from pipeline.lab.queue import Queue
 from pipeline.lab.stream_mapping import Limits, Reader, StreamMapping
 from pipeline.lab.table import Item, Table
 from pipeline.lab.workers import DEAD_LETTER_QUEUE_URL, QUEUE_URL
-from pipeline.stores.forgetting import ForgetRequest, next_second
+from pipeline.stores.forgetting import ForgetRequest
 
 INGEST_WORKERS = 3
 VISIBILITY_SECONDS = 3.0
