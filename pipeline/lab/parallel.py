@@ -229,7 +229,7 @@ def run_parallel(conninfo: str, count: int, seed: int, trouble_every: float = 0.
     database.clear()
     histories = [_apart(history_of(f"parallel {seed}.{number}"), number) for number in range(count)]
     town = Town(services, histories)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         address = str(Path(folder) / "services")
         _serve(services, address)
         house = House(database.conninfo, conninfo, address, services)
