@@ -322,7 +322,7 @@ def _must(life: _Life, memory: _Memory) -> bool:
     if life.erased is not Erased.NO or (memory.lost and memory.asked):
         return False
     if life.fate is Fate.LIVE:
-        return life.witnessed or not memory.unreadable
+        return not memory.unreadable or (life.witnessed and not memory.lost)
     return life.fate is Fate.KEPT and life.witnessed and not memory.lost
 
 

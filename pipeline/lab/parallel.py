@@ -229,15 +229,16 @@ def run_parallel(conninfo: str, count: int, seed: int, trouble_every: float = 0.
     database.clear()
     histories = [_apart(history_of(f"parallel {seed}.{number}"), number) for number in range(count)]
     town = Town(services, histories)
-    with tempfile.TemporaryDirectory() as folder:
-        address = str(Path(folder) / "services")
-        _serve(services, address)
-        house = House(database.conninfo, conninfo, address, services)
-        try:
-            return _run(database, services, town, house, trouble_every)
-        finally:
-            house.close()
-            database.close()
+    address = str(
+        Path(tempfile.mkdtemp()) / "services"
+    )  # the socket goes when the process ends, so the folder stays
+    _serve(services, address)
+    house = House(database.conninfo, conninfo, address, services)
+    try:
+        return _run(database, services, town, house, trouble_every)
+    finally:
+        house.close()
+        database.close()
 
 
 def _run(

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from psycopg.conninfo import make_conninfo
 from support.histories import SEEDS_THAT_FAILED, TROUBLEMAKERS
 
-from pipeline.ingest import announce
 from pipeline.lab import faults
 from pipeline.lab.crash_points import crash_everywhere
 from pipeline.lab.faults import report
@@ -23,6 +22,7 @@ from pipeline.lab.laboratory import Laboratory, history_of
 from pipeline.lab.simulation import Shape
 from pipeline.lab.weather import CALM
 from pipeline.local.postgres import Postgres
+from pipeline.source.transitions import Transition, TransitionReader
 
 pytestmark = pytest.mark.integration
 HISTORIES = int(os.environ.get("FAULT_HISTORIES", "300"))
@@ -85,7 +85,11 @@ def test_the_last_line_of_a_run_is_its_counts(capsys: pytest.CaptureFixture[str]
 def test_a_run_that_finds_something_says_so_and_fails(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(announce, "deletion", lambda **_: ())
+    monkeypatch.setattr(
+        TransitionReader,
+        "removal",
+        lambda _, __, *, at, position, **___: Transition(position, at, "modified"),
+    )
     monkeypatch.setattr(faults, "shrunk", lambda _, history, seed: (history, seed))
     assert faults.main(["--histories", "8", "--seed", "3"]) == 1
     found = capsys.readouterr()
