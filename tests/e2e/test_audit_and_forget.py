@@ -152,7 +152,9 @@ def test_what_was_forgotten_stays_forgotten_while_the_app_goes_on_rewriting_the_
     said = {"role": "user", "content": secret, "timestamp": "2026-11-20T10:00:00Z"}
     house.save("chat:1", [said])
     until(lambda: house.contents() != [], "it is searchable")
-    done = command(house, "forget", "--tenant", house.tenant, "--session", "chat:1")
+    done = command(
+        house, "forget", "--stack", house.stack.name, "--tenant", house.tenant, "--session", "chat:1"
+    )
     assert done.stdout.startswith("forgotten: 1 messages")
     assert house.contents() == []
     house.save("chat:1", [said, {"role": "assistant", "content": later, "timestamp": "2126-11-20T10:00:00Z"}])
@@ -168,6 +170,11 @@ def test_forgetting_a_user_reaches_every_session_of_that_user(house: House) -> N
         house.save(f"chat:{number}", [{"role": "user", "content": f"plum {number}"}], user_id="mika")
     house.save("chat:9", [{"role": "user", "content": "pear"}], user_id="ken")
     until(lambda: count(house) == 4, "all four are indexed")
-    assert command(house, "forget", "--tenant", house.tenant, "--user", "mika").returncode == 0
+    assert (
+        command(
+            house, "forget", "--stack", house.stack.name, "--tenant", house.tenant, "--user", "mika"
+        ).returncode
+        == 0
+    )
     assert house.contents(user="mika") == []
     assert len(house.contents(user="ken")) == 1
