@@ -1,6 +1,7 @@
 """The command line: ``vector-memory <command>``."""
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -133,6 +134,7 @@ def _add_forget(commands: "Commands") -> None:
     forget.add_argument("--tenant", required=True)
     forget.add_argument("--user", help="everything of this user up to now; with --session, only that session")
     forget.add_argument("--session", help="everything of the session with this key up to now")
+    forget.add_argument("--stack", metavar="NAME", help="take queues and settings from this stack")
     forget.set_defaults(run=_forget)
 
 
@@ -204,7 +206,11 @@ def _audit(options: argparse.Namespace) -> int:
 def _forget(options: argparse.Namespace) -> int:
     from pipeline import bootstrap  # noqa: PLC0415  # each command loads only what it needs
     from pipeline.operations.forget_command import run_forget  # noqa: PLC0415  # the same
+    from pipeline.operations.stack import environment_of  # noqa: PLC0415  # the same
 
+    if options.stack:
+        os.environ.update(environment_of(bootstrap.cloudformation_client(), options.stack))
+        bootstrap.settings.cache_clear()
     return _say(
         run_forget(bootstrap.forgetter(), bootstrap.inventory, options.tenant, options.user, options.session)
     )

@@ -163,7 +163,9 @@ class Operator:
         seconds = time.monotonic() - started
         self._drain()
         indexed = time.monotonic() - started
-        report = json.loads(self.run("audit", "--stack", self.stack.name, "--table", table, "--json"))
+        report = json.loads(
+            self.run("audit", "--stack", self.stack.name, "--table", table, "--settle", "1", "--json")
+        )
         announced = json.loads(said)["announced"]
         return Run(
             announced, kills, seconds, indexed, peak, self.tokens_embedded() - before, report["counts"]

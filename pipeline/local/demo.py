@@ -79,9 +79,11 @@ class Demo:
         )["Attributes"]
         return sum(int(value) for value in attributes.values())
 
-    def search(self, tenant_id: str, user_id: str, query: str, top_k: int = TOP_K) -> list[dict[str, Any]]:
-        """Ask the query function."""
-        body = {"query": query, "top_k": top_k}
+    def search(
+        self, tenant_id: str, user_id: str, query: str, top_k: int = TOP_K, **more: float
+    ) -> list[dict[str, Any]]:
+        """Ask the query function; ``more`` goes into the request, such as ``min_confidence``."""
+        body = {"query": query, "top_k": top_k, **more}
         event = {
             "method": "POST",
             "path": SEARCH_PATH,

@@ -202,10 +202,13 @@ def repair_notices(report: AuditReport, now: float) -> list[Notice]:
 
 
 def repair(report: AuditReport, queue: Queue, inventory: Inventory) -> int:
-    """Send the notices that mend what was found, and delete rows under wrong tenants; return how many notices failed."""
+    """Send the notices that mend what was found; return how many failed.
+
+    Rows under wrong tenants are deleted, and altered ones, whose text the item still has: ingest then finds them missing.
+    """
     astray: defaultdict[str, list[str]] = defaultdict(list)
     for finding in report.findings:
-        if finding.kind == "wrong_tenant":
+        if finding.kind == "wrong_tenant" or finding.altered:
             astray[finding.tenant_id].append(finding.chunk_id)
     for tenant_id, ids in astray.items():
         inventory.remove(tenant_id, ids)

@@ -24,12 +24,14 @@ class Finding:
             not be; *wrong_tenant*: lies under a tenant whose it is not; *vanished*: shown as if its item were there;
             *malformed*: the item cannot be read; *unreadable*: some of its messages cannot.
         chunk_id: the row, or the row that should be there; empty where the whole item is meant.
+        altered: the row says something else than what its fingerprint is of, so that ingest sees nothing to do.
     """
 
     kind: Kind
     tenant_id: str
     source: str
     chunk_id: str = ""
+    altered: bool = False
 
 
 def differences(work: ItemWork, rows: Sequence[StoredChunk]) -> Iterator[Finding]:
@@ -51,15 +53,16 @@ def differences(work: ItemWork, rows: Sequence[StoredChunk]) -> Iterator[Finding
         yield Finding("vanished", tenant_id, source)
         return
     listed = {chunk.id for chunk in work.chunks}
+    altered = {chunk.id for chunk in plan.current if _says_other(chunk, own)}
     wrong = {
         **dict.fromkeys((*plan.deletes, *(own.keys() - listed)), "extra"),
         **dict.fromkeys(plan.moves, "stale"),
-        **{chunk.id: "stale" for chunk in plan.current if _says_other(chunk, own)},
+        **dict.fromkeys(altered, "stale"),
         **{chunk.id: "stale" for chunk in (*plan.missing, *plan.stand_ins)},
     }
     missing = {chunk.id for chunk in (*plan.missing, *plan.stand_ins, *plan.current)} - own.keys()
     kinds: dict[str, Kind] = {**wrong, **dict.fromkeys(missing, "missing")}  # type: ignore[dict-item]  # each is one
-    yield from (Finding(kind, tenant_id, source, id_) for id_, kind in kinds.items())
+    yield from (Finding(kind, tenant_id, source, id_, id_ in altered) for id_, kind in kinds.items())
 
 
 def _says_other(chunk: Chunk, own: Mapping[str, StoredChunk]) -> bool:

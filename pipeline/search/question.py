@@ -41,11 +41,10 @@ class Question:
 
     @property
     def asks_only_when(self) -> bool:
-        """Tell whether nothing is asked but what was said at some time."""
+        """Tell whether nothing is asked but what was said at some time; a date alone may itself be looked for."""
         rest = terms(safe_text(without(self.text, self.spans)))
-        return bool(self.spans) and all(
-            term in _talk_terms() or _TALK_KANJI.issuperset(_kanji(term)) for term in rest
-        )
+        when = bool(self.spans and (rest or all(span.relative for span in self.spans)))
+        return when and all(term in _talk_terms() or _TALK_KANJI.issuperset(_kanji(term)) for term in rest)
 
 
 @cache

@@ -31,7 +31,7 @@ def command(house: House, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def audit(house: House, *words: str) -> dict[str, Any]:
-    done = command(house, "audit", "--stack", house.stack.name, "--json", *words)
+    done = command(house, "audit", "--stack", house.stack.name, "--settle", "1", "--json", *words)
     assert done.returncode in {0, 1}, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
     mine = [row for row in report["findings"] if house.tenant in row[2]]
@@ -79,7 +79,7 @@ def test_the_audit_finds_exactly_what_was_broken_and_repair_embeds_no_more_than_
         house.tenant,
         house.tenant,
     )
-    columns = "user_id, content, embedding, metadata, tenant_id, source, members, fingerprint, lost"
+    columns = "user_id, content, embedding, metadata, tenant_id, source, members, spans, fingerprint, status"
     remaining = "SELECT DISTINCT ON (source) * FROM memories WHERE tenant_id = %s AND content <> 'something else' ORDER BY source"
     extra = sql(
         house,
@@ -95,7 +95,7 @@ def test_the_audit_finds_exactly_what_was_broken_and_repair_embeds_no_more_than_
     assert audit(house) == {"missing": 50, "stale": 50, "extra": 50, "wrong_tenant": 50}
 
     before = house.demo.log_totals()
-    assert command(house, "audit", "--stack", house.stack.name, "--repair").returncode == 0
+    assert command(house, "audit", "--stack", house.stack.name, "--settle", "1", "--repair").returncode == 0
     until(lambda: count(house) == 250 and house.demo.queue_depth() == 0, "the repair is done")
     until(lambda: audit(house) == {}, "nothing differs any more")
     embedded = house.demo.log_totals()["chunks_embedded"] - before["chunks_embedded"]
@@ -114,9 +114,7 @@ def test_retained_and_foreign_rows_are_no_findings(house: House) -> None:
     assert count(house) == 6
 
 
-def test_what_vanished_without_a_notice_is_forgotten_and_what_expired_is_decided_by_the_operator(
-    house: House,
-) -> None:
+def test_what_vanished_is_hidden_by_repair_until_its_record_tells_why(house: House) -> None:
     typed = {
         "tenant_id": {"S": house.tenant},
         "messages": {"S": json.dumps([{"role": "user", "content": "gone"}])},
@@ -133,20 +131,20 @@ def test_what_vanished_without_a_notice_is_forgotten_and_what_expired_is_decided
     ]
     for mapping in stream:
         mappings.update_event_source_mapping(UUID=mapping, Enabled=False)
-    sql(house, "UPDATE ledger SET position = '' WHERE tenant_id = %s", house.tenant)
-    for key in ("deleted", "expired"):
-        house.delete(key)
     try:
-        assert audit(house) == {"vanished": 1, "expired": 1}
-        command(house, "audit", "--stack", house.stack.name, "--repair")
-        until(lambda: count(house) == 1, "the vanished one is forgotten")
-        assert audit(house) == {"expired": 1}
-        command(house, "audit", "--stack", house.stack.name, "--repair", "--assume", "expired")
-        until(lambda: audit(house) == {}, "the expired one is kept, and marked so")
-        assert count(house) == 1
+        for key in ("deleted", "expired"):
+            house.delete(key)
+        assert audit(house) == {"vanished": 2}
+        command(house, "audit", "--stack", house.stack.name, "--settle", "1", "--repair")
+        until(lambda: house.contents() == [], "nobody knows why they left: both are hidden")
+        assert audit(house) == {}
+        assert count(house) == 2
     finally:
         for mapping in stream:
             mappings.update_event_source_mapping(UUID=mapping, Enabled=True)
+    until(lambda: count(house) == 1, "the record of the deletion came late, and counts")
+    until(lambda: len(house.contents()) == 1, "what had expired is shown again")
+    assert audit(house) == {}
 
 
 def test_what_was_forgotten_stays_forgotten_while_the_app_goes_on_rewriting_the_session(house: House) -> None:
@@ -154,12 +152,14 @@ def test_what_was_forgotten_stays_forgotten_while_the_app_goes_on_rewriting_the_
     said = {"role": "user", "content": secret, "timestamp": "2026-11-20T10:00:00Z"}
     house.save("chat:1", [said])
     until(lambda: house.contents() != [], "it is searchable")
-    done = command(house, "forget", "--tenant", house.tenant, "--session", "chat:1")
-    assert done.stdout.startswith("forgotten: 1 chunks")
+    done = command(
+        house, "forget", "--stack", house.stack.name, "--tenant", house.tenant, "--session", "chat:1"
+    )
+    assert done.stdout.startswith("forgotten: 1 messages")
     assert house.contents() == []
     house.save("chat:1", [said, {"role": "assistant", "content": later, "timestamp": "2126-11-20T10:00:00Z"}])
     until(lambda: any(later in content for content in house.contents()), "what came later is searchable")
-    command(house, "audit", "--stack", house.stack.name, "--repair")
+    command(house, "audit", "--stack", house.stack.name, "--settle", "1", "--repair")
     assert audit(house) == {}
     assert not any(secret in content for content in house.contents())
     assert secret not in house.stack.logs
@@ -170,6 +170,11 @@ def test_forgetting_a_user_reaches_every_session_of_that_user(house: House) -> N
         house.save(f"chat:{number}", [{"role": "user", "content": f"plum {number}"}], user_id="mika")
     house.save("chat:9", [{"role": "user", "content": "pear"}], user_id="ken")
     until(lambda: count(house) == 4, "all four are indexed")
-    assert command(house, "forget", "--tenant", house.tenant, "--user", "mika").returncode == 0
+    assert (
+        command(
+            house, "forget", "--stack", house.stack.name, "--tenant", house.tenant, "--user", "mika"
+        ).returncode
+        == 0
+    )
     assert house.contents(user="mika") == []
     assert len(house.contents(user="ken")) == 1

@@ -293,7 +293,7 @@ def test_a_deleted_secret_is_nowhere_after_every_old_change_was_replayed_and_eve
         "AWS_ENDPOINT_URL": house.stack.aws.endpoint_url,
     }
     credentials = {"AWS_DEFAULT_REGION": REGION, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-    audit = [COMMAND[0], "audit", "--stack", house.stack.name, "--repair"]
+    audit = [COMMAND[0], "audit", "--stack", house.stack.name, "--settle", "1", "--repair"]
     subprocess.run(
         audit, env={**os.environ, **environment, **credentials}, check=True, capture_output=True, timeout=120
     )
@@ -304,6 +304,7 @@ def test_a_deleted_secret_is_nowhere_after_every_old_change_was_replayed_and_eve
     with psycopg.connect(house.stack.postgres.conninfo()) as connection:
         rows = connection.execute(
             "SELECT memories::text FROM memories UNION ALL SELECT ledger::text FROM ledger"
+            " UNION ALL SELECT message::text FROM message"
         )
         assert not any(secret in row for (row,) in rows)
     assert secret not in house.stack.logs

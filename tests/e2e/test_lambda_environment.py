@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
-from support.embeddings_api import DIMENSIONS, EmbeddingsApi
+from support.embedding_api import CountingApi
 
 from pipeline.embedding.vectors import Space
 from pipeline.local.aws import LocalAws
@@ -34,9 +34,9 @@ Start = Callable[[str], LambdaProcess]
 class Account:
     """Queues, tables, secrets and a database, as a deployment would name them to the functions."""
 
-    def __init__(self, folder: Path, api: EmbeddingsApi) -> None:
+    def __init__(self, folder: Path, api: CountingApi) -> None:
         self.aws, self.postgres = LocalAws(folder).start(), Postgres(folder / "postgres").start()
-        migrate(self.postgres.conninfo(), Space(MODEL, DIMENSIONS))
+        migrate(self.postgres.conninfo(), Space(MODEL, CountingApi.DIMENSIONS))
         self.sqs, self.dynamodb = self.aws.client("sqs"), self.aws.client("dynamodb")
         self.queue, self.dead = (
             str(self.sqs.create_queue(QueueName=name)["QueueUrl"]) for name in ("notices", "dead")
@@ -58,7 +58,7 @@ class Account:
             "MESSAGE_KEY_SECRET_ARN": self._secret("a key of enough characters"),
             "OPENAI_SECRET_ARN": self._secret("sk-of-tests"),
             "OPENAI_BASE_URL": api.base_url,
-            "EMBEDDING_DIMENSIONS": str(DIMENSIONS),
+            "EMBEDDING_DIMENSIONS": str(CountingApi.DIMENSIONS),
         }
         self.logins = {name: self._login(name) for name in ("memory_ingest", "memory_query")}
 
@@ -82,14 +82,14 @@ class Account:
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[EmbeddingsApi]:
-    running = EmbeddingsApi()
+def api() -> Iterator[CountingApi]:
+    running = CountingApi()
     yield running
     running.close()
 
 
 @pytest.fixture(scope="module")
-def account(api: EmbeddingsApi) -> Iterator[Account]:
+def account(api: CountingApi) -> Iterator[Account]:
     made = Account(new_run_folder(), api)
     yield made
     made.stop()

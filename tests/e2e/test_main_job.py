@@ -40,7 +40,7 @@ def says(house: House, text: str, **who: str) -> bool:
 
 def holds(house: House, session: str, text: str) -> bool:
     """Tell whether ``session`` is found by ``text``: what two sessions say alike is told once, unless one is named."""
-    body = {"query": text, "top_k": 20, "sessions": [session]}
+    body = {"query": text, "top_k": 20, "sessions": [session], "min_confidence": 0}
     event = {"method": "POST", "path": SEARCH_PATH, "tenant_id": house.tenant, "body": body}
     status, answer = house.invoke(event)
     return status == 200 and any(text in result["content"] for result in answer["results"])

@@ -3,6 +3,7 @@
 import base64
 import struct
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from support.json_server import HANG, Answer, JsonServer, Reply, as_json
@@ -49,12 +50,17 @@ class CountingApi(JsonServer):
         self._lock = threading.Lock()
         super().__init__(lambda body: self._answer(body["input"]))
 
+    @staticmethod
+    def tokens_of(texts: Sequence[str]) -> int:
+        """Return what embedding ``texts`` uses."""
+        return sum(len(text) // 3 + 1 for text in texts)
+
     def _answer(self, texts: list[str]) -> Reply:
         with self._lock:
             if self.down:
                 self.refused += 1
                 return as_json(503, {"error": {"message": "the model is overloaded"}})
-            used = sum(len(text) // 3 + 1 for text in texts)
+            used = self.tokens_of(texts)
             self.tokens += used
         made = [
             {"object": "embedding", "index": n, "embedding": encoded(letters(text, self.DIMENSIONS))}

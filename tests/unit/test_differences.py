@@ -139,6 +139,24 @@ def test_a_row_with_another_text_is_stale(world: World) -> None:
     assert world.kinds() == ["stale"]
 
 
+def test_repair_deletes_a_row_with_another_text_so_that_ingest_finds_it_missing(world: World) -> None:
+    world.save("one")
+    world.spoil = lambda rows: [replace(row, content="other") for row in rows]
+    report, queue = world.audit(), Queue()
+    inventory: Any = world
+    repair(report, queue, inventory)
+    assert world.removed == [("acme", [report.findings[0].chunk_id])]
+    assert len(queue.sent) == 1
+
+
+def test_repair_deletes_no_row_whose_owner_or_state_alone_is_stale(world: World) -> None:
+    world.save("one", "two")
+    world.save("new", ingest=False)
+    inventory: Any = world
+    repair(world.audit(), Queue(), inventory)
+    assert world.removed == []
+
+
 def test_a_row_that_the_ledger_does_not_list_is_extra(world: World) -> None:
     world.save("one")
     world.spoil = lambda rows: [

@@ -90,6 +90,7 @@ def test_a_list_of_dates_says_nothing_about_when() -> None:
         "What happened yesterday?",
         "先週何を話した?",
         "昨日の会話の内容を教えて",
+        "last week?",
     ],
 )
 def test_a_question_may_ask_only_when(question: str) -> None:
@@ -97,7 +98,14 @@ def test_a_question_may_ask_only_when(question: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "question", ["what did we decide about the launch last week?", "先月の会議", "where is the key?"]
+    "question",
+    [
+        "what did we decide about the launch last week?",
+        "先月の会議",
+        "where is the key?",
+        "12 December",
+        "12月12日",
+    ],
 )
 def test_a_question_mostly_asks_something_besides(question: str) -> None:
     assert not read_question(question, WEDNESDAY).asks_only_when
