@@ -21,6 +21,7 @@ from pipeline.handlers import query
 from pipeline.operations import reembed_command
 from pipeline.operations.reembed_command import run_reembed
 from pipeline.operations.reembed_options import add_arguments
+from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.store import PgVectorStore
 from pipeline.stores.pgvector.switching import drop_beside
 from pipeline.stores.protocol import Hit, SearchRequest
@@ -121,6 +122,9 @@ class Operator:
 
     def conninfo(self) -> str:
         return self._two.owner
+
+    def operators_connector(self) -> Connector:
+        return Connector(lambda: self._two.owner)
 
     def notice_queue(self) -> Queue:
         return self.queue
