@@ -25,7 +25,7 @@ from pipeline.local.postgres import Postgres
 from pipeline.source.transitions import Transition, TransitionReader
 
 pytestmark = pytest.mark.integration
-HISTORIES = int(os.environ.get("FAULT_HISTORIES", "300"))
+HISTORIES = int(os.environ.get("FAULT_HISTORIES", "100"))
 SEED = int(os.environ.get("FAULT_SEED", random.SystemRandom().randrange(10**6)))
 
 places = st.builds(
@@ -97,7 +97,7 @@ def test_a_run_that_finds_something_says_so_and_fails(
     assert "seed 3." in found.err
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(history=histories, seed=st.integers(0, 1000))
 def test_no_history_can_be_found_that_does_not(lab: Laboratory, history: History, seed: int) -> None:
     outcome = lab.run(history, seed)

@@ -100,7 +100,7 @@ class Both:
 
     def _ask(self, client: Any, name: str, request: Any) -> tuple[Any, Any]:
         try:
-            answer = getattr(client, name)(**request) or {}
+            answer = _answer(client, name, request)
         except ClientError as error:
             reasons = [reason["Code"] for reason in error.response.get("CancellationReasons", ())]
             return error, (error.response["Error"]["Code"], reasons)
@@ -109,6 +109,16 @@ class Both:
             return answer, sorted(map(repr, map(sorted, (row.items() for row in rows))))
         rows = [answer["Item"]] if "Item" in answer else answer.get("Items", [])
         return answer, sorted(map(repr, map(sorted, (row.items() for row in rows))))
+
+
+def _answer(client: Any, name: str, request: Any) -> Any:
+    """Return the whole answer, asking again for keys that were left over: each service may leave others."""
+    answer = getattr(client, name)(**request) or {}
+    if not answer.get("UnprocessedKeys"):
+        return answer
+    rest = _answer(client, name, {**request, "RequestItems": answer["UnprocessedKeys"]})
+    both = {table: [*rows, *rest["Responses"][table]] for table, rows in answer["Responses"].items()}
+    return {**answer, "Responses": both, "UnprocessedKeys": {}}
 
 
 def test_the_dynamodb_in_memory_answers_as_another_does(local_aws: LocalAws) -> None:

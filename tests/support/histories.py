@@ -93,6 +93,9 @@ TROUBLEMAKERS = {
         (Place("acme", "chat:1", user="ken"),),
         (Step("grow", 0, 4), Step("owner", 0, 1, 0, 3600.0), Step("cap", 0, 2, 0, 3600.0)),
     ),
+    "said again and again": History(
+        (Place("acme", "chat:1"),), tuple(Step("grow", 0, 1, 0, 3600.0) for _ in range(4))
+    ),
     "made and deleted at once, over and over": History(
         tuple(Place("acme", f"chat:{number}") for number in range(3)),
         (
