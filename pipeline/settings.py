@@ -319,7 +319,9 @@ def _database(read: _Reader) -> DatabaseSettings:
         raise SettingsError("DATABASE_AUTHENTICATION must be password or iam")
     return DatabaseSettings(
         host=read.optional("DATABASE_HOST"),
-        port=read.integer("DATABASE_PORT", 0, low=0, high=65535) or None,
+        port=(read.integer("DATABASE_PORT", 0, low=0, high=65535) or None)
+        if read.optional("DATABASE_HOST")
+        else None,
         name=read.optional("DATABASE_NAME"),
         user=read.optional("DATABASE_USER"),
         authentication=cast("Authentication", authentication),

@@ -251,7 +251,7 @@ class _Parts:
             id_ for id_ in chunk.members if not self.members.is_gone(id_) and not self.members.is_there(id_)
         ]
         parts = self._by_owner(chunk, left, lambda id_: self._owner_if_shown(id_, chunk))
-        return [_marked(part) if part.user_id == NOBODY else part for part in parts]
+        return [_waiting(part) if part.user_id == NOBODY else part for part in parts]
 
     def whole(self, chunk: HeldChunk) -> list[Chunk]:
         """Return a retained chunk that must be written again: it has no vector, or holds a secret; else nothing."""
@@ -281,6 +281,10 @@ class _Parts:
         return [replace(part, status=self.members.status(part.members)) for part in parts]
 
 
+def _waiting(chunk: Chunk) -> Chunk:
+    return replace(chunk, fingerprint=STAND_IN + chunk.fingerprint)
+
+
 def _marked(chunk: Chunk) -> Chunk:
     """Return ``chunk`` as one that stands in, and is looked at whenever its item is."""
-    return replace(chunk, fingerprint=STAND_IN + chunk.fingerprint, status="mixed")
+    return replace(_waiting(chunk), status="mixed")

@@ -36,7 +36,8 @@ from pipeline.stores.opensearch.store import GRACE, OpenSearchStore
 from pipeline.stores.protocol import Filters
 
 VECTORS, LEDGER, INDEX = "vectors", "ledger", "memories"
-MAX_OPS = 12
+MAX_OPS = 16
+"""Of a transaction: what a write says besides its mutations takes up to eight, so most writes still need several."""
 BLUR = 0.1
 """How often a row of a transaction is seen late."""
 REFRESH_SECONDS = 60.0
@@ -258,12 +259,19 @@ class LedgerIndex:
             items = self.inventory.everything()
             there = [_row(one.tenant_id, one.user_id, one.content, one.source) for one in items]
         else:
-            there = [
-                _row(*(str(one[name]) for name in ("tenant_id", "user_id", "content", "source")))
-                for one in self._aws.index.documents
-            ]
+            there = [self._document(one) for one in self._aws.index.documents]
         left = list(shown)
         return [row for row in there if row not in left or left.remove(row)]  # type: ignore[func-returns-value]  # takes one of the equal ones
+
+    def _document(self, one: Mapping[str, Any]) -> Row:
+        """Return a document as its owner's, whom the ledger names; as it was written if the ledger does not list it."""
+        tenant, user, content, source = (
+            str(one[name]) for name in ("tenant_id", "user_id", "content", "source")
+        )
+        place = source, str(one["chunk_id"])
+        listed = self._owner.parts()[1].chunks(tenant, [place]).get(place)
+        counts = listed is not None and listed.version == one["version"]
+        return _row(tenant, listed.user_id if listed and counts else user, content, source)
 
 
 def _shown_to(store: AnyStore, tenant: str, user: str) -> list[Row]:

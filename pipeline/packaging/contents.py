@@ -41,6 +41,7 @@ _STREAM_LACKS = {
     "numpy": "the stream function searches nothing",
     "openai": "the stream function embeds nothing",
     "psycopg": "the stream function reaches no database",
+    "certifi": "the same",
     "opensearchpy": "the stream function reaches no store",
     "semantic_text_splitter": "the stream function cuts nothing",
     "snowballstemmer": "the stream function counts no words",

@@ -10,11 +10,12 @@ from support.histories import TROUBLEMAKERS
 from pipeline.lab.laboratory import Laboratory, history_of
 from pipeline.lab.ledger_index import LedgerIndex
 from pipeline.lab.workers import installed
-from pipeline.stores.dynamodb.store import DynamoDbStore
-from pipeline.stores.ledger import ledger as ledger_module
-from pipeline.stores.ledger.ledger import Ledger
-from pipeline.stores.ledger.steps import Steps
-from pipeline.stores.ledger.wishes import Wishes
+from pipeline.stores.dynamodb.vector_table import VectorTable
+from pipeline.stores.ledger import item_reader
+from pipeline.stores.ledger.forget_requests import ForgetRequests
+from pipeline.stores.ledger.item_reader import ItemReader
+from pipeline.stores.ledger.records import LedgerRecord
+from pipeline.stores.ledger.transactions import Transactions
 from pipeline.stores.opensearch.store import OpenSearchStore
 
 MOST_HISTORIES = 1_000
@@ -33,66 +34,70 @@ def unconditional(op: Mapping[str, Any], *values: str) -> dict[str, Any]:
 
 
 def no_revision_check(patch: Patch) -> None:
-    move, known = Steps._move, Ledger._known
+    move, known = Transactions._move, ItemReader.known
 
-    def moved(self: Steps, *given: Any, **options: Any) -> Any:
+    def moved(self: Transactions, *given: Any, **options: Any) -> Any:
         return {"Update": unconditional(move(self, *given, **options)["Update"], ":expected")}
 
-    def as_expected(self: Ledger, tenant_id: str, change: Any) -> Any:
-        row, chunks = known(self, tenant_id, change)
-        return dataclasses.replace(row, revision=change.expected_revision), chunks
+    def as_expected(self: ItemReader, tenant_id: str, write: Any) -> Any:
+        ledger, records = known(self, tenant_id, write)
+        return dataclasses.replace(ledger, revision=write.expected_revision), records
 
-    patch.setattr(Steps, "_move", moved)
-    patch.setattr(Ledger, "_known", as_expected)
+    patch.setattr(Transactions, "_move", moved)
+    patch.setattr(ItemReader, "known", as_expected)
 
 
 def no_revision_check_in_the_transaction(patch: Patch) -> None:
-    move = Steps._move
+    move = Transactions._move
 
-    def moved(self: Steps, *given: Any, **options: Any) -> Any:
+    def moved(self: Transactions, *given: Any, **options: Any) -> Any:
         return {"Update": unconditional(move(self, *given, **options)["Update"], ":expected")}
 
-    patch.setattr(Steps, "_move", moved)
+    patch.setattr(Transactions, "_move", moved)
 
 
 def no_epoch_check(patch: Patch) -> None:
-    check = Steps._check_epoch
+    check = Transactions._check_epoch
 
-    def checked(self: Steps) -> Any:
+    def checked(self: Transactions) -> Any:
         only = dict(unconditional(check(self)["ConditionCheck"], ":epoch"))
         only.pop("ExpressionAttributeValues", None)
         return {"ConditionCheck": only}
 
-    patch.setattr(Steps, "_check_epoch", checked)
+    patch.setattr(Transactions, "_check_epoch", checked)
 
 
 def a_marker_is_set_and_nothing_deleted(patch: Patch) -> None:
-    patch.setattr(Wishes, "_sources_of", lambda *_: [])
+    patch.setattr(ForgetRequests, "_sources_of", lambda *_: set())
 
 
-def a_wish_sets_no_marker(patch: Patch) -> None:
-    patch.setattr(Wishes, "_put_marker", lambda *_: True)
+def a_request_sets_no_marker(patch: Patch) -> None:
+    patch.setattr(ForgetRequests, "mark", lambda *_: None)
 
 
-def rows_that_do_not_add_up_are_taken(patch: Patch) -> None:
-    patch.setattr(ledger_module, "adds_up", lambda *_: True)
+def records_that_do_not_add_up_are_taken(patch: Patch) -> None:
+    patch.setattr(item_reader, "adds_up", lambda *_: True)
+    patch.setattr(LedgerRecord, "fits", lambda *_: True)
 
 
 def a_change_ends_after_its_first_transaction(patch: Patch) -> None:
-    cut = Steps.cut
-    patch.setattr(Steps, "cut", lambda self, writes: cut(self, writes)[:1])
+    cut = Transactions.cut
+    patch.setattr(Transactions, "cut", lambda self, mutations: cut(self, mutations)[:1])
 
 
 def the_users_vectors_stay_when_their_chunk_goes(patch: Patch) -> None:
-    real = DynamoDbStore._own_rows
-    patch.setattr(
-        DynamoDbStore, "_own_rows", lambda *given: [op for op in real(*given) if "Delete" not in op]
-    )
+    real = VectorTable.operations
+
+    def operations(*given: Any) -> Any:
+        return [[op for op in ops if "Delete" not in op] for ops in real(*given)]
+
+    patch.setattr(VectorTable, "operations", operations)
 
 
 def readers_do_not_ask_the_ledger(patch: Patch) -> None:
     class Anything:
-        lost: Mapping[str, str] = {}
+        status = "live"
+        embedded = True
 
     patch.setattr(OpenSearchStore, "_listed", lambda *given: [(one, Anything()) for one in given[-1]])
 
@@ -110,8 +115,8 @@ MUTATIONS: Mapping[Callable[[Patch], None], tuple[str, ...]] = {
     no_revision_check_in_the_transaction: BOTH,
     no_epoch_check: BOTH,
     a_marker_is_set_and_nothing_deleted: BOTH,
-    a_wish_sets_no_marker: BOTH,
-    rows_that_do_not_add_up_are_taken: BOTH,
+    a_request_sets_no_marker: BOTH,
+    records_that_do_not_add_up_are_taken: BOTH,
     a_change_ends_after_its_first_transaction: BOTH,
     the_users_vectors_stay_when_their_chunk_goes: DYNAMODB,
     readers_do_not_ask_the_ledger: OPENSEARCH,

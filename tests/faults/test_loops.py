@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -18,30 +19,33 @@ from pipeline.handlers import ingest
 from pipeline.ingest.fate import MAX_ATTEMPTS, Bury, PutOff, fate
 from pipeline.ingest.notices import Notice, decode, encode
 from pipeline.ingest.queue import NoticeQueue
-from pipeline.ingest.wishes import Wish, encode_wish, new_id, new_wish
+from pipeline.ingest.wishes import encode_wish, new_id, new_wish
 from pipeline.ingest.work import Report
 from pipeline.settings import Settings
+from pipeline.stores.forgetting import ForgetRequest
 
 HOUR, DAY = 3600, 86_400
 ITEMS, WISHES = 12, 4
 
 
+@dataclass(frozen=True)
 class Dependencies:
     """A store that is away until a time, and what was done once it was back."""
 
-    def __init__(self, queue: LambdaQueue, back_at: float) -> None:
-        self.queue, self.back_at = queue, back_at
-        self.indexed: set[str] = set()
-        self.forgotten: set[str] = set()
+    queue: LambdaQueue
+    back_at: float
+    seconds_left: Callable[[], float] = lambda: float("inf")
+    indexed: set[str] = field(default_factory=set)
+    forgotten: set[str] = field(default_factory=set)
 
     def run(self, notices: Mapping[str, Notice]) -> Report:
         self._check()
-        self.indexed |= notices.keys()
-        return Report(indexed=set(notices), items=len(notices))
+        self.indexed.update(notices)
+        return Report(frozenset(notices), applied=set(notices), indexed=set(notices))
 
-    def carry_out(self, wish: Wish) -> None:
+    def carry_out(self, request: ForgetRequest) -> None:
         self._check()
-        self.forgotten.add(wish.request.id)
+        self.forgotten.add(request.id)
 
     def _check(self) -> None:
         if self.queue.now < self.back_at:
@@ -171,7 +175,7 @@ def test_a_notice_that_waits_for_its_tenants_cap_ends_after_its_last_attempt() -
     notice = OneTable().put("chat:1", "hello")
     waits = Notice(notice.address, first_sent_at=1.0, attempts=MAX_ATTEMPTS - 1)
     assert isinstance(fate(CapReachedError("cap"), waits, **limits), PutOff)
-    assert isinstance(fate(CapReachedError("cap"), waits.put_off(), **limits), Bury)
+    assert isinstance(fate(CapReachedError("cap"), waits.put_off(START), **limits), Bury)
 
 
 def test_no_message_is_copied_twice_however_often_it_is_received() -> None:

@@ -8,7 +8,21 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from support.chunks import ITEM, OTHER, axis, chunk, forget, found, held_ids, put, uid
+from support.chunks import (
+    ITEM,
+    OTHER,
+    axis,
+    chunk,
+    found,
+    held,
+    held_ids,
+    key_of,
+    mid,
+    put,
+    request,
+    row,
+    uid,
+)
 from support.histories import SEEDS_THAT_FAILED, TROUBLEMAKERS
 from support.local_aws import Tables
 
@@ -18,8 +32,10 @@ from pipeline.lab.laboratory import Laboratory, history_of
 from pipeline.lab.ledger_index import LedgerIndex
 from pipeline.lab.workers import installed
 from pipeline.local.aws import LocalAws
+from pipeline.stores.protocol import ChunkMove
 
-HISTORIES = int(os.environ.get("FAULT_HISTORIES", "300"))
+HISTORIES = int(os.environ.get("FAULT_HISTORIES", "100"))
+NAMED: dict[str, Any] = {"key": key_of("chat:1"), "name": "chat:1"}
 SEED = int(os.environ.get("FAULT_SEED", random.SystemRandom().randrange(10**6)))
 
 
@@ -98,14 +114,26 @@ class Both:
 def test_the_dynamodb_in_memory_answers_as_another_does(local_aws: LocalAws) -> None:
     tables = Tables(Both(local_aws.client("dynamodb"), MemoryDynamoDb(page=10**6)), max_ops=20)
     store, rival = tables.store(), tables.store()
-    put(store, *((chunk(number), axis(number % 16)) for number in range(1, 4)))
-    revision = rival.read("acme", [ITEM])[ITEM].revision
-    put(store, (chunk(2, user_id="ken"), axis(0)), lost={uid(3): {"m3": "p0"}}, deletes=[uid(1)])
-    leased = store.lease("acme", {ITEM: revision, OTHER: 0}, 60)
+    messages = [row(number) for number in range(1, 4)]
+    put(store, *((chunk(number), axis(number % 16)) for number in range(1, 4)), messages=messages, **NAMED)
+    revision = held(rival).revision
+    put(
+        store,
+        (chunk(2, user_id="ken"), axis(0)),
+        messages=[row(3, "kept", reason="capped")],
+        purged=[mid(1)],
+        moves={uid(3): ChunkMove("mika", "kept")},
+        deletes=[uid(1)],
+        **NAMED,
+    )
+    leased = store.lease("acme", {ITEM: revision + 1, OTHER: 0}, 60)
     assert rival.lease("acme", leased, 60) == {}
     store.release("acme", leased)
     put(store, *((chunk(number), axis(1)) for number in range(10, 13)), source=OTHER)
-    assert forget(store, user_id="mika").deleted == 4
-    assert forget(rival, user_id="mika").deleted == 4
-    assert held_ids(store) == [uid(2)]
+    asked = request(user_id="mika")
+    assert store.mark(asked) == rival.mark(asked) == 0
+    assert list(rival.items_of(asked)) == [key_of("chat:1")]
+    assert store.finish(asked, 2) == rival.finish(asked, 3)
+    assert [row.id for row in held(rival, ITEM, "acme", "n3").messages] == [mid(2), mid(3)]
+    assert held_ids(rival) == [uid(2), uid(3)]
     assert found(rival, axis(0), user="ken") == [uid(2)]

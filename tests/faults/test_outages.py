@@ -1,6 +1,7 @@
 """Half an hour without a dependency, in virtual time: the real ingest handler over a queue that only counts seconds."""
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,7 +19,7 @@ from pipeline.ingest.queue import NoticeQueue
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.settings import Settings
 from pipeline.stores.memory import InMemoryStore
-from pipeline.stores.protocol import Held, SearchRequest
+from pipeline.stores.protocol import IndexState, SearchRequest
 
 ITEMS = 60
 OUTAGE_SECONDS = 1_800
@@ -39,11 +40,11 @@ class FailingStore(InMemoryStore):
     error: Callable[[], Exception | None]
     calls = 0
 
-    def read(self, tenant_id: str, sources: Sequence[str]) -> Mapping[str, Held]:
+    def read(self, tenant_id: str, named: Mapping[str, AbstractSet[str]]) -> Mapping[str, IndexState]:
         self.calls += 1
         if error := self.error():
             raise error
-        return super().read(tenant_id, sources)
+        return super().read(tenant_id, named)
 
 
 @pytest.mark.parametrize(

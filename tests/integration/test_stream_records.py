@@ -20,6 +20,7 @@ from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
 from pipeline.source.changes import Change, read_change
 from pipeline.source.documents import EntryHasher
 from pipeline.source.layouts import Layouts
+from pipeline.source.transitions import TransitionReader
 
 pytestmark = pytest.mark.integration
 KEY = {"tenant_id": {"S": "acme"}, "session_key": {"S": "chat:1"}}
@@ -94,7 +95,7 @@ def names(events: list[dict[str, Any]]) -> list[str]:
 
 
 def announcer() -> Announcer:
-    return Announcer(Layouts(DEFAULT_ATTRIBUTE_NAMES, EntryHasher(b"k" * 32)), "keep", "keep")
+    return Announcer(Layouts(DEFAULT_ATTRIBUTE_NAMES, EntryHasher(b"k" * 32)), TransitionReader("keep", "keep"))
 
 
 def test_an_insert_a_change_and_a_removal_carry_the_images_they_should(table: Table) -> None:
@@ -158,7 +159,8 @@ def test_an_edit_in_genuine_records_is_a_wish_to_forget_and_an_append_is_not(tab
     table.put("one", "secret", "three", "four")
     table.put("one", "three", "four")
     notices = [announcer().notice(change, 0.0) for change in table.changes()]
-    assert [len(notice.facts) if notice else None for notice in notices] == [0, 0, 1]
+    told = [(one.transitions[0].event, one.transitions[0].reason) for one in notices if one]
+    assert told == [("inserted", ""), ("modified", ""), ("modified", "removed")]
 
 
 def expired(table: Table) -> dict[str, Any]:
@@ -174,7 +176,7 @@ def test_a_removal_by_ttl_is_told_from_one_by_a_user(table: Table) -> None:
     assert (change.removed, change.expired) == (True, True)
     notice = announcer().notice(change, 0.0)
     assert notice
-    assert all(fact.entries is not None for fact in notice.facts)  # none says: forget all
+    assert [(one.event, one.everything) for one in notice.transitions] == [("expired", False)]
 
 
 @pytest.mark.parametrize(

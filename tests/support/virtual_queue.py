@@ -46,7 +46,9 @@ class VirtualQueue:
 
 def invoke(bodies: Sequence[str]) -> Any:
     records = [_record(number, body) for number, body in enumerate(bodies)]
-    context: Any = SimpleNamespace(function_name="ingest", aws_request_id="1")
+    context: Any = SimpleNamespace(
+        function_name="ingest", aws_request_id="1", get_remaining_time_in_millis=lambda: 60_000
+    )
     return ingest.handler({"Records": records}, context)
 
 

@@ -269,6 +269,7 @@ def index(
     embedder: CountingEmbedder,
 ) -> InMemoryStore:
     """The functions' store, in memory, with the counting embedder before it."""
+    monkeypatch.setenv("MIN_CONFIDENCE", "0")  # letters counted in eight dimensions make nobody sure
     monkeypatch.setattr(bootstrap, "store", cache(lambda: store))
     monkeypatch.setattr(bootstrap, "usage_ledger", cache(Uncounted))
     monkeypatch.setattr(bootstrap, "embedder", cache(lambda: embedder))

@@ -256,17 +256,22 @@ def test_a_speakers_name_is_one_short_line(session: Callable[..., Any]) -> None:
     assert [entry.label for entry in document.entries] == ["Mika Sato", "n" * 80, None]
 
 
-def test_an_entry_is_named_by_role_text_and_timestamp_alone(session: Callable[..., Any]) -> None:
+def test_an_entry_is_named_by_role_and_normalised_text_alone(session: Callable[..., Any]) -> None:
     base = {"role": "user", "content": "hi", "timestamp": "2026-11-22T10:00:00Z"}
-    same = [base, {**base, "channel": "slack"}, {**base, "name": "Mika"}]
+    same = [
+        base,
+        {**base, "channel": "slack"},
+        {**base, "name": "Mika"},
+        {**base, "timestamp": 1_700_000_000},
+        {**base, "content": " hi\n"},
+        ("user", "hi"),
+    ]
     others = [
         {**base, "role": "assistant"},
         {**base, "content": "ho"},
-        {**base, "timestamp": 1_700_000_000},
-        ("user", "hi"),
     ]
     assert len({entry.id for entry in session(*same).entries}) == 1
-    assert len({entry.id for entry in session(base, *others).entries}) == 5
+    assert len({entry.id for entry in session(base, *others).entries}) == 3
 
 
 def test_repeated_messages_are_repeated_entries(session: Callable[..., Any]) -> None:

@@ -86,7 +86,7 @@ def test_pieces_of_one_session_and_day_stand_under_one_heading_in_their_order() 
     hits = chain(
         "Ken: soba first", *[f"Ken: {number} {SMALL_TALK}" for number in range(8)], "Mika: soba last"
     )
-    text = context(hits, "soba", 100)
+    text = context(hits, "soba", 130)
     assert text.count("### 2026-11-22 · chat:1") == 1
     assert "Ken: soba first\n…\nMika: soba last\n" in text
 
@@ -110,6 +110,6 @@ def test_little_room_goes_to_what_answers_wherever_it_stands() -> None:
         ),
         *chain(f"Ken: {SMALL_TALK} soba", key="chat:2"),
     ]
-    text = context(hits, "where is the soba shop?", 90)
+    text = context(hits, "where is the soba shop?", 120)
     assert "Shinbashi" in text
     assert "nothing that anybody" not in text
