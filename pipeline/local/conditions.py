@@ -16,7 +16,7 @@ Node = Any
 
 def live(template: str, parameters: Mapping[str, str]) -> str:
     """Return ``template`` (YAML) as JSON, without resources and outputs whose condition is false; aliases by their ARN."""
-    read = _with_local_issuers(spelt_out(template))
+    read: dict[str, Node] = spelt_out(template)
     given = {name: _parameter(one, parameters.get(name)) for name, one in read["Parameters"].items()}
     for section in ("Resources", "Outputs"):
         read[section] = {
@@ -31,7 +31,7 @@ def live(template: str, parameters: Mapping[str, str]) -> str:
 def for_ministack(template: str, parameters: Mapping[str, str]) -> str:
     """Return ``template`` (YAML) as JSON, as MiniStack takes it.
 
-    It makes no alarms over several metrics, and leaves a parameter that is a number a string, which its pollers compare with numbers.
+    It makes no alarms over several metrics, may be given an issuer of tokens without a certificate, and leaves a parameter that is a number a string, which its pollers compare with numbers.
     """
     read = _with_local_issuers(spelt_out(template))
     for one in read["Resources"].values():
