@@ -95,7 +95,9 @@ def names(events: list[dict[str, Any]]) -> list[str]:
 
 
 def announcer() -> Announcer:
-    return Announcer(Layouts(DEFAULT_ATTRIBUTE_NAMES, EntryHasher(b"k" * 32)), TransitionReader("keep", "keep"))
+    return Announcer(
+        Layouts(DEFAULT_ATTRIBUTE_NAMES, EntryHasher(b"k" * 32)), TransitionReader("keep", "keep")
+    )
 
 
 def test_an_insert_a_change_and_a_removal_carry_the_images_they_should(table: Table) -> None:
