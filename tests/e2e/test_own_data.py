@@ -188,7 +188,8 @@ def test_no_secret_gets_into_store_queue_or_log(own: House, tmp_path: Path) -> N
         leaked = samples[0].secret
         with psycopg.connect(own.stack.postgres.conninfo()) as connection:
             connection.execute(
-                "UPDATE memories SET content = replace(content, '[redacted: AWS access key]', %s) WHERE tenant_id = %s",
+                "UPDATE memories SET content = replace(content, '[redacted: AWS access key]', %s), fingerprint = md5(content) "
+                "WHERE tenant_id = %s AND content LIKE '%%[redacted: AWS access key]%%'",
                 [leaked, own.tenant],
             )
         operator = Operator(own.stack, tmp_path)
