@@ -31,9 +31,9 @@ def live(template: str, parameters: Mapping[str, str]) -> str:
 def for_ministack(template: str, parameters: Mapping[str, str]) -> str:
     """Return ``template`` (YAML) as JSON, as MiniStack takes it.
 
-    It makes no alarms over several metrics, and leaves a parameter that is a number a string, which its pollers compare with numbers.
+    It makes no alarms over several metrics, may be given an issuer of tokens without a certificate, and leaves a parameter that is a number a string, which its pollers compare with numbers.
     """
-    read: dict[str, Node] = spelt_out(template)
+    read = _with_local_issuers(spelt_out(template))
     for one in read["Resources"].values():
         if scaling := one["Properties"].get("ScalingConfig"):
             name = scaling["MaximumConcurrency"]["Ref"]
@@ -45,6 +45,14 @@ def for_ministack(template: str, parameters: Mapping[str, str]) -> str:
         if one["Type"] != "AWS::CloudWatch::Alarm" or "Metrics" not in one["Properties"]
     }
     return json.dumps(read)
+
+
+def _with_local_issuers(read: dict[str, Node]) -> dict[str, Node]:
+    """Return a template that takes an issuer of tokens on this machine, which has no certificate."""
+    for name, one in read["Parameters"].items():
+        if name == "JwtIssuer":
+            one["AllowedPattern"] = "|https?://.+"
+    return read
 
 
 def _spelt_out(node: Node, resources: Mapping[str, Node]) -> Node:

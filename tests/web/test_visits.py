@@ -127,9 +127,9 @@ def test_opening_a_conversation_shows_others_that_bear_on_it(
     open_tab: OpenTab, person: Person, house: House
 ) -> None:
     remember(house, person)
-    remember(
-        house, person, "line:new", [{"role": "user", "content": "Has the robot arm been shipped from Osaka?"}]
-    )
+    # A question that says nothing new is not told by a search, so that one could not wait for it.
+    asked = "Has the robot arm been shipped from Osaka? I ordered the blue one with three fingers."
+    remember(house, person, "line:new", [{"role": "user", "content": asked}])
     tab = open_tab().visit(person)
     tab.page.locator("#chats button", has_text="Has the robot arm").click()
     expect(tab.page.locator("#related .card")).to_contain_text("When does the robot arm ship?")

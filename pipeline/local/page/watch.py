@@ -59,7 +59,8 @@ class Watch:
 
     def _shows(self, person: Person, journey: Journey) -> bool:
         try:
-            found = journey.found_in(self.memory.search(person, journey.query, TOP_K))
+            hits = self.memory.search(person, journey.query, TOP_K, {"min_confidence": 0})
+            found = journey.found_in(hits)
         except MemoryAwayError:
             return False
         return found == (journey.kind == "save")
