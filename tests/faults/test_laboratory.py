@@ -1,5 +1,6 @@
 """The laboratory repeats itself, and the product survives it."""
 
+import dataclasses
 import json
 import os
 import random
@@ -150,9 +151,16 @@ def test_the_trace_does_not_hang_on_how_strings_hash(postgres: Postgres) -> None
 
 def test_in_calm_weather_nothing_the_index_holds_is_embedded_again(lab: Laboratory) -> None:
     for number in range(60):
-        outcome = lab.run(history_of(f"calm {number}"), number, CALM, Shape(workers=3))
+        history = without_equal_texts(history_of(f"calm {number}"))
+        outcome = lab.run(history, number, CALM, Shape(workers=3))
         assert not outcome.findings()
-        assert outcome.counts["embedded_again"] == 0, report(number, history_of(f"calm {number}"), outcome)
+        assert outcome.counts["embedded_again"] == 0, report(number, history, outcome)
+
+
+def without_equal_texts(history: History) -> History:
+    """Leave out what says the same twice: whether a text is held does not tell whether each of its copies is."""
+    steps = tuple(step for step in history.steps if step.kind not in {"common", "repeat"})
+    return dataclasses.replace(history, steps=steps)
 
 
 def test_every_crash_point_ends_as_it_must(lab: Laboratory) -> None:

@@ -104,16 +104,6 @@ def chunk_ids_are_random(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(chunking, "_chunk_id", lambda *_: str(uuid.uuid4()))
 
 
-def the_ledger_is_read_after_the_item(patch: pytest.MonkeyPatch) -> None:
-    real = Reconciler._snapshots
-
-    def snapshots(self: Reconciler, tenant_id: str, given: Sequence[Notice], report: Any) -> Any:
-        items = {notice.address.key: self.source.get(notice.address.key) for notice in given}
-        return real(dataclasses.replace(self, source=items), tenant_id, given, report)  # type: ignore[arg-type]
-
-    patch.setattr(Reconciler, "_snapshots", snapshots)
-
-
 def the_item_is_read_inconsistently(patch: pytest.MonkeyPatch) -> None:
     def get(self: Any, key: ItemKey) -> Any:
         return self._client.get_item(TableName=key.table, Key=key.to_dynamodb()).get("Item")
@@ -293,7 +283,6 @@ MUTATIONS: Mapping[str, Mutation] = {
         the_stream_reports_no_failures,
         a_failed_notice_is_acknowledged,
         chunk_ids_are_random,
-        the_ledger_is_read_after_the_item,
         the_item_is_read_inconsistently,
         the_tenant_is_dropped_from_an_items_name,
         all_items_go_to_the_first_tenant,

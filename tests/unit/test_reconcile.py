@@ -510,3 +510,25 @@ def test_a_text_that_is_refused_does_not_count_as_indexed(bench: Bench) -> None:
     bench.run(bench.notice("chat:1", "1"))
     assert bench.store.applied
     assert bench.store.indexed_until("acme", "acme", "chat:1") is None
+
+
+def test_the_ledger_is_read_before_the_item(
+    layouts: Layouts, chunker: Chunker, embedder: Any, store: InMemoryStore, notice_of: Callable[..., Notice]
+) -> None:
+    """Else a change between the two reads would be taken for one that the item had shown."""
+    order: list[str] = []
+
+    class Told(InMemoryStore):
+        def read(self, tenant_id: str, named: Any) -> Any:
+            order.append("ledger")
+            return super().read(tenant_id, named)
+
+    class Source:
+        def get(self, key: Any) -> Any:  # noqa: ARG002
+            order.append("item")
+
+    notice = notice_of("chat:1", "p1")
+    Reconciler(layouts, Source(), chunker, embedder, Told(store.space), lambda _: None).run(
+        {notice.address.key.source: notice}
+    )
+    assert order == ["ledger", "item"]
