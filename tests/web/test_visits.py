@@ -256,7 +256,10 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("text", [*HOSTILE, "<b>long</b> 長い " * 6000], ids=["script", "svg", "100 KB"])
+LONG = "The lighthouse keeper of Otaru writes: " + "<b>long</b> 長い " * 6000
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, LONG], ids=["script", "svg", "100 KB"])
 def test_hostile_text_is_inert(open_tab: OpenTab, person: Person, text: str) -> None:
     tab = open_tab(width=360, height=780).visit(person)
     tab.say(text)
