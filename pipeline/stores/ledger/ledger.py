@@ -76,7 +76,7 @@ class Ledger:
 
     def read(self, tenant_id: str, named: Mapping[str, AbstractSet[str]]) -> Mapping[str, IndexState]:
         """Return what is held of each item. Epochs are read first: a marker set later must make a conflict."""
-        self.check_space(claim=True)
+        self.check_space()
         epochs = self._epochs(tenant_id, named)
         return {
             source: self._state(tenant_id, source, names, epochs[epoch_shard(source)])
@@ -95,6 +95,7 @@ class Ledger:
 
     def lease(self, tenant_id: str, revisions: Mapping[str, int], seconds: float) -> Mapping[str, int]:
         """Take the leases that are free."""
+        self.check_space(claim=True)
         leased = {source: revision or 1 for source, revision in revisions.items()}
         return {
             source: leased[source]
