@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import random
 import subprocess
 import sys
 from collections import Counter
@@ -26,8 +25,8 @@ from pipeline.local.postgres import Postgres
 from pipeline.source.transitions import Transition, TransitionReader
 
 pytestmark = pytest.mark.integration
-HISTORIES = int(os.environ.get("FAULT_HISTORIES", "100"))
-SEED = int(os.environ.get("FAULT_SEED", random.SystemRandom().randrange(10**6)))
+HISTORIES = int(os.environ.get("FAULT_HISTORIES", "60"))
+SEED = int(os.environ.get("FAULT_SEED", "2"))
 
 places = st.builds(
     Place,
