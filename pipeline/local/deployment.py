@@ -10,8 +10,9 @@ DEPLOY_TIMEOUT_SECONDS = 300
 def with_batches(policy: Any) -> Any:
     """Return an IAM policy that allows to send batches wherever it allows to send."""
     for statement in policy["Statement"]:
-        if "sqs:SendMessage" in statement["Action"]:
-            statement["Action"] = [*statement["Action"], "sqs:SendMessageBatch"]
+        actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+        if "sqs:SendMessage" in actions:
+            statement["Action"] = [*actions, "sqs:SendMessageBatch"]
     return policy
 
 
