@@ -32,7 +32,7 @@ _NO_STREAM_RETRIES = (
 )
 _OWN_PROCESSES = "the tests are about starting and stopping the MiniStack of a run, not about the pipeline"
 _NO_HTTP_API = "the free edition has no apigatewayv2"
-_MINUTES = "DynamoDB Local tells the minute of a change, AWS the second; what left in the minute it came stays hidden, as in doubt"
+_MINUTES = "tells the minute of a change, AWS the second: the likely cause, not proved, of what left staying hidden here"
 _HTTP_API = (
     "test_a_token_reads_its_own_users_memory",
     "test_without_a_good_token_nobody_gets_in",
