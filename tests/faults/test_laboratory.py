@@ -25,7 +25,7 @@ from pipeline.local.postgres import Postgres
 from pipeline.source.transitions import Transition, TransitionReader
 
 pytestmark = pytest.mark.integration
-HISTORIES = int(os.environ.get("FAULT_HISTORIES", "60"))
+HISTORIES = int(os.environ.get("FAULT_HISTORIES", "100"))
 SEED = int(os.environ.get("FAULT_SEED", "2"))
 
 places = st.builds(
