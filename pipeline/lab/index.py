@@ -105,9 +105,10 @@ class Database:
         return [f"not embedded: {content}" for (content,) in found]
 
     def holds(self, text: str) -> bool:
-        """Tell whether a row says just ``text``, behind its header if it has one."""
+        """Tell whether a row with a vector says just ``text``, behind its header if it has one."""
         query = """
-            SELECT 1 FROM memories WHERE right(content, length(%(text)s)) = %(text)s
+            SELECT 1 FROM memories WHERE fingerprint <> '' AND fingerprint NOT LIKE '~%%'
+            AND right(content, length(%(text)s)) = %(text)s
             AND left(content, -length(%(text)s)) ~ '^(\\[[^\\n]*\\]\\n)?$' LIMIT 1
         """
         found = self._owner.execute(query, {"text": text})

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
-from support.histories import TROUBLEMAKERS
+from support.histories import TROUBLEMAKERS, said_once
 
 from pipeline.handlers import ingest, stream
 from pipeline.ingest import announce, chunking, embedding_work, forgetting, notices, plan, reconcile
@@ -354,7 +354,7 @@ def tries(name: str) -> Iterator[tuple[History, str, Weather | None]]:
 
 
 def wasted(lab: Laboratory, history: History, seed: str) -> list[str]:
-    return ["embedded_again"] * bool(lab.run(history, seed, CALM).counts["embedded_again"])
+    return ["embedded_again"] * bool(lab.run(said_once(history), seed, CALM).counts["embedded_again"])
 
 
 @pytest.mark.parametrize("name", MUTATIONS)

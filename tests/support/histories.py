@@ -1,5 +1,7 @@
 """Histories that broke the product once, or break it when it is broken on purpose."""
 
+from dataclasses import replace
+
 from pipeline.lab.histories import History, Place, Step
 
 SEEDS_THAT_FAILED = ("1.4032", "200116.683", "973545.77")
@@ -104,3 +106,13 @@ TROUBLEMAKERS = {
         ),
     ),
 }
+
+
+def said_once(history: History) -> History:
+    """Return ``history`` without the steps that say a text a second time.
+
+    A second copy is a new message, and so is a kept text that is said again (after an expiry, an undo does that): each is
+    embedded for itself, although the index holds the text.
+    """
+    again = {"common", "repeat", "undo"}
+    return replace(history, steps=tuple(step for step in history.steps if step.kind not in again))
