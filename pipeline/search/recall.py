@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from pipeline.embedding.vectors import Embedder, Vector
@@ -95,7 +96,7 @@ class Recall:
     meter: Meter = field(default_factory=lambda: Meter(Uncounted()))
     vector_weight: float = VECTOR_WEIGHT
     min_confidence: float = MIN_CONFIDENCE
-    _unrelated: list[Unrelated] = field(default_factory=list, init=False, repr=False, compare=False)
+    _unrelated: Unrelated = field(default_factory=Unrelated, init=False, repr=False, compare=False)
 
     def search(  # noqa: PLR0913, PLR0917  # the request's own fields
         self,
@@ -126,15 +127,15 @@ class Recall:
         self, tenant_id: str, user_id: str, question: Question, filters: Filters, wanted: Wanted, top_k: int
     ) -> Trace:
         """Return the candidates, and what they are judged by."""
-        before, searched = self.embedder.usage.tokens, Counter(self.store.searched)
-        [vector] = self.embedder.embed([safe_text(question.text)])
-        self.meter.add({tenant_id: self.embedder.usage.tokens - before}, datetime.now(UTC).date())
+        searched = Counter(self.store.searched)
+        embed = partial(self._embed, tenant_id)
+        [vector] = embed([safe_text(question.text)])
         count = max(CANDIDATES, top_k)
         request = SearchRequest(
             tenant_id, user_id, vector, count, question.sought, filters, around=AROUND, whole=WHOLE
         )
         hits = self.store.search(request)
-        usual = self._usual(vector) if 0 < len(hits) < FEWEST else ()
+        usual = self._unrelated.similarities(vector, embed) if 0 < len(hits) < FEWEST else ()
         weighing = Weighing(
             self.vector_weight,
             wanted.half_life_days,
@@ -146,10 +147,12 @@ class Recall:
         strategy = next(iter(Counter(self.store.searched) - searched), "none")
         return Trace(question, hits, judge, strategy)
 
-    def _usual(self, vector: Vector) -> Sequence[float]:
-        if not self._unrelated:
-            self._unrelated.append(Unrelated(self.embedder.embed))
-        return self._unrelated[0].similarities(vector)
+    def _embed(self, tenant_id: str, texts: Sequence[str]) -> Sequence[Vector]:
+        """Embed texts, and count their tokens as the tenant's."""
+        before = self.embedder.usage.tokens
+        vectors = self.embedder.embed(texts)
+        self.meter.add({tenant_id: self.embedder.usage.tokens - before}, datetime.now(UTC).date())
+        return vectors
 
     def context(  # noqa: PLR0913, PLR0917  # the request's own fields
         self,

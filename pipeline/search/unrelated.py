@@ -65,18 +65,18 @@ TEXTS = (
 
 @dataclass(slots=True)
 class Unrelated:
-    """Measures similarities to :data:`TEXTS`.
+    """Measures similarities to :data:`TEXTS`."""
 
-    Args:
-        embed: embeds texts in the space that is searched.
-    """
-
-    embed: Callable[[Sequence[str]], Sequence[Vector]] = field(repr=False)
     _vectors: Sequence[Vector] = field(default=(), init=False, repr=False)
 
-    def similarities(self, vector: Vector) -> list[float]:
-        """Return the cosine of ``vector`` to each of the texts. The first time they are embedded, in one request."""
-        self._vectors = self._vectors or [_unit(one) for one in self.embed(TEXTS)]
+    def similarities(self, vector: Vector, embed: Callable[[Sequence[str]], Sequence[Vector]]) -> list[float]:
+        """Return the cosine of ``vector`` to each of the texts. The first time they are embedded, in one request.
+
+        Args:
+            vector: in the space that is searched.
+            embed: embeds texts in it.
+        """
+        self._vectors = self._vectors or [_unit(one) for one in embed(TEXTS)]
         asked = _unit(vector)
         return [sum(map(mul, asked, one)) for one in self._vectors]
 

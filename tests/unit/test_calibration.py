@@ -62,7 +62,7 @@ def test_unrelated_texts_are_embedded_once() -> None:
         asked.append(len(list(texts)))  # type: ignore[call-overload]
         return [[1.0, 0.0]] * asked[-1]
 
-    unrelated = Unrelated(embed)
-    assert unrelated.similarities([2.0, 0.0]) == [1.0] * len(TEXTS)
-    assert unrelated.similarities([0.0, 3.0]) == [0.0] * len(TEXTS)
+    unrelated = Unrelated()
+    assert unrelated.similarities([2.0, 0.0], embed) == [1.0] * len(TEXTS)
+    assert unrelated.similarities([0.0, 3.0], embed) == [0.0] * len(TEXTS)
     assert asked == [len(TEXTS)]

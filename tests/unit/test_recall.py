@@ -1,11 +1,15 @@
 """Context, related and notes, on the store in memory and an embedder that counts words."""
 
+from dataclasses import replace
+from datetime import date
+
 import pytest
 from support.user_memory import UserMemory
 from support.words import WordEmbedder
 
 from pipeline.embedding.tokens import estimate_tokens
 from pipeline.search.recall import Notes
+from pipeline.stores.usage import Meter
 
 
 @pytest.fixture
@@ -139,3 +143,27 @@ def test_nothing_rather_than_noise_is_related(memory: UserMemory) -> None:
     memory.session("chat:2", "Lunch was late.", "Glad to hear it.", days=3)
 
     assert memory.recall.related("acme", "mika", "chat:2", None, 5) == []
+
+
+class Tally:
+    """A ledger that adds up."""
+
+    def __init__(self) -> None:
+        self.tokens = 0
+
+    def reserve(self, tenant_id: str, tokens: int, day: date) -> bool:  # noqa: ARG002
+        self.tokens += tokens
+        return True
+
+    def correct(self, tenant_id: str, tokens: int, day: date) -> None:
+        self.reserve(tenant_id, tokens, day)
+
+
+def test_everything_that_a_question_has_embedded_is_counted(memory: UserMemory) -> None:
+    memory.session("chat:1", "The boat trip is on the 14th.")
+    ledger = Tally()
+    asking = replace(memory.recall, meter=Meter(ledger))
+    before = memory.embedder.usage.tokens
+    asking.search("acme", "mika", "when is the boat trip?", 5)
+    asking.search("acme", "mika", "which pier?", 5)
+    assert ledger.tokens == memory.embedder.usage.tokens - before > 0
