@@ -39,7 +39,7 @@ _B, _E = r"(?<![A-Za-z0-9_-])", r"(?![A-Za-z0-9])"  # neither end of the key con
 _ANY = re.IGNORECASE
 _VALUE = r"(?P<secret>(?!\$[{(A-Z_])[!#-&*-+./0-:=?-Z^_a-z|~\\-]{6,256})"  # printable ASCII without quotes and brackets
 _WORDS = (
-    r"pass(?:word|wd|phrase|code)?|pwd|secret(?:[_ -]?(?:access[_ -]?)?key)?|client[_ -]?secret|api[_ -]?key|apikey"
+    r"pass(?:word|wd|phrase|code)?|pwd|pw|secret(?:[_ -]?(?:access[_ -]?)?key)?|client[_ -]?secret|api[_ -]?key|apikey"
     r"|access[_ -]?key|auth[_ -]?token|access[_ -]?token|refresh[_ -]?token|bot[_ -]?token|(?<!next_)(?<!page_)(?<!nextpage)token"
     r"|private[_ -]?key|encryption[_ -]?key|account[_ -]?key|signing[_ -]?key|webhook[_ -]?secret|credential"
     r"|パスワード|パスコード|パスフレーズ|暗証番号|シークレット(?:キー)?|秘密鍵|アクセスキー|アクセストークン|トークン|APIキー|ｐａｓｓ|合言葉"
@@ -79,20 +79,25 @@ RULES = (
     _rule("cloud_keys", "Vault token", "hvs. hvb. hvr.", _B + r"hv[sbr]\.[\w-]{24,}"),
     _rule("cloud_keys", "Terraform token", ".atlasv1.", _B + r"[A-Za-z0-9]{14}\.atlasv1\.[\w=-]{60,}"),
     _rule("cloud_keys", "Supabase key", "sbp_ sb_secret_", _B + r"(?:sbp_[0-9a-f]{40}|sb_secret_[\w-]{20,})"),
+    _rule("cloud_keys", "Cloudflare token", "cfut_ cfat_ cfk_", _B + r"cf(?:ut|at|k)_[A-Za-z0-9]{40,}" + _E),
     _rule("cloud_keys", "Cloudflare token", "cloudflare CF_API", r"(?:cloudflare|CF)[\w -]{0,20}(?:token|key)[\"']?\s*[:=]\s*[\"']?(?P<secret>[\w-]{37,40})" + _E,
           flags=_ANY),
     _rule("code_hosts", "GitHub token", "gh github_pat_", _B + r"(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_\w{60,255})" + _E),
-    _rule("code_hosts", "GitLab token", "gl", _B + r"gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|oas|soat|ffct)-[\w.-]{20,}"),
+    _rule("code_hosts", "GitLab token", "gl GR1348941",
+          _B + r"(?:gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|oas|soat|ffct)-[\w.-]{20,}|GR1348941[\w-]{20,50})"),
     _rule("code_hosts", "Bitbucket or Atlassian token", "ATATT3 ATBB ATCTT3", _B + r"AT(?:ATT3|CTT3|BB)[\w=-]{24,}"),
     _rule("package_hosts", "npm token", "npm_", _B + r"npm_[A-Za-z0-9]{36}" + _E),
     _rule("package_hosts", "PyPI token", "pypi-", _B + r"pypi-AgE[\w-]{50,}"),
     _rule("package_hosts", "Docker token", "dckr_", _B + r"dckr_(?:pat|oat)_[\w-]{24,}"),
     _rule("package_hosts", "RubyGems token", "rubygems_", _B + r"rubygems_[0-9a-f]{48}" + _E),
+    _rule("package_hosts", "Artifactory token", "AKC cmVmdGtu", _B + r"(?:AKC[A-Za-z0-9]{64,}|cmVmdGtu[A-Za-z0-9]{56})" + _E),
     _rule("ai_keys", "Anthropic key", "sk-ant-", _B + r"sk-ant-[\w-]{24,}"),
     _rule("ai_keys", "OpenAI key", "sk-", _B + r"sk-(?:proj|svcacct|admin|None|or-v1|lf)-[\w-]{20,}|" + _B + r"sk-[A-Za-z0-9]{20,}" + _E),
     _rule("ai_keys", "Hugging Face token", "hf_", _B + r"(?:hf_|api_org_)[A-Za-z0-9]{34}" + _E, random=False),
     _rule("ai_keys", "AI provider key", "gsk_ xai- pplx- r8_ tgp_v1_ fw_ csk- nvapi-",
           _B + r"(?:gsk_[A-Za-z0-9]{40,}|xai-[A-Za-z0-9]{60,}|pplx-[A-Za-z0-9]{40,}|r8_[A-Za-z0-9]{37}|tgp_v1_[\w-]{40,}|fw_[A-Za-z0-9]{22,}|csk-[a-z0-9]{40,}|nvapi-[\w-]{60,})" + _E),
+    _rule("ai_keys", "AI tool key", "lsv2_ tvly- fc-",
+          _B + r"(?:lsv2_(?:pt|sk)_[0-9a-f]{32}_[0-9a-f]{10}|tvly-(?:dev-|prod-)?[A-Za-z0-9]{24,}|fc-[0-9a-f]{32})" + _E),
     _rule("chat_tokens", "Slack token", "xox xapp- xoxe",
           _B + r"(?:xox[abeoprs](?:\.xox[bp])?-(?:\d-)?[A-Za-z0-9-]{10,250}|xapp-\d-[A-Za-z0-9]+-\d+-[a-z0-9]{20,})"),
     _rule("chat_tokens", "webhook address", "hooks. webhook discord",
@@ -121,13 +126,20 @@ RULES = (
     _rule("app_keys", "Mapbox token", "sk.eyJ", _B + r"sk\.eyJ[\w-]{20,}\.[\w-]{16,}"),
     _rule("app_keys", "Doppler token", "dp.", _B + r"dp\.(?:pt|st|ct|scim|audit)\.(?:[\w-]+\.)?[A-Za-z0-9]{40,}"),
     _rule("app_keys", "Fly token", "FlyV1", r"FlyV1 (?:fm\d_[\w+/=,-]{40,})"),
+    _rule("app_keys", "1Password token", "ops_eyJ", _B + r"ops_eyJ[A-Za-z0-9+/]{200,}={0,3}"),
+    _rule("app_keys", "Facebook token", "EAA", _B + r"EAA[A-Za-z0-9]{80,}" + _E),
     _rule("tokens", "JSON web token", "eyJ", r"(?<![A-Za-z0-9])eyJ[\w-]{10,}={0,2}\.[\w-]*={0,2}(?:\.[\w-]{8,}={0,2}){1,4}"),
     _rule("tokens", "access token", "bearer", r"(?<![A-Za-z])bearer\s+(?P<secret>[A-Za-z0-9][\w.~+/=-]{15,})", flags=_ANY),
+    _rule("tokens", "access token", "authorization",
+          r"authorization[\"']?\s*[:=]\s*[\"']?(?:token|api-?key|key)\s+(?P<secret>[A-Za-z0-9][\w.~+/=-]{15,})", flags=_ANY),
+    _rule("tokens", "key in an environment", "_KEY", r"(?<![A-Za-z0-9_])[A-Z][A-Z0-9_]*_KEY\s*=\s*[\"']?(?P<secret>[A-Za-z0-9_+=]{20,})(?![\w/:.-])"),
+    _rule("passwords", "password", "curl", r"\bcurl\b[^\n|;]{0,200}?\s(?:-u|--user)[ =]?[\"']?[^\s:\"']{1,100}:(?P<secret>[^\s\"'<>$]{4,100})"),
+    _rule("passwords", "password", "mysql mariadb", r"\b(?:mysql|mysqldump|mariadb)\b[^\n|;]{0,200}?\s-p(?P<secret>[^\s\"'<>$]{4,100})"),
     _rule("passwords", "password", "basic", r"authorization[\"']?\s*[:=]\s*[\"']?basic\s+(?P<secret>[A-Za-z0-9+/]{8,}={0,2})",
           flags=_ANY, random=False),
     _rule(
         "passwords", "password",
-        "pass pwd secret key token credential パス 暗証 シークレット 秘密鍵 キー トークン 合言葉 ｐａｓｓ",
+        "pass pwd pw secret key token credential パス 暗証 シークレット 秘密鍵 キー トークン 合言葉 ｐａｓｓ",
         r"(?<![A-Za-z])(?:[A-Za-z0-9]+[_.-])*(?:" + _WORDS + r")" + _IS + r"[\"'「『“]?" + _VALUE, flags=_ANY,
     ),
 )  # fmt: skip

@@ -91,6 +91,15 @@ MAKERS: dict[str, Callable[[], str]] = {
     "digitalocean": lambda: "do" + "p_v1_" + drawn(_HEX, 64),
     "databricks": lambda: "da" + "pi" + drawn(_HEX, 32),
     "vault": lambda: "hv" + "s." + drawn(_URL, 90),
+    "gitlab_runner": lambda: "GR" + "1348941" + drawn(_URL, 20),
+    "artifactory": lambda: "AK" + "Cp" + drawn(_ALNUM, 69),
+    "cloudflare": lambda: "cf" + "ut_" + drawn(_ALNUM, 48),
+    "langsmith": lambda: "ls" + f"v2_pt_{drawn(_HEX, 32)}_{drawn(_HEX, 10)}",
+    "tavily": lambda: "tv" + "ly-dev-" + drawn(_ALNUM, 32),
+    "one_password": lambda: "op" + "s_eyJ" + drawn(_ALNUM, 240),
+    "facebook": lambda: "EA" + "AB" + drawn(_ALNUM, 120),
+    "environment": lambda: drawn(_ALNUM, 32),
+    "command_line": lambda: drawn(_ALNUM, 12),
     "password": lambda: drawn(_ALNUM + "!%#?", 12),
     "url_password": lambda: drawn(_ALNUM, 14),
     "bearer": lambda: drawn(_ALNUM, 40),
@@ -98,6 +107,8 @@ MAKERS: dict[str, Callable[[], str]] = {
 }
 
 FRAMES: dict[str, tuple[str, ...]] = {
+    "environment": ("export OPENAI_KEY={}", "STRIPE_KEY='{}'", "Authorization: Token {}"),
+    "command_line": ("curl -s -u admin:{} https://wiki.example.net", "mysql -h db -u root -p{} chat", "pw: {}"),
     "password": ("DB_PASSWORD={}", "The login is mika, password: {}", "パスワード：{}", "pwd = '{}'", '{{"password": "{}"}}', "パスワードは「{}」です"),
     "url_password": ("postgres://app:{}@db.internal:5432/chat", "amqps://mika:{}@mq.example.net/%2f", "https://mika:{}@wiki.example.net/"),
     "bearer": ("curl -H 'Authorization: Bearer {}' https://api.example.net", "authorization: bearer {}"),
@@ -198,6 +209,15 @@ PROSE = (
     "鍵は植木鉢の下にあるよ。",
     "認証はトークン方式にしよう。",
     "ベアラー認証とは何ですか。",
+    "curl -u mika https://example.net/path:8080",
+    "mysql -p asks for the password",
+    "mysql -h db -P 3306 -p",
+    "PRIMARY_KEY = id, FOREIGN_KEY=orders",
+    "SORT_KEY=session#2026-11-23T10:00:00.000Z",
+    "CACHE_KEY=user/profile/picture/2026",
+    "Authorization: Token is the wrong scheme here",
+    "I had fc-barcelona-2026 as a nickname",
+    "pw: ask Ken",
 )
 
 
