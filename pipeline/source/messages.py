@@ -160,12 +160,18 @@ def _role(layers: list[dict[str, object]]) -> str:
 
 def _of_bot(fields: Fields) -> bool:
     """Tell whether a machine is marked as the speaker: Slack, Discord, LibreChat."""
-    said_so = (fields.get("bot"), fields.get("isbot"), _at(fields, "author.bot"), _at(fields, "from.isbot"))
+    said_so = (
+        fields.get("bot"),
+        fields.get("isbot"),
+        _at(fields, "author.bot"),
+        _at(fields, "author.isbot"),
+        _at(fields, "from.isbot"),
+    )
     return bool(fields.get("botid")) or True in said_so or fields.get("iscreatedbyuser") is False
 
 
 def _word(value: object) -> str | None:
-    """Return a role's word: the last of ``["langchain", …, "HumanMessage"]`` and of ``MessageRole.USER``."""
+    """Return a role's word: the last of ``["langchain", …, "HumanMessage"]``, ``MessageRole.USER`` and ``ROLE_USER``."""
     if isinstance(value, list) and value:
         value = value[-1]
     if isinstance(value, Mapping):
@@ -173,7 +179,8 @@ def _word(value: object) -> str | None:
         value = inner.get("label") or inner.get("value") or inner.get("role")
     if not isinstance(value, str):
         return None
-    return " ".join(value.rpartition(".")[2].lower().split())[:MAX_ROLE_CHARACTERS] or None
+    word = value.rpartition(".")[2].lower().removeprefix("role_")
+    return " ".join(word.split())[:MAX_ROLE_CHARACTERS] or None
 
 
 def _hidden(layers: list[dict[str, object]]) -> bool:
@@ -203,7 +210,7 @@ def _text_of(layers: list[dict[str, object]]) -> tuple[str, Outcome]:
 
 def _unsaid(fields: Fields) -> bool:
     """Tell whether the message as a whole is a tool's call or result, or a thought."""
-    kind = fields.get("type")
+    kind = fields.get("messagetype", fields.get("type"))
     said = isinstance(fields.get("content"), str) and "role" in fields
     return isinstance(kind, str) and _folded(kind) in shapes.UNSAID and not said
 

@@ -64,7 +64,7 @@ UNSAID = frozenset(
         "functioncallcontent", "functionresultcontent", "systemprompt",
         # reasoning
         "reasoning", "reasoningcontent", "reasoningtext", "redactedreasoning", "thinking", "redactedthinking", "thought",
-        "thoughts", "reasoningrecap", "summarytext", "think", "compaction", "reasoningdetails",
+        "reasoningmessage", "hiddenreasoningmessage", "toolcallmessage", "toolreturnmessage", "thoughts", "reasoningrecap", "summarytext", "think", "compaction", "reasoningdetails",
         # pictures, sound and files
         "image", "imageurl", "inputimage", "imagefile", "imageassetpointer", "audio", "inputaudio", "outputaudio",
         "audioassetpointer", "realtimeuseraudiovideoassetpointer", "video", "videourl", "videocontainerassetpointer",
@@ -92,6 +92,7 @@ PART_TEXT_AT = (
     "outputtext",
     "body",
     "message",
+    "elements",
 )
 PART_IN = ("guardcontent", "citationscontent")
 """Objects within a part that hold its text: Bedrock Converse."""

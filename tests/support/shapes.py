@@ -190,6 +190,24 @@ SHAPES: Mapping[str, list[Any]] = {
         {"event": "bot", "text": ANSWERED, "timestamp": EPOCH + 1.0},
     ],
     "Dify": [{"id": "1", "query": ASKED, "answer": ANSWERED, "created_at": EPOCH, "inputs": {}}],
+    "A2A": [
+        {"kind": "message", "messageId": "1", "role": "ROLE_USER", "parts": [{"kind": "text", "text": ASKED}], "metadata": {"timestamp": ISO}},
+        {"kind": "message", "messageId": "2", "role": "ROLE_AGENT", "parts": [{"kind": "text", "text": ANSWERED}]},
+    ],
+    "Letta": [
+        {"id": "1", "message_type": "user_message", "content": ASKED, "date": ISO},
+        {"id": "2", "message_type": "reasoning_message", "reasoning": "Let me think.", "date": ISO},
+        {"id": "3", "message_type": "assistant_message", "content": ANSWERED, "date": ISO},
+    ],
+    "Slack's rich text": [
+        {"type": "message", "user": "U1", "text": "", "ts": f"{EPOCH}.000200", "blocks": [
+            {"type": "rich_text", "elements": [{"type": "rich_text_section", "elements": [{"type": "text", "text": ASKED}]}]}]},
+        {"type": "message", "subtype": "bot_message", "bot_id": "B1", "text": ANSWERED, "ts": f"{EPOCH + 1}.000200"},
+    ],
+    "DiscordChatExporter": [
+        {"id": "1", "type": "Default", "timestamp": "2026-11-01T10:00:00+00:00", "content": ASKED, "author": {"name": "mika", "isBot": False}},
+        {"id": "2", "type": "Reply", "content": ANSWERED, "author": {"name": "helper", "isBot": True}},
+    ],
     "Discord": [
         {"id": "1", "type": 0, "author": {"id": "7", "username": "mika"}, "content": ASKED, "timestamp": "2026-11-01T10:00:00.000000+00:00"},
         {"id": "2", "type": 0, "author": {"id": "8", "username": "helper", "bot": True}, "content": ANSWERED},
