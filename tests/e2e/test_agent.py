@@ -1,8 +1,7 @@
-"""What agents use, against the deployed function: the README's own examples, and a real MCP client."""
+"""What agents use, against the deployed function: the examples of README.md and docs/api.md, and a real MCP client."""
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,19 +14,15 @@ import pytest
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from support.house import House, until
+from support.pages import page
 
 from pipeline.local.stack import Stack
 
 pytestmark = pytest.mark.e2e
 PROGRAM = str(Path(sys.prefix) / "bin" / "vector-memory")
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
-SECTION = README[README.index("## Asking\n") : README.index("## Deploying\n")]
-EXAMPLES = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
-[SERVER] = [
-    json.loads(block)
-    for block in re.findall(r"```json\n(.*?)```", SECTION, re.DOTALL)
-    if "mcpServers" in block
-]
+API = page("docs/api.md")
+EXAMPLES = [*page("README.md").blocks("python"), *API.blocks("python")]
+[SERVER] = [read for block in API.blocks("json") if "mcpServers" in (read := json.loads(block))]
 
 
 def answers(house: House) -> bool:
@@ -70,11 +65,11 @@ def environment(house: House) -> dict[str, str]:
 
 
 def test_there_are_examples() -> None:
-    assert len(EXAMPLES) == 3
+    assert len(EXAMPLES) == 4
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=["invocation", "client", "tools"])
-def test_the_readmes_examples_run(house: House, example: str) -> None:
+@pytest.mark.parametrize("example", EXAMPLES, ids=["readme", "invocation", "client", "tools"])
+def test_the_pages_examples_run(house: House, example: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", example],
         capture_output=True,
@@ -92,7 +87,7 @@ Talk = Callable[[ClientSession], Any]
 
 
 def talk(house: House, conversation: Talk, *options: str) -> None:
-    """Start the server as the README's configuration says, and talk to it as an MCP host does."""
+    """Start the server as the page's configuration says, and talk to it as an MCP host does."""
     server = SERVER["mcpServers"]["memory"]
     assert server["command"] == "vector-memory"
     given = environment(house)

@@ -1,14 +1,13 @@
-"""The README's rules of change, row by row: what the app does to an item, and what memory is then."""
+"""The rules of change of docs/rules-of-change.md, row by row: what the app does to an item, and what memory is then."""
 
 import json
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 from support.one_table import CHUNKER, LAYOUTS
+from support.pages import page, rows
 from support.words import SPACE, WordEmbedder
 
 from pipeline.ingest.announce import Announcer
@@ -23,7 +22,6 @@ from pipeline.source.transitions import TransitionReader
 from pipeline.stores.memory import InMemoryStore
 from pipeline.stores.protocol import SearchRequest
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
 KEYS = ("tenant_id", "session_key")
 SESSION = ItemKey("sessions", "tenant_id", "acme", "session_key", "chat:1")
 DAY = "memory:daily:2026-11-22"
@@ -293,14 +291,11 @@ RULES: dict[str, Callable[[], None]] = {
 }
 
 
-def rows(readme: str) -> Sequence[str]:
-    """Return the first column of the table of rules."""
-    section = readme.split("## Rules of change")[1].split("\n## ", maxsplit=1)[0]
-    return re.findall(r"^\| (.+?) \|", section, re.MULTILINE)[1:]
+ROWS = [row[0] for row in rows(page("docs/rules-of-change.md").text)]
 
 
-def test_every_row_of_the_readme_has_a_test_and_every_test_a_row() -> None:
-    assert list(rows(README)) == list(RULES)
+def test_every_row_of_the_page_has_a_test_and_every_test_a_row() -> None:
+    assert list(RULES) == ROWS
 
 
 @pytest.mark.parametrize("stamping", ["fixed", "none", "anew"])
@@ -313,7 +308,7 @@ def test_a_session_in_pieces(
 
 
 @pytest.mark.parametrize("stamping", ["fixed", "none", "anew"])
-@pytest.mark.parametrize("row", rows(README))
+@pytest.mark.parametrize("row", ROWS)
 def test_rule(row: str, stamping: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(App, "stamping", stamping)
     RULES[row]()

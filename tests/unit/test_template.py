@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from support.pages import page, rows
 from support.sam import Template, mutated, source, spelt, transformed
 from support.template_rules import RULES, Rule, of_type
 
@@ -243,12 +244,11 @@ def test_every_rule_fails_on_a_mutated_template(template: Template) -> None:
 
 
 def test_every_alarm_has_its_row_in_the_runbook(template: Template) -> None:
-    readme = (TEMPLATE.parent / "README.md").read_text("utf-8")
-    table = readme.partition("### Alarms\n")[2].partition("\n### ")[0]
-    rows = [row.split("|")[1:-1] for row in table.splitlines() if row.startswith("| `")]
-    told = {name.strip(" `") for row in rows for name in row[0].split(",")}
+    table = rows(page("docs/runbook.md").section("## Alarms"))
+    alarms = [row for row in table if row[0].startswith("`") and row[0].endswith("Alarm`")]
+    told = {name.strip(" `") for row in alarms for name in row[0].split(",")}
     assert told == {name for name, _ in of_type(template, "AWS::CloudWatch::Alarm")}
-    assert all(cell.strip() for row in rows for cell in row)
+    assert all(cell for row in alarms for cell in row)
 
 
 def test_every_parameter_of_the_digest_reaches_its_function(template: Template) -> None:
