@@ -9,6 +9,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from support.house import House
+from support.real_opensearch import url
 from support.words import SPACE, WordEmbedder
 
 from pipeline.local.aws import LocalAws
@@ -37,6 +38,11 @@ def local_aws() -> Iterator[LocalAws]:
     aws = LocalAws(new_run_folder()).start()
     yield aws
     aws.stop()
+
+
+@pytest.fixture(scope="session")
+def opensearch_url() -> Iterator[str]:
+    yield from url()
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from pipeline.lab.oracle import Judgement
 from pipeline.lab.parallel import MISHAPS, run_parallel
 from pipeline.lab.shrinking import shrunk
 from pipeline.lab.simulation import Outcome
+from pipeline.local import opensearch_node
 from pipeline.local.postgres import Postgres
 from pipeline.local.processes import new_run_folder
 
@@ -45,7 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default="pgvector",
         help="under the pipeline",
     )
+    parser.add_argument(
+        "--real", action="store_true", help="with --store opensearch: a real OpenSearch holds the collection"
+    )
     options = parser.parse_args(arguments)
+    if options.real and options.store == "opensearch":
+        with opensearch_node.running() as node, laboratory("", options.store, node) as lab:
+            return _run(lab, options)
     if options.store != "pgvector":
         with laboratory("", options.store) as lab:
             return _run(lab, options)

@@ -60,9 +60,13 @@ class Laboratory:
 
 
 @contextmanager
-def laboratory(conninfo: str, store: StoreName = "pgvector") -> Iterator[Laboratory]:
-    """Open a laboratory in the database at ``conninfo``, which must be nobody else's; other stores are in memory."""
-    made = Laboratory(Database(conninfo) if store == "pgvector" else LedgerIndex(store))
+def laboratory(conninfo: str, store: StoreName = "pgvector", node: str | None = None) -> Iterator[Laboratory]:
+    """Open a laboratory in the database at ``conninfo``, which must be nobody else's; other stores are in memory.
+
+    Args:
+        node: URL of a real OpenSearch that holds the collection instead.
+    """
+    made = Laboratory(Database(conninfo) if store == "pgvector" else LedgerIndex(store, node))
     try:
         with installed():
             yield made

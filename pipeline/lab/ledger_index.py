@@ -1,6 +1,6 @@
 """The stores that keep their ledger in DynamoDB, under the laboratory: every call of AWS a point, rows for the oracle.
 
-DynamoDB and the collection are in memory; the stores, the ledger and the client are the product's own. Transactions
+DynamoDB is in memory, and so is the collection if no real OpenSearch holds it; the stores, the ledger and the client are the product's own. Transactions
 take few rows, so that most changes need several.
 """
 
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 from botocore.exceptions import EndpointConnectionError
@@ -22,7 +23,9 @@ from pipeline.lab.histories import MEMORY, SESSIONS
 from pipeline.lab.index import SPACE, Fuse, WatchedStore
 from pipeline.lab.oracle import ItemId, Row
 from pipeline.lab.scheduler import EPOCH, Scheduler
-from pipeline.local.opensearch_index import Index, RefusedError
+from pipeline.local.opensearch_index import Index
+from pipeline.local.opensearch_proxy import Node, NodeIndex
+from pipeline.local.opensearch_rules import Refreshes, RefusedError, ServiceRules
 from pipeline.source.documents import ItemKey
 from pipeline.stores.dynamodb.inventory import DynamoDbInventory
 from pipeline.stores.dynamodb.store import DynamoDbStore
@@ -41,13 +44,19 @@ MAX_OPS = 16
 BLUR = 0.1
 """How often a row of a transaction is seen late."""
 REFRESH_SECONDS = 60.0
+_RULES = ServiceRules("classic", ready_at=0.0)
 AnyStore = DynamoDbStore | OpenSearchStore
 
 
 class Aws:
-    """What all workers share: tables, a collection, and the time."""
+    """What all workers share: tables, a collection, and the time.
 
-    def __init__(self) -> None:
+    Args:
+        node: URL of a real OpenSearch that holds the collection; without one it is in memory.
+    """
+
+    def __init__(self, node: str | None = None) -> None:
+        self._node, self._name = Node(node) if node else None, ""
         self.random = random.Random(0)  # noqa: S311  # a simulation
         self.latest = EPOCH
         self.later = 0.0
@@ -59,7 +68,21 @@ class Aws:
         self.random.seed(0)
         self.later, self.latest, self.tokens = 0.0, EPOCH, count(1)
         self.dynamodb = MemoryDynamoDb(lambda _: self.random.random() < BLUR)
-        self.index = Index(index_body(SPACE, "classic"), "classic", REFRESH_SECONDS, 0.0)
+        self.index = self._new_index()
+
+    def close(self) -> None:
+        """Leave nothing on the real OpenSearch."""
+        if self._node and self._name:
+            self._node.delete(self._name)
+            self._name = ""
+
+    def _new_index(self) -> Index | NodeIndex:
+        self.close()
+        body, refreshes = index_body(SPACE, "classic"), Refreshes(EPOCH, REFRESH_SECONDS)
+        if self._node is None:
+            return Index(body, _RULES, refreshes)
+        self._name = f"laboratory-{uuid4().hex}"
+        return NodeIndex(self._node, self._name, body, _RULES, refreshes)
 
     def time(self) -> float:
         """Return the time, epoch seconds."""
@@ -84,7 +107,7 @@ class _Wire:
 
 
 class _OpenSearch:
-    """As much of opensearch-py's client as a collection uses, on an index in memory."""
+    """As much of opensearch-py's client as a collection uses, on the one index that there is."""
 
     def __init__(self, aws: Aws, before: Callable[[], None]) -> None:
         self._aws, self._call = aws, before
@@ -182,10 +205,11 @@ class LedgerIndex:
 
     Args:
         kind: ``dynamodb`` or ``opensearch``.
+        node: URL of a real OpenSearch for it.
     """
 
-    def __init__(self, kind: str) -> None:
-        self.kind, self._aws = kind, Aws()
+    def __init__(self, kind: str, node: str | None = None) -> None:
+        self.kind, self._aws = kind, Aws(node)
         self._owner = LedgerConnector(self._aws, kind, None)
 
     @property
@@ -240,6 +264,7 @@ class LedgerIndex:
 
     def close(self) -> None:
         """Keep nothing."""
+        self._aws.close()
 
     def _shown(self) -> list[Row]:
         """Return what every user's searches can show."""

@@ -10,21 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.store_settings import Generation
+from pipeline.local.opensearch_rules import Refreshes, RefusedError, ServiceRules
 
 MAX_RESULTS = 10_000
 K1, B = 1.2, 0.75
-ID_REFUSED = "Document ID is not supported in create/index operation request"
 _NONE = float("inf")
-
-
-class RefusedError(Exception):
-    """What the service answers instead."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        """Keep both."""
-        super().__init__(reason)
-        self.status, self.reason = status, reason
 
 
 @dataclass(eq=False, slots=True)
@@ -43,21 +33,15 @@ class Index:
     """See the module.
 
     Args:
-        refresh_seconds: from a write to when searches see it.
-        ready_at: before that moment of the clock writes are refused.
+        body: settings and mappings, as the service takes them.
     """
 
-    def __init__(
-        self, body: Mapping[str, Any], generation: Generation, refresh_seconds: float, ready_at: float
-    ) -> None:
-        self.body, self._generation = body, generation
-        self._refresh_seconds, self._ready_at = refresh_seconds, ready_at
+    def __init__(self, body: Mapping[str, Any], rules: ServiceRules, refreshes: Refreshes) -> None:
+        rules.check_mapping(body)
+        self.body, self._rules, self._refreshes = body, rules, refreshes
         self._fields: Mapping[str, Mapping[str, Any]] = body["mappings"]["properties"]
         self._documents: dict[str, _Document] = {}
         self._numbers = count(1)
-        for name, kind in self._fields.items():
-            if kind["type"] == "knn_vector":
-                self._check_vector(name, kind)
 
     @property
     def documents(self) -> list[Mapping[str, Any]]:
@@ -66,14 +50,11 @@ class Index:
 
     def add(self, source: Mapping[str, Any], id_: str | None, now: float) -> Any:  # JSON
         """Write one document."""
-        if id_ is not None and self._generation == "classic":
-            raise RefusedError(400, ID_REFUSED)
-        if now < self._ready_at:
-            raise RefusedError(404, "index_not_found_exception")
+        self._rules.check_write("index", {"_id": id_}, now)
         unknown = source.keys() - self._fields.keys()
         if unknown and self.body["mappings"].get("dynamic") == "strict":
             raise RefusedError(400, "strict_dynamic_mapping_exception")
-        made = _Document(id_ or f"1%3A0%3A{next(self._numbers):08}", source, now + self._refresh_seconds)
+        made = _Document(id_ or f"1%3A0%3A{next(self._numbers):08}", source, self._refreshes.after(now))
         for name, kind in self._fields.items():
             self._take(made, name, kind)
         self._documents[made.id] = made
@@ -94,20 +75,15 @@ class Index:
         size = body.get("size", 10)
         if size + body.get("from", 0) > MAX_RESULTS:
             raise RefusedError(400, "result window is too large")
+        self._rules.check_query(body.get("query", {}), self.body)
         seen = [one for one in self._documents.values() if one.visible_at <= now < one.gone_at]
         scored = self._matches(body.get("query", {"match_all": {}}), seen)
         hits = (
             _sorted(scored, body["sort"], body.get("search_after")) if "sort" in body else _by_score(scored)
         )
-        shown = [self._shown(one, score, body.get("_source"), place) for one, score, place in hits[:size]]
+        hidden = self._rules.hidden(body, self.body)
+        shown = [_shown(one, score, body.get("_source"), hidden, place) for one, score, place in hits[:size]]
         return {"took": 1, "timed_out": False, "_shards": {"failed": 0}, "hits": {"hits": shown}}
-
-    def _check_vector(self, name: str, kind: Mapping[str, Any]) -> None:
-        method = kind.get("method", {})
-        if self._generation == "nextgen" and ("engine" in method or "mode" in kind):
-            raise RefusedError(400, f"{name}: engine and mode are not parameters here")
-        if self._generation == "classic" and method.get("engine", "nmslib") not in {"faiss", "nmslib"}:
-            raise RefusedError(400, f"{name}: no such engine")
 
     def _take(self, made: _Document, name: str, kind: Mapping[str, Any]) -> None:
         value = made.source.get(name)
@@ -124,21 +100,21 @@ class Index:
 
     def _item(self, action: Any, lines: Iterator[Any], now: float) -> Any:  # JSON
         [(verb, meta)] = action.items()
+        source = None if verb == "delete" else next(lines)
         try:
-            if verb in {"index", "create"}:
-                return {verb: self.add(next(lines), meta.get("_id"), now)}
-            return {verb: self._delete(verb, meta["_id"], now)}
+            self._rules.check_write(verb, meta, now)
+            if source is None:
+                return {verb: self._delete(meta["_id"], now)}
+            return {verb: self.add(source, meta.get("_id"), now)}
         except RefusedError as refused:
             error = {"type": "illegal_argument_exception", "reason": refused.reason}
             return {verb: {"status": refused.status, "error": error}}
 
-    def _delete(self, verb: str, id_: str, now: float) -> Any:  # JSON
-        if verb != "delete":
-            raise RefusedError(400, "only index, create and delete are taken here")
+    def _delete(self, id_: str, now: float) -> Any:  # JSON
         found = self._documents.get(id_)
         if found is None or found.gone_at != _NONE:
             return {"_id": id_, "result": "not_found", "status": 404}
-        found.gone_at = max(now + self._refresh_seconds, found.visible_at)
+        found.gone_at = self._refreshes.after(now)
         return {"_id": id_, "result": "deleted", "status": 200}
 
     def _matches(self, query: Mapping[str, Any], seen: Sequence[_Document]) -> list[tuple[_Document, float]]:
@@ -159,10 +135,6 @@ class Index:
         [(name, asked)] = what.items()
         method = self._fields[name].get("method", {})
         filters = [asked["filter"]] if "filter" in asked else []
-        if filters and self._generation == "classic" and method.get("engine", "nmslib") != "faiss":
-            raise RefusedError(
-                400, f"Engine [{method.get('engine', 'nmslib').upper()}] does not support filters"
-            )
         if not 1 <= asked["k"] <= MAX_RESULTS or len(asked["vector"]) != self._fields[name]["dimension"]:
             raise RefusedError(400, "illegal_argument_exception")
         kept = [one for one in seen if one.vector is not None and all(_meets(one, part) for part in filters)]
@@ -194,17 +166,16 @@ class Index:
             )
         return [(by_id[id_], score) for id_, score in scores.items()]
 
-    def _shown(self, one: _Document, score: float | None, wanted: Any, place: Sequence[Any]) -> Any:  # JSON
-        vectors = {name for name, kind in self._fields.items() if kind["type"] == "knn_vector"}
-        if isinstance(wanted, list):
-            source = {name: one.source[name] for name in wanted if name in one.source}
-        else:
-            hidden = vectors if self._generation == "nextgen" and wanted is not True else set()
-            source = {name: value for name, value in one.source.items() if name not in hidden}
-        return {"_id": one.id, "_score": score, "_source": source, **({"sort": list(place)} if place else {})}
-
 
 Hits = list[tuple[_Document, float | None, Sequence[Any]]]
+
+
+def _shown(
+    one: _Document, score: float | None, wanted: Any, hidden: frozenset[str], place: Sequence[Any]
+) -> Any:  # JSON
+    names = wanted if isinstance(wanted, list) else [name for name in one.source if name not in hidden]
+    source = {name: one.source[name] for name in names if name in one.source}
+    return {"_id": one.id, "_score": score, "_source": source, **({"sort": list(place)} if place else {})}
 
 
 def _by_score(scored: Sequence[tuple[_Document, float]]) -> Hits:

@@ -1,9 +1,9 @@
-"""OpenSearch Serverless on 127.0.0.1: one collection in memory, exact, and as strict as the service is.
+"""OpenSearch Serverless on 127.0.0.1: one collection, as strict as the service is.
 
 It refuses what the service refuses, in both generations (docs.aws.amazon.com/opensearch-service, serverless): unsigned
 requests, document ids in a Classic collection, forced refreshes, and every API that is not there. What is written or
-deleted is visible to searches only after the next refresh. It is a stand-in for tests and trials; vectors are compared
-one by one.
+deleted is visible to searches only after the next refresh. Behind these rules stands a real OpenSearch, or a stand-in
+for tests and trials: in memory, comparing vectors one by one.
 """
 
 import json
@@ -13,8 +13,11 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
+from uuid import uuid4
 
-from pipeline.local.opensearch_index import Index, RefusedError
+from pipeline.local.opensearch_index import Index
+from pipeline.local.opensearch_proxy import Node, NodeIndex
+from pipeline.local.opensearch_rules import Refreshes, RefusedError, ServiceRules
 from pipeline.local.signatures import Signatures
 from pipeline.store_settings import Generation
 
@@ -32,11 +35,12 @@ class OpenSearchServer:
     Args:
         refresh_seconds: default that of the generation.
         ready_seconds: how long a new index refuses writes.
-        sessions: see :class:`Signatures`.
         clock: seconds.
+        sessions: see :class:`Signatures`.
+        node: URL of a real OpenSearch that holds the collection; its indices are deleted in the end.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what may differ, each with its default
         self,
         generation: Generation = "classic",
         refresh_seconds: float | None = None,
@@ -44,11 +48,14 @@ class OpenSearchServer:
         clock: Callable[[], float] = time.monotonic,
         *,
         sessions: bool = False,
+        node: str | None = None,
     ) -> None:
         self.generation = generation
         self.refresh_seconds = REFRESH_SECONDS[generation] if refresh_seconds is None else refresh_seconds
         self.ready_seconds, self.clock = ready_seconds, clock
-        self.indices: dict[str, Index] = {}
+        self.indices: dict[str, Index | NodeIndex] = {}
+        self.node = Node(node) if node else None
+        self._prefix = f"{uuid4().hex}-"  # others may have theirs on the same node
         self.signatures = Signatures(KEYS, "aoss", sessions)
         self.requests: list[tuple[str, str]] = []
         self.lock = threading.Lock()
@@ -72,6 +79,9 @@ class OpenSearchServer:
             self._http.shutdown()
             self._thread = None
         self._http.server_close()
+        if self.node and self.indices:
+            self.node.delete(self._prefix + "*")
+        self.indices.clear()
 
     def __enter__(self) -> Self:
         """Listen."""
@@ -97,7 +107,7 @@ class OpenSearchServer:
                 return 200, {name: self._index(name).body}
             case ("DELETE", [name]) if not name.startswith("_"):
                 self._index(name)
-                del self.indices[name]
+                self._drop(name)
                 return 200, {"acknowledged": True}
             case ("POST" | "PUT", [name, "_bulk"]):
                 return 200, self._index(name).bulk(body.decode(), self.clock())
@@ -113,11 +123,21 @@ class OpenSearchServer:
     def _create(self, name: str, body: Any) -> Any:  # JSON
         if name in self.indices:
             raise RefusedError(400, "resource_already_exists_exception")
-        ready_at = self.clock() + self.ready_seconds
-        self.indices[name] = Index(body, self.generation, self.refresh_seconds, ready_at)
+        now = self.clock()
+        rules = ServiceRules(self.generation, now + self.ready_seconds)
+        refreshes = Refreshes(now, self.refresh_seconds)
+        if self.node:
+            self.indices[name] = NodeIndex(self.node, self._prefix + name, body, rules, refreshes)
+        else:
+            self.indices[name] = Index(body, rules, refreshes)
         return {"acknowledged": True, "index": name}
 
-    def _index(self, name: str) -> Index:
+    def _drop(self, name: str) -> None:
+        del self.indices[name]
+        if self.node:
+            self.node.delete(self._prefix + name)
+
+    def _index(self, name: str) -> Index | NodeIndex:
         if name not in self.indices:
             raise RefusedError(404, "index_not_found_exception")
         return self.indices[name]
@@ -134,10 +154,11 @@ def _handler(server: OpenSearchServer) -> type[BaseHTTPRequestHandler]:
                 with server.lock:
                     status, answer = server.answer(self.command, self.path, body)
             except RefusedError as refused:
-                status, answer = (
-                    refused.status,
-                    {"error": {"type": refused.reason, "reason": refused.reason}, "status": refused.status},
-                )
+                plain = {
+                    "error": {"type": refused.reason, "reason": refused.reason},
+                    "status": refused.status,
+                }
+                status, answer = refused.status, refused.answer or plain
             except (ValueError, KeyError, TypeError) as error:
                 status, answer = (
                     400,

@@ -132,7 +132,7 @@ class Postgres:
             raise RuntimeError("the embedded Postgres is missing: run scripts/setup")
         package = Path(found.origin).parent
         installed = package / "pginstall18"
-        if not self._user or _passable(installed):
+        if not self._user or passable(installed):
             return installed / "bin"
         copied = self._folder.parent / "pgbin"
         if not copied.exists():
@@ -142,5 +142,6 @@ class Postgres:
         return copied / PACKAGE / installed.name / "bin"
 
 
-def _passable(path: Path) -> bool:
+def passable(path: Path) -> bool:
+    """Tell whether any user can reach what lies at ``path``."""
     return all(step.stat().st_mode & stat.S_IXOTH for step in (path, *path.parents))

@@ -12,7 +12,15 @@ from pipeline.local.opensearch_server import OpenSearchServer
 from pipeline.stores.memory import InMemoryStore
 from pipeline.stores.protocol import Store
 
-STORES = ["memory", "pgvector", "dynamodb", "opensearch-classic", "opensearch-nextgen"]
+STORES = [
+    "memory",
+    "pgvector",
+    "dynamodb",
+    "opensearch-classic",
+    "opensearch-nextgen",
+    "real-opensearch-classic",
+    "real-opensearch-nextgen",
+]
 REFRESH_SECONDS = 0.02
 """Between a write and its being searchable: long enough to be met, short enough to wait for."""
 
@@ -26,6 +34,18 @@ def opensearch_classic() -> Iterator[OpenSearchServer]:
 @pytest.fixture(scope="session")
 def opensearch_nextgen() -> Iterator[OpenSearchServer]:
     with OpenSearchServer("nextgen", REFRESH_SECONDS) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def real_opensearch_classic(opensearch_url: str) -> Iterator[OpenSearchServer]:
+    with OpenSearchServer("classic", REFRESH_SECONDS, node=opensearch_url) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def real_opensearch_nextgen(opensearch_url: str) -> Iterator[OpenSearchServer]:
+    with OpenSearchServer("nextgen", REFRESH_SECONDS, node=opensearch_url) as server:
         yield server
 
 

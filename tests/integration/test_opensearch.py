@@ -1,5 +1,6 @@
 """What OpenSearch promises beyond the contract: the ledger hides at once, and the sweep leaves nothing."""
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -11,10 +12,12 @@ import boto3
 import pytest
 from support.chunks import ITEM, NOBODYS, axis, chunk, found, held, held_ids, messages, planned, row, uid
 from support.local_aws import Tables
+from support.real_opensearch import engine
 from support.words import SPACE
 
 from pipeline.errors import StoreUnavailableError
 from pipeline.local.aws import LocalAws
+from pipeline.local.opensearch_rules import Refreshes
 from pipeline.local.opensearch_server import OpenSearchServer
 from pipeline.stores.opensearch.collection import Collection, connect
 from pipeline.stores.opensearch.store import OpenSearchStore
@@ -31,9 +34,9 @@ class Clock:
 class Slow:
     """An index that shows a write 60 s later, and a ledger that lives in the same time."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, node: str | None) -> None:
         self.clock = Clock()
-        self.server = OpenSearchServer("classic", clock=self.clock)
+        self.server = OpenSearchServer("classic", clock=self.clock, node=node)
         self.tables = Tables(
             client,
             max_ops=20,
@@ -51,9 +54,9 @@ class Slow:
         return sorted(one["content"] for one in self.server.indices["memories"].documents)
 
 
-@pytest.fixture
-def slow(local_aws: LocalAws) -> Iterator[Slow]:
-    made = Slow(local_aws.client("dynamodb"))
+@pytest.fixture(params=["memory", "real"])
+def slow(local_aws: LocalAws, request: pytest.FixtureRequest) -> Iterator[Slow]:
+    made = Slow(local_aws.client("dynamodb"), engine(request, request.param))
     with made.server:
         yield made
 
@@ -207,7 +210,7 @@ def test_many_hidden_hits_do_not_crowd_out_the_listed_ones(slow: Slow) -> None:
     store = slow.store()
     write(store, *range(200), text="old")
     slow.wait()
-    slow.server.refresh_seconds = slow.server.indices["memories"]._refresh_seconds = 10**9
+    slow.server.indices["memories"]._refreshes = Refreshes(slow.clock.now, 10**9)
     write(store, deletes=[uid(number) for number in range(190)])  # hidden, and their deletion not visible
     assert [id_ for id_, _ in seen(store)] == [uid(number) for number in range(190, 200)]
 
@@ -226,13 +229,15 @@ def test_a_bulk_refused_in_part_writes_nothing_to_the_ledger(
     store = slow.store()
     write(store, 1)
     index = slow.server.indices["memories"]
-    real: Callable[..., Any] = index.add
+    real: Callable[..., Any] = index.bulk
 
-    def add(source: Any, *rest: Any) -> Any:
-        return real({**source, "nonsense": 1} if source["chunk_id"] == uid(3) else source, *rest)
+    def bulk(text: str, now: float) -> Any:
+        lines = [json.loads(line) for line in text.splitlines()]
+        spoilt = [{**one, "nonsense": 1} if one.get("chunk_id") == uid(3) else one for one in lines]
+        return real("\n".join(map(json.dumps, spoilt)) + "\n", now)
 
     with monkeypatch.context() as patch:
-        patch.setattr(index, "add", add)
+        patch.setattr(index, "bulk", bulk)
         with pytest.raises(StoreUnavailableError) as caught:
             write(store, 2, 3, text="a secret")
     assert "secret" not in str(caught.value)

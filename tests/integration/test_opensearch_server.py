@@ -1,4 +1,4 @@
-"""The local OpenSearch refuses what the service refuses, in both generations, and is otherwise exact."""
+"""The local OpenSearch refuses what the service refuses, in both generations, whether a real one stands behind it or not."""
 
 import json
 from collections.abc import Iterator
@@ -9,10 +9,11 @@ import urllib3
 from botocore.credentials import Credentials
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import AuthorizationException, NotFoundError, RequestError
+from support.real_opensearch import engine
 
 from pipeline.embedding.vectors import Space
 from pipeline.errors import StoreUnavailableError
-from pipeline.local.opensearch_index import ID_REFUSED
+from pipeline.local.opensearch_rules import ID_REFUSED
 from pipeline.local.opensearch_server import ACCESS_KEY, REFRESH_SECONDS, SECRET_KEY, OpenSearchServer
 from pipeline.stores.opensearch.collection import Collection, connect
 from pipeline.stores.opensearch.queries import closest, cosine, index_body, scope
@@ -28,9 +29,14 @@ class Clock:
         return self.now
 
 
+@pytest.fixture(params=["memory", "real"])
+def node(request: pytest.FixtureRequest) -> str | None:
+    return engine(request, request.param)
+
+
 @pytest.fixture(params=["classic", "nextgen"])
-def server(request: pytest.FixtureRequest) -> Iterator[OpenSearchServer]:
-    with OpenSearchServer(request.param, clock=Clock()) as running:
+def server(request: pytest.FixtureRequest, node: str | None) -> Iterator[OpenSearchServer]:
+    with OpenSearchServer(request.param, clock=Clock(), node=node) as running:
         yield running
 
 
