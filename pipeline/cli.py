@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_dlq(commands)
     _add_audit(commands)
     _add_forget(commands)
+    _add_export(commands)
     _add_backfill(commands)
     _add_usage(commands)
     _add_status(commands)
@@ -136,6 +137,29 @@ def _add_forget(commands: "Commands") -> None:
     forget.add_argument("--session", help="everything of the session with this key up to now")
     forget.add_argument("--stack", metavar="NAME", help="take queues and settings from this stack")
     forget.set_defaults(run=_forget)
+
+
+def _add_export(commands: "Commands") -> None:
+    from pipeline.operations import export_options  # noqa: PLC0415  # its options live with it
+
+    export = commands.add_parser("export", help="write down what memory holds of a tenant or a user")
+    export_options.add_export(export)
+    export.set_defaults(run=_export)
+    import_ = commands.add_parser("import", help="bring exported memory into another deployment")
+    export_options.add_import(import_)
+    import_.set_defaults(run=_import)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from pipeline.operations.export_command import run_export  # noqa: PLC0415  # each command loads only what it needs
+
+    return _say(run_export(options))
+
+
+def _import(options: argparse.Namespace) -> int:
+    from pipeline.operations.export_command import run_import  # noqa: PLC0415  # each command loads only what it needs
+
+    return _say(run_import(options))
 
 
 def _add_backfill(commands: "Commands") -> None:
@@ -261,7 +285,8 @@ def _dlq(options: argparse.Namespace) -> int:
 
 def _say(outcome: "Outcome") -> int:
     """Print the answer, and what else there is to know beside it; return the exit status."""
-    _print(outcome.text, sys.stdout)
+    if outcome.text:
+        _print(outcome.text, sys.stdout)
     for note in outcome.notes:
         _print(f"vector-memory: {note}", sys.stderr)
     return outcome.status

@@ -1,0 +1,36 @@
+"""The options of ``vector-memory export`` and ``import``; nothing heavy is imported here."""
+
+import argparse
+from pathlib import Path
+
+
+def add_export(export: argparse.ArgumentParser) -> None:
+    """Say which options an export has."""
+    export.add_argument("--tenant", required=True)
+    export.add_argument("--user", help="only this user's memory (default: all of the tenant's)")
+    export.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
+    _add_where(export)
+
+
+def add_import(import_: argparse.ArgumentParser) -> None:
+    """Say which options an import has."""
+    import_.add_argument("file", type=Path, help="what vector-memory export wrote")
+    import_.add_argument(
+        "--wait",
+        type=float,
+        default=900.0,
+        metavar="SECONDS",
+        help="how long indexing may stand still before the import gives up (default: %(default)s)",
+    )
+    _add_where(import_)
+
+
+def _add_where(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--stack", metavar="NAME", help="take tables, queues and settings from this stack")
+    parser.add_argument(
+        "--table",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a table of the chat app's; of an import also OLD=NEW, where several have the same keys",
+    )
