@@ -80,6 +80,14 @@ def _add_search(commands: "Commands") -> None:
     search.add_argument("--user", help="default: the tenant itself")
     search.add_argument("--top-k", type=int, default=5, metavar="N")
     search.add_argument("--explain", action="store_true", help="say how it was searched, and why")
+    search.add_argument(
+        "--now",
+        metavar="TIME",
+        help='what "yesterday" is counted from, such as 2026-11-22T10:00:00+09:00; the now of an explanation gives it again',
+    )
+    search.add_argument(
+        "--min-confidence", type=float, metavar="LEVEL", help="0 leaves out nothing; default: as it is set"
+    )
     search.add_argument("query")
     search.set_defaults(run=_search)
 
@@ -260,7 +268,15 @@ def _search(options: argparse.Namespace) -> int:
     from pipeline.operations.search_command import run_search  # noqa: PLC0415  # each command loads only what it needs
 
     return _say(
-        run_search(options.tenant, options.user, options.query, options.top_k, explain=options.explain)
+        run_search(
+            options.tenant,
+            options.user,
+            options.query,
+            options.top_k,
+            explain=options.explain,
+            now=options.now,
+            min_confidence=options.min_confidence,
+        )
     )
 
 

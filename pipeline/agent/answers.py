@@ -62,7 +62,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Reminder:
-    """Text to show an agent, as data and outside its system prompt; ``question_truncated`` as in :class:`Found`."""
+    """Text to show an agent, as data and outside its system prompt; the last three as in :class:`Found`."""
 
     text: str = field(repr=False)
     tokens: int
@@ -70,17 +70,23 @@ class Reminder:
     freshness: Freshness
     question_truncated: bool = False
     confidence: float | None = None
+    explanation: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class RelatedSession:
-    """A past conversation that bears on this one."""
+    """A past conversation that bears on this one.
+
+    Args:
+        superseded_by: the key of the conversation that says the same thing anew, if there is one.
+    """
 
     key: str
     title: str = field(repr=False)
     date: str
     snippet: str = field(repr=False)
     score: float
+    superseded_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,7 @@ class Related:
     sessions: tuple[RelatedSession, ...]
     freshness: Freshness
     question_truncated: bool = False
+    explanation: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,18 +151,29 @@ def reminder(answer: Fields) -> Reminder:
             _freshness(answer),
             _truncated(answer),
             answer.get("confidence"),
+            answer.get("explanation"),
         )
     )
 
 
 def related(answer: Fields) -> Related:
     """Read the answer of a request for related conversations."""
-    names = ("key", "title", "date", "snippet", "score")
     return _read(
         lambda: Related(
-            tuple(RelatedSession(*(one[name] for name in names)) for one in answer["related"]),
+            tuple(
+                RelatedSession(
+                    one["key"],
+                    one["title"],
+                    one["date"],
+                    one["snippet"],
+                    one["score"],
+                    one.get("superseded_by"),
+                )
+                for one in answer["related"]
+            ),
             _freshness(answer),
             _truncated(answer),
+            answer.get("explanation"),
         )
     )
 

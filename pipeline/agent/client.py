@@ -42,6 +42,7 @@ class Wanted(TypedDict, total=False):
     min_confidence: float
     now: datetime
     time_zone: str
+    explain: bool
 
 
 @dataclass(frozen=True, slots=True)

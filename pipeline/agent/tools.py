@@ -35,7 +35,7 @@ def _schema(required: list[str], **properties: Mapping[str, Any]) -> Mapping[str
 
 
 def _search(client: MemoryClient, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401  # JSON
-    found = client.search(**{name: _time(name, value) for name, value in arguments.items()})
+    found = client.search(**_with_times(arguments))
     results = found.results
     return [
         {
@@ -50,15 +50,19 @@ def _search(client: MemoryClient, arguments: Mapping[str, Any]) -> Any:  # noqa:
 
 
 def _context(client: MemoryClient, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401  # JSON
-    return client.context(**arguments).text
+    return client.context(**_with_times(arguments)).text
 
 
 def _related(client: MemoryClient, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401  # JSON
     return [asdict(session) for session in client.related(**arguments).sessions]
 
 
+def _with_times(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _time(name, value) for name, value in arguments.items()}
+
+
 def _time(name: str, value: Any) -> Any:  # noqa: ANN401  # JSON
-    if name not in {"since", "until"}:
+    if name not in {"since", "until", "now"}:
         return value
     try:
         return datetime.fromisoformat(value)
@@ -69,6 +73,16 @@ def _time(name: str, value: Any) -> Any:  # noqa: ANN401  # JSON
 
 
 _SESSION = {"type": "string", "minLength": 1, "description": "Key of the conversation this is asked in."}
+_REFERENCE_TIME: Mapping[str, Any] = {
+    "now": {
+        "type": "string",
+        "description": 'What "yesterday" in the query is counted from; the present if left out.',
+    },
+    "time_zone": {
+        "type": "string",
+        "description": "The user's, such as Asia/Tokyo, for what the query says about time.",
+    },
+}
 
 TOOLS: tuple[Tool, ...] = (
     Tool(
@@ -94,10 +108,7 @@ TOOLS: tuple[Tool, ...] = (
                 "description": "Only what was said at this time or later, such as 2026-11-22T10:00:00+09:00.",
             },
             until={"type": "string", "description": "Only what was said before this time."},
-            time_zone={
-                "type": "string",
-                "description": 'The user\'s, such as Asia/Tokyo: what "yesterday" in the query means.',
-            },
+            **_REFERENCE_TIME,
         ),
         _search,
     ),
@@ -115,6 +126,7 @@ TOOLS: tuple[Tool, ...] = (
                 "maximum": 16000,
                 "description": "1500 if left out.",
             },
+            **_REFERENCE_TIME,
         ),
         _context,
     ),

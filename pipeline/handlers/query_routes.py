@@ -19,6 +19,7 @@ from pipeline.search import requests
 from pipeline.search.freshness import Fresh
 from pipeline.search.ranking import Ranked
 from pipeline.search.recall import as_result
+from pipeline.search.related import explained_sessions
 from pipeline.search.trace import explained
 
 DOCUMENT = Path(__file__).parent / "openapi.json"
@@ -28,6 +29,8 @@ SOURCE_ITEMS = "kept"
 """What becomes of the chat app's own items: the pipeline never deletes them."""
 
 Body = dict[str, Any]
+_ASKED = frozenset({"query", "messages", "min_updated_at", *requests.IDENTITY_FIELDS})
+"""What a request for the same need not say, or must not be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Exchange:
             caller.tenant_id, caller.user_id, ask.query, ask.top_k, ask.filters, ask.wanted
         )
         answer = {"results": _results(found.passages), "query": ask.query, "confidence": found.confidence}
-        why = {"explanation": explained(found.trace, found.passages)} if ask.explain else {}
+        why = _explanation(explained(found.trace), body) if ask.explain else {}
         return Answer(200, {**answer, **why, **_freshness(fresh)})
 
     def context(self) -> Answer:
@@ -68,7 +71,8 @@ class Exchange:
             ask.wanted,
         )
         answer = {"text": found.text, "tokens": found.tokens, "passages": _results(found.passages)}
-        why = {"explanation": explained(found.trace, found.passages)} if ask.explain and found.trace else {}
+        asked_why = found.trace if ask.explain else None
+        why = _explanation(explained(asked_why, found.chunks), body) if asked_why else {}
         return Answer(200, {**answer, "confidence": found.confidence, **why, **_freshness(fresh)})
 
     def related(self) -> Answer:
@@ -79,7 +83,12 @@ class Exchange:
         found = bootstrap.recall().related(
             caller.tenant_id, caller.user_id, ask.session_key, ask.messages, ask.top_k, ask.wanted
         )
-        return Answer(200, {"related": [asdict(session) for session in found], **_freshness(fresh)})
+        why = (
+            _explanation(explained_sessions(found.trace, found.judged), body)
+            if found.trace and ask.explain
+            else {}
+        )
+        return Answer(200, {"related": [asdict(one) for one in found.sessions], **why, **_freshness(fresh)})
 
     def notes(self) -> Answer:
         """Answer with the long-term memory and the newest day's notes."""
@@ -142,6 +151,12 @@ class Exchange:
 
 def _results(ranked: Sequence[Ranked]) -> list[Body]:
     return [as_result(one) for one in ranked]
+
+
+def _explanation(told: Body, asked: Mapping[str, Any]) -> Body:
+    """Return an explanation with the request that gives it again, without what is asked."""
+    again = {name: value for name, value in asked.items() if name not in _ASKED and value is not None}
+    return {"explanation": {**told, "request": {**again, "now": told["now"]}}}
 
 
 def _freshness(fresh: Fresh) -> Body:

@@ -118,6 +118,7 @@ class RelatedRequest(_Request):
         | None
     ) = None
     top_k: Annotated[int, Field(ge=1, le=limits.MAX_RELATED)] | None = limits.DEFAULT_TOP_K
+    explain: bool | None = False
 
 
 class _Fresh(BaseModel):
@@ -158,14 +159,17 @@ class Memory(BaseModel):
     created_at: str
 
 
-class _Sure(_Fresh):
+class _Explained(_Fresh):
+    explanation: Annotated[
+        dict[str, Any] | None, Field(description="how the answer came about, if `explain` was asked for")
+    ] = None
+
+
+class _Sure(_Explained):
     confidence: Annotated[
         float,
         Field(description="how sure it is that memory holds an answer, 0..1, whether or not it is told"),
     ]
-    explanation: Annotated[
-        dict[str, Any] | None, Field(description="how the answer came about, if `explain` was asked for")
-    ] = None
 
 
 class SearchAnswer(_Sure, _OfAnyLength):
@@ -192,9 +196,12 @@ class RelatedSession(BaseModel):
     snippet: str
     score: float
     why: Why
+    superseded_by: Annotated[
+        str | None, Field(description="`key` of the conversation that says the same thing anew")
+    ]
 
 
-class RelatedAnswer(_Fresh, _OfAnyLength):
+class RelatedAnswer(_Explained, _OfAnyLength):
     """Past conversations, best first."""
 
     related: list[RelatedSession]

@@ -1,5 +1,6 @@
 """What an agent reads of its memory: long-term notes and the passages that bear on a question, within a budget. Pure."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,6 +26,7 @@ class Context:
         text: Markdown between provenance markers; empty if there is nothing to tell.
         passages: those in the text, best first.
         tokens: estimated, markers and headings included; at most what was asked for.
+        chunks: the ids of those in the text.
         confidence: see :class:`pipeline.search.recall.Found`.
         trace: the same.
     """
@@ -32,6 +34,7 @@ class Context:
     text: str = field(repr=False)
     passages: Sequence[Ranked]
     tokens: int
+    chunks: frozenset[str] = frozenset()
     confidence: float = 0.0
     trace: Trace | None = field(default=None, repr=False)
 
@@ -100,9 +103,9 @@ def assemble(
     if not notes and not blocks:
         return _NOTHING
     text = fenced("\n\n".join([words.notice, *filter(None, [notes, _passages(words, blocks)])]), nonce)
-    told = {piece.id for block in blocks for piece in block.pieces}
+    told = frozenset(piece.id for block in blocks for piece in block.pieces)
     passages = tuple(one for one in ranked if not told.isdisjoint(one.chunks))
-    return Context(text, passages, estimate_tokens(text))
+    return Context(text, passages, estimate_tokens(text), told)
 
 
 def _notes(words: _Words, long_term: str, room: int) -> str:
@@ -122,6 +125,7 @@ def _fitting(
     """Return the pieces of most worth that there is room for; of equal worth, those of the better passage."""
     pieces = [Piece(piece.hit, as_data(piece.text).strip("\n")) for one in ranked for piece in one.pieces]
     before = {piece.id for one in ranked if one.superseded_by for piece in one.pieces}
+    worth = _newer_worth_more(ranked, worth)
     chosen: dict[str, _Block] = {}
     for piece in sorted(pieces, key=lambda one: -worth.get(one.id, 0.0)):
         if token_share(piece.text) > room:
@@ -134,6 +138,18 @@ def _fitting(
             chosen[heading] = after
             room -= cost
     return list(chosen.values())
+
+
+def _newer_worth_more(ranked: Sequence[Ranked], worth: Mapping[str, float]) -> Mapping[str, float]:
+    """Return ``worth``, of what was said before no more than of what says it anew: room for one is the newer one's."""
+    best = {one.hit.id: max((worth.get(id_, 0.0) for id_ in one.chunks), default=0.0) for one in ranked}
+    most = {
+        id_: min(worth.get(id_, 0.0), best.get(one.superseded_by, math.inf))
+        for one in ranked
+        if one.superseded_by
+        for id_ in one.chunks
+    }
+    return {**worth, **most}
 
 
 def _passages(words: _Words, blocks: Iterable[_Block]) -> str:

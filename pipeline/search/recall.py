@@ -16,8 +16,8 @@ from pipeline.search.passages import body, in_order
 from pipeline.search.question import Question, read_question
 from pipeline.search.quotations import Told
 from pipeline.search.ranking import VECTOR_WEIGHT, Judge, Ranked, Weighing, rank
-from pipeline.search.related import RelatedSession, entry, related_sessions
-from pipeline.search.trace import Trace
+from pipeline.search.related import Bearing, RelatedSession, entry, judged_sessions
+from pipeline.search.trace import BEYOND, COVERED, NO_ROOM, UNLIKE, UNSURE, Trace
 from pipeline.search.unrelated import Unrelated
 from pipeline.search.updates import LOOKED_AT, newest_first
 from pipeline.search.wanted import USUAL, Wanted
@@ -77,6 +77,21 @@ class Found:
     passages: Sequence[Ranked]
     confidence: float
     trace: Trace = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSessions:
+    """What conversations bear on another.
+
+    Args:
+        sessions: best first; none where nothing is sure enough.
+        judged: all that were looked at, those that are told first.
+        trace: how it came to that; ``None`` where nothing was asked.
+    """
+
+    sessions: Sequence[RelatedSession] = ()
+    judged: Sequence[Bearing] = field(default=(), repr=False)
+    trace: Trace | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +199,9 @@ class Recall:
         fresh = prefer_summaries(found.passages, lambda one: one.hit.metadata)
         worth = worths(looked.hits, question.sought, looked.judge)
         context = assemble(long_term, fresh, worth, max_tokens, new_nonce())
-        return replace(context, confidence=found.confidence, trace=found.trace)
+        left_out = _without(found.passages, fresh, COVERED) | _without(fresh, context.passages, NO_ROOM)
+        trace = replace(found.trace, left_out={**found.trace.left_out, **left_out})
+        return replace(context, confidence=found.confidence, trace=trace)
 
     def related(  # noqa: PLR0913, PLR0917  # the request's own fields
         self,
@@ -194,7 +211,7 @@ class Recall:
         messages: Sequence[str] | None,
         top_k: int,
         wanted: Wanted = USUAL,
-    ) -> Sequence[RelatedSession]:
+    ) -> FoundSessions:
         """Return past conversations that bear on the session, or on ``messages``; the session itself left out.
 
         What is being typed is asked as a question would be, and notes that bear on it come too.
@@ -205,15 +222,17 @@ class Recall:
         ]
         question = read_question("\n".join(said)[-MAX_QUERY_CHARACTERS:], wanted.now or datetime.now(UTC))
         if not question.text.strip():
-            return ()
+            return FoundSessions()
         typed = len(question.text) <= MAX_TYPED_CHARACTERS
         kinds = frozenset() if typed and messages else frozenset({"session"})
         looked = self._look(
             tenant_id, user_id, question, Filters(kinds=kinds, excluded_keys=own), wanted, CANDIDATES
         )
         least = self.min_confidence if wanted.min_confidence is None else wanted.min_confidence
-        best = related_sessions(looked, least, top_k, typed=typed)
-        return [entry(one, self._opening(tenant_id, user_id, one.hit)) for one in best]
+        judged = judged_sessions(looked, least, top_k, typed=typed)
+        best = [one for one in judged if one.left_out is None]
+        told = [entry(one, self._opening(tenant_id, user_id, one.hit)) for one in best]
+        return FoundSessions(told, judged, replace(looked, least=least))
 
     def notes(self, tenant_id: str, user_id: str) -> Notes:
         """Return the long-term memory and the newest daily note, as far as they are indexed."""
@@ -268,10 +287,20 @@ def _sure(  # noqa: PLR0913, PLR0917  # what decides what is told
     confidence = known.confidence([piece.hit for one in ranked if one.relevance for piece in one.pieces])
     # What was said at some time is asked for as it was then.
     dated = ranked if question.spans else newest_first(ranked, known.rarity)
-    ordered = dated if confidence >= least else []
-    similar = [one for one in ordered if min_similarity is None or one.hit.similarity >= min_similarity]
+    sure = dated if confidence >= least else []
+    similar = [one for one in sure if min_similarity is None or one.hit.similarity >= min_similarity]
     passages = similar[:top_k]
-    return Found(passages, confidence, replace(looked, ranked=ranked, least=least, confidence=confidence))
+    left_out = (
+        _without(dated, sure, UNSURE) | _without(sure, similar, UNLIKE) | _without(similar, passages, BEYOND)
+    )
+    trace = replace(looked, ranked=dated, told=told, left_out=left_out, least=least, confidence=confidence)
+    return Found(passages, confidence, trace)
+
+
+def _without(before: Sequence[Ranked], after: Sequence[Ranked], reason: str) -> dict[str, str]:
+    """Return the reason for each passage that a step left out, by its id."""
+    kept = {one.hit.id for one in after}
+    return {one.hit.id: reason for one in before if one.hit.id not in kept}
 
 
 def _timely(filters: Filters, question: Question) -> Filters:

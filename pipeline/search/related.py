@@ -3,12 +3,15 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from pipeline.search.calibration import Evidence, logistic
 from pipeline.search.hollow import answering
 from pipeline.search.passages import body, day, position
-from pipeline.search.trace import Trace
+from pipeline.search.ranking import Piece, Ranked
+from pipeline.search.trace import BEYOND, Trace, matched, places, searched
+from pipeline.search.updates import newest_first
 from pipeline.search.windows import words_of
 from pipeline.stores.protocol import Hit
 
@@ -22,6 +25,8 @@ FEWEST = 20
 """Of fewer sessions it cannot be told which words are rare: they are taken for so many."""
 SNIPPET_CHARACTERS = 160
 TITLE_CHARACTERS = 60
+UNSURE, ECHO, USUAL = "less sure than asked for", "it only asks the same", "nothing of it stands out"
+"""Why a session is not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,7 @@ class RelatedSession:
         snippet: that passage, shortened.
         score: 0..1.
         why: ``vector`` and ``lexical``: how much by meaning and by rare words; the larger is the score.
+        superseded_by: the key of the session that says the same thing anew, if there is one.
     """
 
     key: str
@@ -43,15 +49,28 @@ class RelatedSession:
     snippet: str = field(repr=False)
     score: float
     why: Mapping[str, float]
+    superseded_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Bearing:
-    """A session that bears on the conversation: its closest chunk, and two parts, 0..1, of which the larger counts."""
+    """How much a session bears on the conversation: its closest chunk, and two parts, 0..1, of which the larger counts.
+
+    Args:
+        left_out: why it is not told, if it is not.
+        superseded_by: the key of the session that says the same thing anew, if there is one.
+    """
 
     hit: Hit
     vector: float
     lexical: float
+    left_out: str | None = None
+    superseded_by: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The session's."""
+        return str(self.hit.metadata.get("key", ""))
 
     @property
     def score(self) -> float:
@@ -59,8 +78,8 @@ class Bearing:
         return max(self.vector, self.lexical)
 
 
-def related_sessions(looked: Trace, least: float, top_k: int, *, typed: bool) -> list[Bearing]:
-    """Return the sessions that bear on what was asked, best first; none where nothing stands out.
+def judged_sessions(looked: Trace, least: float, top_k: int, *, typed: bool) -> list[Bearing]:
+    """Return all sessions, first those that bear on what was asked, best first; none does where nothing stands out.
 
     To what is being typed a session is related if its chunks answer it as they would a question. To a conversation it
     is if a chunk of it is close by meaning, or if it shares many words that few sessions have.
@@ -77,29 +96,46 @@ def related_sessions(looked: Trace, least: float, top_k: int, *, typed: bool) ->
     else:
         shared = _shared_weights(sessions, frozenset(looked.question.terms))
         judged = [_judged(own, shared[key], looked.judge.evidence) for key, own in sessions.items()]
-    best = sorted((one for one in judged if one is not None), key=lambda one: (-one.score, one.hit.id))
-    return best[:top_k]
+    order = sorted(judged, key=lambda one: (-one.score, one.hit.id))
+    best = [one for one in order if one.left_out is None]
+    # What was said at some time is asked for as it was then.
+    ordered = _newest_first(best, looked) if typed and not looked.question.spans else best
+    beyond = [replace(one, left_out=BEYOND) for one in ordered[top_k:]]
+    return [*ordered[:top_k], *beyond, *(one for one in order if one.left_out)]
 
 
-def _answering(own: Sequence[Hit], known: Evidence, least: float) -> Bearing | None:
+def _newest_first(best: Sequence[Bearing], looked: Trace) -> list[Bearing]:
+    """Return ``best`` with each session behind the one whose closest chunk says the same thing anew."""
+    of = {one.hit.id: one for one in best}
+    passages = [
+        Ranked(one.hit, one.vector, one.lexical, one.score, pieces=(Piece(one.hit, body(one.hit.content)),))
+        for one in best
+    ]
+    return [
+        replace(of[one.hit.id], superseded_by=of[one.superseded_by].key if one.superseded_by else None)
+        for one in newest_first(passages, looked.judge.evidence.rarity)
+    ]
+
+
+def _answering(own: Sequence[Hit], known: Evidence, least: float) -> Bearing:
     asking = known.rarity.of.keys()
     confidence = known.confidence(own)
-    said = "\n".join(body(hit.content) for hit in sorted(own, key=position))
-    if confidence < least or not answering(said, asking).strip():
-        return None
     best = max(own, key=lambda hit: (known.relevance(hit.similarity, words_of(hit, asking)), hit.id))
-    return Bearing(best, confidence, known.rarity.share(words_of(best, asking)) * confidence)
+    lexical = known.rarity.share(words_of(best, asking)) * confidence
+    if confidence < least:
+        return Bearing(best, confidence, lexical, UNSURE)
+    said = "\n".join(body(hit.content) for hit in sorted(own, key=position))
+    return Bearing(best, confidence, lexical, None if answering(said, asking).strip() else ECHO)
 
 
-def _judged(own: Sequence[Hit], weight: float, known: Evidence) -> Bearing | None:
+def _judged(own: Sequence[Hit], weight: float, known: Evidence) -> Bearing:
     closest = min(own, key=lambda hit: (-hit.similarity, hit.id))
     stands_out = known.background.stands_out(closest.similarity)
     near = stands_out >= MIN_STANDS_OUT
-    if not near and weight < MIN_BEARING:
-        return None
+    left_out = None if near or weight >= MIN_BEARING else USUAL
     wordiest = min(own, key=lambda hit: (-hit.lexical, hit.id))
     nearness = logistic(stands_out - MIN_STANDS_OUT) * near
-    return Bearing(closest if near else wordiest, nearness, weight / (weight + MIN_BEARING))
+    return Bearing(closest if near else wordiest, nearness, weight / (weight + MIN_BEARING), left_out)
 
 
 def _shared_weights(sessions: Mapping[str, Sequence[Hit]], asked: frozenset[str]) -> dict[str, float]:
@@ -115,16 +151,44 @@ def _shared_weights(sessions: Mapping[str, Sequence[Hit]], asked: frozenset[str]
     }
 
 
+def explained_sessions(trace: Trace, judged: Sequence[Bearing]) -> dict[str, Any]:
+    """Return how sessions came to be named or left out, as JSON; see :func:`pipeline.search.trace.explained`."""
+    return {
+        **searched(trace),
+        "min_confidence": trace.least,
+        "sessions": [_session(one, trace) for one in judged],
+    }
+
+
+def _session(one: Bearing, trace: Trace) -> dict[str, Any]:
+    background = trace.judge.evidence.background
+    return {
+        "key": one.key,
+        "told": one.left_out is None,
+        "left_out": one.left_out,
+        "score": round(one.score, 4),
+        "vector": round(one.vector, 4),
+        "lexical": round(one.lexical, 4),
+        "chunk": one.hit.id,
+        "similarity": round(one.hit.similarity, 4),
+        "stands_out": round(background.stands_out(one.hit.similarity), 2),
+        **matched(trace, [one.hit]),
+        "place": places(trace, {one.hit.id}),
+        "superseded_by": one.superseded_by,
+    }
+
+
 def entry(one: Bearing, opening: str) -> RelatedSession:
     """Return the entry of the session that ``one`` is of, which begins with ``opening``."""
     hit = one.hit
     return RelatedSession(
-        key=str(hit.metadata.get("key", "")),
+        key=one.key,
         title=shortened(_first_words(opening), TITLE_CHARACTERS),
         date=day(hit.metadata, hit.created_at),
         snippet=shortened(body(hit.content), SNIPPET_CHARACTERS),
         score=one.score,
         why={"vector": one.vector, "lexical": one.lexical},
+        superseded_by=one.superseded_by,
     )
 
 

@@ -86,6 +86,7 @@ class RelatedAsk:
     messages: Sequence[str] | None = field(repr=False)
     top_k: int
     wanted: Wanted
+    explain: bool
     freshness: Freshness
 
 
@@ -131,7 +132,7 @@ def read_context(body: Mapping[str, Any]) -> ContextAsk:
 
 def read_related(body: Mapping[str, Any]) -> RelatedAsk:
     """Read the body of a request for related conversations."""
-    _only(body, "messages", "top_k", *_WANTED, *_FRESHNESS)
+    _only(body, "messages", "top_k", "explain", *_WANTED, *_FRESHNESS)
     body = _given(body)
     freshness, messages = _freshness(body), _messages(body)
     if freshness.session_key is None and messages is None:
@@ -139,7 +140,7 @@ def read_related(body: Mapping[str, Any]) -> RelatedAsk:
             "neither session_key nor messages is given", hint="say which conversation, or what is said in it"
         )
     top_k = _whole(body, "top_k", DEFAULT_TOP_K, 1, MAX_RELATED)
-    return RelatedAsk(freshness.session_key, messages, top_k, _wanted(body), freshness)
+    return RelatedAsk(freshness.session_key, messages, top_k, _wanted(body), _yes(body, "explain"), freshness)
 
 
 def read_session_key(parameters: Mapping[str, Any]) -> str | None:

@@ -3,14 +3,22 @@
 A trace holds texts. What :func:`explained` makes of it holds none but the question's own terms.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.search.question import Question
-from pipeline.search.ranking import Judge, Ranked, of_time
-from pipeline.search.windows import parts_of, words_of
+from pipeline.search.quotations import Told
+from pipeline.search.ranking import MOST_REPEATED, Judge, Ranked, of_time
+from pipeline.search.windows import parts_of, windows_of, words_of
 from pipeline.stores.protocol import Hit
+
+UNSURE = "nothing is sure enough"
+UNLIKE = "less similar than asked for"
+BEYOND = "beyond top_k"
+COVERED = "its day has a summary"
+NO_ROOM = "no room"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +30,8 @@ class Trace:
         judge: what they were judged by.
         strategy: how the store was searched.
         ranked: the passages made of them, best first, before any was left out.
+        told: what the passages say, and what the reader knew before: no other passage repeats it.
+        left_out: why a passage is not told, by its id.
         least: the confidence that was asked for.
         confidence: the one there is.
     """
@@ -31,14 +41,30 @@ class Trace:
     judge: Judge = field(repr=False)
     strategy: str
     ranked: Sequence[Ranked] = field(default=(), repr=False)
+    told: Told | None = field(default=None, repr=False)
+    left_out: Mapping[str, str] = field(default_factory=dict)
     least: float = 0.0
     confidence: float = 0.0
 
 
-def explained(trace: Trace, told: Sequence[Ranked]) -> dict[str, Any]:
-    """Return how the passages ``told`` came to be told, as JSON: asking the same with the same ``now`` gives it again."""
+def explained(trace: Trace, chunks: AbstractSet[str] | None = None) -> dict[str, Any]:
+    """Return how the passages came to be told or left out, as JSON: asking the same with the same ``now`` gives it again.
+
+    Args:
+        chunks: the ids of those that are told; ``None``: of a passage that is told, all are.
+    """
+    return {
+        **searched(trace),
+        "confidence": round(trace.confidence, 4),
+        "min_confidence": trace.least,
+        "passages": [_passage(one, trace, chunks) for one in trace.ranked],
+        "not_ranked": _not_ranked(trace),
+    }
+
+
+def searched(trace: Trace) -> dict[str, Any]:
+    """Return what was looked for, how, and what it is measured by, as JSON."""
     known, weighing = trace.judge.evidence, trace.judge.weighing
-    shown = {one.hit.id for one in told}
     return {
         "strategy": trace.strategy,
         "now": weighing.now.isoformat() if weighing.now else None,
@@ -57,36 +83,62 @@ def explained(trace: Trace, told: Sequence[Ranked]) -> dict[str, Any]:
             for span in trace.question.spans
         ],
         "half_life_days": weighing.half_life_days,
-        "confidence": round(trace.confidence, 4),
-        "min_confidence": trace.least,
-        "passages": [_passage(one, trace, told=one.hit.id in shown) for one in trace.ranked],
     }
 
 
-def _passage(one: Ranked, trace: Trace, *, told: bool) -> dict[str, Any]:
+def places(trace: Trace, ids: AbstractSet[str]) -> dict[str, int | None]:
+    """Return the best place of chunks among the candidates of each side, from 1; ``None`` where words find none of them."""
+    by_meaning = sorted(trace.hits, key=lambda hit: (-hit.similarity, hit.id))
+    by_words = sorted((hit for hit in trace.hits if hit.lexical), key=lambda hit: (-hit.lexical, hit.id))
+    return {"by_meaning": _place(by_meaning, ids), "by_words": _place(by_words, ids)}
+
+
+def matched(trace: Trace, hits: Sequence[Hit]) -> dict[str, Any]:
+    """Return the question's words that chunks have, with their weights, and the share of the question that they carry."""
+    rarity = trace.judge.evidence.rarity
+    words = {term for hit in hits for term in words_of(hit, rarity.of.keys()) if term in rarity.of}
+    return {
+        "words": {term: round(rarity.of[term], 3) for term in sorted(words)},
+        "words_share": round(rarity.share(words), 4),
+    }
+
+
+def _place(order: Sequence[Hit], ids: AbstractSet[str]) -> int | None:
+    return next((place for place, hit in enumerate(order, 1) if hit.id in ids), None)
+
+
+def _passage(one: Ranked, trace: Trace, chunks: AbstractSet[str] | None) -> dict[str, Any]:
     known, weighing = trace.judge.evidence, trace.judge.weighing
-    parts = parts_of([piece.hit for piece in one.pieces], known.rarity.of.keys())
-    words = {term for part in parts for term in part.words if term in known.rarity.of}
+    hits = [piece.hit for piece in one.pieces]
+    parts = parts_of(hits, known.rarity.of.keys())
+    told = one.hit.id not in trace.left_out
     return {
         "id": one.hit.id,
         "told": told,
-        "left_out": None if told else _reason(one, trace),
+        "left_out": trace.left_out.get(one.hit.id),
         "score": round(one.score, 4),
         "relevance": round(one.relevance, 4),
         "similarity": round(one.hit.similarity, 4),
         "stands_out": round(known.background.stands_out(one.hit.similarity), 2),
-        "words": {term: round(known.rarity.of[term], 3) for term in sorted(words)},
-        "words_share": round(known.rarity.share(words), 4),
+        **matched(trace, hits),
+        "place": places(trace, {*one.chunks}),
         "of_time_asked": any(of_time(part, weighing) for part in parts) if weighing.spans else None,
         "age_factor": round(max((weighing.of_age(part.hit.created_at) for part in parts), default=1.0), 4),
         "superseded_by": one.superseded_by,
         "chunks": list(one.chunks),
+        "chunks_left_out": [id_ for id_ in one.chunks if told and chunks is not None and id_ not in chunks],
     }
 
 
-def _reason(one: Ranked, trace: Trace) -> str:
-    if trace.confidence < trace.least:
-        return "nothing is sure enough"
-    if not one.relevance:
-        return "it only asks the same"
-    return "no room, or not asked for"
+def _not_ranked(trace: Trace) -> dict[str, Any]:
+    """Return the candidates that are in no passage: those that say what is said already, and how many others."""
+    ranked = {id_ for one in trace.ranked for id_ in one.chunks}
+    rest = [hit for hit in trace.hits if hit.id not in ranked]
+    repeating = [hit.id for hit in rest if trace.told and _repeats(hit, trace.told)]
+    return {"said_already": repeating, "ranked_lower": len(rest) - len(repeating)}
+
+
+def _repeats(hit: Hit, told: Told) -> bool:
+    [window] = windows_of([parts_of([hit], frozenset())])
+    fresh = told.fresh(window)
+    return not fresh.pieces or fresh.repeated > MOST_REPEATED

@@ -121,6 +121,9 @@ def test_every_other_question_through_the_real_handler() -> None:
     assert "aaaa" in client.context("aaaa").text
     assert client.context(session_key="chat:9").tokens >= 0
     assert [one.key for one in client.related(messages=["user: aaaa"]).sessions] == ["chat:1"]
+    for answer in (client.context("aaaa", explain=True), client.related(messages=["aaaa"], explain=True)):
+        assert answer.explanation
+        assert answer.explanation["request"]["explain"] is True
     assert client.notes().long_term == ""
     assert client.forgetting(new_id(datetime.now(UTC), "4f" * 12)).done is False
     fresh = client.search("aaaa", session_key="chat:1", min_updated_at=TIME)

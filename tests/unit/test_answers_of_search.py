@@ -10,6 +10,7 @@ from support.words import WordEmbedder
 
 from pipeline.search.hollow import answering
 from pipeline.search.recall import Found
+from pipeline.search.related import explained_sessions
 from pipeline.search.trace import explained
 from pipeline.search.wanted import Wanted
 
@@ -79,24 +80,80 @@ def test_only_the_same_question_is_left_out() -> None:
 
 def test_an_explanation_tells_all_of_it_without_what_was_said(memory: UserMemory) -> None:
     found = search(memory, "When is the launch of Heron?")
-    told = explained(found.trace, found.passages)
+    told = explained(found.trace)
     assert told["strategy"] == "exact"
     assert told["candidates"]["all"] == len(found.trace.hits)
     assert told["now"] == NOW.isoformat()
     assert set(told["passages"][0]["words"]) == {"launch", "heron"}
     assert [one["told"] for one in told["passages"]] == [True] * len(found.passages)
+    assert [one["place"]["by_words"] for one in told["passages"]][:2] == [2, 1]
+    assert told["passages"][1]["superseded_by"] == told["passages"][0]["id"]
     assert "piano" not in json.dumps(told)
-    assert explained((again := search(memory, "When is the launch of Heron?")).trace, again.passages) == told
+    assert explained(search(memory, "When is the launch of Heron?").trace) == told
 
 
 def test_an_explanation_says_why_nothing_is_told(memory: UserMemory) -> None:
     found = search(memory, "qwrt zxcv plmk")
-    told = explained(found.trace, found.passages)
+    told = explained(found.trace)
     assert {one["left_out"] for one in told["passages"]} == {"nothing is sure enough"}
     assert told["confidence"] < told["min_confidence"]
 
 
+def test_an_explanation_says_what_a_request_left_out(memory: UserMemory) -> None:
+    one = memory.recall.search("acme", "mika", "When is the launch of Heron?", 1, wanted=Wanted(now=NOW))
+    assert [passage["left_out"] for passage in explained(one.trace)["passages"]][:2] == [None, "beyond top_k"]
+    alike = search(memory, "When is the launch of Heron?", min_similarity=1.0)
+    assert alike.passages == []
+    assert {one["left_out"] for one in explained(alike.trace)["passages"]} == {"less similar than asked for"}
+
+
+def test_an_explanation_names_what_only_repeats(memory: UserMemory) -> None:
+    said = "Heron carries two cameras, a star tracker and the spare battery from Kiruna."
+    memory.session("chat:6", said, days=18)
+    memory.session("chat:7", f'You told me: "{said}"', days=19)
+    found = search(memory, "What does Heron carry?")
+    assert len([one for one in found.passages if "Kiruna" in one.hit.content]) == 1
+    assert len(explained(found.trace)["not_ranked"]["said_already"]) == 1
+
+
+def test_a_context_explains_what_it_had_no_room_for(memory: UserMemory) -> None:
+    question = "When is the launch of Heron?"
+    wide, narrow = memory.context(question), memory.context(question, max_tokens=120)
+    assert {one["left_out"] for one in explained(wide.trace, wide.chunks)["passages"]} <= {
+        None,
+        "beyond top_k",
+    }
+    told = explained(narrow.trace, narrow.chunks)["passages"]
+    assert [one["told"] for one in told[:2]] == [True, False]
+    assert told[1]["left_out"] == "no room"
+
+
+@pytest.mark.parametrize("max_tokens", range(100, 200, 10))
+def test_room_for_one_statement_is_the_newer_ones(max_tokens: int) -> None:
+    memory = UserMemory(WordEmbedder())
+    memory.session("chat:1", "When is the launch of Heron? The launch of Heron is on May 3.", days=0)
+    memory.session("chat:2", "By the way, the launch of Heron moved to May 24.", days=17)
+    text = memory.context("When is the launch of Heron?", max_tokens=max_tokens).text
+    assert "May 24" in text or "May 3" not in text
+
+
+def test_of_conversations_that_say_the_same_anew_the_later_is_named_first(memory: UserMemory) -> None:
+    found = memory.recall.related("acme", "mika", None, ["the launch of Heron"], 5)
+    assert [(one.key, one.superseded_by) for one in found.sessions] == [
+        ("chat:3", None),
+        ("chat:1", "chat:3"),
+    ]
+    assert found.trace
+    told = explained_sessions(found.trace, found.judged)
+    assert [(one["key"], one["left_out"]) for one in told["sessions"]] == [
+        ("chat:3", None),
+        ("chat:1", None),
+        ("chat:2", "less sure than asked for"),
+    ]
+    assert "piano" not in json.dumps(told)
+
+
 def test_what_is_typed_names_the_conversation_and_small_talk_none(memory: UserMemory) -> None:
-    related = memory.recall.related("acme", "mika", None, ["launch of Heron"], 5)
+    related = memory.recall.related("acme", "mika", None, ["launch of Heron"], 5).sessions
     assert {one.key for one in related} == {"chat:1", "chat:3"}
-    assert memory.recall.related("acme", "mika", None, ["qwrt zxcv plmk"], 5) == []
+    assert memory.recall.related("acme", "mika", None, ["qwrt zxcv plmk"], 5).sessions == []

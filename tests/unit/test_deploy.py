@@ -90,6 +90,7 @@ GOOD = {"IngestDatabaseSecretArn": "arn:i", "QueryDatabaseSecretArn": "arn:q", "
         ({"NextEmbeddingModel": "text-embedding-ada-002", "NextEmbeddingDimensions": "512"}, "NEXT_EMBEDDING_DIMENSIONS must be 1536"),
         ({"OpenAiSecretArn": ""}, "OPENAI_SECRET_ARN is not set.*of ingest"),
         ({"QueryDatabaseSecretArn": ""}, "DATABASE_SECRET_ARN is not set.*of query"),
+        ({"MinConfidence": "46"}, "MIN_CONFIDENCE must be a number from 0 to 1.*of query"),
         ({"OpenAiBaseUrl": "http://embeddings.example"}, "OPENAI_BASE_URL must start with https"),
     ],
 )  # fmt: skip

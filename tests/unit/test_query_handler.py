@@ -151,6 +151,30 @@ def test_a_long_question_is_answered_and_the_answer_says_so(path: str, length: i
     assert (status, answer["question_truncated"]) == (200, truncated)
 
 
+@pytest.mark.parametrize(
+    ("path", "asked", "other"),
+    [
+        ("search", {"query": "aaaa yesterday", "top_k": 3}, {"kinds": ["session"], "half_life_days": 2.0}),
+        ("context", {"query": "aaaa yesterday"}, {"max_tokens": 100}),
+        ("related", {"messages": ["aaaa yesterday"]}, {"top_k": 1}),
+    ],
+)
+def test_an_explanation_holds_the_request_that_gives_it_again(
+    path: str, asked: dict[str, Any], other: dict[str, Any]
+) -> None:
+    def answered(body: dict[str, Any]) -> dict[str, Any]:
+        return ask(tenant_id="acme", user_id="mika", path=f"/api/v1/memory/{path}", body=body)[1]
+
+    first = answered({**asked, **other, "time_zone": "Asia/Tokyo", "explain": True, "tenant_id": "acme"})
+    told = first["explanation"]
+    question = {name: asked[name] for name in ("query", "messages") if name in asked}
+    assert not told["request"].keys() & {"query", "messages", "tenant_id"}
+    again = answered({**told["request"], **question})
+    same = ("explanation", "results", "passages", "related", "confidence")
+    assert [again.get(name) for name in same] == [first.get(name) for name in same]
+    assert "explanation" not in answered({**asked, **other})
+
+
 def test_401_has_the_chat_apps_own_words() -> None:
     assert ask(body={"query": "aaaa"})[1]["error"] == "Unauthorized"
 

@@ -20,7 +20,7 @@ def memory() -> UserMemory:
 def test_an_empty_memory_tells_nothing(memory: UserMemory) -> None:
     assert memory.context("soba").text == ""
     assert memory.context().tokens == 0
-    assert memory.recall.related("acme", "mika", "chat:1", None, 5) == ()
+    assert memory.recall.related("acme", "mika", "chat:1", None, 5).sessions == ()
     assert memory.recall.notes("acme", "mika") == Notes("", "")
 
 
@@ -117,7 +117,7 @@ def test_related_gives_one_entry_a_session_and_not_the_session_itself(memory: Us
     memory.session("chat:2", "the printer is broken", "Turn it off.", days=3)
     trip("chat:3", memory, 5)
 
-    related = memory.recall.related("acme", "mika", "chat:3", None, 5)
+    related = memory.recall.related("acme", "mika", "chat:3", None, 5).sessions
     assert [one.key for one in related] == ["chat:1"]
     assert related[0].title == "Let me tell you of Kanazawa."
     assert related[0].date == "2026-11-01"
@@ -134,7 +134,7 @@ def test_messages_stand_in_for_a_session(memory: UserMemory) -> None:
         None,
         ["Kenrokuen garden, gold leaf ice cream, Omicho market, the Shinkansen, samurai houses"],
         1,
-    )
+    ).sessions
     assert found.key == "chat:1"
 
 
@@ -142,7 +142,7 @@ def test_nothing_rather_than_noise_is_related(memory: UserMemory) -> None:
     trip("chat:1", memory, 0)
     memory.session("chat:2", "Lunch was late.", "Glad to hear it.", days=3)
 
-    assert memory.recall.related("acme", "mika", "chat:2", None, 5) == []
+    assert memory.recall.related("acme", "mika", "chat:2", None, 5).sessions == []
 
 
 class Tally:

@@ -11,6 +11,9 @@ from support.template_rules import RULES, Rule, of_type
 
 from pipeline.local.conditions import live
 from pipeline.local.stack import TEMPLATE
+from pipeline.packaging.template import environments, spelt_out
+from pipeline.search.recall import MIN_CONFIDENCE
+from pipeline.settings import Settings
 
 Change = Callable[[dict[str, Any]], object]
 """Changes the template's resources in place."""
@@ -256,6 +259,18 @@ def test_every_parameter_of_the_digest_reaches_its_function(template: Template) 
     given = {spelt(value) for value in variables.values()}
     assert {name for name in template["Parameters"] if name.startswith("Digest")} <= given
     assert spelt(variables["DIGEST_CATCH_UP_DAYS"]) == "DigestCatchUpDays"
+
+
+def test_the_level_of_what_is_told_reaches_the_query_function_alone() -> None:
+    template = spelt_out(TEMPLATE.read_text("utf-8"))
+    parameter = template["Parameters"]["MinConfidence"]
+    assert float(parameter["Default"]) == Settings().min_confidence == MIN_CONFIDENCE
+    assert (parameter["MinValue"], parameter["MaxValue"]) == (0, 1)
+    told = {
+        name: values.get("MIN_CONFIDENCE")
+        for name, values in environments(template, {"MinConfidence": "0.31"})
+    }
+    assert told == {"query": "0.31"} | dict.fromkeys(told.keys() - {"query"})
 
 
 def test_new_code_is_a_new_version_for_snapstart(template: Template) -> None:
