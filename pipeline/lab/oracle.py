@@ -11,7 +11,9 @@ It follows every *text* of every item, by role and words: how many copies the it
 - Covered by a forget request: the same, even while the item says it. What comes again after that may be found, unless its
   time tells that it is the same message.
 
-Where a record was lost nothing more is known than what may be found: it is judged when somebody has looked at the item since.
+Where a record was lost nothing more is known than what may be found: it is judged when somebody has looked at the item since,
+which nobody can while it cannot be read. What stands in an item that was unreadable before may have stood there already:
+under a request nobody knows whether it came after T.
 """
 
 import json
@@ -88,6 +90,7 @@ class _Life:
         copies: in the item now.
         came: how many copies ever came: what was kept and is said again is found twice.
         stamps: times that its copies said.
+        unheard: it left by a record that was lost, and nobody has read the item since.
     """
 
     owner: str
@@ -97,6 +100,7 @@ class _Life:
     came: int = 0
     stamps: set[str | None] = field(default_factory=set)
     witnessed: bool = False
+    unheard: bool = False
 
 
 @dataclass(slots=True)
@@ -106,6 +110,8 @@ class _Memory:
     Args:
         entries: what the item says; ``None`` while it is not there.
         lost: kinds of records of it that were lost.
+        left: what the last write took away.
+        silent: the record of the last write was lost.
         asked: a forget request covered some of it.
     """
 
@@ -115,6 +121,8 @@ class _Memory:
     entries: list[Entry] | None = None
     lives: dict[Name, _Life] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
+    silent: bool = False
+    left: list[_Life] = field(default_factory=list)
     asked: bool = False
 
 
@@ -129,6 +137,7 @@ class Oracle:
     def __init__(self, on_clear: str, on_expiry: str) -> None:
         self._on_clear, self._on_expiry = on_clear, on_expiry
         self._items: dict[ItemId, _Memory] = {}
+        self._requests: list[Request] = []
 
     def wrote(self, place: ItemId, item: Item | None, cause: Cause) -> None:
         """Hear of a write; ``item`` is ``None`` for a removal."""
@@ -138,26 +147,30 @@ class Oracle:
         new = None if item is None else _entries(item)
         if item is not None:
             memory.user = str(item.get("user_id", item["tenant_id"])["S"])
+        memory.silent, memory.left = False, []
         was_unreadable, memory.unreadable = memory.unreadable, item is not None and new is None
         if memory.unreadable:
             memory.entries = memory.entries or []  # what it said before is remembered as it was
             return
         self._leave(memory, new, cause, blindly=was_unreadable)
-        self._come(memory, new or [])
+        asked = any(_meant(request, place, memory.user) for request in self._requests)
+        self._come(memory, new or [], doubtful=was_unreadable and asked)
         memory.entries = new
 
     def lost(self, place: ItemId, kind: str) -> None:
         """Hear that the record of the last write was lost: ``inserted``, ``modified``, ``owner`` or ``removed``."""
-        self._items[place].lost.add(kind)
+        memory = self._items[place]
+        memory.lost.add(kind)
+        memory.silent = True
+        for life in memory.left:
+            life.unheard = True
 
     def asked(self, request: Request) -> None:
         """Hear, when it is made, of a request to forget: all that there is now was saved before T."""
-        tenant, user, key = request
+        self._requests.append(request)
         for place, memory in self._items.items():
-            if place[1] != tenant or key not in {None, place[2], _log_of(place[2])}:
-                continue
             for life in memory.lives.values():
-                if user in {None, life.owner}:
+                if _meant(request, place, life.owner):
                     memory.asked = True
                     gone = life.fate not in _HELD
                     life.erased = life.erased if gone and life.erased is Erased.YES else _ERASES[gone]
@@ -169,6 +182,7 @@ class Oracle:
         if memory and not memory.unreadable:
             for life in memory.lives.values():
                 life.witnessed |= life.copies > 0
+                life.unheard &= memory.silent
 
     def unreadable(self) -> set[ItemId]:
         """Return the items that cannot be read now."""
@@ -226,6 +240,7 @@ class Oracle:
             left = life.copies > 0 and not after[name]
             if left or (forgets_all and life.fate is Fate.KEPT and not after[name]):
                 life.fate = fate
+                memory.left.append(life)
             life.copies = min(life.copies, after[name])
 
     def _fate(self, old: Sequence[Entry], new: Sequence[Entry]) -> Fate:
@@ -236,13 +251,15 @@ class Oracle:
         return Fate.EDITED if len(new) >= len(old) else Fate.REMOVED
 
     @staticmethod
-    def _come(memory: _Memory, new: Sequence[Entry]) -> None:
+    def _come(memory: _Memory, new: Sequence[Entry], *, doubtful: bool) -> None:
         counts = Counter(map(_name, new))
         for name, count in counts.items():
             life = memory.lives.setdefault(name, _Life(memory.user))
             stamps = {entry[2] for entry in new if _name(entry) == name}
             if count > life.copies:
                 _say(life, count, stamps, sure=not memory.lost)
+                if doubtful and life.erased is Erased.NO:
+                    life.erased = Erased.PERHAPS
             life.stamps |= stamps
             life.fate, life.owner = Fate.LIVE, memory.user
 
@@ -260,6 +277,12 @@ def _say(life: _Life, count: int, stamps: set[str | None], *, sure: bool) -> Non
 
 _HELD = frozenset({Fate.LIVE, Fate.KEPT})
 _ERASES = {False: Erased.YES, True: Erased.PERHAPS}
+
+
+def _meant(request: Request, place: ItemId, owner: str) -> bool:
+    """Tell whether a request covers what was the owner's in an item."""
+    tenant, user, key = request
+    return place[1] == tenant and key in {None, place[2], _log_of(place[2])} and user in {None, owner}
 
 
 def _log_of(key: str) -> str:
@@ -329,11 +352,14 @@ def _must(life: _Life, memory: _Memory) -> bool:
 def _may(life: _Life, memory: _Memory) -> bool:
     """Tell whether it may be found.
 
-    Where an INSERT, and a removal or a change of owner were lost, no rule can know; nor that a note was written anew.
+    Where an INSERT, and a removal or a change of owner were lost, no rule can know; nor that a note which is gone was
+    written anew since it expired.
     """
     if life.erased is Erased.YES:
         return {"inserted", "owner"} <= memory.lost
-    anew = memory.note and "inserted" in memory.lost
+    if memory.unreadable and life.unheard:
+        return True
+    anew = memory.note and "inserted" in memory.lost and memory.entries is None
     return life.fate in _HELD or anew or {"inserted", "removed"} <= memory.lost
 
 
