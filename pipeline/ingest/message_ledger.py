@@ -486,9 +486,9 @@ def _events(known: Sequence[ItemEvent], transitions: Sequence[Transition]) -> tu
 
 def _facts(evidence: Evidence) -> ItemFacts:
     before, reading, events = evidence.facts, evidence.reading, evidence.events
-    if reading.known == "unreadable":
-        return replace(before, events=events)
     position = max(before.position, reading.position)
+    if reading.known == "unreadable":  # it is there, and what it says is as it was
+        return replace(before, present=True, found=max(before.found, position), events=events)
     found = reading.known == "present"
     if not found and position:
         others = tuple(event for event in events if event.kind != "absent")

@@ -12,8 +12,8 @@ It follows every *text* of every item, by role and words: how many copies the it
   time tells that it is the same message.
 
 Where a record was lost nothing more is known than what may be found: it is judged when somebody has looked at the item since,
-which nobody can while it cannot be read. What stands in an item that was unreadable before may have stood there already:
-under a request nobody knows whether it came after T.
+which nobody can while it cannot be read. When a text came that nobody had read before the item became unreadable, or that
+stands in it when it can be read again, nobody knows either: under a request it may be hidden, and its text held.
 """
 
 import json
@@ -91,6 +91,7 @@ class _Life:
         came: how many copies ever came: what was kept and is said again is found twice.
         stamps: times that its copies said.
         unheard: it left by a record that was lost, and nobody has read the item since.
+        undated: nobody may know when it came.
     """
 
     owner: str
@@ -101,6 +102,7 @@ class _Life:
     stamps: set[str | None] = field(default_factory=set)
     witnessed: bool = False
     unheard: bool = False
+    undated: bool = False
 
 
 @dataclass(slots=True)
@@ -151,10 +153,13 @@ class Oracle:
         was_unreadable, memory.unreadable = memory.unreadable, item is not None and new is None
         if memory.unreadable:
             memory.entries = memory.entries or []  # what it said before is remembered as it was
+            for life in memory.lives.values():
+                life.undated |= not life.witnessed
             return
         self._leave(memory, new, cause, blindly=was_unreadable)
-        asked = any(_meant(request, place, memory.user) for request in self._requests)
-        self._come(memory, new or [], doubtful=was_unreadable and asked)
+        self._come(memory, new or [], blindly=was_unreadable)
+        if any(_meant(request, place, memory.user) for request in self._requests):
+            _doubt(memory)
         memory.entries = new
 
     def lost(self, place: ItemId, kind: str) -> None:
@@ -251,16 +256,16 @@ class Oracle:
         return Fate.EDITED if len(new) >= len(old) else Fate.REMOVED
 
     @staticmethod
-    def _come(memory: _Memory, new: Sequence[Entry], *, doubtful: bool) -> None:
+    def _come(memory: _Memory, new: Sequence[Entry], *, blindly: bool) -> None:
         counts = Counter(map(_name, new))
         for name, count in counts.items():
             life = memory.lives.setdefault(name, _Life(memory.user))
             stamps = {entry[2] for entry in new if _name(entry) == name}
             if count > life.copies:
                 _say(life, count, stamps, sure=not memory.lost)
-                if doubtful and life.erased is Erased.NO:
-                    life.erased = Erased.PERHAPS
+                life.undated = blindly
             life.stamps |= stamps
+            life.witnessed &= life.owner == memory.user  # of an owner that no read saw only a hash is told
             life.fate, life.owner = Fate.LIVE, memory.user
 
 
@@ -273,6 +278,13 @@ def _say(life: _Life, count: int, stamps: set[str | None], *, sure: bool) -> Non
         life.witnessed = False
     life.came += count - life.copies
     life.copies = count
+
+
+def _doubt(memory: _Memory) -> None:
+    """Note that a request may cover what nobody may know the time of."""
+    for life in memory.lives.values():
+        if life.undated and life.erased is Erased.NO:
+            life.erased = Erased.PERHAPS
 
 
 _HELD = frozenset({Fate.LIVE, Fate.KEPT})
@@ -337,7 +349,7 @@ def _judge_item(memory: _Memory, found: Counter[str], withheld: set[str], judgem
             _kind(lives, judgement).append(token)
         elif found[token] > sum(life.came for life in lives):
             judgement.duplicate.append(token)
-        if token in withheld and not memory.lost and all(_is_gone(life) for life in lives):
+        if token in withheld and not memory.lost and all(_is_gone(life) and not life.undated for life in lives):
             judgement.resurrected.append(f"{token}, withheld")
 
 

@@ -104,6 +104,23 @@ TROUBLEMAKERS = {
         (Step("grow", 0, 3), Step("expire", 0, 1, 0, 3600.0), Step("grow", 0, 2, 0, 3600.0)),
         loss=0.3,
     ),
+    "saved before the order to forget it, and first read after its item was unreadable": History(
+        (Place("acme", "chat:1", stamped=True),),
+        (
+            Step("grow", 0, 2),
+            Step("forget_user", 0, 1, 1, 0.0),
+            Step("spoil", 0),
+            Step("grow", 0, 2, 0, 5.0),
+        ),
+    ),
+    "an item that expired, and was written anew so that nobody can read it": History(
+        (Place("acme", "chat:1"),),
+        (Step("grow", 0, 2), Step("expire", 0, 1, 0, 3600.0), Step("spoil", 0, 1, 0, 3600.0)),
+    ),
+    "given to another user, and expired before any read": History(
+        (Place("acme", "chat:1"),),
+        (Step("grow", 0, 2), Step("owner", 0, 1, 1, 3600.0), Step("expire", 0)),
+    ),
     "an item that nobody can read at last": History(
         (Place("acme", "chat:1"),), (Step("grow", 0, 3), Step("spoil", 0, 1, 0, 3600.0))
     ),

@@ -368,6 +368,13 @@ def test_of_a_note_written_anew_what_expired_is_hidden_though_no_record_says_so(
     assert ledger.states.get("a0") == ("kept" if kind == "session" else None)
 
 
+def test_an_item_inserted_anew_that_cannot_be_read_is_there(ledger: Ledger) -> None:
+    ledger.read("a")
+    ledger.read(None, ledger.change("expired", event="expired", gone="a"))
+    assert ledger.unreadable(ledger.change(event="inserted", owner_before=None)) == ["a"]
+    assert ledger.read(None) == []  # it was deleted, or expired again: nobody knows
+
+
 def test_a_kept_message_stays_its_users_and_a_live_one_moves_with_the_item(ledger: Ledger) -> None:
     ledger.read("ab")
     ledger.read("b", ledger.change("capped", gone="a"))
