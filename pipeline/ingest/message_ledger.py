@@ -312,7 +312,7 @@ def _decided(
             decisions[row.id] = transition
     yield from (copy for copy in copies if copy.place is not None or copy.row.state == "erased")
     settled = [_by(decisions.get(id_), row, evidence) for id_, row in away.items()]
-    left = [row for row in settled if row is not None]
+    left = [_written_over(row, evidence.reading) for row in settled if row is not None]
     yield from map(_Copy, left if there else _reopened(left, evidence))
 
 
@@ -345,11 +345,11 @@ def _targets(
 
 
 def _covers(transition: Transition, row: MessageRow) -> bool:
-    """Tell whether a transition is newer than what is known of a row that has left.
+    """Tell whether a transition is newer than what is known of a row that has left, its newest addition included.
 
     One whose second ended before the read that last saw the message is older than that read, whatever its position.
     """
-    if transition.position <= max(row.seen, row.resolved):
+    if transition.position <= max(row.seen, row.resolved, row.added):
         return False
     margin = 0.0 if transition.keeps else SKEW_SECONDS
     return transition.at is None or transition.at + 1 + margin > row.seen_at
@@ -362,8 +362,8 @@ def _by(decision: Transition | None, row: MessageRow, evidence: Evidence) -> Mes
         return _hidden(row, reading.at) if reading.whole else replace(row, seen="", seen_at=0.0)
     if decision is None:
         return row
-    if not decision.everything and row.name not in decision.gone:  # it was brought back, and left again
-        return _hidden(row, reading.at, decision.position)
+    if not decision.everything and row.name not in decision.gone:
+        return _brought_back(row, decision, evidence)
     if not decision.keeps:
         doubtful = decision.at is not None and decision.at + 1 <= row.seen_at
         return _hidden(row, reading.at) if doubtful else None
@@ -375,9 +375,26 @@ def _by(decision: Transition | None, row: MessageRow, evidence: Evidence) -> Mes
     )
 
 
+def _brought_back(row: MessageRow, decision: Transition, evidence: Evidence) -> MessageRow:
+    """Return a row whose text came again after it had left.
+
+    It left once more, and nobody knows why; unless the item cannot be read: then it counts as it was at the last read.
+    """
+    reading, facts = evidence.reading, evidence.facts
+    if reading.whole or row.seen_at != facts.read_at:
+        return _hidden(row, reading.at, decision.position)
+    return replace(row, state="live", seen="", seen_at=0.0, resolved="", reason="", hidden_at=None)
+
+
 def _hidden(row: MessageRow, now: float, resolved: str = "") -> MessageRow:
     since = row.hidden_at or now
     return replace(row, state="unexplained", resolved=max(resolved, row.resolved), reason="", hidden_at=since)
+
+
+def _written_over(row: MessageRow, reading: ItemReading) -> MessageRow:
+    """Hide what expired with an earlier note that is there again: a note has no history, and the INSERT's record says so late."""
+    is_note = reading.document is not None and reading.document.kind != "session"
+    return _hidden(row, reading.at) if is_note and row.reason == "expired" else row
 
 
 def _owner(decision: Transition, row: MessageRow, evidence: Evidence) -> str | None:
@@ -469,9 +486,9 @@ def _events(known: Sequence[ItemEvent], transitions: Sequence[Transition]) -> tu
 
 def _facts(evidence: Evidence) -> ItemFacts:
     before, reading, events = evidence.facts, evidence.reading, evidence.events
-    if reading.known == "unreadable":
-        return replace(before, events=events)
     position = max(before.position, reading.position)
+    if reading.known == "unreadable":  # it is there, and what it says is as it was
+        return replace(before, present=True, found=max(before.found, position), events=events)
     found = reading.known == "present"
     if not found and position:
         others = tuple(event for event in events if event.kind != "absent")

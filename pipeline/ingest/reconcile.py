@@ -127,6 +127,7 @@ class Reconciler:
         except StoreUnavailableError as error:
             report.fail(pending, error)  # one probe is enough
             return {}
+        again |= {source for source, error in report.failures.items() if isinstance(error, ConflictError)}
         report.conflicts += len(again)
         return {source: notice for source, notice in pending.items() if source in again}
 
@@ -237,6 +238,8 @@ class Reconciler:
         item = IndexedItem(name, settled, snapshot.reading.document, detail.chunks, clean=clean)
         if ids := needs_text(item):
             item = replace(item, texts=self.store.texts(*name, ids))
+            if len(item.texts) < len(ids):
+                raise ConflictError("what the item's chunks say was written while it was read")
         plan = make_plan(item, self.chunker)
         return ItemWork(snapshot, settled, plan, snapshot.state.revision, detail.chunks)
 

@@ -1,7 +1,7 @@
 """DynamoDB in memory, as far as the stores use it: conditions, updates, transactions, read committed.
 
-What a transaction writes becomes visible row by row: until anybody's next write, a read of several rows may
-see one half of it, as DynamoDB's own reads may. ``blur`` decides which.
+What a transaction writes becomes visible row by row: until anybody's next write, or until time passes, a read of several
+rows may see one half of it, as DynamoDB's own reads may. ``blur`` decides which.
 """
 
 import copy

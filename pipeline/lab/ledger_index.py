@@ -183,10 +183,13 @@ class LedgerConnector:
         return Collection(_OpenSearch(self._aws, self._before), INDEX, SPACE, "classic")  # type: ignore[arg-type]  # as much as it uses
 
     def _before(self) -> None:
-        """Let others run, and lose the call if that is its fate."""
+        """Let others run, and lose the call if that is its fate. When time has passed, all that was committed is seen."""
         if self._scheduler:
             self._scheduler().pause()
+        before = self._aws.latest
         self._now()
+        if self._aws.latest > before:
+            self._aws.dynamodb.settle()
         self.fuse.burn()
 
     def _now(self) -> datetime:

@@ -11,7 +11,9 @@ It follows every *text* of every item, by role and words: how many copies the it
 - Covered by a forget request: the same, even while the item says it. What comes again after that may be found, unless its
   time tells that it is the same message.
 
-Where a record was lost nothing more is known than what may be found: it is judged when somebody has looked at the item since.
+Where a record was lost nothing more is known than what may be found: it is judged when somebody has looked at the item since,
+which nobody can while it cannot be read. When a text came that nobody had read before the item became unreadable, or that
+stands in it when it can be read again, nobody knows either: under a request it may be hidden, and its text held.
 """
 
 import json
@@ -88,6 +90,8 @@ class _Life:
         copies: in the item now.
         came: how many copies ever came: what was kept and is said again is found twice.
         stamps: times that its copies said.
+        unheard: it left by a record that was lost, and nobody has read the item since.
+        undated: nobody may know when it came.
     """
 
     owner: str
@@ -97,6 +101,8 @@ class _Life:
     came: int = 0
     stamps: set[str | None] = field(default_factory=set)
     witnessed: bool = False
+    unheard: bool = False
+    undated: bool = False
 
 
 @dataclass(slots=True)
@@ -106,6 +112,8 @@ class _Memory:
     Args:
         entries: what the item says; ``None`` while it is not there.
         lost: kinds of records of it that were lost.
+        left: what the last write took away.
+        silent: the record of the last write was lost.
         asked: a forget request covered some of it.
     """
 
@@ -115,6 +123,8 @@ class _Memory:
     entries: list[Entry] | None = None
     lives: dict[Name, _Life] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
+    silent: bool = False
+    left: list[_Life] = field(default_factory=list)
     asked: bool = False
 
 
@@ -129,6 +139,7 @@ class Oracle:
     def __init__(self, on_clear: str, on_expiry: str) -> None:
         self._on_clear, self._on_expiry = on_clear, on_expiry
         self._items: dict[ItemId, _Memory] = {}
+        self._requests: list[Request] = []
 
     def wrote(self, place: ItemId, item: Item | None, cause: Cause) -> None:
         """Hear of a write; ``item`` is ``None`` for a removal."""
@@ -138,26 +149,33 @@ class Oracle:
         new = None if item is None else _entries(item)
         if item is not None:
             memory.user = str(item.get("user_id", item["tenant_id"])["S"])
+        memory.silent, memory.left = False, []
         was_unreadable, memory.unreadable = memory.unreadable, item is not None and new is None
         if memory.unreadable:
             memory.entries = memory.entries or []  # what it said before is remembered as it was
+            for life in memory.lives.values():
+                life.undated |= not life.witnessed
             return
         self._leave(memory, new, cause, blindly=was_unreadable)
-        self._come(memory, new or [])
+        self._come(memory, new or [], blindly=was_unreadable)
+        if any(_meant(request, place, memory.user) for request in self._requests):
+            _doubt(memory)
         memory.entries = new
 
     def lost(self, place: ItemId, kind: str) -> None:
         """Hear that the record of the last write was lost: ``inserted``, ``modified``, ``owner`` or ``removed``."""
-        self._items[place].lost.add(kind)
+        memory = self._items[place]
+        memory.lost.add(kind)
+        memory.silent = True
+        for life in memory.left:
+            life.unheard = True
 
     def asked(self, request: Request) -> None:
         """Hear, when it is made, of a request to forget: all that there is now was saved before T."""
-        tenant, user, key = request
+        self._requests.append(request)
         for place, memory in self._items.items():
-            if place[1] != tenant or key not in {None, place[2], _log_of(place[2])}:
-                continue
             for life in memory.lives.values():
-                if user in {None, life.owner}:
+                if _meant(request, place, life.owner):
                     memory.asked = True
                     gone = life.fate not in _HELD
                     life.erased = life.erased if gone and life.erased is Erased.YES else _ERASES[gone]
@@ -169,6 +187,7 @@ class Oracle:
         if memory and not memory.unreadable:
             for life in memory.lives.values():
                 life.witnessed |= life.copies > 0
+                life.unheard &= memory.silent
 
     def unreadable(self) -> set[ItemId]:
         """Return the items that cannot be read now."""
@@ -226,6 +245,7 @@ class Oracle:
             left = life.copies > 0 and not after[name]
             if left or (forgets_all and life.fate is Fate.KEPT and not after[name]):
                 life.fate = fate
+                memory.left.append(life)
             life.copies = min(life.copies, after[name])
 
     def _fate(self, old: Sequence[Entry], new: Sequence[Entry]) -> Fate:
@@ -236,14 +256,16 @@ class Oracle:
         return Fate.EDITED if len(new) >= len(old) else Fate.REMOVED
 
     @staticmethod
-    def _come(memory: _Memory, new: Sequence[Entry]) -> None:
+    def _come(memory: _Memory, new: Sequence[Entry], *, blindly: bool) -> None:
         counts = Counter(map(_name, new))
         for name, count in counts.items():
             life = memory.lives.setdefault(name, _Life(memory.user))
             stamps = {entry[2] for entry in new if _name(entry) == name}
             if count > life.copies:
                 _say(life, count, stamps, sure=not memory.lost)
+                life.undated = blindly
             life.stamps |= stamps
+            life.witnessed &= life.owner == memory.user  # of an owner that no read saw only a hash is told
             life.fate, life.owner = Fate.LIVE, memory.user
 
 
@@ -258,8 +280,21 @@ def _say(life: _Life, count: int, stamps: set[str | None], *, sure: bool) -> Non
     life.copies = count
 
 
+def _doubt(memory: _Memory) -> None:
+    """Note that a request may cover what nobody may know the time of."""
+    for life in memory.lives.values():
+        if life.undated and life.erased is Erased.NO:
+            life.erased = Erased.PERHAPS
+
+
 _HELD = frozenset({Fate.LIVE, Fate.KEPT})
 _ERASES = {False: Erased.YES, True: Erased.PERHAPS}
+
+
+def _meant(request: Request, place: ItemId, owner: str) -> bool:
+    """Tell whether a request covers what was the owner's in an item."""
+    tenant, user, key = request
+    return place[1] == tenant and key in {None, place[2], _log_of(place[2])} and user in {None, owner}
 
 
 def _log_of(key: str) -> str:
@@ -314,7 +349,7 @@ def _judge_item(memory: _Memory, found: Counter[str], withheld: set[str], judgem
             _kind(lives, judgement).append(token)
         elif found[token] > sum(life.came for life in lives):
             judgement.duplicate.append(token)
-        if token in withheld and not memory.lost and all(_is_gone(life) for life in lives):
+        if token in withheld and not memory.lost and all(_is_gone(life) and not life.undated for life in lives):
             judgement.resurrected.append(f"{token}, withheld")
 
 
@@ -329,11 +364,14 @@ def _must(life: _Life, memory: _Memory) -> bool:
 def _may(life: _Life, memory: _Memory) -> bool:
     """Tell whether it may be found.
 
-    Where an INSERT, and a removal or a change of owner were lost, no rule can know; nor that a note was written anew.
+    Where an INSERT, and a removal or a change of owner were lost, no rule can know; nor that a note which is gone was
+    written anew since it expired.
     """
     if life.erased is Erased.YES:
         return {"inserted", "owner"} <= memory.lost
-    anew = memory.note and "inserted" in memory.lost
+    if memory.unreadable and life.unheard:
+        return True
+    anew = memory.note and "inserted" in memory.lost and memory.entries is None
     return life.fate in _HELD or anew or {"inserted", "removed"} <= memory.lost
 
 

@@ -218,7 +218,7 @@ class Simulation:
                 self._unrest += task.answer if task.fault is None else [repr(task.fault)]
 
         task = self._start(
-            "operator:0",
+            self._idle_operator(),
             lambda: look_after(self.tables, self._database.inventory, self._client),
             sheltered=True,
         )
@@ -346,10 +346,13 @@ class Simulation:
             self.scheduler.pause(after)
             carry_out(request)
 
-        busy = {task.name for task in self.scheduler.tasks}
-        name = next(name for name in (f"operator:{n}" for n in itertools.count()) if name not in busy)
-        task = self._start(name, work, sheltered=tries > 1)
+        task = self._start(self._idle_operator(), work, sheltered=tries > 1)
         self._finish[task], self._wishes[task] = done, request
+
+    def _idle_operator(self) -> str:
+        """Return who is free: two at once would share one connection."""
+        busy = {task.name for task in self.scheduler.tasks}
+        return next(name for name in (f"operator:{n}" for n in itertools.count()) if name not in busy)
 
     def _faults_may_clear(self) -> None:
         """After the last write the weather clears one time in four; else it clears by the shelter of each message."""

@@ -163,8 +163,8 @@ class ItemFacts:
     Args:
         position: highest stream position known before the read that the index reflects.
         read_at: our clock at the start of that read, epoch seconds.
-        present: that read found the item.
-        found: the position of the last read that found it.
+        present: the last read found the item, even if what it says could not be read.
+        found: position known before the last read that found it.
         user_id: whose it was then.
         events: oldest first, each once.
         hidden_since: our clock when the first message that is unexplained now became so.

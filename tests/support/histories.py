@@ -80,6 +80,47 @@ TROUBLEMAKERS = {
         (Place("acme", "chat:1"),),
         (Step("grow", 0, 3), Step("spoil", 0, 1, 0, 3600.0), Step("touch", 0, 1, 0, 30_000.0)),
     ),
+    "an edit undone before the item cannot be read": History(
+        (Place("acme", "chat:1"),),
+        (Step("grow", 0, 1), Step("undo", 0, 1, 1, 3600.0), Step("spoil", 0)),
+    ),
+    "a removal of which the record is lost, of an item that nobody can read later": History(
+        (Place("acme", "chat:1"),),
+        (Step("grow", 0, 2), Step("remove", 0, 1, 1, 3600.0), Step("spoil", 0, 1, 0, 3600.0)),
+        loss=0.3,
+    ),
+    "an item asked to be forgotten, that nobody can read, and that can be read again": History(
+        (Place("acme", "chat:1"),),
+        (
+            Step("grow", 0, 2),
+            Step("forget_session", 0, 1, 0, 0.5),
+            Step("spoil", 0),
+            Step("grow", 0, 2, 0, 5.0),
+            Step("cap", 0, 2),
+        ),
+    ),
+    "a note that expired, and was written anew, of which the record is lost": History(
+        (Place("zebra", "memory:daily:2026-11-22", note=True),),
+        (Step("grow", 0, 3), Step("expire", 0, 1, 0, 3600.0), Step("grow", 0, 2, 0, 3600.0)),
+        loss=0.3,
+    ),
+    "saved before the order to forget it, and first read after its item was unreadable": History(
+        (Place("acme", "chat:1", stamped=True),),
+        (
+            Step("grow", 0, 2),
+            Step("forget_user", 0, 1, 1, 0.0),
+            Step("spoil", 0),
+            Step("grow", 0, 2, 0, 5.0),
+        ),
+    ),
+    "an item that expired, and was written anew so that nobody can read it": History(
+        (Place("acme", "chat:1"),),
+        (Step("grow", 0, 2), Step("expire", 0, 1, 0, 3600.0), Step("spoil", 0, 1, 0, 3600.0)),
+    ),
+    "given to another user, and expired before any read": History(
+        (Place("acme", "chat:1"),),
+        (Step("grow", 0, 2), Step("owner", 0, 1, 1, 3600.0), Step("expire", 0)),
+    ),
     "an item that nobody can read at last": History(
         (Place("acme", "chat:1"),), (Step("grow", 0, 3), Step("spoil", 0, 1, 0, 3600.0))
     ),

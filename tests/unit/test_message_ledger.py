@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from pipeline.ingest.message_ledger import (
 )
 from pipeline.ingest.message_matching import match
 from pipeline.ingest.ownership import Ownership, owners_at, with_change_seen
-from pipeline.source.documents import Document, Entry, ItemKey
+from pipeline.source.documents import Document, Entry, ItemKey, Kind
 from pipeline.source.transitions import Reason, Transition, merged
 from pipeline.stores.forgetting import session_of
 from pipeline.stores.protocol import IndexState, ItemEvent, Markers, MessageRow, MessageState
@@ -66,14 +67,19 @@ class Ledger:
         )
 
     def read(
-        self, entries: str | None, *transitions: Transition, stamps: str = "", **reading: Any
+        self,
+        entries: str | None,
+        *transitions: Transition,
+        stamps: str = "",
+        kind: Kind = "session",
+        **reading: Any,
     ) -> list[str]:
         """Read the item, which has a message a letter, ``None`` if it is gone; return what is found: live or kept."""
         self.time += 60.0
         made = tuple(
             Entry(name, "user", name, _stamp(stamps, place)) for place, name in enumerate(entries or "")
         )
-        document = Document(KEY, "acme", self.user, "session", made, **reading)
+        document = Document(KEY, "acme", self.user, kind, made, **reading)
         position = str(self.number).zfill(4) if self.number else ""
         read = ItemReading("present", self.time, position, document)
         return self.settle(
@@ -192,6 +198,24 @@ def test_an_item_that_cannot_be_read_loses_nothing_and_its_transitions_apply(led
 def test_of_a_partly_unreadable_item_what_is_not_seen_is_not_taken_for_gone(ledger: Ledger) -> None:
     ledger.read("ab")
     assert ledger.read("b", unreadable=1) == ["a", "b"]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_what_came_back_before_the_item_became_unreadable_counts_as_it_was(
+    ledger: Ledger, order: tuple[int, ...]
+) -> None:
+    ledger.read("a")
+    went = ledger.change("cleared", gone="a", came="b")
+    told = [went, ledger.change("cleared", gone="b", came="a"), ledger.change()]
+    found = [ledger.unreadable(told[index]) for index in order]
+    assert found[-1] == ["a"]
+    assert ledger.states == {"a0": "live"}
+
+
+def test_what_an_earlier_read_lacked_stays_hidden_while_the_item_is_unreadable(ledger: Ledger) -> None:
+    ledger.read("ab")
+    ledger.read("b")
+    assert ledger.unreadable(ledger.change(came="a")) == ["b"]
 
 
 # Identity and time.
@@ -329,6 +353,26 @@ def test_of_an_item_inserted_anew_what_was_kept_before_shows_only_with_an_expiry
     inserted = ledger.change(event="inserted", came="c", owner_before=None)
     assert ledger.read("c", inserted) == ["c"]
     assert ledger.read("c", expiry) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(("kind", "found"), [("session", ["a", "b"]), ("daily", ["b"])])
+def test_of_a_note_written_anew_what_expired_is_hidden_though_no_record_says_so(
+    ledger: Ledger, kind: Kind, found: list[str]
+) -> None:
+    ledger.read("a", kind=kind)
+    assert ledger.read(None, ledger.change("expired", event="expired", gone="a")) == ["a"]
+    inserted = ledger.change(event="inserted", came="b", owner_before=None)
+    assert ledger.read("b", kind=kind) == found
+    told = replace(inserted, reason="edited", everything=True) if kind == "daily" else inserted
+    assert ledger.read("b", told, kind=kind) == found
+    assert ledger.states.get("a0") == ("kept" if kind == "session" else None)
+
+
+def test_an_item_inserted_anew_that_cannot_be_read_is_there(ledger: Ledger) -> None:
+    ledger.read("a")
+    ledger.read(None, ledger.change("expired", event="expired", gone="a"))
+    assert ledger.unreadable(ledger.change(event="inserted", owner_before=None)) == ["a"]
+    assert ledger.read(None) == []  # it was deleted, or expired again: nobody knows
 
 
 def test_a_kept_message_stays_its_users_and_a_live_one_moves_with_the_item(ledger: Ledger) -> None:
