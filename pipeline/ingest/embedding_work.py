@@ -40,16 +40,15 @@ class EmbeddingWork:
 
     def _embed(self, works: Sequence[ItemWork], report: Report) -> Vectors:
         now, estimates = self.now(), _estimates(works)
-        capped = self.meter.reserve(estimates, now.date())
-        fault = CapReachedError("the tenant's daily cap is reached", retry_after_seconds=seconds_left(now))
-        report.failures |= {work.source: fault for work in works if work.tenant_id in capped}
-        open_works = [work for work in works if work.tenant_id not in capped]
+        shut = _refusals(self.meter.reserve(estimates, now.date()), now)
+        report.failures |= {work.source: shut[work.tenant_id] for work in works if work.tenant_id in shut}
+        open_works = [work for work in works if work.tenant_id not in shut]
         texts = list(dict.fromkeys(text for work in open_works for text in work.texts))
         before = self.embedder.usage.tokens
         try:
             vectors = dict(zip(texts, embed_each(self.embedder, texts), strict=True))
         finally:
-            asked = {tenant: tokens for tenant, tokens in estimates.items() if tenant not in capped}
+            asked = {tenant: tokens for tenant, tokens in estimates.items() if tenant not in shut}
             self.meter.settle(asked, self.embedder.usage.tokens - before, now.date())
         return self._told(open_works, vectors, report)
 
@@ -65,6 +64,17 @@ class EmbeddingWork:
         found = {text: one for text, one in outcomes.items() if not isinstance(one, Refused)}
         report.chunks_embedded += len(found)
         return Vectors(found, frozenset(refused))
+
+
+def _refusals(
+    outcomes: Mapping[str, bool | VectorMemoryError], now: datetime
+) -> dict[str, VectorMemoryError]:
+    capped = CapReachedError("the tenant's daily cap is reached", retry_after_seconds=seconds_left(now))
+    return {
+        tenant: outcome if isinstance(outcome, VectorMemoryError) else capped
+        for tenant, outcome in outcomes.items()
+        if outcome is not True
+    }
 
 
 def _estimates(works: Iterable[ItemWork]) -> dict[str, int]:

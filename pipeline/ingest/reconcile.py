@@ -14,9 +14,11 @@ embedded.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from typing import Protocol, TypeVar
 
 from pipeline.embedding.vectors import Embedder
@@ -35,6 +37,7 @@ from pipeline.ingest.message_ledger import Evidence, ItemReading, needs_all, set
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.ownership import Ownership
 from pipeline.ingest.plan import IndexedItem, make_plan, needs_text
+from pipeline.ingest.tenants import EachTenant
 from pipeline.ingest.work import ItemSnapshot, ItemWork, Report, Vectors
 from pipeline.source.documents import ItemKey
 from pipeline.source.layouts import Item, Layouts
@@ -50,8 +53,9 @@ that its neighbours in the batch do not wait for a worker that may be dead."""
 LEASE_SECONDS = 10.0
 """Longer than embedding takes, short enough that a worker that died is not missed for long."""
 
-MAX_MESSAGES, MAX_CHUNKS = 2_000, 1_000
-"""So much is held in memory at once, give or take one item: the largest has some 10,000 messages."""
+MAX_ITEMS, MAX_MESSAGES, MAX_CHUNKS = 100, 2_000, 1_000
+"""So much is held in memory at once, and written in one transaction, give or take one item: the largest has some 10,000
+messages."""
 
 RESERVE_SECONDS = 12.0
 """No further item is taken on when an invocation has less left than a slow embedding takes."""
@@ -106,13 +110,12 @@ class Reconciler:
         return report
 
     def planned(self, notices: Sequence[Notice]) -> tuple[Sequence[ItemWork], Report]:
-        """Return what would be done for items of one tenant, and do nothing; the report has those that cannot be read."""
+        """Return what would be done for items, and do nothing; the report has those that cannot be read."""
         report = Report(frozenset(notice.address.key.source for notice in notices))
-        [tenant_id] = {notice.address.tenant_id for notice in notices}
         works = [
             work
-            for snapshots in self._snapshots(tenant_id, notices, report)
-            for work in self._planned(tenant_id, snapshots, report)
+            for snapshots in self._snapshots(notices, report)
+            for work in self._planned(snapshots, report)
         ]
         return works, report
 
@@ -134,19 +137,23 @@ class Reconciler:
     def _prepared(self, notices: Iterable[Notice], report: Report) -> Iterator[list[ItemWork]]:
         """Yield works, as many at once as memory allows."""
         works: list[ItemWork] = []
-        for tenant_id, group in _by_tenant(notices).items():
-            for snapshots in self._snapshots(tenant_id, group, report):
-                works += self._planned(tenant_id, snapshots, report)
-                if sum(len(work.plan.missing) for work in works) >= MAX_CHUNKS:
-                    yield works
-                    works = []
+        for snapshots in self._snapshots(notices, report):
+            works += self._planned(snapshots, report)
+            if sum(len(work.plan.missing) for work in works) >= MAX_CHUNKS:
+                yield works
+                works = []
         yield works
 
-    def _snapshots(
-        self, tenant_id: str, notices: Sequence[Notice], report: Report
-    ) -> Iterator[list[ItemSnapshot]]:
-        named = {notice.address.key.source: notice.names for notice in notices}
-        states = _guarded(lambda: self.store.read(tenant_id, named), named, report) or {}
+    def _snapshots(self, notices: Iterable[Notice], report: Report) -> Iterator[list[ItemSnapshot]]:
+        waiting = iter(notices)
+        while group := list(islice(waiting, MAX_ITEMS)):
+            yield from self._snapshots_of(group, report)
+
+    def _snapshots_of(self, notices: Sequence[Notice], report: Report) -> Iterator[list[ItemSnapshot]]:
+        named: defaultdict[str, dict[str, frozenset[str]]] = defaultdict(dict)
+        for notice in notices:
+            named[notice.address.tenant_id][notice.address.key.source] = notice.names
+        states = _told(EachTenant(self.store).read(named), named, report)
         snapshots: list[ItemSnapshot] = []
         for notice in notices:
             snapshot = self._snapshot(notice, states.get(notice.address.key.source), report)
@@ -193,31 +200,43 @@ class Reconciler:
             replace(document, entries=self.chunker.eligible(document)),
         )
 
-    def _planned(self, tenant_id: str, snapshots: Sequence[ItemSnapshot], report: Report) -> list[ItemWork]:
-        sources = [snapshot.source for snapshot in snapshots]
-        read = _guarded(lambda: self._details(tenant_id, snapshots), sources, report)
-        if read is None:
-            return []
-        details, markers = read
+    def _planned(self, snapshots: Sequence[ItemSnapshot], report: Report) -> list[ItemWork]:
+        details = self._details(snapshots, report)
+        works: list[ItemWork] = []
+        for tenant_id, group in _grouped(each for each in snapshots if each.source in details).items():
+            sources = [each.source for each in group]
+            markers = _guarded(partial(self._markers, tenant_id, group, details), sources, report)
+            works += self._plans(group, details, markers, report) if markers is not None else []
+        return works
+
+    def _plans(
+        self,
+        snapshots: Sequence[ItemSnapshot],
+        details: Mapping[str, IndexDetail],
+        markers: Markers,
+        report: Report,
+    ) -> list[ItemWork]:
         plans = (
             _guarded(partial(self._plan, each, details[each.source], markers), [each.source], report)
             for each in snapshots
         )
         return [work for work in plans if work is not None]
 
-    def _details(
-        self, tenant_id: str, snapshots: Sequence[ItemSnapshot]
-    ) -> tuple[Mapping[str, IndexDetail], Markers]:
-        names = {
-            each.source: None if self.all_rows or each.notice.redact else _names(each) for each in snapshots
-        }
-        details = self.store.detail(tenant_id, names)
-        marked = [
-            each for each in snapshots if each.state.epoch
-        ]  # most tenants have none, and no question is asked
+    def _details(self, snapshots: Sequence[ItemSnapshot], report: Report) -> Mapping[str, IndexDetail]:
+        names: defaultdict[str, dict[str, frozenset[str] | None]] = defaultdict(dict)
+        for each in snapshots:
+            every = self.all_rows or each.notice.redact
+            names[each.tenant_id][each.source] = None if every else _names(each)
+        return _told(EachTenant(self.store).detail(names), names, report)
+
+    def _markers(
+        self, tenant_id: str, snapshots: Sequence[ItemSnapshot], details: Mapping[str, IndexDetail]
+    ) -> Markers:
+        """Return the forget markers that may matter; most tenants have none, and no question is asked."""
+        marked = [each for each in snapshots if each.state.epoch]
         users = {user for each in marked for user in _owners(each, details[each.source], self.layouts)}
         sessions = {each.notice.address.key.range_value for each in marked}
-        return details, self.store.markers(tenant_id, users, sessions) if marked else Markers()
+        return self.store.markers(tenant_id, users, sessions) if marked else Markers()
 
     def _plan(self, snapshot: ItemSnapshot, detail: IndexDetail, markers: Markers) -> ItemWork:
         name = (snapshot.tenant_id, snapshot.source)
@@ -251,19 +270,15 @@ class Reconciler:
         busy = {work.source for work in works} - {work.source for work in leased} - failed
         embedding = EmbeddingWork(self.embedder, self.meter, self.now)
         vectors = embedding.vectors(leased, report)
-        moved: set[str] = set()
-        for tenant_id, group in _grouped(leased).items():
-            moved |= self._apply(tenant_id, group, vectors, report)
+        moved = self._apply(leased, vectors, report)
         self._release([work for work in leased if work.source in moved and work.plan.missing], report)
         return busy | moved
 
     def _lease(self, works: Sequence[ItemWork], report: Report) -> list[ItemWork]:
         """Return the works that may go on: those that embed nothing, and those whose item we got the lease of."""
-        revisions: dict[str, int] = {}
-        for tenant_id, group in _grouped(work for work in works if work.plan.missing).items():
-            wanted = {work.source: work.revision for work in group}
-            leased = _guarded(partial(self.store.lease, tenant_id, wanted, LEASE_SECONDS), wanted, report)
-            revisions |= leased or {}
+        groups = _grouped(work for work in works if work.plan.missing)
+        wanted = {tenant: {work.source: work.revision for work in group} for tenant, group in groups.items()}
+        revisions = _told(EachTenant(self.store).lease(wanted, LEASE_SECONDS), wanted, report)
         return [
             replace(work, revision=revisions.get(work.source, work.revision))
             for work in works
@@ -275,24 +290,33 @@ class Reconciler:
             leased = {work.source: work.revision for work in group}
             _guarded(partial(self.store.release, tenant_id, leased), leased, report)
 
-    def _apply(
-        self, tenant_id: str, works: Sequence[ItemWork], vectors: Vectors, report: Report
-    ) -> frozenset[str]:
-        writes = [work.write(vectors, reflected=work.source not in report.failures) for work in works]
-        try:
-            conflicts = self.store.apply(tenant_id, writes)
-        except StoreUnavailableError:
-            raise
-        except StoreBusyError as error:  # item by item each would wait for the same lock
-            report.failures |= {work.source: error for work in works}
+    def _apply(self, works: Sequence[ItemWork], vectors: Vectors, report: Report) -> set[str]:
+        groups = _grouped(works)
+        writes = {
+            tenant: [work.write(vectors, reflected=work.source not in report.failures) for work in group]
+            for tenant, group in groups.items()
+        }
+        moved: set[str] = set()
+        for tenant, outcome in EachTenant(self.store).apply(writes).items():
+            moved |= self._became(groups[tenant], outcome, vectors, report)
+        return moved
+
+    def _became(
+        self,
+        works: Sequence[ItemWork],
+        outcome: frozenset[str] | VectorMemoryError,
+        vectors: Vectors,
+        report: Report,
+    ) -> AbstractSet[str]:
+        """Note what became of one tenant's writes; return the sources that must be tried again."""
+        if not isinstance(outcome, VectorMemoryError):
+            self._count([work for work in works if work.source not in outcome], report)
+            return outcome
+        # Item by item each would wait for the same lock; what else is refused must not stop its neighbours.
+        if isinstance(outcome, StoreBusyError) or len(works) == 1:
+            report.failures |= {work.source: outcome for work in works}
             return frozenset()
-        except Exception as error:  # noqa: BLE001  # one write that the store refuses must not stop its neighbours
-            if len(works) == 1:
-                report.failures[works[0].source] = _ours(error)
-                return frozenset()
-            return frozenset().union(*(self._apply(tenant_id, [work], vectors, report) for work in works))
-        self._count([work for work in works if work.source not in conflicts], report)
-        return conflicts
+        return set().union(*(self._apply([work], vectors, report) for work in works))
 
     @staticmethod
     def _count(done: Sequence[ItemWork], report: Report) -> None:
@@ -353,15 +377,26 @@ def _ours(error: Exception) -> VectorMemoryError:
     return error if isinstance(error, VectorMemoryError) else VectorMemoryError(describe(error))
 
 
-def _by_tenant(notices: Iterable[Notice]) -> dict[str, list[Notice]]:
-    grouped: defaultdict[str, list[Notice]] = defaultdict(list)
-    for notice in notices:
-        grouped[notice.address.tenant_id].append(notice)
-    return grouped
+Owned = TypeVar("Owned", ItemSnapshot, ItemWork)
 
 
-def _grouped(works: Iterable[ItemWork]) -> dict[str, list[ItemWork]]:
-    grouped: defaultdict[str, list[ItemWork]] = defaultdict(list)
+def _grouped(works: Iterable[Owned]) -> dict[str, list[Owned]]:
+    grouped: defaultdict[str, list[Owned]] = defaultdict(list)
     for work in works:
         grouped[work.tenant_id].append(work)
     return grouped
+
+
+def _told(
+    outcomes: Mapping[str, Mapping[str, Result] | VectorMemoryError],
+    asked: Mapping[str, Iterable[str]],
+    report: Report,
+) -> dict[str, Result]:
+    """Return item → what was told of it; a tenant's error is the failure of its items."""
+    found: dict[str, Result] = {}
+    for tenant, outcome in outcomes.items():
+        if isinstance(outcome, VectorMemoryError):
+            report.fail(asked[tenant], outcome)
+        else:
+            found |= outcome
+    return found

@@ -100,7 +100,10 @@ class Filler:
     def _embed(self, tenant_id: str, texts: Sequence[str]) -> dict[str, Outcome]:
         now = self.now()
         estimates = {tenant_id: sum(map(estimate_tokens, texts))}
-        if self.meter.reserve(estimates, now.date()):
+        reserved = self.meter.reserve(estimates, now.date())[tenant_id]
+        if isinstance(reserved, VectorMemoryError):
+            raise reserved
+        if not reserved:
             raise CapReachedError("the tenant's daily cap is reached", retry_after_seconds=seconds_left(now))
         before = self.embedder.usage.tokens
         try:

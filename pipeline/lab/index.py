@@ -19,6 +19,7 @@ from pipeline.stores.pgvector.connection import Connection, Connector, connect
 from pipeline.stores.pgvector.inventory import Inventory
 from pipeline.stores.pgvector.migrations import migrate
 from pipeline.stores.pgvector.store import PgVectorStore
+from pipeline.stores.protocol import SeveralTenants
 
 SPACE = Space("lab", 8)
 _WORKER = "lab_worker"
@@ -214,6 +215,17 @@ class WatchedConnector(Connector):
         return cast("Connection", _Watched(connect(self._conninfo()), self.fuse, self._scheduler))
 
 
+class _WatchedTenants:
+    """What the real store does for several tenants in one transaction, each call a point."""
+
+    def __init__(self, real: SeveralTenants, at: Callable[[str, Callable[[], Any]], Any]) -> None:
+        self._real, self._at = real, at
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # a method of the protocol
+        real = getattr(self._real, name)
+        return lambda *given, **options: self._at(f"store.{name}", lambda: real(*given, **options))
+
+
 class WatchedStore:
     """The real store, each call a point."""
 
@@ -232,6 +244,12 @@ class WatchedStore:
             return self._at(f"store.{name}", lambda: real(*given, **options))
 
         return at_a_point
+
+    @property
+    def several(self) -> "_WatchedTenants | None":
+        """What the store does for several tenants at once, each call a point."""
+        real: SeveralTenants | None = self._store.several
+        return _WatchedTenants(real, self._at) if real else None
 
     def _at(self, label: str, action: Callable[[], Any]) -> Any:  # noqa: ANN401  # the action's own
         scheduler, fuse = self._scheduler(), self._connector.fuse

@@ -57,6 +57,8 @@ class InMemoryStore:
         space: the space its vectors are in.
     """
 
+    several = None
+
     def __init__(self, space: Space) -> None:
         self.space = space
         self.searched: Counter[str] = Counter()

@@ -366,6 +366,39 @@ class Passage:
     retained: bool = False
 
 
+class SeveralTenants(Protocol):
+    """What ingest asks of a store, for several tenants in one round trip: all of it happens, or none.
+
+    Each method is given tenant → what the store's method of that name is given, and returns tenant → what that returns.
+    Any error may be one tenant's doing: ask for fewer. ``StoreUnavailableError`` is nobody's.
+    """
+
+    def read(
+        self, named: Mapping[str, Mapping[str, AbstractSet[str]]]
+    ) -> Mapping[str, Mapping[str, IndexState]]:
+        """Return tenant → item → what is held of it."""
+        ...
+
+    def detail(
+        self, named: Mapping[str, Mapping[str, AbstractSet[str] | None]]
+    ) -> Mapping[str, Mapping[str, IndexDetail]]:
+        """Return tenant → item → what planning needs of it."""
+        ...
+
+    def lease(
+        self, revisions: Mapping[str, Mapping[str, int]], seconds: float
+    ) -> Mapping[str, Mapping[str, int]]:
+        """Reserve items, as far as they are free."""
+        ...
+
+    def apply(self, writes: Mapping[str, Sequence[PlannedWrite]]) -> Mapping[str, frozenset[str]]:
+        """Write, and return tenant → the sources of which nothing was written.
+
+        Their revision or epoch had moved, or somebody holds them right now: :meth:`Store.apply` tells which.
+        """
+        ...
+
+
 class Store(Protocol):
     """Chunks, vectors and the ledger. Every method raises StoreUnavailableError when the store is away."""
 
@@ -380,6 +413,11 @@ class Store(Protocol):
 
         An empty answer of a store that chooses by itself does not say; that counts as ``auto``.
         """
+        ...
+
+    @property
+    def several(self) -> SeveralTenants | None:
+        """What it does for several tenants at once; ``None`` where each tenant is a request of its own anyway."""
         ...
 
     def read(self, tenant_id: str, named: Mapping[str, AbstractSet[str]]) -> Mapping[str, IndexState]:

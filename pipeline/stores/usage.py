@@ -7,9 +7,11 @@ worker that dies in between has counted, and a call whose chunks were then lost 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from typing import Protocol
+from functools import partial
+from typing import ClassVar, Protocol
 
-from pipeline.errors import StoreUnavailableError
+from pipeline.errors import StoreBusyError, StoreUnavailableError, VectorMemoryError
+from pipeline.stores.outcomes import outcomes
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,25 @@ class UsageBook(Protocol):
         ...
 
 
+class SeveralUses(Protocol):
+    """Counts for several tenants in one round trip: all of it, or nothing and an error."""
+
+    def reserve(self, tokens: Mapping[str, int], day: date) -> Mapping[str, bool]:
+        """Count tokens (tenant → tokens) of each that had not reached its cap; tell which."""
+        ...
+
+    def correct(self, tokens: Mapping[str, int], day: date) -> None:
+        """Add tokens (tenant → tokens), whatever the caps."""
+        ...
+
+
 class UsageLedger(Protocol):
     """Counts. Every method raises StoreUnavailableError when it is away."""
+
+    @property
+    def several(self) -> SeveralUses | None:
+        """What it does for several tenants at once; ``None`` where each is a request of its own anyway."""
+        ...
 
     def reserve(self, tenant_id: str, tokens: int, day: date) -> bool:
         """Count ``tokens`` as used, unless the tenant had reached its daily cap; tell whether they were.
@@ -53,6 +72,8 @@ class UsageLedger(Protocol):
 @dataclass(frozen=True, slots=True)
 class Uncounted:
     """A ledger that keeps no book and knows no cap."""
+
+    several: ClassVar[None] = None
 
     def reserve(self, tenant_id: str, tokens: int, day: date) -> bool:  # noqa: ARG002  # it keeps nothing
         """Allow everything."""
@@ -74,12 +95,13 @@ class Meter:
     ledger: UsageLedger
     owed: dict[tuple[str, date], int] = field(default_factory=dict)
 
-    def reserve(self, estimates: Mapping[str, int], day: date) -> frozenset[str]:
-        """Reserve tokens (tenant → estimate); return the tenants whose cap is reached."""
-        return frozenset(
-            tenant_id
-            for tenant_id, tokens in sorted(estimates.items())
-            if not self.ledger.reserve(tenant_id, tokens, day)
+    def reserve(self, estimates: Mapping[str, int], day: date) -> Mapping[str, bool | VectorMemoryError]:
+        """Reserve tokens (tenant → estimate); tell of each tenant whether its cap left room, or what went wrong with it."""
+        several = self.ledger.several
+        return outcomes(
+            estimates,
+            lambda tenant, tokens: self.ledger.reserve(tenant, tokens, day),
+            partial(several.reserve, day=day) if several else None,
         )
 
     def settle(self, estimates: Mapping[str, int], tokens: int, day: date) -> None:
@@ -95,11 +117,22 @@ class Meter:
         for tenant_id, more in tokens.items():
             self.owed[tenant_id, day] = self.owed.get((tenant_id, day), 0) + more
         try:
-            for tenant_id, when in sorted(self.owed):
-                self.ledger.correct(tenant_id, self.owed[tenant_id, when], when)
-                del self.owed[tenant_id, when]
-        except StoreUnavailableError:
+            for when in sorted({when for _, when in self.owed}):
+                self._pay(when)
+        except (StoreUnavailableError, StoreBusyError):
             return
+
+    def _pay(self, day: date) -> None:
+        due = {tenant: tokens for (tenant, when), tokens in sorted(self.owed.items()) if when == day}
+        several = self.ledger.several
+        if several and len(due) > 1:
+            several.correct(due, day)
+            for tenant_id in due:
+                del self.owed[tenant_id, day]
+            return
+        for tenant_id, tokens in due.items():
+            self.ledger.correct(tenant_id, tokens, day)
+            del self.owed[tenant_id, day]
 
 
 def apportioned(total: int, weights: Mapping[str, int]) -> dict[str, int]:

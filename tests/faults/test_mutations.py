@@ -34,26 +34,24 @@ Mutation = Callable[[pytest.MonkeyPatch], None]
 
 def no_revision_check(patch: pytest.MonkeyPatch) -> None:
     mutated = queries.MOVE_LEDGER.replace("l.revision = w.revision", "true").replace(
-        "WHERE revision = 0", "WHERE NOT EXISTS (SELECT FROM ledger o WHERE o.source = wanted.source)"
+        "WHERE revision = 0", "WHERE NOT EXISTS (SELECT FROM ledger o WHERE o.source = open.source)"
     )
     assert mutated.count("true") == 2
     patch.setattr(queries, "MOVE_LEDGER", mutated)
 
 
 def no_epoch_check(patch: pytest.MonkeyPatch) -> None:
-    mutated = queries.MOVE_LEDGER.replace("w.epoch = (SELECT epoch FROM gate)", "true").replace(
-        "epoch = (SELECT epoch FROM gate)", "true"
-    )
-    assert mutated.count("true") == 2
+    mutated = queries.MOVE_LEDGER.replace("w.epoch = g.epoch", "true")
+    assert mutated.count("true") == 1
     patch.setattr(queries, "MOVE_LEDGER", mutated)
 
 
 def an_empty_plan_skips_the_commit(patch: pytest.MonkeyPatch) -> None:
     real = Reconciler._apply
 
-    def apply(self: Any, tenant_id: str, works: Sequence[Any], *rest: Any) -> Any:
+    def apply(self: Any, works: Sequence[Any], *rest: Any) -> Any:
         busy = [work for work in works if work.plan.missing or work.plan.moves or work.plan.deletes]
-        return real(self, tenant_id, busy, *rest) if busy else frozenset()
+        return real(self, busy, *rest) if busy else set()
 
     patch.setattr(Reconciler, "_apply", apply)
 
@@ -192,8 +190,8 @@ def a_stream_made_anew_begins_before_the_old_one(patch: pytest.MonkeyPatch) -> N
 def deletes_are_not_written(patch: pytest.MonkeyPatch) -> None:
     real = writing.write
 
-    def write(connection: Any, tenant_id: str, writes: Sequence[Any], *rest: Any) -> None:
-        real(connection, tenant_id, [dataclasses.replace(one, deletes=()) for one in writes], *rest)
+    def write(connection: Any, given: Sequence[Any], *rest: Any) -> None:
+        real(connection, [(tenant, dataclasses.replace(one, deletes=())) for tenant, one in given], *rest)
 
     patch.setattr(writing, "write", write)
 
@@ -207,8 +205,7 @@ def excluded_roles_are_indexed(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_marker_is_not_looked_up(patch: pytest.MonkeyPatch) -> None:
-    real = Reconciler._details
-    patch.setattr(Reconciler, "_details", lambda *given: (real(*given)[0], Markers()))
+    patch.setattr(Reconciler, "_markers", lambda *_: Markers())
 
 
 def a_request_only_sets_its_marker(patch: pytest.MonkeyPatch) -> None:

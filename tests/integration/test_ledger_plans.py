@@ -58,7 +58,7 @@ def store(database: Callable[..., str]) -> PgVectorStore:
 
 def plan_of(store: PgVectorStore, statement: str, source: str) -> dict[str, Any]:
     """Return the plan of a read of an item with the names of one kept and one live message, carried out."""
-    parameters = named_rows("acme", {source: {f"n{LIVE + 50}", "n1"}})
+    parameters = named_rows({"acme": {source: {f"n{LIVE + 50}", "n1"}}})
     with store._connector.connection() as connection, connection.transaction():
         connection.execute(SET_TENANT, ["acme"])
         text = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}"

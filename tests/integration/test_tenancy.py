@@ -129,7 +129,9 @@ FORGETFUL = (
 )
 FORGETFUL_PLACED = ("read_kept", "read_chunks", "texts")
 READING = ["memory_search", "memory_strategy", "memory_indexed_until"]
-_TENANT = re.compile(r"\b(?:\w+\.)?tenant_id = (?:%\(tenant_id\)b|p_tenant_id)")
+_TENANT = re.compile(
+    r"\b(?:\w+\.)?tenant_id = (?:%\(tenant_id\)b|p_tenant_id|[iawk]\.tenant_id|ANY\(%\(tenants\)b::text\[\]\))"
+)
 
 
 @contextmanager
@@ -205,7 +207,7 @@ def test_nobody_writes_under_another_tenant(database: Database) -> None:
     connector = Connector(lambda: conninfo)
     conninfo = database("memory_ingest")
     with connector.tenant("acme") as connection:
-        connection.execute(queries.CREATE_EPOCH, {"tenant_id": "acme"})
+        connection.execute(queries.CREATE_EPOCH, {"tenants": ["acme"]})
     with psycopg.connect(conninfo) as connection:
         connection.execute("SELECT set_config('app.tenant_id', 'acme', true)")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):

@@ -106,6 +106,8 @@ class Obedient:
 class Book:
     """A ledger that remembers."""
 
+    several = None
+
     def __init__(self) -> None:
         self.used: dict[str, int] = {}
 

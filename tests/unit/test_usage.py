@@ -29,6 +29,7 @@ class Book:
     cap: int | None = None
     used: dict[tuple[str, date], int] = field(default_factory=dict)
     away: bool = False
+    several = None
 
     def reserve(self, tenant_id: str, tokens: int, day: date) -> bool:
         if self.cap is not None and self.used.get((tenant_id, day), 0) >= self.cap:

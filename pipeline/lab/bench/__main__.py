@@ -71,12 +71,12 @@ def _measured(running: Postgres, folder: Path, options: argparse.Namespace) -> l
         _say("the handlers")
         chunks, repeats = (2_000, 200) if quick else (10_000, 1000)
         filled = [database, *(Database(running) for _ in range(2))]
-        ours, rate, asked = handler_rows(filled, world, chunks=chunks, repeats=repeats, upsert=upsert)
+        ours, rates, asked = handler_rows(filled, world, chunks=chunks, repeats=repeats, upsert=upsert)
         rows += ours
         if not options.no_peers:
             peers = _peers(running, chunks, 30 if quick else 200)
             rows += [
-                _added(rate, peers),
+                *(_added(rate, peers, tenants) for tenants, rate in rates.items()),
                 *_searched(asked, peers, f"{chunks} rows of {USERS} users", least=6),
             ]
         if not (options.no_peers or quick):
@@ -124,11 +124,14 @@ def _peers(
     return found
 
 
-def _added(rate: float, peers: Mapping[str, Mapping[str, float]]) -> Row:
+def _added(rate: float, peers: Mapping[str, Mapping[str, float]], tenants: int) -> Row:
     best = max(peers, key=lambda name: peers[name]["add"])
     each = "; ".join(f"{name} {one['add']:.0f}" for name, one in peers.items())
     return Row(
-        "ingest handler / best peer's add", rate / peers[best]["add"], least=8, beside=f"rows/s: {each}"
+        f"ingest handler / best peer's add, tenants: {tenants}",
+        rate / peers[best]["add"],
+        least=8,
+        beside=f"rows/s: {each}",
     )
 
 

@@ -8,6 +8,7 @@ from functools import partial
 import psycopg
 
 from pipeline.embedding.vectors import Vector
+from pipeline.ingest.tenants import EachTenant
 from pipeline.lab.bench.data import SPACE, TENANT, World
 from pipeline.lab.bench.database import COPY_MEMORIES, COPY_WORDS, Database, copy, fill, memory_row, word_rows
 from pipeline.lab.bench.rows import Row
@@ -86,8 +87,14 @@ def _applied(store: PgVectorStore, memories: Memories, tenant: str = TENANT) -> 
 
 
 def _applied_apart(store: PgVectorStore, apart: Sequence[tuple[str, Memories]]) -> None:
-    for tenant, part in apart:
-        _applied(store, part, tenant)
+    """Write for several tenants as ingest does: in one transaction."""
+    facts = ItemFacts(position="p", present=True)
+    writes = {
+        tenant: [PlannedWrite(f"{tenant} {part[0][0].id}", 0, 0, facts, upserts=part)]
+        for tenant, part in apart
+    }
+    if any(outcome != frozenset() for outcome in EachTenant(store).apply(writes).values()):
+        raise RuntimeError("nobody else writes here")
 
 
 def _around_graph(
@@ -121,4 +128,4 @@ def _tenants(server: Postgres, world: World, *, repeats: int) -> Row:
         many.append(_rate(50, lambda: _applied_apart(store, apart)))  # noqa: B023  # the same
     alone, spread = statistics.median(one), statistics.median(many)
     name = "one chunk from each of 50 tenants / 50 chunks of one tenant"
-    return Row(name, spread / alone, beside=f"{spread:.0f} and {alone:.0f} chunks/s")
+    return Row(name, spread / alone, least=0.5, beside=f"{spread:.0f} and {alone:.0f} chunks/s")

@@ -19,6 +19,8 @@ class LedgerStore:
         requests: to forget, of the same.
     """
 
+    several = None
+
     def __init__(self, ledger: Ledger, requests: ForgetRequests) -> None:
         self._ledger, self._requests = ledger, requests
 

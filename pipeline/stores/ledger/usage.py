@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from pipeline.stores.ledger.client import Client
 from pipeline.stores.ledger.keys import key, name_of
@@ -25,6 +25,7 @@ class DynamoDbUsageLedger:
         daily_cap: tokens a tenant may use a day where it has no cap of its own; ``None`` is no cap.
     """
 
+    several: ClassVar[None] = None
     client: Client
     table: str
     model: str

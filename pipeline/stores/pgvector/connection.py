@@ -8,7 +8,7 @@ kept in the session: poolers share it, and RDS Proxy would pin it.
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -53,6 +53,11 @@ SET_TENANT = "SELECT memory_begin(%b)"
 """What row-level security compares tenants with; without it there are no rows. Limits and search path come along."""
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _LIMIT = "SELECT memory_begin(%b, %b::int4, %b::int4)"
+_LIMIT_OF_SEVERAL = "SELECT memory_begin_for(%b::text[], %b::int4, %b::int4)"
+
+SEVERAL_WAIT_MILLISECONDS = 100
+"""How long a transaction of several tenants waits for one lock. Whoever holds it holds up one of them; the others go on
+by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +193,19 @@ class Connector:
             connection.execute(_LIMIT, (tenant_id, *self._limits.milliseconds))
             yield connection
 
+    @contextmanager
+    def tenants(self, tenant_ids: Sequence[str]) -> Iterator[Connection]:
+        """Give the connection inside a transaction that sees and writes the rows of these tenants only; see :meth:`tenant`."""
+        if len(tenant_ids) == 1:
+            with self.tenant(tenant_ids[0]) as connection:
+                yield connection
+            return
+        statement, lock = self._limits.milliseconds
+        with self.connection() as connection, connection.pipeline(), connection.transaction():
+            waits = min(lock, SEVERAL_WAIT_MILLISECONDS) or SEVERAL_WAIT_MILLISECONDS
+            connection.execute(_LIMIT_OF_SEVERAL, (list(tenant_ids), statement, waits))
+            yield connection
+
     def run(self, tenant_id: str, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Run one statement as :meth:`tenant`, in a single round trip; return its rows."""
         with self.connection() as connection:
@@ -209,9 +227,13 @@ class Connector:
 
     def read_as(self, tenant_id: str, work: Callable[[Connection], Result]) -> Result:
         """Run ``work``, which only reads, as :meth:`tenant`; once more if a kept connection turns out to be dead."""
+        return self.read_as_tenants([tenant_id], work)
+
+    def read_as_tenants(self, tenant_ids: Sequence[str], work: Callable[[Connection], Result]) -> Result:
+        """Run ``work``, which only reads, as :meth:`tenants`; once more if a kept connection turns out to be dead."""
 
         def once() -> Result:
-            with self.tenant(tenant_id) as connection:
+            with self.tenants(tenant_ids) as connection:
                 return work(connection)
 
         return self._again(once)

@@ -60,28 +60,45 @@ def filtering(filters: Filters) -> Parameters:
     }
 
 
-def revisions_of(tenant_id: str, revisions: Mapping[str, int]) -> Parameters:
-    """Return rows of the ledger (source → revision) as arrays."""
-    return {"tenant_id": tenant_id, "sources": list(revisions), "revisions": list(revisions.values())}
+Write = tuple[str, PlannedWrite]
+"""A tenant and what is written for it."""
 
 
-def named_rows(tenant_id: str, named: Mapping[str, AbstractSet[str] | None]) -> Parameters:
-    """Return items, pairs of item and name, and the items of which every name is wanted, as arrays."""
-    pairs = [(source, name) for source, names in named.items() for name in sorted(names or ())]
+def revisions_of(revisions: Mapping[str, Mapping[str, int]]) -> Parameters:
+    """Return rows of the ledger (tenant → source → revision) as arrays."""
+    rows = [(tenant, *row) for tenant, own in revisions.items() for row in own.items()]
+    return dict(zip(("tenants", "sources", "revisions"), _columns(rows, 3), strict=True))
+
+
+def named_rows(named: Mapping[str, Mapping[str, AbstractSet[str] | None]]) -> Parameters:
+    """Return items (tenant → source → names), their names, and the items of which every name is wanted, as arrays."""
+    items = [(tenant, source, names) for tenant, own in named.items() for source, names in own.items()]
+    pairs = [(tenant, source, name) for tenant, source, names in items for name in sorted(names or ())]
+    whole = [(tenant, source) for tenant, source, names in items if names is None]
+    tenants, sources, _ = _columns(items, 3)
+    named_tenants, named_sources, wanted = _columns(pairs, 3)
+    all_tenants, all_sources = _columns(whole, 2)
     return {
-        "tenant_id": tenant_id,
-        "sources": list(named),
-        "named": [source for source, _ in pairs],
-        "names": [name for _, name in pairs],
-        "all": [source for source, names in named.items() if names is None],
+        "tenants": tenants,
+        "sources": sources,
+        "named_tenants": named_tenants,
+        "named": named_sources,
+        "names": wanted,
+        "all_tenants": all_tenants,
+        "all": all_sources,
     }
 
 
-def ledger_rows(tenant_id: str, writes: Sequence[PlannedWrite]) -> Parameters:
+def _columns(rows: Sequence[tuple[Any, ...]], count: int) -> list[list[Any]]:
+    return [[row[column] for row in rows] for column in range(count)]
+
+
+def ledger_rows(given: Sequence[Write]) -> Parameters:
     """Return what moves the item ledger, an array a column."""
+    writes = [write for _, write in given]
     facts = [write.facts for write in writes]
     return {
-        "tenant_id": tenant_id,
+        "tenants": [tenant for tenant, _ in given],
         "sources": [write.source for write in writes],
         "revisions": [write.expected_revision for write in writes],
         "epochs": [write.expected_epoch for write in writes],
@@ -122,12 +139,12 @@ _MOMENTS = {
 }
 
 
-def message_rows(tenant_id: str, rows: Sequence[tuple[str, MessageRow]]) -> Parameters:
-    """Return rows of the message ledger (item, row), an array a column."""
-    messages = [row for _, row in rows]
+def message_rows(rows: Sequence[tuple[str, str, MessageRow]]) -> Parameters:
+    """Return rows of the message ledger (tenant, item, row), an array a column."""
+    tenants, sources, messages = _columns(rows, 3)
     return {
-        "tenant_id": tenant_id,
-        "sources": [source for source, _ in rows],
+        "tenants": tenants,
+        "sources": sources,
         **{name: list(map(attrgetter(column), messages)) for name, column in _COLUMNS.items()},
         **{name: list(map(_moment, map(attrgetter(column), messages))) for name, column in _MOMENTS.items()},
     }
@@ -138,46 +155,50 @@ def _moment(seconds: float | None) -> float | None:
     return None if seconds is None else float(seconds)
 
 
-def message_ids(tenant_id: str, ids: Sequence[tuple[str, str]]) -> Parameters:
-    """Return names of rows of the message ledger (item, id) as arrays."""
-    return {
-        "tenant_id": tenant_id,
-        "sources": [source for source, _ in ids],
-        "ids": [id_ for _, id_ in ids],
-    }
+def message_ids(ids: Sequence[tuple[str, str, str]]) -> Parameters:
+    """Return names of rows of the message ledger (tenant, item, id) as arrays."""
+    return dict(zip(("tenants", "sources", "ids"), _columns(ids, 3), strict=True))
 
 
-def links(tenant_id: str, upserts: Sequence[tuple[str, Chunk]], gone: Sequence[str]) -> Parameters:
-    """Return which messages' rows are to say which chunks, and no longer those that are ``gone``."""
-    pairs = [(source, member, chunk.id) for source, chunk in upserts for member in chunk.members]
-    return {
-        **message_ids(tenant_id, [(source, member) for source, member, _ in pairs]),
-        "chunks": [chunk for _, _, chunk in pairs],
-        "gone": list(gone),
-    }
+def chunk_ids(ids: Sequence[tuple[str, str]]) -> Parameters:
+    """Return names of rows of ``memories`` (tenant, id) as arrays."""
+    return dict(zip(("tenants", "ids"), _columns(ids, 2), strict=True))
 
 
-def move_rows(tenant_id: str, moves: Mapping[str, ChunkMove]) -> Parameters:
+def links(upserts: Sequence[tuple[str, str, Chunk]], gone: Sequence[str]) -> Parameters:
+    """Return which messages' rows are to say which chunks (tenant, item, chunk), and no longer those that are ``gone``."""
+    pairs = [
+        (tenant, source, member, chunk.id) for tenant, source, chunk in upserts for member in chunk.members
+    ]
+    names = ("tenants", "sources", "ids", "chunks")
+    return {**dict(zip(names, _columns(pairs, 4), strict=True)), "gone": list(gone)}
+
+
+Move = tuple[str, str, ChunkMove]
+"""A tenant, one of its chunks, and where that goes."""
+
+
+def move_rows(moves: Sequence[Move]) -> Parameters:
     """Return chunks that change their owner or status as arrays."""
     return {
-        "tenant_id": tenant_id,
-        "ids": list(moves),
-        "user_ids": [move.user_id for move in moves.values()],
-        "statuses": [move.status for move in moves.values()],
+        **chunk_ids([(tenant, id_) for tenant, id_, _ in moves]),
+        "user_ids": [move.user_id for _, _, move in moves],
+        "statuses": [move.status for _, _, move in moves],
     }
 
 
 def memory_rows(
-    tenant_id: str, upserts: Sequence[tuple[str, Chunk, Vector | None]], vector_oid: int, dimensions: int
+    given: Sequence[tuple[str, str, Chunk, Vector | None]], vector_oid: int, dimensions: int
 ) -> Parameters:
-    """Return rows of ``memories`` (item, chunk, vector) as arrays.
+    """Return rows of ``memories`` (tenant, item, chunk, vector) as arrays.
 
     What stands for the vector of an unembedded chunk has no length, and so is at no distance from anything.
     """
     nothing = binary.vector([0.0] * dimensions)
+    upserts = [row[1:] for row in given]
     vectors = [nothing if vector is None else binary.vector(vector) for _, _, vector in upserts]
     return {
-        "tenant_id": tenant_id,
+        "tenants": [tenant for tenant, _, _, _ in given],
         "sources": [source for source, _, _ in upserts],
         "ids": [chunk.id for _, chunk, _ in upserts],
         "user_ids": [chunk.user_id for _, chunk, _ in upserts],
@@ -192,25 +213,28 @@ def memory_rows(
     }
 
 
-def word_rows(tenant_id: str, texts: Iterable[tuple[str, str, str]], sparse_oid: int) -> Parameters:
-    """Return rows of ``memory_words`` of texts (chunk, user, text) as arrays."""
+def word_rows(texts: Iterable[tuple[str, str, str, str]], sparse_oid: int) -> Parameters:
+    """Return rows of ``memory_words`` of texts (tenant, chunk, user, text) as arrays."""
     rows = [
-        (id_, part, user_id, piece)
-        for id_, user_id, text in texts
-        for part, piece in enumerate(words.parts(words.document(counts(text)), tenant_id, user_id))
+        (tenant, id_, part, user_id, piece)
+        for tenant, id_, user_id, text in texts
+        for part, piece in enumerate(words.parts(words.document(counts(text)), tenant, user_id))
     ]
+    tenants, ids, parts, user_ids, pieces = _columns(rows, 5)
     return {
-        "tenant_id": tenant_id,
-        "ids": [id_ for id_, _, _, _ in rows],
-        "parts": [part for _, part, _, _ in rows],
-        "user_ids": [user_id for _, _, user_id, _ in rows],
-        "words": Binary(binary.array_of(sparse_oid, [binary.sparse(piece) for _, _, _, piece in rows])),
+        "tenants": tenants,
+        "ids": ids,
+        "parts": parts,
+        "user_ids": user_ids,
+        "words": Binary(binary.array_of(sparse_oid, [binary.sparse(piece) for piece in pieces])),
     }
 
 
-def outgrowing(moves: Mapping[str, ChunkMove]) -> Sequence[str]:
+def outgrowing(moves: Sequence[Move]) -> list[tuple[str, str]]:
     """Return the chunks whose words may have to be cut anew to fit an index entry with their new owner's name."""
-    return [id_ for id_, move in moves.items() if len(move.user_id.encode()) > words.RESERVED_USER_BYTES]
+    return [
+        (tenant, id_) for tenant, id_, move in moves if len(move.user_id.encode()) > words.RESERVED_USER_BYTES
+    ]
 
 
 def forget_row(request: ForgetRequest, owner: str | None = None) -> Parameters:

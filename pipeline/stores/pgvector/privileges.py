@@ -51,6 +51,7 @@ SEQUENCES: Mapping[str, Rights] = {"ledger_revision": {INGEST: "USAGE"}, "space_
 
 FUNCTIONS: Mapping[str, Rights] = {
     "memory_begin": _ASKING,
+    "memory_begin_for": {INGEST: "EXECUTE"},
     "memory_look_in": _ASKING,
     "memory_next_revision": {INGEST: "EXECUTE"},
     "memory_search": _ASKING,

@@ -1,4 +1,8 @@
-"""The SQL, whole and with parameters only. Pure."""
+"""The SQL, whole and with parameters only. Pure.
+
+Statements that read and write what ingest needs take rows of any number of tenants, each row with its tenant's name:
+``tenants`` is as long as the array beside it. Row-level security lets through those that the transaction was begun for.
+"""
 
 from dataclasses import dataclass
 
@@ -9,64 +13,72 @@ SELECT schema, number, state, since, model, dimensions, to_regtype('vector')::oi
 FROM index_space ORDER BY number
 """
 
-READ_LEDGER = """
-SELECT source, revision, position, read_at, present, found, user_id, events, hidden_since
-FROM ledger WHERE tenant_id = %(tenant_id)b AND source = ANY(%(sources)b)
-"""
+_ITEMS_GIVEN = "unnest(%(tenants)b::text[], %(sources)b::text[]) AS i (tenant_id, source)"
+_NAMES_GIVEN = (
+    "unnest(%(named_tenants)b::text[], %(named)b::text[], %(names)b::text[]) AS w (tenant_id, source, name)"
+)
+_KEPT_OF_NAMES = "m.tenant_id = w.tenant_id AND m.source = w.source AND m.name = w.name AND m.state = 'kept'"
 
-READ_EPOCH = "SELECT epoch FROM tenant_epoch WHERE tenant_id = %(tenant_id)b"
+READ_LEDGER = f"""
+SELECT l.tenant_id, l.source, revision, position, read_at, present, found, user_id, events, hidden_since
+FROM {_ITEMS_GIVEN} JOIN ledger l ON l.tenant_id = i.tenant_id AND l.source = i.source
+"""  # noqa: S608  # constants
+
+READ_EPOCH = "SELECT tenant_id, epoch FROM tenant_epoch WHERE tenant_id = ANY(%(tenants)b::text[])"
 
 MESSAGE = """m.source, m.id, m.name, m.ordinal, m.state, m.user_id, m.said_at, m.saved_at, m.at_tail, m.met_at, m.added, m.seen,
        m.seen_at, m.resolved, m.reason, m.hidden_at"""
 
 READ_MESSAGES = f"""
-SELECT {MESSAGE} FROM message m
-WHERE m.tenant_id = %(tenant_id)b AND m.source = ANY(%(sources)b) AND m.state <> 'kept'
+SELECT m.tenant_id, {MESSAGE} FROM {_ITEMS_GIVEN}
+JOIN message m ON m.tenant_id = i.tenant_id AND m.source = i.source AND m.state <> 'kept'
 UNION ALL
-SELECT {MESSAGE} FROM unnest(%(named)b::text[], %(names)b::text[]) AS w (source, name)
-JOIN message m ON m.tenant_id = %(tenant_id)b AND m.source = w.source AND m.name = w.name AND m.state = 'kept'
+SELECT m.tenant_id, {MESSAGE} FROM {_NAMES_GIVEN} JOIN message m ON {_KEPT_OF_NAMES}
 """  # noqa: S608  # constants
 
-READ_WAITING = """
-SELECT DISTINCT source FROM memories WHERE tenant_id = %(tenant_id)b AND source = ANY(%(sources)b) AND fingerprint = ''
-"""
+READ_WAITING = f"""
+SELECT DISTINCT m.tenant_id, m.source FROM {_ITEMS_GIVEN}
+JOIN memories m ON m.tenant_id = i.tenant_id AND m.source = i.source AND m.fingerprint = ''
+"""  # noqa: S608  # constants
 
 _OPEN = (
-    "m.tenant_id = %(tenant_id)b AND m.source = ANY(%(sources)b) AND (m.status <> 'kept' OR m.user_id = '')"
+    f"{_ITEMS_GIVEN} JOIN {{table}} m ON m.tenant_id = i.tenant_id AND m.source = i.source "
+    "AND (m.status <> 'kept' OR m.user_id = '')"
 )
 
-_WITHHELD = f"SELECT m.source, unnest(m.members) AS id FROM {{table}} m WHERE {_OPEN} AND m.user_id = ''"  # noqa: S608  # constants
+_WITHHELD = f"SELECT m.tenant_id, m.source, unnest(m.members) AS id FROM {_OPEN} AND m.user_id = ''"  # noqa: S608  # constants
 
 # Kept rows of the names asked for, of the items of which all are wanted, and of messages in withheld chunks.
-_KEPT = """
-WITH withheld AS ({withheld}
+_KEPT = f"""
+WITH withheld AS ({{withheld}}
 ), kept AS MATERIALIZED (
-    SELECT m.* FROM unnest(%(named)b::text[], %(names)b::text[]) AS w (source, name)
-    JOIN message m ON m.tenant_id = %(tenant_id)b AND m.source = w.source AND m.name = w.name AND m.state = 'kept'
+    SELECT m.* FROM {_NAMES_GIVEN} JOIN message m ON {_KEPT_OF_NAMES}
     UNION
-    SELECT m.* FROM message m
-    WHERE m.tenant_id = %(tenant_id)b AND m.source = ANY(%(all)b) AND m.state = 'kept'
+    SELECT m.* FROM unnest(%(all_tenants)b::text[], %(all)b::text[]) AS a (tenant_id, source)
+    JOIN message m ON m.tenant_id = a.tenant_id AND m.source = a.source AND m.state = 'kept'
     UNION
     SELECT m.* FROM withheld w
-    JOIN message m ON m.tenant_id = %(tenant_id)b AND m.source = w.source AND m.id = w.id AND m.state = 'kept'
+    JOIN message m ON m.tenant_id = w.tenant_id AND m.source = w.source AND m.id = w.id AND m.state = 'kept'
 )
-{read}
-"""
+{{read}}
+"""  # noqa: S608  # constants
 
-_CHUNK = "m.source, m.id, m.members, m.fingerprint, m.user_id, m.status, m.spans"
+_CHUNK = "m.tenant_id, m.source, m.id, m.members, m.fingerprint, m.user_id, m.status, m.spans"
 
-# Kept chunks are found by what their messages' rows say of them, and must still hold one of those messages.
+# Kept chunks are found by what their messages' rows say of them, and must still hold one of those messages. OFFSET 0 keeps
+# them looked up one by one, however many the planner expects.
 _CHUNKS = f"""
-SELECT {_CHUNK} FROM {{table}} m WHERE {_OPEN}{{only}}
+SELECT {_CHUNK} FROM {_OPEN}{{only}}
 UNION ALL
-SELECT {_CHUNK} FROM (SELECT DISTINCT unnest(chunks) AS id FROM kept) k
-JOIN {{table}} m ON m.tenant_id = %(tenant_id)b AND m.id = k.id
+SELECT {_CHUNK} FROM (SELECT DISTINCT tenant_id, unnest(chunks) AS id FROM kept) k CROSS JOIN LATERAL (
+    SELECT * FROM {{table}} m WHERE m.tenant_id = k.tenant_id AND m.id = k.id OFFSET 0
+) m
 WHERE m.status = 'kept' AND m.user_id <> '' AND m.members && (SELECT array_agg(id) FROM kept){{only}}
 """  # noqa: S608  # constants
 
 
 def _kept_rows(withheld: str) -> str:
-    return _KEPT.format(withheld=withheld, read=f"SELECT {MESSAGE} FROM kept m")  # noqa: S608  # constants
+    return _KEPT.format(withheld=withheld, read=f"SELECT m.tenant_id, {MESSAGE} FROM kept m")  # noqa: S608  # constants
 
 
 READ_KEPT = _kept_rows(_WITHHELD.format(table="memories"))
@@ -75,25 +87,31 @@ READ_CHUNKS = _KEPT.format(
     withheld=_WITHHELD.format(table="memories"), read=_CHUNKS.format(table="memories", only="")
 )
 
-# Makes the tenant's row the first time: writers must have something to hold.
-CREATE_EPOCH = "INSERT INTO tenant_epoch (tenant_id) VALUES (%(tenant_id)b) ON CONFLICT DO NOTHING"
+# Makes a tenant's row the first time: writers must have something to hold.
+CREATE_EPOCH = """
+INSERT INTO tenant_epoch (tenant_id)
+SELECT DISTINCT tenant_id FROM unnest(%(tenants)b::text[]) AS w (tenant_id) ORDER BY tenant_id
+ON CONFLICT DO NOTHING
+"""
 
-# Rows are taken in the order of `source`, so that two writers of the same items cannot deadlock. The gate waits for a
-# forget marker being set, and then sees that the epoch has moved.
+# Rows are taken in the order of tenant and source, so that two writers of the same items cannot deadlock. The gate waits
+# for a forget marker being set, and then sees that the epoch has moved.
 MOVE_LEDGER = """
 WITH wanted AS (
-    SELECT * FROM unnest(%(sources)b::text[], %(revisions)b::int8[], %(epochs)b::int8[], %(positions)b::text[],
+    SELECT * FROM unnest(%(tenants)b::text[], %(sources)b::text[], %(revisions)b::int8[], %(epochs)b::int8[], %(positions)b::text[],
                          %(read_ats)b::float8[], %(presents)b::bool[], %(founds)b::text[], %(user_ids)b::text[],
                          %(events)b::jsonb[], %(hidden_sinces)b::float8[], %(saved_ats)b::timestamptz[], %(updated_ats)b::timestamptz[],
                          %(expires_ats)b::timestamptz[], %(names)b::text[], %(item_keys)b::jsonb[], %(reflecteds)b::bool[])
-        AS w (source, revision, epoch, position, read_at, present, found, user_id, events, hidden_since, saved_at,
+        AS w (tenant_id, source, revision, epoch, position, read_at, present, found, user_id, events, hidden_since, saved_at,
               updated_at, expires_at, name, item_key, reflected)
 ), gate AS (
-    SELECT epoch FROM tenant_epoch WHERE tenant_id = %(tenant_id)b FOR SHARE
+    SELECT tenant_id, epoch FROM tenant_epoch WHERE tenant_id = ANY(%(tenants)b::text[]) ORDER BY tenant_id FOR SHARE
+), open AS (
+    SELECT w.* FROM wanted w JOIN gate g USING (tenant_id) WHERE w.epoch = g.epoch
 ), locked AS (
-    SELECT l.source FROM ledger l JOIN wanted w USING (source)
-    WHERE l.tenant_id = %(tenant_id)b AND l.revision = w.revision AND w.epoch = (SELECT epoch FROM gate)
-    ORDER BY l.source FOR UPDATE OF l
+    SELECT l.tenant_id, l.source FROM ledger l JOIN open w USING (tenant_id, source)
+    WHERE l.revision = w.revision
+    ORDER BY l.tenant_id, l.source FOR UPDATE OF l
 ), moved AS (
     UPDATE ledger l
     SET revision = memory_next_revision(), position = w.position, read_at = w.read_at, present = w.present,
@@ -103,59 +121,66 @@ WITH wanted AS (
         updated_at = CASE WHEN w.reflected THEN w.updated_at ELSE l.updated_at END,
         expires_at = CASE WHEN w.present THEN w.expires_at ELSE l.expires_at END,
         indexed_at = now(), lease_until = NULL
-    FROM wanted w JOIN locked USING (source)
-    WHERE l.tenant_id = %(tenant_id)b AND l.source = w.source AND l.revision = w.revision
-    RETURNING l.source
+    FROM wanted w JOIN locked USING (tenant_id, source)
+    WHERE l.tenant_id = w.tenant_id AND l.source = w.source AND l.revision = w.revision
+    RETURNING l.tenant_id, l.source
 ), created AS (
     INSERT INTO ledger (tenant_id, source, position, read_at, present, found, user_id, events, hidden_since, name,
                         item_key, saved_at, updated_at, expires_at, indexed_at)
-    SELECT %(tenant_id)b, source, position, read_at, present, found, user_id, events, hidden_since, name, item_key,
+    SELECT tenant_id, source, position, read_at, present, found, user_id, events, hidden_since, name, item_key,
            CASE WHEN reflected THEN saved_at END, CASE WHEN reflected THEN updated_at END, expires_at, now()
-    FROM wanted WHERE revision = 0 AND epoch = (SELECT epoch FROM gate) ORDER BY source
+    FROM open WHERE revision = 0 ORDER BY tenant_id, source
     ON CONFLICT DO NOTHING
-    RETURNING source
+    RETURNING tenant_id, source
 )
-SELECT source FROM moved UNION ALL SELECT source FROM created
+SELECT tenant_id, source FROM moved UNION ALL SELECT tenant_id, source FROM created
 """
+
+
+def move_ledger_at_once() -> str:
+    """Return the statement that moves the ledger and leaves alone what somebody else holds."""
+    return MOVE_LEDGER.replace(" FOR SHARE", " FOR SHARE SKIP LOCKED").replace(
+        " FOR UPDATE OF l", " FOR UPDATE OF l SKIP LOCKED"
+    )
+
 
 # A row that does not exist yet is made, reflecting nothing. A row somebody else is about to move is left alone.
 LEASE = """
 WITH wanted AS (
-    SELECT * FROM unnest(%(sources)b::text[], %(revisions)b::int8[]) AS w (source, revision)
+    SELECT * FROM unnest(%(tenants)b::text[], %(sources)b::text[], %(revisions)b::int8[]) AS w (tenant_id, source, revision)
 ), free AS (
-    SELECT l.source FROM ledger l JOIN wanted w USING (source)
-    WHERE l.tenant_id = %(tenant_id)b AND l.revision = w.revision
-      AND (l.lease_until IS NULL OR l.lease_until < clock_timestamp())
-    ORDER BY l.source FOR UPDATE OF l SKIP LOCKED
+    SELECT l.tenant_id, l.source FROM ledger l JOIN wanted w USING (tenant_id, source)
+    WHERE l.revision = w.revision AND (l.lease_until IS NULL OR l.lease_until < clock_timestamp())
+    ORDER BY l.tenant_id, l.source FOR UPDATE OF l SKIP LOCKED
 ), leased AS (
     UPDATE ledger l SET lease_until = clock_timestamp() + make_interval(secs => %(seconds)b)
-    FROM free WHERE l.tenant_id = %(tenant_id)b AND l.source = free.source
-    RETURNING l.source, l.revision
+    FROM free WHERE l.tenant_id = free.tenant_id AND l.source = free.source
+    RETURNING l.tenant_id, l.source, l.revision
 ), created AS (
     INSERT INTO ledger (tenant_id, source, lease_until)
-    SELECT %(tenant_id)b, source, clock_timestamp() + make_interval(secs => %(seconds)b)
-    FROM wanted WHERE revision = 0 ORDER BY source
+    SELECT tenant_id, source, clock_timestamp() + make_interval(secs => %(seconds)b)
+    FROM wanted WHERE revision = 0 ORDER BY tenant_id, source
     ON CONFLICT DO NOTHING
-    RETURNING source, revision
+    RETURNING tenant_id, source, revision
 )
-SELECT source, revision FROM leased UNION ALL SELECT source, revision FROM created
+SELECT tenant_id, source, revision FROM leased UNION ALL SELECT tenant_id, source, revision FROM created
 """
 
 RELEASE = """
 UPDATE ledger l SET lease_until = NULL
-FROM unnest(%(sources)b::text[], %(revisions)b::int8[]) AS w (source, revision)
-WHERE l.tenant_id = %(tenant_id)b AND l.source = w.source AND l.revision = w.revision
+FROM unnest(%(tenants)b::text[], %(sources)b::text[], %(revisions)b::int8[]) AS w (tenant_id, source, revision)
+WHERE l.tenant_id = w.tenant_id AND l.source = w.source AND l.revision = w.revision
 """
 
 UPSERT = """
 INSERT INTO memories (tenant_id, id, user_id, content, embedding, created_at, metadata, source, members, fingerprint,
                       spans, status)
-SELECT %(tenant_id)b, id, user_id, content, embedding, COALESCE(created_at, now()), metadata, source,
+SELECT tenant_id, id, user_id, content, embedding, COALESCE(created_at, now()), metadata, source,
        string_to_array(members, ','), fingerprint, string_to_array(spans, ',')::int4[], status
-FROM unnest(%(ids)b::uuid[], %(user_ids)b::text[], %(contents)b::text[], %(embeddings)b::vector[],
+FROM unnest(%(tenants)b::text[], %(ids)b::uuid[], %(user_ids)b::text[], %(contents)b::text[], %(embeddings)b::vector[],
             %(created_ats)b::timestamptz[], %(metadatas)b::jsonb[], %(sources)b::text[], %(members)b::text[],
             %(fingerprints)b::text[], %(spans)b::text[], %(statuses)b::text[])
-    AS c (id, user_id, content, embedding, created_at, metadata, source, members, fingerprint, spans, status)
+    AS c (tenant_id, id, user_id, content, embedding, created_at, metadata, source, members, fingerprint, spans, status)
 ON CONFLICT (tenant_id, id) DO UPDATE
 SET user_id = EXCLUDED.user_id, content = EXCLUDED.content, embedding = EXCLUDED.embedding,
     created_at = EXCLUDED.created_at, metadata = EXCLUDED.metadata, source = EXCLUDED.source,
@@ -163,12 +188,15 @@ SET user_id = EXCLUDED.user_id, content = EXCLUDED.content, embedding = EXCLUDED
     status = EXCLUDED.status
 """
 
-DROP_WORDS = "DELETE FROM memory_words WHERE tenant_id = %(tenant_id)b AND id = ANY(%(ids)b::uuid[])"
+_IDS_GIVEN = "unnest(%(tenants)b::text[], %(ids)b::uuid[]) AS w (tenant_id, id)"
+
+DROP_WORDS = f"DELETE FROM memory_words m USING {_IDS_GIVEN} WHERE m.tenant_id = w.tenant_id AND m.id = w.id"  # noqa: S608  # constants
 
 ADD_WORDS = """
 INSERT INTO memory_words (tenant_id, id, part, user_id, words)
-SELECT %(tenant_id)b, id, part, user_id, words
-FROM unnest(%(ids)b::uuid[], %(parts)b::int2[], %(user_ids)b::text[], %(words)b::sparsevec[]) AS w (id, part, user_id, words)
+SELECT tenant_id, id, part, user_id, words
+FROM unnest(%(tenants)b::text[], %(ids)b::uuid[], %(parts)b::int2[], %(user_ids)b::text[], %(words)b::sparsevec[])
+    AS w (tenant_id, id, part, user_id, words)
 """
 
 TEXTS = """
@@ -179,19 +207,19 @@ WHERE tenant_id = %(tenant_id)b AND source = %(source)b AND id = ANY(%(ids)b::uu
 # Whose a chunk is, and how much of it its item still says. A trigger moves its words.
 MOVE = """
 UPDATE memories m SET user_id = w.user_id, status = w.status
-FROM unnest(%(ids)b::uuid[], %(user_ids)b::text[], %(statuses)b::text[]) AS w (id, user_id, status)
-WHERE m.tenant_id = %(tenant_id)b AND m.id = w.id AND (m.user_id, m.status) IS DISTINCT FROM (w.user_id, w.status)
+FROM unnest(%(tenants)b::text[], %(ids)b::uuid[], %(user_ids)b::text[], %(statuses)b::text[]) AS w (tenant_id, id, user_id, status)
+WHERE m.tenant_id = w.tenant_id AND m.id = w.id AND (m.user_id, m.status) IS DISTINCT FROM (w.user_id, w.status)
 """
 
-CONTENTS = """
-SELECT id, content FROM memories WHERE tenant_id = %(tenant_id)b AND id = ANY(%(ids)b::uuid[])
-"""
+CONTENTS = f"""
+SELECT m.tenant_id, m.id, m.content FROM {_IDS_GIVEN} JOIN memories m ON m.tenant_id = w.tenant_id AND m.id = w.id
+"""  # noqa: S608  # constants
 
 UPSERT_MESSAGES = """
 INSERT INTO message (tenant_id, source, id, name, ordinal, state, user_id, said_at, saved_at, at_tail, met_at, added, seen,
                      seen_at, resolved, reason, hidden_at)
-SELECT %(tenant_id)b, w.*
-FROM unnest(%(sources)b::text[], %(ids)b::text[], %(names)b::text[], %(ordinals)b::int4[], %(states)b::text[],
+SELECT w.*
+FROM unnest(%(tenants)b::text[], %(sources)b::text[], %(ids)b::text[], %(names)b::text[], %(ordinals)b::int4[], %(states)b::text[],
             %(user_ids)b::text[], %(said_ats)b::float8[], %(saved_ats)b::float8[], %(at_tails)b::bool[],
             %(met_ats)b::float8[], %(addeds)b::text[], %(seens)b::text[], %(seen_ats)b::float8[], %(resolveds)b::text[],
             %(reasons)b::text[], %(hidden_ats)b::float8[]) AS w
@@ -203,21 +231,22 @@ SET name = EXCLUDED.name, ordinal = EXCLUDED.ordinal, state = EXCLUDED.state, us
 """
 
 PURGE_MESSAGES = """
-DELETE FROM message m USING unnest(%(sources)b::text[], %(ids)b::text[]) AS w (source, id)
-WHERE m.tenant_id = %(tenant_id)b AND m.source = w.source AND m.id = w.id
+DELETE FROM message m USING unnest(%(tenants)b::text[], %(sources)b::text[], %(ids)b::text[]) AS w (tenant_id, source, id)
+WHERE m.tenant_id = w.tenant_id AND m.source = w.source AND m.id = w.id
 """
 
 # Notes in the messages' rows which chunks hold them.
 LINK = """
 UPDATE message m
 SET chunks = ARRAY(SELECT unnest(m.chunks) EXCEPT SELECT unnest(%(gone)b::uuid[]) UNION SELECT unnest(w.chunks))
-FROM (SELECT source, id, array_agg(chunk) AS chunks
-      FROM unnest(%(sources)b::text[], %(ids)b::text[], %(chunks)b::uuid[]) AS l (source, id, chunk)
-      GROUP BY source, id) w
-WHERE m.tenant_id = %(tenant_id)b AND m.source = w.source AND m.id = w.id AND NOT m.chunks @> w.chunks
+FROM (SELECT tenant_id, source, id, array_agg(chunk) AS chunks
+      FROM unnest(%(tenants)b::text[], %(sources)b::text[], %(ids)b::text[], %(chunks)b::uuid[])
+          AS l (tenant_id, source, id, chunk)
+      GROUP BY tenant_id, source, id) w
+WHERE m.tenant_id = w.tenant_id AND m.source = w.source AND m.id = w.id AND NOT m.chunks @> w.chunks
 """
 
-DELETE = "DELETE FROM memories WHERE tenant_id = %(tenant_id)b AND id = ANY(%(ids)b::uuid[])"
+DELETE = f"DELETE FROM memories m USING {_IDS_GIVEN} WHERE m.tenant_id = w.tenant_id AND m.id = w.id"  # noqa: S608  # constants
 
 SEARCH = """
 SELECT id::text, content, similarity, created_at, metadata, lexical, words, current_setting('app.search_strategy', true)
@@ -320,7 +349,7 @@ class Writing:
     @classmethod
     def beside(cls, table: str) -> "Writing":
         """Return them with the other space's ``table`` of memories, its name quoted."""
-        only = f" AND NOT EXISTS ({_HERE})"
+        only = " AND NOT EXISTS (SELECT FROM memories h WHERE h.tenant_id = m.tenant_id AND h.id = m.id)"
         withheld = " UNION ".join(_WITHHELD.format(table=one) for one in ("memories", table))
         chunks = (_CHUNKS.format(table="memories", only=""), _CHUNKS.format(table=table, only=only))
         text = TEXTS.replace("memories", f"{table} m") + only
@@ -332,6 +361,3 @@ class Writing:
             moves=(MOVE, MOVE.replace("memories", table)),
             forget_foreign=(FORGET_FOREIGN, FORGET_FOREIGN.replace("memories", table)),
         )
-
-
-_HERE = "SELECT FROM memories h WHERE h.tenant_id = %(tenant_id)b AND h.id = m.id"

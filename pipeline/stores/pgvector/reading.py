@@ -1,19 +1,24 @@
-"""What is held of items, as the statements that read it tell it."""
+"""What is held of items, as the statements that read it tell it: a row says whose it is."""
 
 from collections import defaultdict
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from pipeline.stores.forgetting import ForgetRequest, Forgotten
 from pipeline.stores.pgvector import queries
 from pipeline.stores.pgvector.connection import Connection
-from pipeline.stores.pgvector.parameters import Parameters
+from pipeline.stores.pgvector.parameters import named_rows
 from pipeline.stores.pgvector.queries import Writing
 from pipeline.stores.protocol import HeldChunk, IndexDetail, IndexState, ItemEvent, ItemFacts, MessageRow
 
+Named = Mapping[str, Mapping[str, AbstractSet[str] | None]]
+"""Tenant → item → names of messages."""
 
-def states(connection: Connection, parameters: Parameters) -> Mapping[str, IndexState]:
-    """Return what is held of each item; the tenant's epoch is made if it has none yet."""
+
+def states(connection: Connection, named: Named) -> dict[str, dict[str, IndexState]]:
+    """Return tenant → item → what is held of it; a tenant's epoch is made if it has none yet."""
+    parameters = named_rows(named)
     connection.execute(queries.CREATE_EPOCH, parameters)
     epochs, ledger, rows, waiting = (
         connection.execute(statement, parameters, binary=True)
@@ -24,25 +29,33 @@ def states(connection: Connection, parameters: Parameters) -> Mapping[str, Index
             queries.READ_WAITING,
         )
     )
-    [(epoch,)] = epochs.fetchall()
-    known = {source: (revision, facts_of(*columns)) for source, revision, *columns in ledger}
-    messages = _by_source(rows, MessageRow)
-    pending = {source for (source,) in waiting}
-    return {
-        source: IndexState(revision, epoch, facts, tuple(messages[source]), source in pending)
-        for source in parameters["sources"]
-        for revision, facts in [known.get(source, (0, ItemFacts()))]
-    }
+    epoch_of = dict(epochs.fetchall())
+    known = {(tenant, source): (revision, facts_of(*own)) for tenant, source, revision, *own in ledger}
+    messages = _by_item(rows, MessageRow)
+    pending = set(waiting.fetchall())
+
+    def state(tenant: str, source: str) -> IndexState:
+        item = (tenant, source)
+        revision, facts = known.get(item, (0, ItemFacts()))
+        return IndexState(revision, epoch_of[tenant], facts, tuple(messages[item]), item in pending)
+
+    return {tenant: {source: state(tenant, source) for source in own} for tenant, own in named.items()}
 
 
-def details(connection: Connection, parameters: Parameters, statements: Writing) -> Mapping[str, IndexDetail]:
-    """Return the wanted kept rows and chunks of each item."""
+def details(connection: Connection, named: Named, statements: Writing) -> dict[str, dict[str, IndexDetail]]:
+    """Return tenant → item → its wanted kept rows and chunks."""
+    parameters = named_rows(named)
     kept, chunks = (
         connection.execute(statement, parameters, binary=True)
         for statement in (statements.read_kept, statements.read_chunks)
     )
-    rows, held = _by_source(kept, MessageRow), _by_source(chunks, _held_chunk)
-    return {source: IndexDetail(tuple(rows[source]), tuple(held[source])) for source in parameters["sources"]}
+    rows, held = _by_item(kept, MessageRow), _by_item(chunks, _held_chunk)
+    return {
+        tenant: {
+            source: IndexDetail(tuple(rows[tenant, source]), tuple(held[tenant, source])) for source in own
+        }
+        for tenant, own in named.items()
+    }
 
 
 def forgotten(connection: Connection, tenant_id: str, request_id: str) -> Forgotten | None:
@@ -62,10 +75,10 @@ def facts_of(*columns: Any) -> ItemFacts:  # noqa: ANN401  # a row of the ledger
     return ItemFacts(position, read_at, present, found, user_id, told, hidden_since)
 
 
-def _by_source(rows: Any, made: Any) -> defaultdict[str, list[Any]]:  # noqa: ANN401  # of either kind
-    found: defaultdict[str, list[Any]] = defaultdict(list)
-    for source, *columns in rows:
-        found[source].append(made(*columns))
+def _by_item(rows: Any, made: Any) -> defaultdict[tuple[str, str], list[Any]]:  # noqa: ANN401  # of either kind
+    found: defaultdict[tuple[str, str], list[Any]] = defaultdict(list)
+    for tenant, source, *columns in rows:
+        found[tenant, source].append(made(*columns))
     return found
 
 

@@ -15,6 +15,15 @@ BEGIN
 END
 $$;
 
+-- The same for several tenants at once, and for none but those: only ingest's role has a policy that lets it (see
+-- protect_tenants). An array's text is its own quoting, so no name can pass for two.
+CREATE OR REPLACE FUNCTION memory_begin_for(p_tenant_ids text[], p_statement_ms integer, p_lock_ms integer)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM memory_begin('', p_statement_ms, p_lock_ms), set_config('app.tenant_ids', p_tenant_ids::text, true);
+END
+$$;
+
 -- Looks into other schemas until the transaction ends.
 CREATE OR REPLACE FUNCTION memory_look_in(p_path text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

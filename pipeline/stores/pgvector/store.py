@@ -1,9 +1,8 @@
 """Talks to Postgres: runs the statements of :mod:`queries`, converts rows, nothing else."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
 from datetime import datetime
 
 from pipeline.embedding.vectors import Space
@@ -11,18 +10,17 @@ from pipeline.errors import StoreUnavailableError
 from pipeline.settings import Strategy
 from pipeline.source.documents import ItemKey
 from pipeline.stores.forgetting import ForgetRequest, Forgotten, Scope, bounded, session_of
-from pipeline.stores.pgvector import queries, reading, spaces, writing
+from pipeline.stores.pgvector import queries, reading, spaces
 from pipeline.stores.pgvector.binary import sparse_parts
-from pipeline.stores.pgvector.connection import Connection, Connector, Result
+from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.parameters import (
     filtering,
     forget_row,
-    ledger_rows,
-    named_rows,
     question,
     revisions_of,
 )
-from pipeline.stores.pgvector.place import Place, place_of
+from pipeline.stores.pgvector.several import SeveralTenants
+from pipeline.stores.pgvector.space_connector import SpaceConnector
 from pipeline.stores.pgvector.strategies import Explanation
 from pipeline.stores.pgvector.words import Asked
 from pipeline.stores.protocol import (
@@ -50,54 +48,40 @@ class PgVectorStore:
 
     def __init__(self, connector: Connector, space: Space, strategy: Strategy = "auto") -> None:
         self._connector = connector
+        self._there = SpaceConnector(connector, space)
         self._strategy = strategy
         self.space = space
         self.searched: Counter[str] = Counter()
-        self._checked: Connection | None = None
-        self._place = Place()
+        self.several = SeveralTenants(self._there)
 
     def read(self, tenant_id: str, named: Mapping[str, AbstractSet[str]]) -> Mapping[str, IndexState]:
         """Return what is held of each item, in one round trip."""
-        self._check_space()
-        parameters = named_rows(tenant_id, named)
-        return self._read_as(tenant_id, lambda connection: reading.states(connection, parameters))
+        return self.several.read({tenant_id: named})[tenant_id]
 
     def detail(
         self, tenant_id: str, named: Mapping[str, AbstractSet[str] | None]
     ) -> Mapping[str, IndexDetail]:
         """Return what planning needs of each item, in one round trip."""
-        self._check_space()
-        parameters = named_rows(tenant_id, named)
-        return self._read_as(
-            tenant_id, lambda connection: reading.details(connection, parameters, self._place.writing)
-        )
+        return self.several.detail({tenant_id: named})[tenant_id]
 
     def lease(self, tenant_id: str, revisions: Mapping[str, int], seconds: float) -> Mapping[str, int]:
         """Take the leases that are free."""
-        parameters = {**revisions_of(tenant_id, revisions), "seconds": float(seconds)}
-        with self._connector.tenant(tenant_id) as connection:
-            return dict(connection.execute(queries.LEASE, parameters, binary=True).fetchall())
+        return self.several.lease({tenant_id: revisions}, seconds)[tenant_id]
 
     def release(self, tenant_id: str, revisions: Mapping[str, int]) -> None:
         """Give leases back."""
         with self._connector.tenant(tenant_id) as connection:
-            connection.execute(queries.RELEASE, revisions_of(tenant_id, revisions))
+            connection.execute(queries.RELEASE, revisions_of({tenant_id: revisions}))
 
     def apply(self, tenant_id: str, writes: Sequence[PlannedWrite]) -> frozenset[str]:
         """Move the ledger, then write what belongs to the rows that moved; one transaction."""
-        with self._writing(tenant_id) as connection:
-            connection.execute(queries.CREATE_EPOCH, {"tenant_id": tenant_id})
-            rows = connection.execute(queries.MOVE_LEDGER, ledger_rows(tenant_id, writes)).fetchall()
-            moved = frozenset(source for (source,) in rows)
-            ours = [write for write in writes if write.source in moved]
-            writing.write(connection, tenant_id, ours, self._place, self.space.dimensions)
-        return frozenset(write.source for write in writes) - moved
+        return self.several.apply({tenant_id: writes})[tenant_id]
 
     def search(self, request: SearchRequest) -> Sequence[Hit]:
         """Return the closest chunks of one user, closest first; ties by id."""
-        self._check_space()
+        self._there.check()
         parameters = question(request, self._strategy)
-        rows = self._connector.ask(request.tenant_id, self._place.search, parameters)
+        rows = self._connector.ask(request.tenant_id, self._there.place.search, parameters)
         told = rows[0][-1] if rows else None  # the function says which strategy it took
         self.searched[told or self._strategy] += 1
         asked = Asked(request.terms)
@@ -106,11 +90,7 @@ class PgVectorStore:
     def explain(self, tenant_id: str, user_id: str) -> Explanation:
         """Return how a question about this user is searched, and why."""
         parameters = {"tenant_id": tenant_id, "user_id": user_id, "strategy": self._strategy}
-        self._check_space()
-        [(strategy, counted)] = self._read_as(
-            tenant_id,
-            lambda connection: connection.execute(queries.STRATEGY, parameters, binary=True).fetchall(),
-        )
+        [(strategy, counted)] = self._there.rows(tenant_id, queries.STRATEGY, parameters)
         return Explanation(strategy, counted)
 
     def passages(
@@ -119,22 +99,14 @@ class PgVectorStore:
         """Return one user's chunks, newest or oldest first; ties by id."""
         query = queries.OLDEST_PASSAGES if oldest_first else queries.NEWEST_PASSAGES
         scope = {"tenant_id": tenant_id, "user_id": user_id, "limit": limit, **filtering(filters)}
-        self._check_space()
-        rows = self._read_as(
-            tenant_id, lambda connection: connection.execute(query, scope, binary=True).fetchall()
-        )
+        rows = self._there.rows(tenant_id, query, scope)
         return [Passage(str(id_), *columns) for id_, *columns in rows]
 
     def texts(self, tenant_id: str, source: str, ids: Sequence[str]) -> Mapping[str, StoredText]:
         """Return what is stored of these chunks."""
-        self._check_space()
         parameters = {"tenant_id": tenant_id, "source": source, "ids": list(ids)}
-        rows = self._read_as(
-            tenant_id,
-            lambda connection: connection.execute(
-                self._place.writing.texts, parameters, binary=True
-            ).fetchall(),
-        )
+        self._there.check()
+        rows = self._there.rows(tenant_id, self._there.place.writing.texts, parameters)
         return {str(id_): StoredText(*columns) for id_, *columns in rows}
 
     def markers(self, tenant_id: str, users: AbstractSet[str], sessions: AbstractSet[str]) -> Markers:
@@ -159,10 +131,10 @@ class PgVectorStore:
         Two at once of one tenant wait for each other at the epoch.
         """
         parameters = forget_row(request)
-        with self._writing(request.tenant_id) as connection:
+        with self._there.writing([request.tenant_id]) as connection:
             connection.execute(queries.MOVE_EPOCH, parameters)
             connection.execute(queries.SET_MARKER, parameters)
-            foreign = self._place.writing.forget_foreign if request.scope == "user" else ()
+            foreign = self._there.place.writing.forget_foreign if request.scope == "user" else ()
             deleted = [connection.execute(statement, parameters) for statement in foreign]
         return sum(done.rowcount for done in deleted)
 
@@ -210,33 +182,4 @@ class PgVectorStore:
     def check(self) -> None:
         """Ask the database one thing."""
         self._connector.read(spaces.read_register)
-        self._check_space()
-
-    def _check_space(self) -> None:
-        """Find where the space lies, and refuse to mix spaces: once a connection."""
-        if self._checked is None or self._connector.kept is not self._checked:
-            self._connector.read(self._compare_space)
-
-    def _compare_space(self, connection: Connection) -> None:
-        self._place, self._checked = place_of(connection, self.space), connection
-
-    def _read_as(self, tenant_id: str, work: Callable[[Connection], Result]) -> Result:
-        def placed(connection: Connection) -> Result:
-            self._place.enter(connection)
-            return work(connection)
-
-        return self._connector.read_as(tenant_id, placed)
-
-    @contextmanager
-    def _writing(self, tenant_id: str) -> Iterator[Connection]:
-        """Give a transaction that begins with the spaces as they are believed to be, and so ends, or is undone."""
-        self._check_space()
-        try:
-            with self._connector.tenant(tenant_id) as connection:
-                fence = connection.execute(spaces.REGISTER)
-                self._place.enter(connection)
-                yield connection
-                self._place.still(fence.fetchall())
-        except StoreUnavailableError:
-            self._checked = None
-            raise
+        self._there.check()

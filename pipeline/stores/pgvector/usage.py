@@ -1,6 +1,6 @@
 """The usage ledger in Postgres; each call is one short transaction of one tenant."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -8,19 +8,28 @@ from typing import Any
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.usage import DayOfUse
 
+# In the order of tenants, so that two who count for the same ones cannot wait for each other.
 _RESERVE = """
 INSERT INTO usage AS u (tenant_id, day, model, tokens, dollars)
-SELECT %(tenant_id)b, %(day)b, %(model)b, %(tokens)b::int8, %(tokens)b::int8 * %(price)b::numeric / 1000000
-FROM (SELECT COALESCE((SELECT daily_tokens FROM usage_cap WHERE tenant_id = %(tenant_id)b), %(cap)b::int8) AS tokens) AS cap
+SELECT w.tenant_id, %(day)b, %(model)b, w.tokens, w.tokens * %(price)b::numeric / 1000000
+FROM unnest(%(tenants)b::text[], %(tokens)b::int8[]) AS w (tenant_id, tokens)
+LEFT JOIN usage_cap c ON c.tenant_id = w.tenant_id
+CROSS JOIN LATERAL (SELECT COALESCE(c.daily_tokens, %(cap)b::int8) AS tokens) AS cap
 WHERE cap.tokens IS NULL
-   OR cap.tokens > (SELECT COALESCE(sum(tokens), 0) FROM usage WHERE tenant_id = %(tenant_id)b AND day = %(day)b)
+   OR cap.tokens > (SELECT COALESCE(sum(o.tokens), 0) FROM usage o WHERE o.tenant_id = w.tenant_id AND o.day = %(day)b)
+ORDER BY w.tenant_id
 ON CONFLICT (tenant_id, day, model) DO UPDATE
 SET tokens = u.tokens + EXCLUDED.tokens, dollars = u.dollars + EXCLUDED.dollars
-RETURNING tokens
+RETURNING tenant_id
 """
 
 _CORRECT = """
 SELECT memory_count_use(%(tenant_id)b, %(day)b, %(model)b, %(tokens)b::int8, %(price)b::numeric)
+"""
+
+_CORRECT_SEVERAL = """
+SELECT memory_count_use(tenant_id, %(day)b, %(model)b, tokens, %(price)b::numeric)
+FROM (SELECT * FROM unnest(%(tenants)b::text[], %(tokens)b::int8[]) AS w (tenant_id, tokens) ORDER BY tenant_id) AS w
 """
 
 _REPORT = """
@@ -55,18 +64,44 @@ class PgUsageLedger:
 
     def reserve(self, tenant_id: str, tokens: int, day: date) -> bool:
         """Count ``tokens`` unless the cap was reached."""
-        with self.connector.tenant(tenant_id) as connection:
-            parameters = {**self._row(tenant_id, tokens, day), "cap": self.daily_cap}
-            return connection.execute(_RESERVE, parameters).fetchone() is not None
+        return self.several.reserve({tenant_id: tokens}, day)[tenant_id]
 
     def correct(self, tenant_id: str, tokens: int, day: date) -> None:
         """Add ``tokens``, without waiting for the disk: every question comes through here."""
         if tokens:
-            self.connector.run(tenant_id, _CORRECT, self._row(tenant_id, tokens, day))
+            parameters = {"tenant_id": tenant_id, "tokens": tokens, **self.named(day)}
+            self.connector.run(tenant_id, _CORRECT, parameters)
 
-    def _row(self, tenant_id: str, tokens: int, day: date) -> dict[str, Any]:
-        price = str(self.dollars_per_million_tokens or 0)
-        return {"tenant_id": tenant_id, "tokens": tokens, "day": day, "model": self.model, "price": price}
+    @property
+    def several(self) -> "_SeveralUses":
+        """What it does for several tenants at once, as ingest's role."""
+        return _SeveralUses(self)
+
+    def named(self, day: date) -> dict[str, Any]:
+        """Return what every row of a day says of the model."""
+        return {"day": day, "model": self.model, "price": str(self.dollars_per_million_tokens or 0)}
+
+
+@dataclass(frozen=True, slots=True)
+class _SeveralUses:
+    """Counts for several tenants in one transaction."""
+
+    ledger: PgUsageLedger
+
+    def reserve(self, tokens: Mapping[str, int], day: date) -> Mapping[str, bool]:
+        """Count tokens of each that had not reached its cap; tell which."""
+        parameters = {**self._rows(tokens, day), "cap": self.ledger.daily_cap}
+        with self.ledger.connector.tenants(list(tokens)) as connection:
+            counted = {tenant for (tenant,) in connection.execute(_RESERVE, parameters).fetchall()}
+        return {tenant: tenant in counted for tenant in tokens}
+
+    def correct(self, tokens: Mapping[str, int], day: date) -> None:
+        """Add tokens, without waiting for the disk; the function says each time whose."""
+        with self.ledger.connector.tenants(list(tokens)) as connection:
+            connection.execute(_CORRECT_SEVERAL, self._rows(tokens, day))
+
+    def _rows(self, tokens: Mapping[str, int], day: date) -> dict[str, Any]:
+        return {"tenants": list(tokens), "tokens": list(tokens.values()), **self.ledger.named(day)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,15 @@ END
 $$;
 
 -- Every table with a tenant_id goes through this. Whoever does not say which tenant sees none, the owner included; the
--- setting reads '' rather than NULL after a transaction that had it set. Operations see all tenants.
+-- setting reads '' rather than NULL after a transaction that had it set. Ingest may name several tenants for one
+-- transaction, as an array. Operations see all tenants.
 CREATE FUNCTION protect_tenants(protected regclass) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', protected);
     EXECUTE format($policy$CREATE POLICY tenant ON %s
         USING (tenant_id = NULLIF(current_setting('app.tenant_id', true), ''))$policy$, protected);
+    EXECUTE format($policy$CREATE POLICY several_tenants ON %s TO memory_ingest
+        USING (tenant_id = ANY (NULLIF(current_setting('app.tenant_ids', true), '')::text[]))$policy$, protected);
     EXECUTE format('CREATE POLICY operations ON %s TO memory_operations USING (true)', protected);
 END
 $$;
