@@ -17,8 +17,11 @@ from pipeline.source.documents import Document, Entry
 from pipeline.source.transitions import Transition
 from pipeline.stores.protocol import IndexState, ItemEvent, ItemFacts, MessageRow
 
-SKEW_SECONDS = 60.0
-"""How far our clock and AWS's may be apart where the answer is to forget."""
+CLOCK_SECONDS = 120.0
+"""How far AWS's time of a change may be from ours: clocks apart by half a minute, and a time rounded down to the minute.
+
+Closer together than this, time does not tell which of a change and a read came first, and positions decide.
+"""
 
 HORIZON_SECONDS = (1 + 7 + 14) * 86_400.0
 """After so long no transition can arrive any more: a stream holds a record for a day (AWS's retention), a notice is put
@@ -347,12 +350,12 @@ def _targets(
 def _covers(transition: Transition, row: MessageRow) -> bool:
     """Tell whether a transition is newer than what is known of a row that has left, its newest addition included.
 
-    One whose second ended before the read that last saw the message is older than that read, whatever its position.
+    Positions decide. But the one that a read knew is only the least that it saw, so a transition that is surely older than
+    the read that last saw the message, whatever the clocks, decides nothing.
     """
     if transition.position <= max(row.seen, row.resolved, row.added):
         return False
-    margin = 0.0 if transition.keeps else SKEW_SECONDS
-    return transition.at is None or transition.at + 1 + margin > row.seen_at
+    return transition.at is None or transition.at + CLOCK_SECONDS > row.seen_at
 
 
 def _by(decision: Transition | None, row: MessageRow, evidence: Evidence) -> MessageRow | None:
@@ -365,8 +368,7 @@ def _by(decision: Transition | None, row: MessageRow, evidence: Evidence) -> Mes
     if not decision.everything and row.name not in decision.gone:
         return _brought_back(row, decision, evidence)
     if not decision.keeps:
-        doubtful = decision.at is not None and decision.at + 1 <= row.seen_at
-        return _hidden(row, reading.at) if doubtful else None
+        return None
     user_id = _owner(decision, row, evidence)
     if user_id is None:
         return _hidden(row, reading.at)

@@ -13,6 +13,7 @@ from pipeline.ingest.ownership import Cover, Ownership
 from pipeline.ingest.reconcile import Reconciler
 
 RUNS = 150
+RUNS_A_CLOCK = 60
 MOST_RUNS = 1_000
 Patch = pytest.MonkeyPatch
 
@@ -21,6 +22,29 @@ Patch = pytest.MonkeyPatch
 def test_the_small_world_ends_as_it_must(losses: float) -> None:
     wrong = {seed: small_world.run(seed, losses=losses) for seed in range(RUNS)}
     assert {seed: found for seed, found in wrong.items() if found} == {}
+
+
+CLOCKS = {
+    "ours 30 s ahead": small_world.Clocks(ahead=30.0),
+    "ours 30 s behind": small_world.Clocks(ahead=-30.0),
+    "AWS tells the minute": small_world.Clocks(step=60.0),
+    "AWS tells the minute, ours 30 s ahead": small_world.Clocks(ahead=30.0, step=60.0),
+}
+
+
+@pytest.mark.parametrize("losses", [0.0, 0.3])
+@pytest.mark.parametrize("clocks", CLOCKS)
+def test_the_small_world_ends_as_it_must_whatever_the_clocks(clocks: str, losses: float) -> None:
+    wrong = {
+        seed: small_world.run(seed, losses=losses, clocks=CLOCKS[clocks]) for seed in range(RUNS_A_CLOCK)
+    }
+    assert {seed: found for seed, found in wrong.items() if found} == {}
+
+
+@pytest.mark.parametrize("clocks", [name for name in CLOCKS if "behind" not in name])
+def test_a_ledger_that_trusts_the_clocks_is_caught_where_they_differ(monkeypatch: Patch, clocks: str) -> None:
+    monkeypatch.setattr(message_ledger, "CLOCK_SECONDS", 1.0)
+    assert any(small_world.run(seed, clocks=CLOCKS[clocks]) for seed in range(RUNS_A_CLOCK))
 
 
 def what_nobody_explains_is_shown(patch: Patch) -> None:

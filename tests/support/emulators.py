@@ -32,7 +32,6 @@ _NO_STREAM_RETRIES = (
 )
 _OWN_PROCESSES = "the tests are about starting and stopping the MiniStack of a run, not about the pipeline"
 _NO_HTTP_API = "the free edition has no apigatewayv2"
-_MINUTES = "tells the minute of a change, AWS the second: the likely cause, not proved, of what left staying hidden here"
 _HTTP_API = (
     "test_a_token_reads_its_own_users_memory",
     "test_without_a_good_token_nobody_gets_in",
@@ -59,13 +58,6 @@ GAPS = (
         LOCALSTACK,
         "test_deploy.py::test_it_upgrades_and_rolls_back",
         "makes no change set that keeps a parameter's earlier value",
-    ),
-    Gap(LOCALSTACK, "test_main_job.py::test_a_cleared_session_stays_memory", _MINUTES),
-    Gap(LOCALSTACK, "test_audit_and_forget.py::test_what_vanished_is_hidden_by_repair_until_its_record_tells_why", _MINUTES),
-    Gap(
-        LOCALSTACK,
-        "test_dead_letters.py::test_a_deleted_secret_is_nowhere_after_every_old_change_was_replayed_and_every_item_audited",
-        _MINUTES,
     ),
     *(Gap(LOCALSTACK, f"test_doors.py::{test}", _NO_HTTP_API) for test in _HTTP_API),
     Gap(
