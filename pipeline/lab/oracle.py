@@ -349,7 +349,11 @@ def _judge_item(memory: _Memory, found: Counter[str], withheld: set[str], judgem
             _kind(lives, judgement).append(token)
         elif found[token] > sum(life.came for life in lives):
             judgement.duplicate.append(token)
-        if token in withheld and not memory.lost and all(_is_gone(life) and not life.undated for life in lives):
+        if (
+            token in withheld
+            and not memory.lost
+            and all(_is_gone(life) and not life.undated for life in lives)
+        ):
             judgement.resurrected.append(f"{token}, withheld")
 
 
