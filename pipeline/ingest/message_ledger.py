@@ -18,9 +18,8 @@ from pipeline.source.transitions import Transition
 from pipeline.stores.protocol import IndexState, ItemEvent, ItemFacts, MessageRow
 
 CLOCK_SECONDS = 120.0
-"""How far AWS's time of a change may be from ours: clocks apart by half a minute, and a time rounded down to the minute.
-
-Closer together than this, time does not tell which of a change and a read came first, and positions decide.
+"""How far AWS's time of a change may be from ours where the answer is to forget: clocks that are apart, and times rounded
+down. Where the answer is to keep, none: in doubt a message is hidden.
 """
 
 HORIZON_SECONDS = (1 + 7 + 14) * 86_400.0
@@ -350,12 +349,13 @@ def _targets(
 def _covers(transition: Transition, row: MessageRow) -> bool:
     """Tell whether a transition is newer than what is known of a row that has left, its newest addition included.
 
-    Positions decide. But the one that a read knew is only the least that it saw, so a transition that is surely older than
-    the read that last saw the message, whatever the clocks, decides nothing.
+    Positions decide. But the one that a read knew is only the least that it saw, so a transition whose second had ended
+    before the read that last saw the message decides nothing.
     """
     if transition.position <= max(row.seen, row.resolved, row.added):
         return False
-    return transition.at is None or transition.at + CLOCK_SECONDS > row.seen_at
+    margin = 1.0 if transition.keeps else CLOCK_SECONDS
+    return transition.at is None or transition.at + margin > row.seen_at
 
 
 def _by(decision: Transition | None, row: MessageRow, evidence: Evidence) -> MessageRow | None:

@@ -31,6 +31,9 @@ _NO_STREAM_RETRIES = (
     "checkpoints the whole batch whatever a stream function reports, so nothing is tried again"
 )
 _OWN_PROCESSES = "the tests are about starting and stopping the MiniStack of a run, not about the pipeline"
+_MINUTES = (
+    "tells the minute of a change, AWS the second: what is kept within the minute of a read stays hidden"
+)
 _NO_HTTP_API = "the free edition has no apigatewayv2"
 _HTTP_API = (
     "test_a_token_reads_its_own_users_memory",
@@ -59,6 +62,8 @@ GAPS = (
         "test_deploy.py::test_it_upgrades_and_rolls_back",
         "makes no change set that keeps a parameter's earlier value",
     ),
+    Gap(LOCALSTACK, "test_main_job.py::test_a_cleared_session_stays_memory", _MINUTES),
+    Gap(LOCALSTACK, "test_audit_and_forget.py::test_what_vanished_is_hidden_by_repair_until_its_record_tells_why", _MINUTES),
     *(Gap(LOCALSTACK, f"test_doors.py::{test}", _NO_HTTP_API) for test in _HTTP_API),
     Gap(
         LOCALSTACK,
