@@ -321,6 +321,16 @@ def test_a_transition_whose_second_ended_before_the_read_is_older_whatever_its_p
     assert ledger.states.get("a0") == state
 
 
+@pytest.mark.parametrize(("seconds", "found"), [(30.0, ["b"]), (600.0, ["a", "b"])])
+def test_where_clocks_may_disagree_the_newer_record_that_forgets_is_obeyed(
+    ledger: Ledger, seconds: float, found: list[str]
+) -> None:
+    ledger.read("ab")
+    early = float(int(ledger.time)) - seconds
+    assert ledger.read("b", ledger.change("capped", gone="a")) == ["a", "b"]
+    assert ledger.read("b", replace(ledger.change("edited", gone="a"), at=early)) == found
+
+
 # Items that come and go.
 
 
