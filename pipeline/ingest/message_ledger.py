@@ -428,9 +428,7 @@ def _dated(
 def _with_addition(
     copies: list[_Copy], transition: Transition, name: str, said_then: frozenset[str]
 ) -> list[_Copy]:
-    before, after = transition.copies_added(name) or (0, 0)
-    open_to_it = [copy for copy in copies if copy.row.state != "kept" or not copy.row.added]
-    chosen = {copy.row.id for copy in open_to_it[before - after :]}
+    chosen = {row.id for row in _brought([copy.row for copy in copies], transition, name)}
     at_tail = name in transition.added_at_tail
     return [
         replace(copy, row=_added(copy.row, transition, at_tail=at_tail, again=copy.row.id in said_then))
@@ -438,6 +436,16 @@ def _with_addition(
         else copy
         for copy in copies
     ]
+
+
+def _brought(rows: Sequence[MessageRow], transition: Transition, name: str) -> Sequence[MessageRow]:
+    """Return the rows of the copies that an addition brought: the last ones, unless newer additions brought all of those."""
+    before, after = transition.copies_added(name) or (0, 0)
+    open_to_it = [row for row in rows if row.state != "kept" or not row.added]
+    last = open_to_it[before - after :]
+    newer = all(row.added > transition.position for row in last)
+    countable = all(row.state != "kept" for row in open_to_it)
+    return open_to_it[before:after] if newer and countable else last
 
 
 def _added(row: MessageRow, transition: Transition, *, at_tail: bool, again: bool) -> MessageRow:

@@ -32,7 +32,7 @@ CREATE OR REPLACE FUNCTION lab.now() RETURNS timestamptz STABLE LANGUAGE sql AS 
 """
 _WAITING = """
 SELECT content FROM memories m
-WHERE fingerprint = '' OR (fingerprint LIKE '~%' AND NOT EXISTS (
+WHERE (fingerprint = '' AND user_id <> '') OR (fingerprint LIKE '~%' AND NOT EXISTS (
     SELECT FROM memories w WHERE w.tenant_id = m.tenant_id AND w.source = m.source AND w.user_id = ''))
 ORDER BY 1
 """
@@ -101,7 +101,7 @@ class Database:
         ]
 
     def waiting(self) -> Sequence[str]:
-        """Return the texts that wait for their vectors, and stand-ins of nothing: none may, once everything is at rest."""
+        """Return the texts that wait for their vectors, and stand-ins of nothing: only what is withheld may, at rest."""
         found = self._owner.execute(_WAITING)
         return [f"not embedded: {content}" for (content,) in found]
 

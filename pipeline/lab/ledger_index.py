@@ -251,9 +251,13 @@ class LedgerIndex:
         )
 
     def waiting(self) -> Sequence[str]:
-        """Return the chunks that wait for their vectors: none may, once everything is at rest."""
+        """Return the chunks that wait for their vectors: only what is withheld may, once everything is at rest."""
         rows = self._aws.dynamodb.tables.get(LEDGER, {})
-        waiting = (key for key, row in rows.items() if not row.get("fingerprint", {"S": "none"})["S"])
+        waiting = (
+            key
+            for key, row in rows.items()
+            if not row.get("fingerprint", {"S": "none"})["S"] and row["user_id"]["S"]
+        )
         return [f"not embedded: {' '.join(key)}" for key in sorted(waiting)]
 
     def holds(self, text: str) -> bool:

@@ -112,7 +112,7 @@ class _Memory:
     Args:
         entries: what the item says; ``None`` while it is not there.
         lost: kinds of records of it that were lost.
-        left: what the last write took away.
+        left: what the last write took away, each with what it was before.
         silent: the record of the last write was lost.
         asked: a forget request covered some of it.
     """
@@ -124,7 +124,7 @@ class _Memory:
     lives: dict[Name, _Life] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
     silent: bool = False
-    left: list[_Life] = field(default_factory=list)
+    left: list[tuple[_Life, Fate]] = field(default_factory=list)
     asked: bool = False
 
 
@@ -167,8 +167,10 @@ class Oracle:
         memory = self._items[place]
         memory.lost.add(kind)
         memory.silent = True
-        for life in memory.left:
+        for life, before in memory.left:
             life.unheard = True
+            if kind == "modified" and before is Fate.KEPT:  # that the item had been unreadable is not told
+                life.fate = before
 
     def asked(self, request: Request) -> None:
         """Hear, when it is made, of a request to forget: all that there is now was saved before T."""
@@ -244,8 +246,8 @@ class Oracle:
         for name, life in memory.lives.items():
             left = life.copies > 0 and not after[name]
             if left or (forgets_all and life.fate is Fate.KEPT and not after[name]):
+                memory.left.append((life, life.fate))
                 life.fate = fate
-                memory.left.append(life)
             life.copies = min(life.copies, after[name])
 
     def _fate(self, old: Sequence[Entry], new: Sequence[Entry]) -> Fate:

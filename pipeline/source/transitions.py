@@ -121,11 +121,12 @@ class TransitionReader:
     ) -> Transition:
         """Return the transition of an item's being written: anew, or over an older version."""
         event: Event = "inserted" if inserted else "modified"
-        if isinstance(old, Unreadable):
-            return Transition(position, at, event, "removed", everything=True)
         before, after = self._entries(old), self._entries(new)
-        if isinstance(new, Unreadable) or (isinstance(new, Document) and new.unreadable):
-            counts = _increases(before, after) if isinstance(new, Document) else {}
+        clear = not isinstance(new, Unreadable) and not (new and new.unreadable)
+        if isinstance(old, Unreadable) and clear:
+            return Transition(position, at, event, "removed", everything=True)
+        if not clear:  # what is not seen in it may be there
+            counts = {} if isinstance(old, Unreadable) else _increases(before, after)
             return Transition(position, at, event, added=counts)
         at_tail = _at_tail(before, after)
         increased = _increases(before, after)

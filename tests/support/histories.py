@@ -124,6 +124,10 @@ TROUBLEMAKERS = {
     "an item that nobody can read at last": History(
         (Place("acme", "chat:1"),), (Step("grow", 0, 3), Step("spoil", 0, 1, 0, 3600.0))
     ),
+    "an item that nobody can read, written twice": History(
+        (Place("acme", "chat:1"),),
+        (Step("grow", 0, 3), Step("spoil", 0, 1, 0, 3600.0), Step("spoil", 0, 1, 0, 3600.0)),
+    ),
     "a refused text among others": History(
         (Place("acme", "chat:1"),), (Step("refused", 0), Step("grow", 0, 3), Step("refused", 0, 1, 0, 3600.0))
     ),

@@ -256,6 +256,16 @@ def test_saved_at_is_awss_time_of_the_record_that_added_it(ledger: Ledger) -> No
     )
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_each_copy_of_a_text_has_the_time_of_the_record_that_brought_it(
+    ledger: Ledger, order: tuple[int, int]
+) -> None:
+    told = [ledger.change(came="a"), ledger.change(came={"a": (1, 2)})]
+    for index in (*order, *order):
+        ledger.read("aa", told[index])
+    assert [ledger.row(id_).saved_at for id_ in ("a0", "a1")] == [each.at for each in told]
+
+
 # Transitions.
 
 
@@ -320,6 +330,16 @@ def test_a_transition_older_than_the_read_decides_nothing_and_a_removal_gets_the
     transition = replace(ledger.change(reason, gone="a"), at=float(int(read_at)) + seconds)
     ledger.read("b", transition)
     assert ledger.states.get("a0") == state
+
+
+@pytest.mark.parametrize(("seconds", "found"), [(30.0, ["b"]), (600.0, ["a", "b"])])
+def test_where_clocks_may_disagree_the_newer_record_that_forgets_is_obeyed(
+    ledger: Ledger, seconds: float, found: list[str]
+) -> None:
+    ledger.read("ab")
+    early = float(int(ledger.time)) - seconds
+    assert ledger.read("b", ledger.change("capped", gone="a")) == ["a", "b"]
+    assert ledger.read("b", replace(ledger.change("edited", gone="a"), at=early)) == found
 
 
 # Items that come and go.

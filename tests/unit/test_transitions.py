@@ -136,10 +136,15 @@ def test_a_session_made_anew_forgets_nothing() -> None:
     assert (transition.event, transition.reason, transition.everything) == ("inserted", "", False)
 
 
-@pytest.mark.parametrize("new", [session("ab"), Unreadable()], ids=["readable", "unreadable"])
-def test_after_an_unreadable_image_everything_older_is_removed(new: Image) -> None:
+def test_after_an_unreadable_image_everything_older_is_removed() -> None:
+    transition = rewritten(Unreadable(), session("ab"))
+    assert (transition.everything, transition.reason, transition.added) == (True, "removed", {})
+
+
+@pytest.mark.parametrize("new", [session("ab", unreadable=1), Unreadable()], ids=["in part", "not at all"])
+def test_between_unreadable_images_nothing_is_known_to_have_gone_or_come(new: Image) -> None:
     transition = rewritten(Unreadable(), new)
-    assert (transition.reason, transition.everything, transition.keeps) == ("removed", True, False)
+    assert (transition.everything, transition.gone, transition.added) == (False, {}, {})
 
 
 @pytest.mark.parametrize("on_clear", ["keep", "forget"])
