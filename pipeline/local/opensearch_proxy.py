@@ -5,13 +5,13 @@ told, so that tests decide when that is.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 import urllib3
 
-from pipeline.local.opensearch_rules import Refreshes, RefusedError, ServiceRules
+from pipeline.local.opensearch_rules import Operation, Refreshes, RefusedError, ServiceRules, operations
 
 TIMEOUT_SECONDS = 60
 _ENGINE = "lucene"
@@ -87,19 +87,14 @@ class NodeIndex:
     def bulk(self, text: str, now: float) -> Any:
         """Pass a bulk on, but for the items that the service would refuse."""
         self._catch_up(now)
-        operations = list(_operations(text))
-        answers = [self._refusal(verb, meta, now) for verb, meta, _ in operations]
-        allowed = [one for one, refused in zip(operations, answers, strict=True) if refused is None]
+        asked = operations(text)
+        answers = [self._refusal(one, now) for one in asked]
+        allowed = [one for one, refused in zip(asked, answers, strict=True) if refused is None]
         passed = iter(self._passed(allowed))
         items = [refused or next(passed) for refused in answers]
         self._note(items, now)
-        return {
-            "took": 1,
-            "errors": any(
-                "error" in item[verb] for item, (verb, _, _) in zip(items, operations, strict=True)
-            ),
-            "items": items,
-        }
+        errors = any("error" in answer for item in items for answer in item.values())
+        return {"took": 1, "errors": errors, "items": items}
 
     def search(self, body: Mapping[str, Any], now: float) -> Any:
         """Pass a search on."""
@@ -109,23 +104,18 @@ class NodeIndex:
         asked = {**body, "_source": {"excludes": hidden}} if hidden else body
         return self._node.ask("POST", f"/{self._name}/_search", asked)
 
-    def _refusal(self, verb: str, meta: Mapping[str, Any], now: float) -> Any:
+    def _refusal(self, one: Operation, now: float) -> Any:
         try:
-            self._rules.check_write(verb, meta, now)
+            self._rules.check_write(one.verb, one.meta, now)
         except RefusedError as refused:
             error = {"type": "illegal_argument_exception", "reason": refused.reason}
-            return {verb: {"status": refused.status, "error": error}}
+            return {one.verb: {"status": refused.status, "error": error}}
         return None
 
-    def _passed(self, operations: Sequence[tuple[str, Mapping[str, Any], str | None]]) -> list[Any]:
-        if not operations:
+    def _passed(self, allowed: Sequence[Operation]) -> list[Any]:
+        if not allowed:
             return []
-        lines = [
-            line
-            for verb, meta, source in operations
-            for line in (json.dumps({verb: meta}), source)
-            if line is not None
-        ]
+        lines = [line for one in allowed for line in (json.dumps({one.verb: one.meta}), one.source) if line]
         items: list[Any] = self._node.ask("POST", f"/{self._name}/_bulk", "\n".join(lines) + "\n")["items"]
         return items
 
@@ -162,14 +152,6 @@ def _field(kind: Mapping[str, Any]) -> dict[str, Any]:
     chosen = {"name": "hnsw", "engine": _ENGINE, "space_type": space}
     parameters = {"parameters": method["parameters"]} if "parameters" in method else {}
     return {"type": "knn_vector", "dimension": kind["dimension"], "method": {**chosen, **parameters}}
-
-
-def _operations(text: str) -> Iterator[tuple[str, Mapping[str, Any], str | None]]:
-    """Yield verb, what it says, and the line of the document."""
-    lines = iter(line for line in text.splitlines() if line)
-    for line in lines:
-        [(verb, meta)] = json.loads(line).items()
-        yield verb, meta, None if verb == "delete" else next(lines)
 
 
 def _kind(said: Any) -> str:

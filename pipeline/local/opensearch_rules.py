@@ -4,7 +4,8 @@ Sources: docs.aws.amazon.com/opensearch-service/latest/developerguide, serverles
 serverless-genref.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import floor
 from typing import Any
@@ -52,8 +53,6 @@ class ServiceRules:
 
     def check_write(self, verb: str, meta: Mapping[str, Any], now: float) -> None:
         """Refuse what cannot be done with a document."""
-        if verb not in {"index", "create", "delete"}:
-            raise RefusedError(400, "only index, create and delete are taken here")
         if verb == "delete":
             return
         if meta.get("_id") is not None and self.generation == "classic":
@@ -66,7 +65,7 @@ class ServiceRules:
         for kind, what in query.items():
             if kind == "knn":
                 for name, asked in what.items():
-                    engine = vectors(mapping)[name].get("method", {}).get("engine", _DEFAULT_ENGINE)
+                    engine = vectors(mapping).get(name, {}).get("method", {}).get("engine", _DEFAULT_ENGINE)
                     if "filter" in asked and self.generation == "classic" and engine == _DEFAULT_ENGINE:
                         raise RefusedError(400, f"Engine [{engine.upper()}] does not support filters")
             elif kind == "bool":
@@ -100,6 +99,46 @@ class Refreshes:
     def after(self, now: float) -> float:
         """Return when the next one is."""
         return self.began_at + (self.number(now) + 1) * self.seconds if self.seconds else now
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One of a bulk.
+
+    Args:
+        source: the line of the document, if there is one.
+    """
+
+    verb: str
+    meta: Mapping[str, Any]
+    source: str | None = None
+
+
+def operations(text: str) -> list[Operation]:
+    """Return what a bulk asks for.
+
+    Raises:
+        RefusedError: as a whole it makes no sense.
+    """
+    lines = iter(line for line in text.splitlines() if line.strip())
+    found = [_operation(line, lines) for line in lines]
+    if not found:
+        raise RefusedError(400, "parse_exception")
+    return found
+
+
+def _operation(line: str, lines: Iterator[str]) -> Operation:
+    try:
+        [(verb, meta)] = json.loads(line).items()
+    except (ValueError, AttributeError):
+        raise RefusedError(400, "illegal_argument_exception") from None
+    if verb not in {"index", "create", "delete"} or not meta.keys() <= {"_id"}:
+        raise RefusedError(400, "illegal_argument_exception")
+    if verb != "delete":
+        return Operation(verb, meta, next(lines, None))
+    if "_id" not in meta:
+        raise RefusedError(400, "action_request_validation_exception")
+    return Operation(verb, meta)
 
 
 def vectors(body: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
