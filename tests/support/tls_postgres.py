@@ -1,11 +1,10 @@
 """Debian's Postgres with certificates: the wheel's is built without TLS."""
 
-import os
 import shutil
 from pathlib import Path
 
-import pytest
 from support.authority import Certificate
+from support.not_run import not_run
 
 from pipeline.local.postgres import Postgres
 
@@ -15,8 +14,7 @@ APT_LINE = "apt-get install --no-install-recommends postgresql"
 def require_tls_postgres() -> None:
     """Skip the test on a bare machine, and fail it where everything must run."""
     if not _installed():
-        say = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        say(f"NOT RUN: {APT_LINE}")
+        not_run(APT_LINE)
 
 
 def _installed() -> list[Path]:
