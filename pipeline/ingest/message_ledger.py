@@ -428,7 +428,7 @@ def _dated(
 def _with_addition(
     copies: list[_Copy], transition: Transition, name: str, said_then: frozenset[str]
 ) -> list[_Copy]:
-    chosen = {row.id for row in _brought([copy.row for copy in copies], transition, name)}
+    chosen = {copy.row.id for copy in _brought(copies, transition, name)}
     at_tail = name in transition.added_at_tail
     return [
         replace(copy, row=_added(copy.row, transition, at_tail=at_tail, again=copy.row.id in said_then))
@@ -438,14 +438,12 @@ def _with_addition(
     ]
 
 
-def _brought(rows: Sequence[MessageRow], transition: Transition, name: str) -> Sequence[MessageRow]:
-    """Return the rows of the copies that an addition brought: the last ones, unless newer additions brought all of those."""
+def _brought(copies: Sequence[_Copy], transition: Transition, name: str) -> Sequence[_Copy]:
+    """Return the copies that an addition brought: as it counts them, where all that count are in the item; else the last ones."""
     before, after = transition.copies_added(name) or (0, 0)
-    open_to_it = [row for row in rows if row.state != "kept" or not row.added]
-    last = open_to_it[before - after :]
-    newer = all(row.added > transition.position for row in last)
-    countable = all(row.state != "kept" for row in open_to_it)
-    return open_to_it[before:after] if newer and countable else last
+    open_to_it = [copy for copy in copies if copy.row.state != "kept" or not copy.row.added]
+    all_there = len(open_to_it) >= after and all(copy.place is not None for copy in open_to_it)
+    return open_to_it[before:after] if all_there else open_to_it[before - after :]
 
 
 def _added(row: MessageRow, transition: Transition, *, at_tail: bool, again: bool) -> MessageRow:

@@ -183,15 +183,19 @@ def fell_off_the_front(before: Sequence[object], after: Sequence[object]) -> boo
 def merged(transitions: Iterable[Transition]) -> tuple[Transition, ...]:
     """Return transitions of one item in order, each once, without what a newer one says of the same text.
 
-    What they say of the item as a whole stays: every INSERT and expiry, every change of owner.
+    An addition of further copies leaves the older one of the first: each copy has its own time. What they say of the item
+    as a whole stays: every INSERT and expiry, every change of owner.
     """
     kept: list[Transition] = []
-    came, went = set[str](), set[str]()
+    came, went = dict[str, int](), set[str]()
     for one in sorted({each.position: each for each in transitions}.values(), key=_position, reverse=True):
-        added = {name: copies for name, copies in one.added.items() if name not in came}
-        at_tail = {name: copies for name, copies in one.added_at_tail.items() if name not in came}
+        added, at_tail = (
+            {name: copies for name, copies in part.items() if copies[0] < came.get(name, copies[1])}
+            for part in (one.added, one.added_at_tail)
+        )
         gone = {name: copies for name, copies in one.gone.items() if name not in went}
-        came.update(one.added, one.added_at_tail)
+        for name, (before, _) in (*added.items(), *at_tail.items()):
+            came[name] = before
         went.update(one.gone)
         rest = replace(one, added=added, added_at_tail=at_tail, gone=gone)
         if rest.names or rest.concerns_the_item:

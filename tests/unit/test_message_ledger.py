@@ -256,13 +256,13 @@ def test_saved_at_is_awss_time_of_the_record_that_added_it(ledger: Ledger) -> No
     )
 
 
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("told_in", [[(0,), (1,)], [(1,), (0,)], [(0, 1)]], ids=["order", "disorder", "one"])
 def test_each_copy_of_a_text_has_the_time_of_the_record_that_brought_it(
-    ledger: Ledger, order: tuple[int, int]
+    ledger: Ledger, told_in: list[tuple[int, ...]]
 ) -> None:
     told = [ledger.change(came="a"), ledger.change(came={"a": (1, 2)})]
-    for index in (*order, *order):
-        ledger.read("aa", told[index])
+    for notice in told_in:
+        ledger.read("aa", *(told[index] for index in notice))
     assert [ledger.row(id_).saved_at for id_ in ("a0", "a1")] == [each.at for each in told]
 
 
