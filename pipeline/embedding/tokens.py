@@ -39,12 +39,32 @@ def estimate_tokens(text: str) -> int:
 
 def token_share(text: str) -> float:
     """Return the same before it is rounded up: the shares of words and lines add up to the text's."""
+    if text.isascii():
+        return _ascii_share(text)
     whole = sum(count * _WEIGHTS[letter] for letter, count in Counter(text).items())
     return (
         whole
         - (CAPITAL - LETTER) * len(_INITIAL.findall(text))
         + BESIDE_DIGIT * len(_BESIDE_DIGIT.findall(text))
     )
+
+
+_DIGITS, _CAPITALS = b"0123456789", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_QUARTERS, _HALVES = b"abcdefghijklmnopqrstuvwxyz \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f", b",.'"
+
+
+def _ascii_share(text: str) -> float:
+    """Return the same sum by kinds of characters: every weight is a number of quarters, so no order of adding matters."""
+    sent = text.encode()
+    left = len(sent)
+    letters, digits, capitals, stops = (
+        left - len(sent.translate(None, kind)) for kind in (_QUARTERS, _DIGITS, _CAPITALS, _HALVES)
+    )
+    marks = left - letters - digits - capitals - stops
+    whole = LETTER * letters + DIGIT * digits + CAPITAL * capitals + STOP * stops + MARK * marks
+    initials = len(_INITIAL.findall(text)) if capitals else 0
+    beside = len(_BESIDE_DIGIT.findall(text)) if digits else 0
+    return whole - (CAPITAL - LETTER) * initials + BESIDE_DIGIT * beside
 
 
 class _Weights(dict[str, float]):

@@ -282,5 +282,7 @@ def _lexical(spans: Sequence[Span]) -> list[float]:
 
 
 def _fit(span: Span, rarity: Mapping[str, float], mean: float) -> float:
+    if not span.words:
+        return 0
     norm = SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * span.tokens / mean)
     return sum([rarity[term] * count / (count + norm) for term, count in span.words.items()])

@@ -38,8 +38,30 @@ def test_words_travel_as_pgvector_writes_them(counts: dict[str, int]) -> None:
 def test_words_that_come_back_are_counted(counts: dict[str, int], others: set[str]) -> None:
     asked = [*list(counts)[::2], *sorted(others - counts.keys())]
     sent = [binary.sparse(part) for part in words.parts(words.document(counts), "t" * 1200, "u" * 1200)]
-    found = words.Asked(asked).counts(binary.sparse_parts(b"".join(sent)))
+    looked_for = words.Asked(asked)
+    wanted = [(one, binary.coordinate_bytes(one)) for one in looked_for.coordinates]
+    found = looked_for.counts(binary.sparse_values(b"".join(sent), wanted))
     assert found == {term: min(counts[term], MOST_COUNTED) for term in list(counts)[::2]}
+
+
+@given(st.lists(st.sampled_from([0, 1, 255, 256, 257, 65_536, 65_793, 16_777_216]), min_size=1, unique=True))
+def test_a_coordinate_is_not_found_across_the_border_of_two_others(asked: list[int]) -> None:
+    held = {1: 1.0, 256: 1.25, 65_793: 1.5, 16_777_217: 1.0}
+    wanted = [(one, binary.coordinate_bytes(one)) for one in sorted(asked)]
+    assert list(binary.sparse_values(binary.sparse(held), wanted)) == [
+        {one: held[one] for one in sorted(asked) if one in held}
+    ]
+
+
+@given(st.sets(st.integers(0, words.WORD_DIMENSIONS - 1), max_size=60), st.data())
+def test_the_order_of_what_is_counted_is_that_of_a_set(held: set[int], data: st.DataObject) -> None:
+    asked = data.draw(st.sets(st.sampled_from(sorted(held)) if held else st.nothing()))
+    looked_for = words.Asked([])
+    looked_for._terms = {one: str(one) for one in asked}
+    wanted = [(one, binary.coordinate_bytes(one)) for one in looked_for.coordinates]
+    sent = binary.sparse(dict.fromkeys(sorted(held), 1.0))
+    found = looked_for.counts(binary.sparse_values(sent, wanted))
+    assert list(found) == [str(one) for one in frozenset(asked).intersection(sorted(held))]
 
 
 def test_an_array_says_what_it_holds() -> None:

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.embedding.tokens import estimate_tokens
+from pipeline.embedding import tokens
+from pipeline.embedding.tokens import estimate_tokens, token_share
 from pipeline.settings import Settings
 
 MAX_INPUT_TOKENS = 8_192  # of OpenAI's embedding models
@@ -21,6 +22,13 @@ def test_a_line_is_never_more_than_the_whole(one: str, two: str) -> None:
     one += "\n"
     assert max(estimate_tokens(one), estimate_tokens(two)) <= estimate_tokens(one + two)
     assert estimate_tokens(one + two) <= estimate_tokens(one) + estimate_tokens(two)
+
+
+@given(st.text(st.characters(codec="ascii")))
+def test_ascii_is_counted_by_kinds_and_comes_to_the_same(text: str) -> None:
+    whole = sum(tokens._WEIGHTS[letter] for letter in text)
+    initials, beside = len(tokens._INITIAL.findall(text)), len(tokens._BESIDE_DIGIT.findall(text))
+    assert token_share(text) == whole - 0.75 * initials + 0.5 * beside
 
 
 @given(st.text())

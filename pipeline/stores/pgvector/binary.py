@@ -31,17 +31,35 @@ def sparse(values: Sparse) -> bytes:
     return head + struct.pack(f">{len(values)}i", *values) + struct.pack(f">{len(values)}f", *values.values())
 
 
-def sparse_parts(sent: bytes) -> Iterator[tuple["array[int]", "array[float]"]]:
-    """Yield coordinates and values of each ``sparsevec`` in ``sent``, as they are written one after the other."""
+def sparse_values(sent: bytes, coordinates: Sequence[tuple[int, bytes]]) -> Iterator[dict[int, float]]:
+    """Yield those of ``coordinates`` that each vector in ``sent`` has, with their values.
+
+    Args:
+        sent: each ``sparsevec`` as it is sent, one after the other.
+        coordinates: each with its :func:`coordinate_bytes`. A question has few and a document many: they are looked for
+            where they lie, so that nothing else is read.
+    """
     start = 0
     while start < len(sent):
         (many,) = _MANY.unpack_from(sent, start)
-        middle, end = start + _HEAD + 4 * many, start + _HEAD + 8 * many
-        yield _turned(array("i", sent[start + _HEAD : middle])), _turned(array("f", sent[middle:end]))
-        start = end
+        first, middle = start + _HEAD, start + _HEAD + 4 * many
+        found: dict[int, float] = {}
+        for coordinate, wanted in coordinates:
+            at = sent.find(wanted, first, middle)
+            while at >= 0 and (at - first) % 4:  # the end of one number and the beginning of the next
+                at = sent.find(wanted, at + 1, middle)
+            if at >= 0:
+                (found[coordinate],) = _VALUE.unpack_from(sent, middle + at - first)
+        yield found
+        start = middle + 4 * many
 
 
-_HEAD, _MANY = 12, struct.Struct(">4xi")
+def coordinate_bytes(coordinate: int) -> bytes:
+    """Return a coordinate as a ``sparsevec`` sends it."""
+    return struct.pack(">i", coordinate)
+
+
+_HEAD, _MANY, _VALUE = 12, struct.Struct(">4xi"), struct.Struct(">f")
 """Dimensions, how many values, and a number without meaning."""
 
 

@@ -11,7 +11,7 @@ from pipeline.settings import Strategy
 from pipeline.source.documents import ItemKey
 from pipeline.stores.forgetting import ForgetRequest, Forgotten, Scope, bounded, session_of
 from pipeline.stores.pgvector import queries, reading, spaces
-from pipeline.stores.pgvector.binary import sparse_parts
+from pipeline.stores.pgvector.binary import coordinate_bytes, sparse_values
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.parameters import (
     filtering,
@@ -85,7 +85,8 @@ class PgVectorStore:
         told = rows[0][-1] if rows else None  # the function says which strategy it took
         self.searched[told or self._strategy] += 1
         asked = Asked(request.terms)
-        return [Hit(*(*row, asked.counts(sparse_parts(words or b"")))) for *row, words, _ in rows]
+        wanted = [(coordinate, coordinate_bytes(coordinate)) for coordinate in asked.coordinates]
+        return [Hit(*(*row, asked.counts(sparse_values(words or b"", wanted)))) for *row, words, _ in rows]
 
     def explain(self, tenant_id: str, user_id: str) -> Explanation:
         """Return how a question about this user is searched, and why."""

@@ -56,14 +56,21 @@ class Asked:
 
     def __init__(self, terms: Iterable[str]) -> None:
         self._terms = {_coordinate(term): term for term in terms}
-        self._coordinates = frozenset(self._terms)
 
-    def counts(self, parts: Iterable[tuple[Sequence[int], Sequence[float]]]) -> Mapping[str, int]:
-        """Return how often each of them occurs in a document, whose parts are coordinates and their values."""
+    @property
+    def coordinates(self) -> Sequence[int]:
+        """Where the question's terms lie, in order."""
+        return sorted(self._terms)
+
+    def counts(self, parts: Iterable[Mapping[int, float]]) -> Mapping[str, int]:
+        """Return how often each of them occurs in a document, given what its parts have of their coordinates.
+
+        Scores are sums of floats, so the order stays that of a set of the coordinates, however they were found.
+        """
         return {
-            self._terms[coordinate]: bisect_right(_VALUES, values[there.index(coordinate)] + _ROUNDING) - 1
-            for there, values in parts
-            for coordinate in self._coordinates.intersection(there)
+            self._terms[coordinate]: bisect_right(_VALUES, values[coordinate] + _ROUNDING) - 1
+            for values in parts
+            for coordinate in (frozenset(list(values)) if len(values) > 1 else values)
         }
 
 
