@@ -39,12 +39,18 @@ def answering(text: str, asked: AbstractSet[str]) -> str:
 
 def _kept(turns: list[str], asked: AbstractSet[str]) -> Iterator[str]:
     for turn, following in zip(turns, [*turns[1:], ""], strict=True):
-        unanswered = not following or _found_nothing(following)
-        if not _found_nothing(turn) and not (unanswered and _echoes(turn, asked)):
+        unanswered = not following or found_nothing(following)
+        if not found_nothing(turn) and not (unanswered and _echoes(turn, asked)):
             yield turn
 
 
-def _found_nothing(turn: str) -> bool:
+def asks(text: str) -> bool:
+    """Tell whether a text ends in a question."""
+    return _ASKS.search(text) is not None
+
+
+def found_nothing(turn: str) -> bool:
+    """Tell whether a turn is an answer that found nothing."""
     if len(turn) > LONGEST_NOTHING:
         return False
     plain = turn.lower().replace("\u2019", "'")
@@ -54,7 +60,7 @@ def _found_nothing(turn: str) -> bool:
 
 
 def _echoes(turn: str, asked: AbstractSet[str]) -> bool:
-    return _ASKS.search(turn) is not None and len(asked & _terms(turn)) >= ECHOED * len(asked)
+    return asks(turn) and len(asked & _terms(turn)) >= ECHOED * len(asked)
 
 
 @lru_cache(maxsize=1024)

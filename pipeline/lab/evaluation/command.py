@@ -2,8 +2,9 @@
 
 import argparse
 import json
+import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,17 +14,22 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from pipeline import bootstrap
 from pipeline.embedding.tokens import estimate_tokens
 from pipeline.embedding.vectors import Embedder, Space
-from pipeline.errors import VectorMemoryError
+from pipeline.errors import SettingsError, VectorMemoryError
 from pipeline.lab.evaluation import baselines
 from pipeline.lab.evaluation.comparing import compared
 from pipeline.lab.evaluation.embedders import EMBEDDERS
-from pipeline.lab.evaluation.measures import Answer, Figures, figures
+from pipeline.lab.evaluation.logs_reader import documents
+from pipeline.lab.evaluation.measures import Answer, Figures, Level, at_level, figures
 from pipeline.lab.evaluation.memory import Memory
+from pipeline.lab.evaluation.own_logs import conversations as own_conversations
 from pipeline.lab.evaluation.sets import Conversation, Question, read_set
+from pipeline.lab.evaluation.strangers import with_strangers
 from pipeline.local.postgres import Postgres
 from pipeline.local.processes import new_run_folder
+from pipeline.search.passages import is_japanese
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.migrations import migrate
 from pipeline.stores.pgvector.store import PgVectorStore
@@ -31,6 +37,9 @@ from pipeline.stores.protocol import Store
 
 FOLDER = Path(__file__).parent
 JAPANESE = FOLDER / "japanese.jsonl"
+OWN = "own logs"
+MOST_ITEMS = 2_000
+"""Of a table that are looked at, unless more are asked for."""
 OURS = "ours"
 ONE_SIDED = {"ours_vectors_only": 1.0, "ours_words_only": 0.0}
 ROLES = ("memory_ingest", "memory_query")
@@ -64,6 +73,17 @@ class Tally:
         """Return the means."""
         return figures(self.answers, self.embedded, self.source)
 
+    def levels(self, level: float | None = None) -> dict[str, Level]:
+        """Return what a level of confidence does, or the one that loses 5%, in all and a language."""
+        english = [not is_japanese([question.text]) for question in self.asked]
+        groups = {
+            "all": self.answers,
+            "English": [one for one, yes in zip(self.answers, english, strict=True) if yes],
+            "Japanese": [one for one, yes in zip(self.answers, english, strict=True) if not yes],
+        }
+        found = {name: at_level(answers, level) for name, answers in groups.items()}
+        return {name: one for name, one in found.items() if one}
+
     def rows(self, **names: str) -> Iterator[dict[str, Any]]:
         """Yield a row a question, which shows no word of it."""
         for question, answer in zip(self.asked, self.answers, strict=True):
@@ -88,30 +108,76 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write figures and every question's results there"
     )
+    parser.add_argument(
+        "--from-table",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="your own sessions in DynamoDB instead: what users asked is taken out and asked again, see docs/search.md",
+    )
+    parser.add_argument(
+        "--from",
+        action="append",
+        default=[],
+        dest="exports",
+        type=Path,
+        metavar="FILE",
+        help="the same of a file that `vector-memory backfill --from` reads",
+    )
+    parser.add_argument(
+        "--items",
+        type=int,
+        default=MOST_ITEMS,
+        metavar="N",
+        help=f"most items of those; default: {MOST_ITEMS}",
+    )
+    parser.add_argument(
+        "--strangers",
+        action="store_true",
+        help="ask each memory of a file another's questions, too, names swapped; of your own it is always done",
+    )
     parser.add_argument("--compare", nargs=2, type=Path, metavar="RUN", help="two such files: no new run")
     options = parser.parse_args(arguments)
     try:
         if options.compare:
             print(compared(*(json.loads(path.read_text("utf-8"))["questions"] for path in options.compare)))  # noqa: T201  # a command speaks
             return 0
-        _matrix(
-            options.files or sorted(FOLDER.glob("*.jsonl")), options.embedder or ["offline"], options.json
-        )
+        _matrix(_sets(options), options.embedder or ["offline"], options.json)
     except (VectorMemoryError, OSError, ValueError, KeyError) as error:
         print(f"scripts/eval: {error}", file=sys.stderr)  # noqa: T201  # a command speaks
         return 2
     return 0
 
 
-def _matrix(files: Sequence[Path], embedders: Sequence[str], target: Path | None) -> None:
-    """Evaluate every set with every embedder, printing each as it is done."""
+def _sets(options: argparse.Namespace) -> dict[str, list[Conversation]]:
+    """Return the sets that the options name.
+
+    Raises:
+        SettingsError: one cannot be read, or nobody asked anything in it.
+    """
+    if options.from_table or options.exports:
+        own = own_conversations(documents(options.from_table, options.exports, options.items))
+        if not own:
+            raise SettingsError("nobody asked anything there that got a reply: name a table of sessions")
+        return {OWN: with_strangers(own)}
+    files = options.files or sorted(FOLDER.glob("*.jsonl"))
     sets = {path.stem: read_set(path) for path in files}
+    return {name: with_strangers(one) if options.strangers else one for name, one in sets.items()}
+
+
+def _matrix(
+    sets: Mapping[str, Sequence[Conversation]], embedders: Sequence[str], target: Path | None
+) -> None:
+    """Evaluate every set with every embedder, printing each as it is done."""
     run: dict[str, Any] = {"figures": {}, "questions": []}
     for name in embedders:
         for set_name, conversations in sets.items():
             tallies = _evaluated(conversations, EMBEDDERS[name]())
             found = {system: tally.figures() for system, tally in tallies.items()}
-            print(f"\n{set_name}, {name}\n\n{table(found)}", flush=True)  # noqa: T201  # a command speaks
+            said = "\n".join(
+                [table(found), "", *levels_told(tallies[OURS], bootstrap.settings().min_confidence)]
+            )
+            print(f"\n{set_name}, {name}\n\n{said}", flush=True)  # noqa: T201  # a command speaks
             run["figures"][f"{name} {set_name}"] = {system: one.as_json() for system, one in found.items()}
             for system, tally in tallies.items():
                 run["questions"] += tally.rows(embedder=name, set=set_name, system=system)
@@ -128,11 +194,13 @@ def _evaluated(conversations: Sequence[Conversation], embedder: Embedder) -> dic
 @contextmanager
 def database() -> Iterator[str]:
     """Give an empty Postgres for as long as it is needed."""
-    server = Postgres(new_run_folder() / "postgres").start()
+    folder = new_run_folder()
+    server = Postgres(folder / "postgres").start()
     try:
         yield server.conninfo()
     finally:
         server.stop()
+        shutil.rmtree(folder, ignore_errors=True)  # it holds what people said
 
 
 def stores(owner: str, space: Space) -> tuple[PgVectorStore, PgVectorStore]:
@@ -216,6 +284,19 @@ def table(found: dict[str, Figures]) -> str:
         lines.append(f"| {name} | {' | '.join(_shown(values[column]) for column in COLUMNS)} |")
     asked = next(iter(found.values()))
     return "\n".join([*lines, "", f"{asked.questions} questions, {asked.unanswerable} without an answer"])
+
+
+def levels_told(ours: Tally, level: float) -> Iterator[str]:
+    """Yield what ``level`` does here, and which one would lose 5% of what has an answer."""
+    for title, chosen in (("as set", level), ("that loses 5%", None)):
+        for name, one in ours.levels(chosen).items():
+            refused = (
+                ""
+                if one.refused is None
+                else f", refuses {one.refused:.3f} of {one.unanswerable} without one"
+            )
+            answered = f"loses {one.lost:.3f} of {one.answerable} questions with an answer"
+            yield f"MIN_CONFIDENCE {title}, {name}: {one.level:.3f} {answered}{refused}"
 
 
 def _shown(value: float | None) -> str:

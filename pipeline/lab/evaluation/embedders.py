@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from pipeline import bootstrap
 from pipeline.embedding.offline import OfflineEmbedder
 from pipeline.embedding.vectors import Embedder, Space, Usage, Vector
 
@@ -39,4 +40,9 @@ class WordLlamaEmbedder:
         return [array("f", row.tolist()) for row in rows]
 
 
-EMBEDDERS: Mapping[str, Callable[[], Embedder]] = {"offline": OfflineEmbedder, "wordllama": WordLlamaEmbedder}
+EMBEDDERS: Mapping[str, Callable[[], Embedder]] = {
+    "offline": OfflineEmbedder,
+    "wordllama": WordLlamaEmbedder,
+    "configured": bootstrap.embedder,
+}
+"""The last is the one that the settings name (``EMBEDDING_PROVIDER`` and so on): its tokens cost what they cost."""

@@ -103,6 +103,37 @@ class Figures:
         return {name: None if value is None else round(value, 4) for name, value in values.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What a level of confidence does.
+
+    Args:
+        level: below it nothing is told.
+        lost: share of answerable questions below it.
+        refused: share of unanswerable ones below it; ``None`` if there are none.
+        answerable: how many were asked.
+        unanswerable: the same.
+    """
+
+    level: float
+    lost: float
+    refused: float | None
+    answerable: int
+    unanswerable: int
+
+
+def at_level(answers: Sequence[Answer], level: float | None = None) -> Level | None:
+    """Return what ``level`` does, or the level that loses :data:`LOST` of the answerable; without any of those, nothing."""
+    sure = sorted(one.confidence for one in answers if one.evidence)
+    none = [one.confidence for one in answers if not one.evidence]
+    if not sure:
+        return None
+    chosen = _least(sure) if level is None else level
+    lost = _mean([one < chosen for one in sure])
+    refused = _mean([one < chosen for one in none]) if none else None
+    return Level(chosen, lost, refused, len(sure), len(none))
+
+
 def figures(answers: Sequence[Answer], embedded_tokens: int, source_tokens: int) -> Figures:
     """Return the means over ``answers``."""
     answerable = [one for one in answers if one.evidence]
@@ -148,8 +179,12 @@ def _ndcg(evidence: AbstractSet[str], hits: Sequence[AbstractSet[str]]) -> float
 
 
 def _refused(sure: Sequence[float], none: Sequence[float]) -> float:
-    least = sorted(sure)[int(LOST * len(sure))]
+    least = _least(sure)
     return _mean([one < least for one in none])
+
+
+def _least(sure: Sequence[float]) -> float:
+    return sorted(sure)[int(LOST * len(sure))]
 
 
 def _roc(sure: Sequence[float], none: Sequence[float]) -> float:

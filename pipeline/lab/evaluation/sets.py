@@ -57,17 +57,24 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question, and the ids of the messages that answer it."""
+    """A question, and the ids of the messages that answer it.
 
-    text: str
+    Args:
+        before: of messages that said so before, and that the evidence replaces.
+        now: when it is asked.
+        name: of one whose text is not even to be guessed by its hash.
+    """
+
+    text: str = field(repr=False)
     evidence: frozenset[str]
     before: frozenset[str] = frozenset()
     now: datetime | None = None
+    name: str | None = None
 
     @property
     def id(self) -> str:
         """A name of it that does not show it."""
-        return sha256(self.text.encode()).hexdigest()[:16]
+        return self.name or sha256(self.text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
