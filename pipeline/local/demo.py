@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from pipeline.local import opensearch_node
 from pipeline.local.inspection import Differences, Row, Said, compare, said, squeezed
 from pipeline.local.letters import dead_letters
 from pipeline.local.page.people import Person
@@ -186,15 +187,18 @@ class Demo:
 
 
 _STARTED = {"pgvector": "Postgres and ", "dynamodb": "", "opensearch": "a stand-in for OpenSearch and "}
+_STARTED_REALLY = f"OpenSearch {opensearch_node.VERSION} (or the one that OPENSEARCH_URL names) and "
 
 
 def run(*, check: bool, path: Path | None, store: StoreName = "pgvector") -> int:
     """Run the demo; return the exit status: 0 if everything saved is searchable and nothing else is."""
     console = Console(stderr=check, emoji=False, width=None if sys.stderr.isatty() else 140)
     items = items_of(path) if path else shipped_items()
-    console.print(f"Starting {_STARTED[store]}the local AWS, and deploying template.yaml ...")
+    really = store == "opensearch" and opensearch_node.ready()
+    started_with = _STARTED_REALLY if really else _STARTED[store]
+    console.print(f"Starting {started_with}the local AWS, and deploying template.yaml ...")
     started = time.monotonic()
-    with Stack(store=store) as stack:
+    with Stack(store=store, real_opensearch=really) as stack:
         demo = Demo(stack, console)
         console.print(f"Up in {time.monotonic() - started:.1f} s at {stack.aws.endpoint_url}.")
         summary = _story(demo, items)

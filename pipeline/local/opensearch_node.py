@@ -78,6 +78,11 @@ def missing() -> list[str]:
     return lacking
 
 
+def ready() -> bool:
+    """Tell whether a real one can run here without fetching anything."""
+    return not missing() and (URL_VARIABLE in os.environ or fetched())
+
+
 def fetched() -> bool:
     """Tell whether its files are here, as pinned."""
     try:

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any, Self
@@ -18,7 +19,7 @@ from psycopg import sql
 
 from pipeline.embedding.offline import DIMENSIONS, MODEL
 from pipeline.embedding.vectors import Space
-from pipeline.local import compose
+from pipeline.local import compose, opensearch_node
 from pipeline.local.aws import REGION
 from pipeline.local.compose import ComposePostgres
 from pipeline.local.conditions import for_ministack, live
@@ -71,6 +72,7 @@ class Stack:
         parameters: template parameters that differ from the local defaults.
         secret_values: template parameter → text of a secret that is made, and whose ARN it is given.
         store: where memory is kept; Postgres and the local OpenSearch only start if it is theirs.
+        real_opensearch: whether a real OpenSearch stands behind the local one's rules, instead of a stand-in.
     """
 
     def __init__(
@@ -78,13 +80,17 @@ class Stack:
         parameters: Mapping[str, str] | None = None,
         secret_values: Mapping[str, str] | None = None,
         store: StoreName = "pgvector",
+        *,
+        real_opensearch: bool = False,
     ) -> None:
         self._secret_values = secret_values or {}
         self._folder = new_run_folder()
         self._in_docker = compose.PORT in os.environ
         self._names = secrets.token_hex(4)
         self.store: StoreName = store
-        self._opensearch = OpenSearchServer("classic", OPENSEARCH_REFRESH_SECONDS, sessions=True)
+        self._opensearch: OpenSearchServer | None = None
+        self._real_opensearch = real_opensearch
+        self._exits = ExitStack()
         self.postgres = (
             ComposePostgres(f"stack_{self._names}")
             if self._in_docker
@@ -116,7 +122,7 @@ class Stack:
         self.aws.stop()
         if not self._in_docker:  # there other stacks use it too
             self.postgres.stop()
-        self._opensearch.close()
+        self._exits.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
@@ -133,7 +139,7 @@ class Stack:
             self.store,
             self.outputs["LedgerTableName"],
             self.outputs.get("VectorTableName"),
-            self._opensearch.endpoint if self.store == "opensearch" else None,
+            self._opensearch.endpoint if self._opensearch else None,
         )
         opened = LedgerBacked(
             Settings(embedding=embedding, store=chosen),
@@ -165,7 +171,9 @@ class Stack:
                 migrate(self.postgres.conninfo(), self._space)
                 self._parameters |= self._database_secrets()
             case "opensearch":
-                self._opensearch.open()
+                node = self._exits.enter_context(opensearch_node.running()) if self._real_opensearch else None
+                local = OpenSearchServer("classic", OPENSEARCH_REFRESH_SECONDS, sessions=True, node=node)
+                self._opensearch = self._exits.enter_context(local)
                 self._parameters["OpenSearchEndpoint"] = self._opensearch.endpoint
             case "dynamodb":
                 pass

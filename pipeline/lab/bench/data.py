@@ -30,10 +30,10 @@ class World:
         seed: the same gives the same.
     """
 
-    def __init__(self, seed: int = 1) -> None:
+    def __init__(self, seed: int = 1, dimensions: int = SPACE.dimensions) -> None:
         self._draws = np.random.default_rng(seed)
-        self._topics = self._draws.standard_normal((TOPICS, SPACE.dimensions)).astype("f4")
-        self._noise = self._draws.standard_normal((NOISES, SPACE.dimensions)).astype("f4")
+        self._topics = self._draws.standard_normal((TOPICS, dimensions)).astype("f4")
+        self._noise = self._draws.standard_normal((NOISES, dimensions)).astype("f4")
         steps = np.cumsum(1 / np.arange(1, _VOCABULARY + 1))
         self._chances = steps / steps[-1]
 
