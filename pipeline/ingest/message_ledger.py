@@ -556,11 +556,18 @@ def _kept_shows(row: MessageRow, facts: ItemFacts) -> bool:
     inserted, expired = _of(facts, "inserted"), _of(facts, "expired")
     if not facts.present and not any(at > max([facts.found, *inserted]) for at in expired):
         return False
-    later = [at for at in (*inserted, *_of(facts, "absent")) if at > row.resolved]
-    return all(
-        any(max([row.resolved, *(other for other in inserted if other < at)]) <= way < at for way in expired)
-        for at in later
-    )
+    gaps = [
+        (max([row.resolved, *(other for other in inserted if other < at)]), until)
+        for at, until in (*((at, at) for at in inserted), *_absences(facts, inserted))
+        if at > row.resolved
+    ]
+    return all(any(since <= way < until for way in expired) for since, until in gaps)
+
+
+def _absences(facts: ItemFacts, inserted: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield after which position reads found the item absent, and until when: its removal may have been told later."""
+    for at in _of(facts, "absent"):
+        yield at, min((other for other in inserted if other > at), default=AFTER)
 
 
 def _of(facts: ItemFacts, kind: str) -> list[str]:

@@ -90,6 +90,7 @@ class _Life:
         copies: in the item now.
         came: how many copies ever came: what was kept and is said again is found twice.
         stamps: times that its copies said.
+        kept_by: whose it was when copies of it were kept: they stay theirs when it is said again.
         unheard: it left by a record that was lost, and nobody has read the item since.
         undated: nobody may know when it came.
     """
@@ -100,6 +101,7 @@ class _Life:
     copies: int = 0
     came: int = 0
     stamps: set[str | None] = field(default_factory=set)
+    kept_by: set[str] = field(default_factory=set)
     witnessed: bool = False
     unheard: bool = False
     undated: bool = False
@@ -177,6 +179,7 @@ class Oracle:
         self._requests.append(request)
         for place, memory in self._items.items():
             for life in memory.lives.values():
+                life.kept_by = {user for user in life.kept_by if not _meant(request, place, user)}
                 if _meant(request, place, life.owner):
                     memory.asked = True
                     gone = life.fate not in _HELD
@@ -226,7 +229,7 @@ class Oracle:
             return
         for token in sorted(tokens):
             found[row.place][token] += 1
-            if row.user not in {life.owner for life in lives[token]}:
+            if row.user not in set().union(*({life.owner} | life.kept_by for life in lives[token])):
                 judgement.wrong_tenant.append(f"{token} of {row.place} under {row.tenant}/{row.user}")
 
     def _leave(self, memory: _Memory, new: list[Entry] | None, cause: Cause, *, blindly: bool) -> None:
@@ -248,6 +251,7 @@ class Oracle:
             if left or (forgets_all and life.fate is Fate.KEPT and not after[name]):
                 memory.left.append((life, life.fate))
                 life.fate = fate
+                life.kept_by = life.kept_by | {life.owner} if fate is Fate.KEPT else set()
             life.copies = min(life.copies, after[name])
 
     def _fate(self, old: Sequence[Entry], new: Sequence[Entry]) -> Fate:

@@ -389,6 +389,25 @@ def test_of_a_note_written_anew_what_expired_is_hidden_though_no_record_says_so(
     assert ledger.states.get("a0") == ("kept" if kind == "session" else None)
 
 
+def test_an_absence_is_explained_by_an_expiry_that_is_told_later(ledger: Ledger) -> None:
+    ledger.read("a")
+    expired = ledger.change("expired", event="expired", gone="a")
+    inserted = ledger.change(event="inserted", came="b", owner_before=None)
+    assert ledger.read(None, inserted) == []
+    again = ledger.change("expired", event="expired", gone="b")
+    anew = ledger.change(event="inserted", came="c", owner_before=None)
+    assert ledger.read("c", expired, again, anew) == ["a", "c"]
+
+
+def test_an_absence_is_not_explained_by_an_expiry_after_the_next_insertion(ledger: Ledger) -> None:
+    ledger.read("ab")
+    ledger.read("b", ledger.change("capped", gone="a"))
+    assert ledger.read(None) == []  # deleted; the record is lost
+    inserted = ledger.change(event="inserted", came="c", owner_before=None)
+    assert ledger.read("c", inserted) == ["c"]
+    assert ledger.read(None, ledger.change("expired", event="expired", gone="c")) == ["c"]
+
+
 def test_an_item_inserted_anew_that_cannot_be_read_is_there(ledger: Ledger) -> None:
     ledger.read("a")
     ledger.read(None, ledger.change("expired", event="expired", gone="a"))
