@@ -439,10 +439,13 @@ def _with_addition(
 
 
 def _brought(copies: Sequence[_Copy], transition: Transition, name: str) -> Sequence[_Copy]:
-    """Return the copies that an addition brought: as it counts them, where all that count are in the item; else the last ones."""
+    """Return the copies that an addition brought: as it counts them, where all are in the item; else the last ones.
+
+    A copy that it did not bring keeps its own time: of two, one of which has left unread, the other may be the older.
+    """
     before, after = transition.copies_added(name) or (0, 0)
     open_to_it = [copy for copy in copies if copy.row.state != "kept" or not copy.row.added]
-    all_there = len(open_to_it) >= after and all(copy.place is not None for copy in open_to_it)
+    all_there = all(copy.place is not None for copy in open_to_it)
     return open_to_it[before:after] if all_there else open_to_it[before - after :]
 
 

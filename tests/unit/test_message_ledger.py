@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.ingest import message_ledger
 from pipeline.ingest.message_ledger import (
     HORIZON_SECONDS,
     MAX_EVENTS,
@@ -299,8 +300,10 @@ def test_a_text_said_again_and_capped_is_kept_if_the_ledger_held_it_when_the_cap
     assert ledger.read("b", told[order[1]]) == found
 
 
-def test_a_transition_older_than_the_read_that_saw_it_last_is_no_news(ledger: Ledger) -> None:
-    old = ledger.change("edited", gone="a")
+@pytest.mark.parametrize("timed", [True, False])
+def test_a_transition_older_than_the_read_that_saw_it_last_is_no_news(ledger: Ledger, *, timed: bool) -> None:
+    made = ledger.change("edited", gone="a")
+    old = made if timed else replace(made, at=None)
     ledger.read("ab")  # it came back before this read
     assert ledger.read("b", old) == ["b"]
     assert ledger.states == {"a0": "unexplained", "b0": "live"}
@@ -548,12 +551,69 @@ def test_without_a_time_what_came_at_the_end_after_t_is_new(ledger: Ledger) -> N
     assert ledger.states == {"a0": "erased", "b0": "erased", "a1": "live"}
 
 
+def test_without_a_time_what_left_and_was_said_again_at_the_end_after_t_is_new(ledger: Ledger) -> None:
+    saved(ledger, "ba")
+    ledger.forget()
+    ledger.read("ba")
+    assert ledger.read("ba", ledger.change("removed", gone="a"), ledger.change(came="a")) == ["a"]
+
+
 def test_a_copy_with_the_same_time_said_stays_erased(ledger: Ledger) -> None:
     ledger.read("a", ledger.change(came="a"), stamps="1")
     ledger.forget()
     ledger.read("a", stamps="1")
     ledger.read("", ledger.change("removed", gone="a"))
     assert ledger.read("a", ledger.change(came="a"), stamps="1") == []
+
+
+def forget_between(ledger: Ledger, one: Transition, two: Transition) -> None:
+    """Have everything forgotten that was saved before T, which lies between two changes."""
+    assert one.at is not None
+    assert two.at is not None
+    ledger.markers["user", "mika"] = [datetime.fromtimestamp((one.at + two.at) / 2, UTC)]
+
+
+def test_of_copies_one_of_which_was_edited_away_all_count_as_the_oldest(ledger: Ledger) -> None:
+    came = [ledger.change(came={"a": (n, n + 1)}) for n in range(3)]
+    ledger.read("aaa", *came)
+    forget_between(ledger, came[0], came[1])
+    assert ledger.read("aa", ledger.change("edited", gone={"a": (3, 2)})) == []
+
+
+def test_of_two_copies_one_of_which_left_unread_the_other_may_be_the_older(ledger: Ledger) -> None:
+    came = [ledger.change(came={"a": (n, n + 1)}) for n in range(2)]
+    ledger.read("a", came[0])
+    forget_between(ledger, *came)
+    assert ledger.read("a", came[1], ledger.change("edited", gone={"a": (2, 1)})) == []
+    assert ledger.states == {"a0": "erased"}
+
+
+def test_what_the_ledger_had_met_before_t_is_erased_though_no_record_tells_when_it_came(
+    ledger: Ledger,
+) -> None:
+    ledger.read("a")
+    ledger.forget()
+    ledger.read("a")
+    assert ledger.states == {"a0": "erased"}
+
+
+def test_a_record_from_before_a_read_that_lacked_a_text_is_not_that_of_its_next_copy(ledger: Ledger) -> None:
+    early = ledger.change(came="a")
+    ledger.forget()
+    ledger.read("")
+    ledger.change(came="a")  # its record is lost
+    assert ledger.read("a") == ["a"]
+    assert ledger.read("a", early) == ["a"]
+
+
+def test_a_kept_copy_is_hidden_while_nobody_knows_why_a_later_one_left(ledger: Ledger) -> None:
+    ledger.read("a", stamps="1")
+    ledger.read("", ledger.change("cleared", gone="a"))
+    ledger.read("a", ledger.change(came="a"), stamps="2")
+    removal = ledger.change("removed", gone="a")
+    assert ledger.read("") == []
+    ledger.read("", removal)
+    assert ledger.states == {}
 
 
 # Whose an item was.
@@ -670,3 +730,141 @@ def test_of_events_the_newest_count(ledger: Ledger) -> None:
     ledger.read("a", *events)
     assert len(ledger.last.facts.events) == MAX_EVENTS
     assert ledger.last.facts.events[-1].position == events[-1].position
+
+
+# Each mechanism, broken on purpose, is caught by the test of its rule.
+
+Patch = pytest.MonkeyPatch
+
+
+def clocks_are_taken_to_agree(patch: Patch) -> None:
+    patch.setattr(message_ledger, "SKEW_SECONDS", 0.0)
+
+
+def a_kept_copy_outlives_whatever_became_of_a_later_one(patch: Patch) -> None:
+    patch.setattr(message_ledger, "_reopened", lambda rows, _: iter(rows))
+
+
+def a_record_may_date_a_copy_that_came_after_it(patch: Patch) -> None:
+    patch.setattr(message_ledger, "_of_another_copy", lambda *_: False)
+
+
+def copies_left_by_an_edit_keep_their_times(patch: Patch) -> None:
+    patch.setattr(message_ledger, "_as_the_oldest", lambda copies, _: copies)
+
+
+def an_addition_dates_the_last_copies(patch: Patch) -> None:
+    def brought(copies: Any, transition: Transition, name: str) -> Any:
+        before, after = transition.copies_added(name) or (0, 0)
+        return copies[before - after :]
+
+    patch.setattr(message_ledger, "_brought", brought)
+
+
+def what_was_kept_outlives_a_new_insertion(patch: Patch) -> None:
+    real = message_ledger._kept_shows
+    patch.setattr(
+        message_ledger,
+        "_kept_shows",
+        lambda row, facts: real(row, replace(facts, events=() if facts.present else facts.events)),
+    )
+
+
+def what_was_kept_outlives_its_item(patch: Patch) -> None:
+    real = message_ledger._kept_shows
+    patch.setattr(
+        message_ledger,
+        "_kept_shows",
+        lambda row, facts: real(row, replace(facts, present=True, events=())),
+    )
+
+
+def an_absence_needs_its_expiry_at_once(patch: Patch) -> None:
+    patch.setattr(
+        message_ledger, "_absences", lambda facts, _: ((at, at) for at in message_ledger._of(facts, "absent"))
+    )
+
+
+def a_note_remembers_an_earlier_one(patch: Patch) -> None:
+    patch.setattr(message_ledger, "_written_over", lambda row, _: row)
+
+
+def what_came_back_has_left_again(patch: Patch) -> None:
+    patch.setattr(
+        message_ledger,
+        "_brought_back",
+        lambda row, decision, evidence: message_ledger._hidden(row, evidence.reading.at, decision.position),
+    )
+
+
+def only_a_record_tells_that_it_came_before_t(patch: Patch) -> None:
+    patch.setattr(
+        message_ledger, "_saved_before", lambda row, until: bool(row.added) and row.saved_at < until
+    )
+
+
+def what_is_erased_takes_every_later_copy_along(patch: Patch) -> None:
+    patch.setattr(message_ledger._Group, "_fresh", lambda *_: 0)
+
+
+def positions_alone_tell_what_is_newer(patch: Patch) -> None:
+    patch.setattr(
+        message_ledger, "_covers", lambda transition, row: transition.position > max(row.seen, row.resolved)
+    )
+
+
+def a_read_makes_no_transition_old(patch: Patch) -> None:
+    real = message_ledger._covers
+    patch.setattr(message_ledger, "_covers", lambda transition, row: real(transition, replace(row, seen="")))
+
+
+MECHANISMS: dict[Callable[[Patch], None], Callable[[Ledger], None]] = {
+    clocks_are_taken_to_agree: lambda ledger: (
+        test_where_clocks_may_disagree_the_newer_record_that_forgets_is_obeyed(ledger, 30.0, ["b"])
+    ),
+    a_kept_copy_outlives_whatever_became_of_a_later_one: (
+        test_a_kept_copy_is_hidden_while_nobody_knows_why_a_later_one_left
+    ),
+    a_record_may_date_a_copy_that_came_after_it: (
+        test_a_record_from_before_a_read_that_lacked_a_text_is_not_that_of_its_next_copy
+    ),
+    copies_left_by_an_edit_keep_their_times: (
+        test_of_copies_one_of_which_was_edited_away_all_count_as_the_oldest
+    ),
+    an_addition_dates_the_last_copies: (
+        test_of_two_copies_one_of_which_left_unread_the_other_may_be_the_older
+    ),
+    what_was_kept_outlives_a_new_insertion: (
+        test_of_an_item_inserted_anew_what_was_kept_before_shows_only_with_an_expiry_in_between
+    ),
+    what_was_kept_outlives_its_item: (
+        test_while_an_item_is_gone_without_a_record_its_kept_messages_are_hidden
+    ),
+    an_absence_needs_its_expiry_at_once: test_an_absence_is_explained_by_an_expiry_that_is_told_later,
+    a_note_remembers_an_earlier_one: lambda ledger: (
+        test_of_a_note_written_anew_what_expired_is_hidden_though_no_record_says_so(ledger, "daily", ["b"])
+    ),
+    what_came_back_has_left_again: lambda ledger: (
+        test_what_came_back_before_the_item_became_unreadable_counts_as_it_was(ledger, (1, 0, 2))
+    ),
+    only_a_record_tells_that_it_came_before_t: (
+        test_what_the_ledger_had_met_before_t_is_erased_though_no_record_tells_when_it_came
+    ),
+    what_is_erased_takes_every_later_copy_along: (
+        test_without_a_time_what_left_and_was_said_again_at_the_end_after_t_is_new
+    ),
+    positions_alone_tell_what_is_newer: lambda ledger: (
+        test_where_clocks_may_disagree_the_newer_record_that_forgets_is_obeyed(ledger, 600.0, ["a", "b"])
+    ),
+    a_read_makes_no_transition_old: lambda ledger: (
+        test_a_transition_older_than_the_read_that_saw_it_last_is_no_news(ledger, timed=False)
+    ),
+}
+
+
+@pytest.mark.parametrize("broken", MECHANISMS, ids=lambda broken: broken.__name__)
+def test_a_broken_mechanism_is_caught(monkeypatch: Patch, broken: Callable[[Patch], None]) -> None:
+    MECHANISMS[broken](Ledger())
+    broken(monkeypatch)
+    with pytest.raises(AssertionError):
+        MECHANISMS[broken](Ledger())
