@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from function_environment import function_environment
 from localstack.services.lambda_.invocation.lambda_models import InvocationResult
 from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin
 from localstack.services.lambda_.invocation.runtime_executor import LambdaRuntimeException, RuntimeExecutor
@@ -33,7 +34,6 @@ INIT_SECONDS = 60
 POLL_SECONDS = 0.02
 PATIENCE = 4
 """A function may take that many times its timeout: what is measured here is how busy this machine is."""
-INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class LocalProcessExecutor(RuntimeExecutor):
         self._api = RuntimeApi(self._timeout)
         self._api.serve()
         self._root = Path(self.function_version.config.code.get_unzipped_code_location())
-        self._environment = self._surroundings(env_vars)
+        self._environment = function_environment(env_vars, self._root, self._api.address)
         self._log = Path(tempfile.mkstemp(prefix="function-", suffix=".log")[1])
         self._process = self._spawn()
         deadline = time.monotonic() + INIT_SECONDS
@@ -203,16 +203,10 @@ class LocalProcessExecutor(RuntimeExecutor):
             self._process.kill()
             self._process.wait(5)
 
-    def _surroundings(self, env_vars: dict[str, str]) -> dict[str, str]:
-        inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-        given = {name: str(value) for name, value in env_vars.items() if value is not None}
-        own = {"AWS_LAMBDA_RUNTIME_API": self._api.address, "LAMBDA_TASK_ROOT": str(self._root), "TZ": "UTC"}
-        return inherited | given | own | {"PYTHONUNBUFFERED": "1"}
-
     def _spawn(self) -> "subprocess.Popen[bytes]":
         """Start awslambdaric in our own session: whoever ends LocalStack's session ends this too."""
         with self._log.open("ab") as log:
-            command = [PYTHON, "-m", "awslambdaric", self._environment["_HANDLER"]]
+            command = [PYTHON, "-u", "-m", "awslambdaric", self._environment["_HANDLER"]]
             options = {"cwd": self._root, "env": self._environment, "stdin": subprocess.DEVNULL}
             return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, **options)
 

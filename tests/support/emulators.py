@@ -98,6 +98,11 @@ def has_http_apis() -> bool:
     return emulator() != LOCALSTACK
 
 
+def rereads_streams() -> bool:
+    """Tell whether a mapping that is enabled again reads its stream from the beginning; AWS goes on where it was."""
+    return emulator() == LOCALSTACK  # it makes a new poller, which starts at the mapping's StartingPosition
+
+
 def over_loopback(url: str, endpoint_url: str) -> tuple[str, dict[str, str]]:
     """Return how to reach a function's URL without a name server: the address, and the headers that name it."""
     host = urlsplit(url).hostname or ""
