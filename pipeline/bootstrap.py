@@ -378,8 +378,23 @@ def looker() -> Reconciler:
 def recall() -> Recall:
     """Return what answers questions; its embedder is made when a question is embedded."""
     return Recall(
-        _EmbedderWhenAsked(), store(), Meter(usage_ledger()), min_confidence=settings().min_confidence
+        _EmbedderWhenAsked(), store(), Meter(_use_of_questions()), min_confidence=settings().min_confidence
     )
+
+
+def _use_of_questions() -> UsageLedger:
+    """Return what counts use with the question that it belongs to, where that is one round trip less."""
+    ledger = usage_ledger()
+    if settings().store.name != "pgvector" or not isinstance(ledger, _postgres().PgUsageLedger):
+        return ledger
+    made: UsageLedger = _postgres().UseAlong(ledger)
+    return made
+
+
+def end_of_question() -> None:
+    """Forget what was to go along with a question that was not asked in the end."""
+    if settings().store.name == "pgvector" and connector.cache_info().currsize:
+        connector().drop_along()
 
 
 @cache

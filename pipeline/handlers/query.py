@@ -89,6 +89,7 @@ def _served(action: Callable[..., Answer]) -> Callable[..., Response[str]]:
         try:
             return _response(action(Exchange(request.call, bootstrap.doors()), **arguments))
         finally:
+            bootstrap.end_of_question()
             request.note.dollars = spent_so_far().since(before).dollars
             request.note.strategy = next(iter(Counter(bootstrap.searched()) - searched), NO_SEARCH)
 

@@ -48,13 +48,15 @@ class Exchange:
         """Answer with what fits a question."""
         caller, body = self._caller_and_body()
         ask = requests.read_search(body)
-        fresh = self._fresh(caller, ask.freshness)
+        fresh = bootstrap.freshness_gate().with_search(
+            caller.tenant_id, caller.user_id, ask.freshness.session_key, ask.freshness.min_updated_at
+        )
         found = bootstrap.recall().search(
             caller.tenant_id, caller.user_id, ask.query, ask.top_k, ask.filters, ask.wanted
         )
         answer = {"results": _results(found.passages), "query": ask.query, "confidence": found.confidence}
         why = _explanation(explained(found.trace), body) if ask.explain else {}
-        return Answer(200, {**answer, **why, **_freshness(fresh)})
+        return Answer(200, {**answer, **why, **_freshness(fresh())})
 
     def context(self) -> Answer:
         """Answer with what an agent should be reminded of."""

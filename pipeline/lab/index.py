@@ -165,10 +165,10 @@ class _Watched:
         self._tell()
         return self._connection.execute(query, *arguments, **options)
 
-    def ask(self, begin: Any, statement: str, parameters: Any) -> Any:  # noqa: ANN401  # psycopg's own
+    def ask(self, begin: Any, statements: Any) -> Any:  # noqa: ANN401  # psycopg's own
         self._fuse.burn()
         self._tell()
-        return self._connection.ask(begin, statement, parameters)
+        return self._connection.ask(begin, statements)
 
     @contextmanager
     def pipeline(self) -> Iterator[Any]:

@@ -36,6 +36,16 @@ class FreshnessGate:
     store: Store
     sleep: Callable[[float], None]
 
+    def with_search(
+        self, tenant_id: str, user_id: str, session_key: str | None, wanted: datetime | None
+    ) -> Callable[[], Fresh]:
+        """Return what tells the same once the memory was searched; who wants it fresher waits before that, and here."""
+        if wanted is not None:
+            waited = self.fresh(tenant_id, user_id, session_key, wanted)
+            return lambda: waited
+        until = self.store.indexed_until_when_searched(tenant_id, user_id, session_key)
+        return lambda: Fresh(until(), stale=False)
+
     def fresh(self, tenant_id: str, user_id: str, session_key: str | None, wanted: datetime | None) -> Fresh:
         """Return how fresh a session, or all of a user's memory, is: once it reaches ``wanted``, or the wait is over."""
         until = self.store.indexed_until(tenant_id, user_id, session_key)

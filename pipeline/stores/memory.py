@@ -3,7 +3,7 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -164,6 +164,13 @@ class InMemoryStore:
             if owner == tenant_id and entry.facts.user_id == user_id and session_key in {None, entry.name}
         )
         return max((time for time in times if time), default=None)
+
+    def indexed_until_when_searched(
+        self, tenant_id: str, user_id: str, session_key: str | None
+    ) -> Callable[[], datetime | None]:
+        """Ask right away how fresh the memory is."""
+        until = self.indexed_until(tenant_id, user_id, session_key)
+        return lambda: until
 
     def wait_until_searchable(self, tenant_id: str, user_id: str, timeout_seconds: float) -> bool:  # noqa: ARG002  # nothing to wait for
         """Return at once: what was applied is visible."""

@@ -5,7 +5,7 @@ chunks. Writers read the rows, decide, and apply under the revision they read; i
 written.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -502,6 +502,15 @@ class Store(Protocol):
 
         It is the chat app's own ``updated_at`` of the newest version that the index reflects; where the item has
         none, or is gone, the time that DynamoDB gave the change. ``None``: nothing of it was ever indexed.
+        """
+        ...
+
+    def indexed_until_when_searched(
+        self, tenant_id: str, user_id: str, session_key: str | None
+    ) -> Callable[[], datetime | None]:
+        """Return what tells :meth:`indexed_until` once this user's memory was searched: as it was before that search.
+
+        A store that can ask both at once does so; another one asks right away.
         """
         ...
 

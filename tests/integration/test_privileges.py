@@ -199,6 +199,8 @@ def test_supabases_api_roles_read_and_run_nothing(migrated: str, postgres: Postg
             f"SELECT * FROM memory_search('acme', 'mika', {vector}, 10, 10, 0, 0, 0, {nothing})",
             "SELECT memory_indexed_until('acme', 'mika', NULL)",
             "SELECT memory_count_use('acme', current_date, 'm', 1::bigint, 0::numeric)",
+            "SELECT memory_count_use_along('acme', current_date, 'm', 1::bigint, 0::numeric)",
+            "SELECT memory_begin_for(ARRAY['acme'], 0, 0)",
             "SELECT memory_begin('acme')",
             "UPDATE index_space SET model = 'broken'",
             "DELETE FROM schema_version",

@@ -1,6 +1,6 @@
 """What the stores have in common that keep their ledger in DynamoDB."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 
@@ -45,6 +45,13 @@ class LedgerStore:
     def indexed_until(self, tenant_id: str, user_id: str, session_key: str | None) -> datetime | None:
         """Return how fresh a user's session, or all of the user's memory, is in the ledger."""
         return self._ledger.indexed_until(tenant_id, user_id, session_key)
+
+    def indexed_until_when_searched(
+        self, tenant_id: str, user_id: str, session_key: str | None
+    ) -> Callable[[], datetime | None]:
+        """Ask right away how fresh the memory is."""
+        until = self.indexed_until(tenant_id, user_id, session_key)
+        return lambda: until
 
     def overdue(self, before: float, limit: int) -> Sequence[tuple[str, ItemKey]]:
         """Return items with a message hidden for long, those hidden longest first."""

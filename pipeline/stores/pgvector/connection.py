@@ -27,6 +27,7 @@ from pipeline.stores.pgvector.tls import with_defaults
 
 __all__ = [
     "SET_TENANT",
+    "Along",
     "Connection",
     "Connector",
     "Limits",
@@ -131,9 +132,9 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             raise
 
     def ask(
-        self, begin: tuple[Any, ...], statement: str, parameters: Mapping[str, Any]
-    ) -> list[tuple[Any, ...]]:
-        """Run one statement in a transaction of its own, in a single round trip; return its rows.
+        self, begin: tuple[Any, ...], statements: Sequence[tuple[str, Mapping[str, Any]]]
+    ) -> list[list[tuple[Any, ...]]]:
+        """Run statements in a transaction of their own, in a single round trip; return the rows of each.
 
         Args:
             begin: what ``memory_begin`` is given: tenant, milliseconds of a statement and of a lock.
@@ -141,9 +142,29 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         with self.pipeline():
             self.execute(_BEGIN)
             self.execute(_LIMIT, begin)
-            asked = self.execute(statement.encode(), parameters, binary=True)
+            asked = [
+                self.execute(statement.encode(), parameters, binary=True)
+                for statement, parameters in statements
+            ]
             self.execute("COMMIT")
-        return asked.fetchall()
+        return [one.fetchall() for one in asked]
+
+
+@dataclass(frozen=True, slots=True)
+class Along:
+    """A statement that goes along with the next question of its tenant.
+
+    Args:
+        parameters: makes them when it is sent.
+        told: is given its rows.
+        before: the question is asked after it; otherwise before.
+    """
+
+    tenant_id: str
+    statement: str
+    parameters: Callable[[], Mapping[str, Any]]
+    told: Callable[[list[tuple[Any, ...]]], object]
+    before: bool
 
 
 class Connector:
@@ -165,6 +186,7 @@ class Connector:
         self._conninfo, self._renewed = conninfo, renewed or conninfo
         self._limits = limits
         self._connection: Connection | None = None
+        self._along: list[Along] = []
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
@@ -208,8 +230,43 @@ class Connector:
 
     def run(self, tenant_id: str, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Run one statement as :meth:`tenant`, in a single round trip; return its rows."""
+        return self._run_all(tenant_id, [(statement, parameters)])[0]
+
+    def _run_all(
+        self, tenant_id: str, statements: Sequence[tuple[str, Mapping[str, Any]]]
+    ) -> list[list[tuple[Any, ...]]]:
         with self.connection() as connection:
-            return connection.ask((tenant_id, *self._limits.milliseconds), statement, parameters)
+            return connection.ask((tenant_id, *self._limits.milliseconds), statements)
+
+    def send_along(self, one: Along) -> None:
+        """Let a statement go along with the next question of its tenant."""
+        self._along.append(one)
+
+    def question(
+        self, tenant_id: str, statement: str, parameters: Mapping[str, Any]
+    ) -> list[tuple[Any, ...]]:
+        """Run a question as :meth:`ask`, and what is to go along, in one transaction and one round trip."""
+        own = self._taken(tenant_id)
+        first, last = [one for one in own if one.before], [one for one in own if not one.before]
+        asked = [(statement, parameters)]
+        sent = (
+            [(one.statement, one.parameters()) for one in first],
+            [(one.statement, one.parameters()) for one in last],
+        )
+        rows = self._again(lambda: self._run_all(tenant_id, [*sent[0], *asked, *sent[1]]))
+        found = rows.pop(len(first))
+        for one, told in zip((*first, *last), rows, strict=True):
+            one.told(told)
+        return found
+
+    def drop_along(self) -> None:
+        """Forget what no question took along: the request that it belonged to is over."""
+        self._along.clear()
+
+    def _taken(self, tenant_id: str) -> list[Along]:
+        own = [one for one in self._along if one.tenant_id == tenant_id]
+        self._along = [one for one in self._along if one.tenant_id != tenant_id]
+        return own
 
     def ask(self, tenant_id: str, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Run one statement, which only reads, as :meth:`run`; once more if a kept connection turns out to be dead."""

@@ -7,7 +7,7 @@ from pipeline.stores.pgvector.inventory import Inventory as PgInventory
 from pipeline.stores.pgvector.mirror import Mirror
 from pipeline.stores.pgvector.spaces import NOTICE_SECONDS, Placed, Register, SpaceWatch
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.pgvector.usage import PgUsageBook, PgUsageLedger
+from pipeline.stores.pgvector.usage import PgUsageBook, PgUsageLedger, UseAlong
 
 __all__ = [
     "NOTICE_SECONDS",
@@ -22,5 +22,6 @@ __all__ = [
     "Placed",
     "Register",
     "SpaceWatch",
+    "UseAlong",
     "conninfo_of",
 ]

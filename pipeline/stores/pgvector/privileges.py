@@ -58,6 +58,7 @@ FUNCTIONS: Mapping[str, Rights] = {
     "memory_strategy": _ASKING,
     "memory_indexed_until": _COUNTING,
     "memory_count_use": _COUNTING,
+    "memory_count_use_along": _COUNTING,
     "memory_overdue": {INGEST: "EXECUTE"},
     # Called by triggers, which ask nobody's leave, and by migrations.
     "drop_words": {},

@@ -31,6 +31,19 @@ BEGIN
 END
 $$;
 
+-- Counts use in the transaction of a question, at its end, and tells whether it came to that: an answer must not wait, or
+-- fail, for the row that says what it cost.
+CREATE OR REPLACE FUNCTION memory_count_use_along(p_tenant_id text, p_day date, p_model text, p_tokens bigint, p_price numeric)
+RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('lock_timeout', '50', true);
+    PERFORM memory_count_use(p_tenant_id, p_day, p_model, p_tokens, p_price);
+    RETURN true;
+EXCEPTION WHEN OTHERS THEN
+    RETURN false;
+END
+$$;
+
 CREATE OR REPLACE FUNCTION memory_next_revision() RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
     RETURN nextval('ledger_revision');

@@ -1,7 +1,7 @@
 """Talks to Postgres: runs the statements of :mod:`queries`, converts rows, nothing else."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from pipeline.source.documents import ItemKey
 from pipeline.stores.forgetting import ForgetRequest, Forgotten, Scope, bounded, session_of
 from pipeline.stores.pgvector import queries, reading, spaces
 from pipeline.stores.pgvector.binary import coordinate_bytes, sparse_values
-from pipeline.stores.pgvector.connection import Connector
+from pipeline.stores.pgvector.connection import Along, Connector
 from pipeline.stores.pgvector.parameters import (
     filtering,
     forget_row,
@@ -81,7 +81,7 @@ class PgVectorStore:
         """Return the closest chunks of one user, closest first; ties by id."""
         self._there.check()
         parameters = question(request, self._strategy)
-        rows = self._connector.ask(request.tenant_id, self._there.place.search, parameters)
+        rows = self._connector.question(request.tenant_id, self._there.place.search, parameters)
         told = rows[0][-1] if rows else None  # the function says which strategy it took
         self.searched[told or self._strategy] += 1
         asked = Asked(request.terms)
@@ -175,6 +175,24 @@ class PgVectorStore:
         parameters = {"tenant_id": tenant_id, "user_id": user_id, "name": name}
         rows = self._connector.ask(tenant_id, queries.INDEXED_UNTIL, parameters)
         return rows[0][0] if rows else None
+
+    def indexed_until_when_searched(
+        self, tenant_id: str, user_id: str, session_key: str | None
+    ) -> Callable[[], datetime | None]:
+        """Let the next search bring along how fresh the memory is; what none brought is asked by itself."""
+        name = None if session_key is None else bounded(session_key)
+        parameters = {"tenant_id": tenant_id, "user_id": user_id, "name": name}
+        told: list[datetime | None] = []
+        self._connector.send_along(
+            Along(
+                tenant_id,
+                queries.INDEXED_UNTIL,
+                lambda: parameters,
+                lambda rows: told.append(rows[0][0]),
+                before=True,
+            )
+        )
+        return lambda: told[0] if told else self.indexed_until(tenant_id, user_id, session_key)
 
     def wait_until_searchable(self, tenant_id: str, user_id: str, timeout_seconds: float) -> bool:  # noqa: ARG002  # nothing to wait for
         """Return at once: what was applied is visible."""

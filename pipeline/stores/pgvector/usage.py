@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from pipeline.stores.pgvector.connection import Connector
+from pipeline.stores.pgvector.connection import Along, Connector
 from pipeline.stores.usage import DayOfUse
 
 # In the order of tenants, so that two who count for the same ones cannot wait for each other.
@@ -30,6 +30,10 @@ SELECT memory_count_use(%(tenant_id)b, %(day)b, %(model)b, %(tokens)b::int8, %(p
 _CORRECT_SEVERAL = """
 SELECT memory_count_use(tenant_id, %(day)b, %(model)b, tokens, %(price)b::numeric)
 FROM (SELECT * FROM unnest(%(tenants)b::text[], %(tokens)b::int8[]) AS w (tenant_id, tokens) ORDER BY tenant_id) AS w
+"""
+
+_CORRECT_ALONG = """
+SELECT memory_count_use_along(%(tenant_id)b, %(day)b, %(model)b, %(tokens)b::int8, %(price)b::numeric)
 """
 
 _REPORT = """
@@ -102,6 +106,40 @@ class _SeveralUses:
 
     def _rows(self, tokens: Mapping[str, int], day: date) -> dict[str, Any]:
         return {"tenants": list(tokens), "tokens": list(tokens.values()), **self.ledger.named(day)}
+
+
+class UseAlong:
+    """Counts use in the round trip of the question that it belongs to.
+
+    What could not be counted then, or belonged to a question that failed, is owed, and counted with the tenant's next
+    question.
+    """
+
+    several = None
+
+    def __init__(self, ledger: PgUsageLedger) -> None:
+        self._ledger = ledger
+        self._owed: dict[tuple[str, date], int] = {}
+
+    def reserve(self, tenant_id: str, tokens: int, day: date) -> bool:
+        """Count ``tokens`` at once unless the cap was reached."""
+        return self._ledger.reserve(tenant_id, tokens, day)
+
+    def correct(self, tenant_id: str, tokens: int, day: date) -> None:
+        """Add ``tokens`` with the next question, which is about to be asked."""
+        if not tokens:
+            return
+        self._owed[tenant_id, day] = self._owed.get((tenant_id, day), 0) + tokens
+
+        def parameters() -> Mapping[str, Any]:
+            owed = self._owed.get((tenant_id, day), 0)
+            return {"tenant_id": tenant_id, "tokens": owed, **self._ledger.named(day)}
+
+        def told(rows: list[tuple[Any, ...]]) -> None:
+            if rows[0][0]:
+                self._owed.pop((tenant_id, day), None)
+
+        self._ledger.connector.send_along(Along(tenant_id, _CORRECT_ALONG, parameters, told, before=False))
 
 
 @dataclass(frozen=True, slots=True)
