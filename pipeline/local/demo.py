@@ -1,5 +1,6 @@
 """The demo: saves conversations as the chat app would, watches them become memory, asks them questions, and serves a chat page."""
 
+import contextlib
 import json
 import statistics
 import sys
@@ -222,7 +223,7 @@ def _in_a_stack(console: Console, store: StoreName, visit: Callable[[Stack], int
 
 _ANNOUNCEMENT = """\
 Everything runs on this machine, on 127.0.0.1: no account, no key, no network.
-It takes about 800 MB in {folder} and 1 GB of memory until it ends; Ctrl-C ends it."""
+It takes 800 MB in {folder} and 1 GB of memory until Ctrl-C ends it."""
 _STARTED = {"pgvector": "Postgres and ", "dynamodb": "", "opensearch": "OpenSearch's stand-in, "}
 _STARTED_REALLY = f"OpenSearch {opensearch_node.VERSION} and "
 INTERRUPTED = 130
@@ -247,16 +248,24 @@ def _visit(demo: Demo, items: Sequence[Save], questions: Sequence[Question]) -> 
     with _page(demo, items, questions) as page:
         told = demo.stack.announce({"PAGE_URL": page.url})
         demo.console.print(f"The page is open, and memory fills: [bold]{page.url}[/]", highlight=False)
-        summary = _became(demo, items, demo.wait_until_indexed(_announced(saves)))
-        for line in (*_figures(summary), *_asked(demo, questions)):
-            demo.console.print(f"  {line}", highlight=False, markup=False)
-        _show_letters(demo)
-        _show_door(demo.console, told)
-        demo.console.print(
-            f"Chat, and what memory holds: [bold]{page.url}[/]  (Ctrl-C ends)", highlight=False
-        )
-        page.wait()
-    return _status(summary)
+        with contextlib.suppress(KeyboardInterrupt):  # from here on it is how one leaves
+            summary = _became(demo, items, demo.wait_until_indexed(_announced(saves)))
+            _show_visit(demo, summary, questions, told)
+            page.wait()
+            return _status(summary)
+    return 0
+
+
+def _show_visit(
+    demo: Demo, summary: Mapping[str, Any], questions: Sequence[Question], told: Mapping[str, str]
+) -> None:
+    for line in (*_figures(summary), *_asked(demo, questions)):
+        demo.console.print(f"  {line}", highlight=False, markup=False)
+    _show_letters(demo)
+    _show_door(demo.console, told)
+    demo.console.print(
+        f"Chat, and what memory holds: [bold]{told['PAGE_URL']}[/]  (Ctrl-C ends)", highlight=False
+    )
 
 
 def _copied(told: Mapping[str, str]) -> Iterator[str]:
