@@ -49,9 +49,7 @@ def _why(found: Found, tenant_id: str, owner: str) -> dict[str, Any]:
 
 def _line(one: Ranked) -> str:
     before = "  (said before the newer one)" if one.superseded_by else ""
-    return printable(
-        f"{one.score:.3f}  {one.hit.metadata.get('key', one.hit.id)}{before}  {one.hit.content}"
-    )
+    return printable(f"{one.score:.3f}  {one.hit.metadata.get('key', one.hit.id)}{before}  {one.hit.content}")
 
 
 def _row(one: Ranked) -> dict[str, Any]:

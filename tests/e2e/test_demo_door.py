@@ -21,13 +21,11 @@ import pytest
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from support.house import until
+from support.pages import page
 
 pytestmark = pytest.mark.e2e
 PROGRAM = str(Path(sys.prefix) / "bin" / "vector-memory")
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text("utf-8")
-SECTION = README[README.index("## Asking\n") : README.index("## Deploying\n")]
-EXAMPLES = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
+EXAMPLES = [*page("README.md").blocks("python"), *page("docs/api.md").blocks("python")]
 ADDRESS = re.compile(r"Chat, and what memory holds: (http://127\.0\.0\.1:\d+/)")
 UP_SECONDS = 400
 """On a machine that has much else to do."""
@@ -198,7 +196,7 @@ def test_there_are_examples() -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_the_readmes_examples_run_as_they_are(demo: RunningDemo, example: str) -> None:
+def test_the_examples_of_readme_and_api_run_as_they_are(demo: RunningDemo, example: str) -> None:
     told = json.loads(demo.run("demo", "env", "--json").stdout)
     done = subprocess.run(
         [sys.executable, "-c", example],
