@@ -275,11 +275,14 @@ def sweep() -> int:
 
 
 def inventory() -> Inventory:
-    """Return what reads the configured store as it lies there; its database role must see every tenant."""
-    on_postgres = settings().store.name == "pgvector"
-    made: Inventory = (
-        _postgres().PgInventory(operators_connector()) if on_postgres else ledger_backed().inventory()
-    )
+    """Return what reads the configured store as it lies there.
+
+    Raises:
+        SettingsError: the database role sees no tenant.
+    """
+    if settings().store.name != "pgvector":
+        return ledger_backed().inventory()
+    made: Inventory = _postgres().PgInventory(_seeing_connector())
     return made
 
 
@@ -327,11 +330,21 @@ def usage_ledger() -> UsageLedger:
 
 
 def usage_book() -> UsageBook:
-    """Return what reads the counts of all tenants; its database role must see every tenant."""
-    on_postgres = settings().store.name == "pgvector"
-    made: UsageBook = (
-        _postgres().PgUsageBook(operators_connector()) if on_postgres else ledger_backed().usage_book()
-    )
+    """Return what reads the counts of all tenants.
+
+    Raises:
+        SettingsError: the database role sees no tenant.
+    """
+    if settings().store.name != "pgvector":
+        return ledger_backed().usage_book()
+    made: UsageBook = _postgres().PgUsageBook(_seeing_connector())
+    return made
+
+
+def _seeing_connector() -> "Connector":
+    """Return the operators' connector; to a role that sees no tenant everything would look missing, or unused."""
+    made = operators_connector()
+    _postgres().check_sight(made)
     return made
 
 

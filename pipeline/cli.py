@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.agent import command as agent_command
 from pipeline.errors import VectorMemoryError
+from pipeline.operations.advised import placed, where_of
+from pipeline.operations.common_options import add_json, add_where
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -18,26 +20,99 @@ if TYPE_CHECKING:
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001  # argparse names it nowhere else
 
+SETTLE_SECONDS = 60.0
+"""How far DynamoDB's streams may lag on AWS."""
+DEMO_SETTLE_SECONDS = 5.0
+"""The same on this machine."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
+    where = ""
     try:
-        return int(options.run(options))
-    except VectorMemoryError as error:
-        _print(f"vector-memory: {error}", sys.stderr)
-        return 2
+        _enter(options)
+        where = where_of(getattr(options, "stack", None), demo=getattr(options, "demo", False))
+        done = options.run(options)
+        return done if isinstance(done, int) else _say(done, where)
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # whoever read our output has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        said = _explanation(error)
+        if said is None:
+            raise
+        _print(f"vector-memory: {placed(said, where)}", sys.stderr)
+        return 2
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _enter(options: argparse.Namespace) -> None:
+    """Make the environment the demo's, if it is meant; else let AWS_REGION count, which boto3 does not read."""
+    if getattr(options, "demo", False):
+        from pipeline.local import connection  # noqa: PLC0415  # each command loads only what it needs
+
+        options.stack = connection.enter(os.environ)[connection.STACK]
+    elif os.environ.get("AWS_REGION"):
+        os.environ.setdefault("AWS_DEFAULT_REGION", os.environ["AWS_REGION"])
+
+
+def _explanation(error: Exception) -> str | None:
+    """Return what to tell of an error; ``None`` if it is a bug."""
+    if isinstance(error, VectorMemoryError):
+        return str(error)
+    from pipeline.operations.refusals import explanation  # noqa: PLC0415  # boto3 takes a while to import
+
+    return explanation(error)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return what reads a command line."""
+    made = argparse.ArgumentParser(
         prog="vector-memory", description="Semantic memory for chat agents on AWS."
     )
-    commands = parser.add_subparsers(required=True, metavar="command")
+    made.add_argument("--version", action=_Version, help="say which version this is")
+    commands = made.add_subparsers(required=True, metavar="command")
+    _add_demo(commands)
+    _add_migrate(commands)
+    _add_search(commands)
+    _add_dlq(commands)
+    _add_audit(commands)
+    _add_forget(commands)
+    _add_export(commands)
+    _add_backfill(commands)
+    _add_usage(commands)
+    _add_status(commands)
+    _add_reembed(commands)
+    mcp = commands.add_parser(
+        "mcp", help="serve one user's memory to an agent: MCP over standard input and output"
+    )
+    agent_command.add_arguments(mcp)
+    for name, command in commands.choices.items():
+        command.add_argument("--version", action=_Version, help=argparse.SUPPRESS)
+        command.set_defaults(command=name)
+    return made
+
+
+class _Version(argparse.Action):
+    """Says the version of the installed package, which takes a moment to look up."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:  # noqa: A002  # argparse's
+        super().__init__(option_strings, dest, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version  # noqa: PLC0415  # see above
+
+        _print(f"vector-memory {version('vector-memory')}", sys.stdout)
+        parser.exit()
+
+
+def _add_demo(commands: "Commands") -> None:
     demo = commands.add_parser("demo", help="run the whole pipeline on this machine and ask it questions")
+    demo.add_argument(
+        "action", nargs="?", choices=["env"], help="env: print how to reach the demo that is running"
+    )
     demo.add_argument("--check", action="store_true", help="unattended; exit non-zero if anything is missing")
     demo.add_argument(
         "--from",
@@ -52,30 +127,22 @@ def _parser() -> argparse.ArgumentParser:
         default="pgvector",
         help="where memory is kept",
     )
+    add_json(demo, "of env: one JSON object; --check says one anyway")
     demo.set_defaults(run=_demo)
+
+
+def _add_migrate(commands: "Commands") -> None:
     migrate = commands.add_parser("migrate", help="bring the database schema up to date, as its owner")
     migrate.add_argument("--database-url", help="default: the setting DATABASE_URL or DATABASE_SECRET_ARN")
     migrate.add_argument("--dry-run", action="store_true", help="only say what would be applied")
     migrate.add_argument("--hnsw", action="store_true", help="make the graph index for SEARCH_STRATEGY=hnsw")
+    add_json(migrate)
     migrate.set_defaults(run=_migrate)
-    _add_search(commands)
-    _add_dlq(commands)
-    _add_audit(commands)
-    _add_forget(commands)
-    _add_export(commands)
-    _add_backfill(commands)
-    _add_usage(commands)
-    _add_status(commands)
-    _add_reembed(commands)
-    mcp = commands.add_parser(
-        "mcp", help="serve one user's memory to an agent: MCP over standard input and output"
-    )
-    agent_command.add_arguments(mcp)
-    return parser
 
 
 def _add_search(commands: "Commands") -> None:
     search = commands.add_parser("search", help="search one user's memory")
+    add_where(search)
     search.add_argument("--tenant", required=True)
     search.add_argument("--user", help="default: the tenant itself")
     search.add_argument("--top-k", type=int, default=5, metavar="N")
@@ -88,6 +155,7 @@ def _add_search(commands: "Commands") -> None:
     search.add_argument(
         "--min-confidence", type=float, metavar="LEVEL", help="0 leaves out nothing; default: as it is set"
     )
+    add_json(search)
     search.add_argument("query")
     search.set_defaults(run=_search)
 
@@ -97,14 +165,12 @@ def _add_dlq(commands: "Commands") -> None:
     dlq.set_defaults(run=_dlq)
     actions = dlq.add_subparsers(required=True, dest="action", metavar="action")
     where, dry, which = (argparse.ArgumentParser(add_help=False) for _ in range(3))
-    where.add_argument(
-        "--stack", metavar="NAME", help="take queues and settings from this stack (default: the environment)"
-    )
+    add_where(where)
+    add_json(where, "JSON: of list an array, else an object")
     dry.add_argument("--dry-run", action="store_true", help="only say what would be done")
     which.add_argument("--cause", help="only letters of this cause, such as malformed_item or crashed")
     which.add_argument("--tenant", help="only letters of this tenant")
-    listing = actions.add_parser("list", parents=[where], help="every dead letter: cause, item, age, error")
-    listing.add_argument("--json", action="store_true", help="a JSON array")
+    actions.add_parser("list", parents=[where], help="every dead letter: cause, item, age, error")
     actions.add_parser("redrive", parents=[where, which, dry], help="send notices again")
     drop = actions.add_parser("drop", parents=[where, which, dry], help="delete letters")
     drop.add_argument("--yes", action="store_true", help="really delete")
@@ -117,7 +183,7 @@ def _add_audit(commands: "Commands") -> None:
     audit = commands.add_parser(
         "audit", help="compare the tables with the index, item by item; mend what differs"
     )
-    audit.add_argument("--stack", metavar="NAME", help="take tables, queues and settings from this stack")
+    add_where(audit)
     audit.add_argument(
         "--table", action="append", default=[], metavar="NAME", help="a table of the chat app's"
     )
@@ -125,16 +191,16 @@ def _add_audit(commands: "Commands") -> None:
     audit.add_argument(
         "--settle",
         type=float,
-        default=60.0,
         metavar="SECONDS",
-        help="how far the streams may lag: what differs is looked at again so long after the queue was empty (60)",
+        help="how far the streams may lag: what differs is looked at again so long after the queue was empty "
+        f"(default: {SETTLE_SECONDS:g}; of the demo {DEMO_SETTLE_SECONDS:g})",
     )
     audit.add_argument(
         "--redact",
         action="store_true",
         help="instead: find secrets in what is stored, and have their items looked at again",
     )
-    audit.add_argument("--json", action="store_true", help="one JSON object")
+    add_json(audit)
     audit.set_defaults(run=_audit)
 
 
@@ -143,7 +209,8 @@ def _add_forget(commands: "Commands") -> None:
     forget.add_argument("--tenant", required=True)
     forget.add_argument("--user", help="everything of this user up to now; with --session, only that session")
     forget.add_argument("--session", help="everything of the session with this key up to now")
-    forget.add_argument("--stack", metavar="NAME", help="take queues and settings from this stack")
+    add_where(forget)
+    add_json(forget)
     forget.set_defaults(run=_forget)
 
 
@@ -158,16 +225,16 @@ def _add_export(commands: "Commands") -> None:
     import_.set_defaults(run=_import)
 
 
-def _export(options: argparse.Namespace) -> int:
+def _export(options: argparse.Namespace) -> "Outcome":
     from pipeline.operations.export_command import run_export  # noqa: PLC0415  # each command loads only what it needs
 
-    return _say(run_export(options))
+    return run_export(options)
 
 
-def _import(options: argparse.Namespace) -> int:
+def _import(options: argparse.Namespace) -> "Outcome":
     from pipeline.operations.export_command import run_import  # noqa: PLC0415  # each command loads only what it needs
 
-    return _say(run_import(options))
+    return run_import(options)
 
 
 def _add_backfill(commands: "Commands") -> None:
@@ -186,10 +253,10 @@ def _add_status(commands: "Commands") -> None:
     status.set_defaults(run=_status)
 
 
-def _status(options: argparse.Namespace) -> int:
+def _status(options: argparse.Namespace) -> "Outcome":
     from pipeline.operations.status_command import run_status  # noqa: PLC0415  # each command loads only what it needs
 
-    return _say(run_status(options))
+    return run_status(options)
 
 
 def _add_usage(commands: "Commands") -> None:
@@ -208,34 +275,36 @@ def _add_reembed(commands: "Commands") -> None:
     reembed.set_defaults(run=_reembed)
 
 
-def _reembed(options: argparse.Namespace) -> int:
+def _reembed(options: argparse.Namespace) -> "Outcome":
     from pipeline.operations.reembed_command import run_reembed  # noqa: PLC0415  # each command loads only what it needs
 
-    return _say(run_reembed(options))
+    return run_reembed(options)
 
 
-def _usage(options: argparse.Namespace) -> int:
+def _usage(options: argparse.Namespace) -> "Outcome":
     from pipeline.operations.usage_command import run_usage  # noqa: PLC0415  # each command loads only what it needs
 
-    return _say(run_usage(options))
+    return run_usage(options)
 
 
-def _backfill(options: argparse.Namespace) -> int:
+def _backfill(options: argparse.Namespace) -> "Outcome":
     from pipeline.operations.backfill_command import run_backfill  # noqa: PLC0415  # each command loads only what it needs
 
-    return _say(run_backfill(options))
+    return run_backfill(options)
 
 
-def _audit(options: argparse.Namespace) -> int:
+def _audit(options: argparse.Namespace) -> "Outcome":
     from pipeline.operations.audit_command import run_audit, run_redaction  # noqa: PLC0415  # each command loads only what it needs
 
     which = (options.stack, options.table)
     if options.redact:
-        return _say(run_redaction(*which, as_json=options.json))
-    return _say(run_audit(*which, mend=options.repair, settle_seconds=options.settle, as_json=options.json))
+        return run_redaction(*which, as_json=options.json)
+    usual = DEMO_SETTLE_SECONDS if options.demo else SETTLE_SECONDS
+    settle = usual if options.settle is None else options.settle
+    return run_audit(*which, mend=options.repair, settle_seconds=settle, as_json=options.json)
 
 
-def _forget(options: argparse.Namespace) -> int:
+def _forget(options: argparse.Namespace) -> "Outcome":
     from pipeline import bootstrap  # noqa: PLC0415  # each command loads only what it needs
     from pipeline.operations.forget_command import run_forget  # noqa: PLC0415  # the same
     from pipeline.operations.stack import environment_of  # noqa: PLC0415  # the same
@@ -243,68 +312,68 @@ def _forget(options: argparse.Namespace) -> int:
     if options.stack:
         os.environ.update(environment_of(bootstrap.cloudformation_client(), options.stack))
         bootstrap.settings.cache_clear()
-    return _say(
-        run_forget(bootstrap.forgetter(), bootstrap.inventory, options.tenant, options.user, options.session)
-    )
+    who = (options.tenant, options.user, options.session)
+    return run_forget(bootstrap.forgetter(), bootstrap.inventory, *who, as_json=options.json)
 
 
-def _demo(options: argparse.Namespace) -> int:
+def _demo(options: argparse.Namespace) -> "int | Outcome":
+    if options.action == "env":
+        from pipeline.local.connection import run_env  # noqa: PLC0415  # each command loads only what it needs
+        from pipeline.operations.outcome import Outcome  # noqa: PLC0415  # the same
+
+        return Outcome(run_env(as_json=options.json))
     from pipeline.local import demo  # noqa: PLC0415  # each command loads only what it needs
 
     return demo.run(check=options.check, path=options.path, store=options.store)
 
 
-def _migrate(options: argparse.Namespace) -> int:
+def _migrate(options: argparse.Namespace) -> "Outcome":
     from pipeline import bootstrap  # noqa: PLC0415  # each command loads only what it needs
     from pipeline.embedding.vectors import Space  # noqa: PLC0415  # the same
     from pipeline.operations.migrate_command import run_migrate  # noqa: PLC0415  # the same
 
     chosen = bootstrap.settings().embedding
     conninfo, space = options.database_url or bootstrap.conninfo(), Space(chosen.model, chosen.dimensions)
-    return _say(run_migrate(conninfo, space, dry_run=options.dry_run, graph=options.hnsw))
+    how = {"dry_run": options.dry_run, "graph": options.hnsw, "as_json": options.json}
+    return run_migrate(conninfo, space, **how)
 
 
-def _search(options: argparse.Namespace) -> int:
+def _search(options: argparse.Namespace) -> "Outcome":
     from pipeline.operations.search_command import run_search  # noqa: PLC0415  # each command loads only what it needs
 
-    return _say(
-        run_search(
-            options.tenant,
-            options.user,
-            options.query,
-            options.top_k,
-            explain=options.explain,
-            now=options.now,
-            min_confidence=options.min_confidence,
-        )
-    )
+    return run_search(options)
 
 
-def _dlq(options: argparse.Namespace) -> int:
+def _dlq(options: argparse.Namespace) -> "Outcome":
     from pipeline.operations import dead_letter_commands as dlq  # noqa: PLC0415  # each command loads only what it needs
 
     signal.signal(
         signal.SIGTERM, signal.default_int_handler
     )  # what was taken out is given back, as on Ctrl-C
+    how = {"as_json": options.json}
     match options.action:
         case "list":
-            return _say(dlq.list_letters(options.stack, as_json=options.json))
+            return dlq.list_letters(options.stack, **how)
         case "redrive":
             which = (options.stack, options.cause, options.tenant)
-            return _say(dlq.redrive_letters(*which, dry_run=options.dry_run))
+            return dlq.redrive_letters(*which, dry_run=options.dry_run, **how)
         case "drop":
             which = (options.stack, options.cause, options.tenant)
-            return _say(dlq.drop_letters(*which, dry_run=options.dry_run or not options.yes))
+            return dlq.drop_letters(*which, dry_run=options.dry_run or not options.yes, **how)
         case _:
-            return _say(dlq.replay_stream(options.stack, dry_run=options.dry_run))
+            return dlq.replay_stream(options.stack, dry_run=options.dry_run, **how)
 
 
-def _say(outcome: "Outcome") -> int:
-    """Print the answer, and what else there is to know beside it; return the exit status."""
+def _say(outcome: "Outcome", where: str = "") -> int:
+    """Print the answer, and what else there is to know beside it; return the exit status.
+
+    Args:
+        where: the option that commands take which the answer advises.
+    """
     if outcome.text:
-        _print(outcome.text, sys.stdout)
+        _print(placed(outcome.text, where), sys.stdout)
     for note in outcome.notes:
-        _print(f"vector-memory: {note}", sys.stderr)
+        _print(f"vector-memory: {placed(note, where)}", sys.stderr)
     return outcome.status
 
 

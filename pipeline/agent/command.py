@@ -15,6 +15,7 @@ def add_arguments(mcp: argparse.ArgumentParser) -> None:
     way.add_argument(
         "--api", metavar="URL", help="send a token to this HTTP API: the output QueryApiEndpoint"
     )
+    way.add_argument("--demo", action="store_true", help="the demo that runs on this machine")
     mcp.add_argument("--tenant", help="whose memory; with --api the token says it")
     mcp.add_argument("--user", help="the user within the tenant (default: the tenant's own)")
     mcp.add_argument(
@@ -60,8 +61,9 @@ def client_of(options: argparse.Namespace) -> MemoryClient:
         return MemoryClient(
             transports.UrlTransport(options.url, options.tenant, user, timeout_seconds=timeout)
         )
+    function = os.environ["QUERY_FUNCTION"] if options.demo else options.function
     client = transports.lambda_client(timeout)
-    return MemoryClient(transports.LambdaTransport(options.function, options.tenant, user, client))
+    return MemoryClient(transports.LambdaTransport(function, options.tenant, user, client))
 
 
 def _token(variable: str) -> str:

@@ -66,7 +66,7 @@ class LocalAws:
     def stop(self) -> None:
         """End it and the functions it runs."""
         if self._process:
-            stop(self._process, signal.SIGTERM, timeout_seconds=5)
+            stop(self._process, signal.SIGKILL)  # all that it holds goes with it
             self._process = None
 
     def client(self, service: str, config: Config | None = None) -> Any:

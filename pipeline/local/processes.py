@@ -29,12 +29,30 @@ def new_run_folder() -> Path:
     return folder
 
 
+def run_folders() -> list[Path]:
+    """Return the folders of this user's runs that are going on; anybody may make a folder of such a name."""
+    found = Path(tempfile.gettempdir()).glob(f"{PREFIX}*")
+    return sorted(folder for folder in found if _of_this_user(folder) and _alive(folder))
+
+
+def _of_this_user(folder: Path) -> bool:
+    try:
+        return folder.lstat().st_uid == os.geteuid() and folder.is_dir() and not folder.is_symlink()
+    except OSError:
+        return False  # it ends just now
+
+
 def _abandoned(folder: Path) -> bool:
+    return _alive(folder) is False
+
+
+def _alive(folder: Path) -> bool | None:
+    """Tell whether the owner of a folder lives; ``None`` if it is not ours, or its owner is about to write its name."""
     try:
         owner = (folder / _OWNER).read_text()
-        return owner != _identity(int(owner.split()[0]))
+        return owner == _identity(int(owner.split()[0]))
     except (OSError, ValueError, IndexError):
-        return False  # not ours, or its owner is about to write its name
+        return None
 
 
 def _identity(pid: int) -> str:

@@ -5,6 +5,7 @@ import os
 import platform
 import secrets
 import shutil
+import signal
 import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -19,7 +20,7 @@ from psycopg import sql
 
 from pipeline.embedding.offline import DIMENSIONS, MODEL
 from pipeline.embedding.vectors import Space
-from pipeline.local import compose, opensearch_node
+from pipeline.local import compose, connection, opensearch_node
 from pipeline.local.aws import REGION
 from pipeline.local.compose import ComposePostgres
 from pipeline.local.conditions import for_ministack, live
@@ -35,12 +36,16 @@ from pipeline.packaging.deploy import template_url
 from pipeline.packaging.wheels import WITH_OFFLINE, Target, fetch
 from pipeline.settings import EmbeddingSettings, Settings
 from pipeline.store_settings import StoreName, StoreSettings
+from pipeline.stores.inventory import Inventory
 from pipeline.stores.opening import LedgerBacked
+from pipeline.stores.pgvector.connection import Connector
+from pipeline.stores.pgvector.inventory import Inventory as PgInventory
 from pipeline.stores.pgvector.migrations import migrate
 
 STACK_NAME = "vector-memory"
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 ROLES = {"local_ingest": "memory_ingest", "local_query": "memory_query"}
+TABLES = ("Sessions", "Memory", "Config")
 _FETCHES_FASTER = frozenset({"hf-xet"})  # 4 MB that only speed downloads up
 
 OPENSEARCH_REFRESH_SECONDS = 0.2
@@ -121,7 +126,7 @@ class Stack:
             self._delete()
         self.aws.stop()
         if not self._in_docker:  # there other stacks use it too
-            self.postgres.stop()
+            self.postgres.stop(signal.SIGQUIT)  # nobody will read the data again
         self._exits.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -134,6 +139,13 @@ class Stack:
         if self.store == "pgvector":
             with psycopg.connect(self.postgres.conninfo()) as connection:
                 return [Row(*row) for row in connection.execute(_ROWS)]
+        found = self.inventory().everything()
+        return [Row(one.tenant_id, one.user_id, one.session_key, one.content) for one in found]
+
+    def inventory(self) -> Inventory:
+        """Return what reads the index as it lies there, across tenants."""
+        if self.store == "pgvector":
+            return PgInventory(Connector(self.postgres.conninfo))
         embedding = EmbeddingSettings("offline", self._space.model, self._space.dimensions)
         chosen = StoreSettings(
             self.store,
@@ -146,8 +158,42 @@ class Stack:
             lambda: self.client("dynamodb"),
             lambda: (REGION, Credentials(ACCESS_KEY, SECRET_KEY)),
         )
-        found = opened.inventory().everything()
-        return [Row(one.tenant_id, one.user_id, one.session_key, one.content) for one in found]
+        return opened.inventory()
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables by which programs and commands reach this stack, in the order worth telling."""
+        function = self.outputs["QueryFunctionName"]
+        found = {
+            "AWS_ENDPOINT_URL": self.aws.endpoint_url,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            connection.STACK: self.name,
+            connection.FUNCTION: function.partition(":function:")[2] or function,
+            **{f"{name.upper()}_TABLE": self.outputs[f"{name}TableName"] for name in TABLES},
+        }
+        if self.store == "opensearch":  # it lets in whoever signs with a session's token
+            found["AWS_SESSION_TOKEN"] = "local"  # noqa: S105  # any value does
+        return found | ({"DATABASE_URL": self._operators_url()} if self.store == "pgvector" else {})
+
+    def announce(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Let the commands' ``--demo`` find this stack; return what they are told: the environment, and ``more``."""
+        told = {**self.environment(), **(more or {})}
+        connection.announce(self._folder, told)
+        return told
+
+    def _operators_url(self) -> str:
+        """Make a login as an operator's ought to be: it sees every tenant and may do what ingest does."""
+        name = f"operator_{self._names}" if self._in_docker else "operator"
+        password = secrets.token_hex(8)
+        with psycopg.connect(self.postgres.conninfo(), autocommit=True) as owner:
+            owner.execute(
+                sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE memory_operations, memory_ingest").format(
+                    sql.Identifier(name), sql.Literal(password)
+                )
+            )
+        where = psycopg.conninfo.conninfo_to_dict(self.postgres.conninfo(name, password))
+        return f"postgresql://{name}:{password}@{where['host']}:{where['port']}/{where['dbname']}"
 
     def client(self, service: str, config: Config | None = None) -> Any:
         """Return a boto3 client of the local AWS."""

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from pipeline.operations.common_options import add_json, add_where
 from pipeline.operations.limits import Limits
 
 CHECKPOINT = "vector-memory-backfill.json"
@@ -12,7 +13,7 @@ def add_arguments(backfill: argparse.ArgumentParser) -> None:
     """Say which options there are."""
     defaults = Limits()
     add = backfill.add_argument
-    add("--stack", metavar="NAME", help="take tables, queues and settings from this stack")
+    add_where(backfill)
     add(
         "--table", action="append", default=[], metavar="NAME", help="a table of the chat app's, as it is now"
     )
@@ -57,4 +58,4 @@ def add_arguments(backfill: argparse.ArgumentParser) -> None:
         help="wait while the queue holds this many notices, so that live changes are not held up (default: %(default)s)",
     )
     add("--legacy-model", metavar="MODEL", help="import the chat app's own vectors, which this model made")
-    add("--json", action="store_true", help="one JSON object")
+    add_json(backfill)

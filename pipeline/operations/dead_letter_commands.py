@@ -1,7 +1,9 @@
 """The commands ``vector-memory dlq …``: put a service together, run it, and say what it did."""
 
+import json
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
@@ -32,7 +34,9 @@ def list_letters(stack: str | None, *, as_json: bool) -> Outcome:
         return Outcome(text, list(_notes(box)))
 
 
-def redrive_letters(stack: str | None, cause: str | None, tenant_id: str | None, *, dry_run: bool) -> Outcome:
+def redrive_letters(
+    stack: str | None, cause: str | None, tenant_id: str | None, *, dry_run: bool, as_json: bool = False
+) -> Outcome:
     """Send notices again and say how many."""
     with _dead_letters(stack) as box:
         _required("queue_url")
@@ -45,30 +49,34 @@ def redrive_letters(stack: str | None, cause: str | None, tenant_id: str | None,
             dry_run=dry_run,
         )
         verb = "would be sent again" if dry_run else "sent again"
-        return Outcome(_counts(verb, report), [*_problems(report), *_notes(box)], int(report.failed))
+        text = _report_json(report, dry_run=dry_run) if as_json else _counts(verb, report)
+        return Outcome(text, [*_problems(report), *_notes(box)], int(report.failed))
 
 
-def drop_letters(stack: str | None, cause: str | None, tenant_id: str | None, *, dry_run: bool) -> Outcome:
+def drop_letters(
+    stack: str | None, cause: str | None, tenant_id: str | None, *, dry_run: bool, as_json: bool = False
+) -> Outcome:
     """Delete letters and say how many."""
     with _dead_letters(stack) as box:
         report = drop(box, bootstrap.addresses(), Selection(cause, tenant_id), dry_run=dry_run)
         verb = "would be deleted (--yes does it)" if dry_run else "deleted"
-        return Outcome(_counts(verb, report), [*_problems(report), *_notes(box)], int(report.failed))
+        text = _report_json(report, dry_run=dry_run) if as_json else _counts(verb, report)
+        return Outcome(text, [*_problems(report), *_notes(box)], int(report.failed))
 
 
-def replay_stream(stack: str | None, *, dry_run: bool) -> Outcome:
+def replay_stream(stack: str | None, *, dry_run: bool, as_json: bool = False) -> Outcome:
     """Announce the changes that the stream function failed at, and say what is lost."""
     with _taken(stack, "stream failure queue", "stream_failure_queue_url") as box:
         if not box.messages:
-            return Outcome("no failed stream batches", list(_notes(box)))
+            nothing = _replay_json(Replayed(), dry_run=dry_run) if as_json else "no failed stream batches"
+            return Outcome(nothing, list(_notes(box)))
         _required("queue_url")
         _required("message_key_secret_arn")
         reader = StreamReader(bootstrap.stream_client(), time.sleep)
         replay = Replay(reader, bootstrap.announcer(), bootstrap.notice_queue(), time.time())
         report = replay.run(box, dry_run=dry_run)
-        return Outcome(
-            _replayed(report, dry_run=dry_run), [*_losses(report), *_notes(box)], int(report.failed)
-        )
+        text = _replay_json(report, dry_run=dry_run) if as_json else _replayed(report, dry_run=dry_run)
+        return Outcome(text, [*_losses(report), *_notes(box)], int(report.failed))
 
 
 @contextmanager
@@ -112,11 +120,24 @@ def _counts(verb: str, report: Report) -> str:
     return f"{counted(len(report.done), 'letter')} {verb}{causes}, {kept} left"
 
 
+def _report_json(report: Report, *, dry_run: bool) -> str:
+    causes = Counter(letter.cause for letter in report.done)
+    counts = {
+        name: len(getattr(report, name)) for name in ("done", "foreign", "unsent", "undeleted", "others")
+    }
+    return json.dumps({"dry_run": dry_run, **counts, "causes": dict(sorted(causes.items()))})
+
+
+def _replay_json(report: Replayed, *, dry_run: bool) -> str:
+    counts = {name: len(getattr(report, name)) for name in ("batches", "lost", "failures", "foreign")}
+    return json.dumps({"dry_run": dry_run, "records": report.records, "notices": report.notices, **counts})
+
+
 def _problems(report: Report) -> Iterator[str]:
     if report.foreign:
         yield (
             f"{counted(len(report.foreign), 'letter')} cannot be sent again, being no notice: {by_cause(report.foreign)}. "
-            "Look with `vector-memory dlq list`, delete with `vector-memory dlq drop --cause … --yes`"
+            "Look with `vector-memory dlq list`, delete with `vector-memory dlq drop --yes`, which --cause narrows down"
         )
     if report.unsent:
         yield (

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from pipeline.operations.common_options import add_where
+
 
 def add_export(export: argparse.ArgumentParser) -> None:
     """Say which options an export has."""
@@ -26,7 +28,7 @@ def add_import(import_: argparse.ArgumentParser) -> None:
 
 
 def _add_where(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--stack", metavar="NAME", help="take tables, queues and settings from this stack")
+    add_where(parser)
     parser.add_argument(
         "--table",
         action="append",

@@ -1,5 +1,6 @@
 """The command ``vector-memory forget``: the operation that ingest carries out for a request over the API, at once."""
 
+import json
 import time
 from collections.abc import Callable
 from uuid import uuid4
@@ -18,12 +19,14 @@ NOTHING_FOUND = 3
 MAX_ITEMS = 2_000
 
 
-def run_forget(
+def run_forget(  # noqa: PLR0913  # who, and how it is told
     forgetter: Forgetter,
     inventory: Callable[[], Inventory],
     tenant_id: str,
     user_id: str | None,
     session_key: str | None,
+    *,
+    as_json: bool = False,
 ) -> Outcome:
     """Forget, and say what went; where nothing did, say so and name ids that may have been meant.
 
@@ -36,12 +39,19 @@ def run_forget(
     done = forget(forgetter, tenant_id, user_id, session_key)
     kept = "What was said up to now never becomes memory again, whatever is sent."
     own = "The chat app's own items are untouched: delete them there if they must go as well."
-    if done.deleted:
-        return Outcome(f"forgotten: {done.deleted} messages. {kept}", [own])
-    notes = _suggestions(inventory, tenant_id, user_id, session_key)
-    return Outcome(
-        f"nothing found: memory holds nothing of that name. {kept}", [*notes, own], status=NOTHING_FOUND
+    notes = [] if done.deleted else _suggestions(inventory, tenant_id, user_id, session_key)
+    told = (
+        f"forgotten: {done.deleted} messages"
+        if done.deleted
+        else "nothing found: memory holds nothing of that name"
     )
+    text = _json(done) if as_json else f"{told}. {kept}"
+    return Outcome(text, [*notes, own], status=0 if done.deleted else NOTHING_FOUND)
+
+
+def _json(done: Forgotten) -> str:
+    times = {"asked_at": done.request.asked_at.isoformat(), "done_at": done.done_at.isoformat()}
+    return json.dumps({"id": done.request.id, "deleted": done.deleted, **times})
 
 
 def _suggestions(

@@ -1,11 +1,13 @@
 """The command ``vector-memory migrate``."""
 
+import json
+
 from pipeline.embedding.vectors import Space
 from pipeline.operations.outcome import Outcome
 from pipeline.stores.pgvector.migrations import due_privileges, migrate, plan
 
 
-def run_migrate(conninfo: str, space: Space, *, dry_run: bool, graph: bool) -> Outcome:
+def run_migrate(conninfo: str, space: Space, *, dry_run: bool, graph: bool, as_json: bool = False) -> Outcome:
     """Bring the schema and its privileges up to date as its owner, or only say what that would apply.
 
     Says which grants it took away, and what an operator should run.
@@ -15,8 +17,9 @@ def run_migrate(conninfo: str, space: Space, *, dry_run: bool, graph: bool) -> O
             *(f"apply {name}" for name in plan(conninfo)),
             *(f"run {one}" for one in due_privileges(conninfo)),
         ]
-        return Outcome("\n".join(f"would {one}" for one in due) or "the schema is up to date")
+        text = "\n".join(f"would {one}" for one in due) or "the schema is up to date"
+        return Outcome(json.dumps({"would": due}) if as_json else text)
     notes: list[str] = []
     applied = migrate(conninfo, space, graph=graph, tell=notes.append)
     done = [f"applied {name}" for name in applied] or ["the schema is up to date"]
-    return Outcome("\n".join(done), notes)
+    return Outcome(json.dumps({"applied": list(applied)}) if as_json else "\n".join(done), notes)

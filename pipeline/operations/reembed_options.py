@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from pipeline.operations.common_options import add_json, add_where
 from pipeline.operations.limits import Limits
 
 
@@ -10,8 +11,8 @@ def add_arguments(reembed: argparse.ArgumentParser) -> None:
     """Say which actions there are."""
     actions = reembed.add_subparsers(required=True, dest="action", metavar="action")
     where, pace, gaps = (argparse.ArgumentParser(add_help=False) for _ in range(3))
-    where.add_argument("--stack", metavar="NAME", help="take queues and settings from this stack")
-    where.add_argument("--json", action="store_true", help="one JSON object")
+    add_where(where)
+    add_json(where)
     pace.add_argument(
         "--tokens-per-minute",
         type=float,

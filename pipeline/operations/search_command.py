@@ -1,51 +1,63 @@
 """The command ``vector-memory search``: the query function's search, from a terminal."""
 
+import argparse
 import json
+import os
+from typing import Any
 
 from pipeline import bootstrap
 from pipeline.operations.outcome import Outcome
+from pipeline.operations.stack import environment_of
 from pipeline.operations.text import printable
 from pipeline.search.ranking import Ranked
+from pipeline.search.recall import Found
 from pipeline.search.requests import read_search
 from pipeline.search.trace import explained
 from pipeline.stores.pgvector.store import PgVectorStore
 
 
-def run_search(  # noqa: PLR0913  # the command's own options
-    tenant_id: str,
-    user_id: str | None,
-    query: str,
-    top_k: int,
-    *,
-    explain: bool,
-    now: str | None = None,
-    min_confidence: float | None = None,
-) -> Outcome:
+def run_search(options: argparse.Namespace) -> Outcome:
     """Search one user's memory; say besides how it was searched and why, if asked to.
 
-    Args:
-        now: a time with its zone, as an explanation gives it to ask the same again.
-
     Raises:
-        InvalidRequestError: it is no such time, or the level is not from 0 to 1.
+        InvalidRequestError: ``--now`` is no time with its zone, or the level is not from 0 to 1.
     """
-    owner = user_id or tenant_id
-    given = {"query": query, "now": now, "min_confidence": min_confidence}
+    if options.stack:
+        os.environ.update(environment_of(bootstrap.cloudformation_client(), options.stack))
+        bootstrap.settings.cache_clear()
+    owner = options.user or options.tenant
+    given = {"query": options.query, "now": options.now, "min_confidence": options.min_confidence}
     wanted = read_search(given).wanted
-    found = bootstrap.recall().search(tenant_id, owner, query, top_k, wanted=wanted)
-    lines = [
-        printable(
-            f"{one.score:.3f}  {one.hit.metadata.get('key', one.hit.id)}{_before(one)}  {one.hit.content}"
-        )
-        for one in found.passages
+    found = bootstrap.recall().search(options.tenant, owner, options.query, options.top_k, wanted=wanted)
+    why = _why(found, options.tenant, owner) if options.explain else {}
+    if options.json:
+        rows = [_row(one) for one in found.passages]
+        told = {"results": rows, "confidence": round(found.confidence, 4), **why}
+        return Outcome(json.dumps(told, ensure_ascii=False))
+    notes = [
+        part if isinstance(part, str) else json.dumps(part, ensure_ascii=False, indent=1)
+        for part in why.values()
     ]
-    notes = []
-    if explain:
-        store = bootstrap.store()
-        notes += [str(store.explain(tenant_id, owner))] if isinstance(store, PgVectorStore) else []
-        notes.append(json.dumps(explained(found.trace), ensure_ascii=False, indent=1))
-    return Outcome("\n".join(lines) or "nothing found", notes)
+    return Outcome("\n".join(map(_line, found.passages)) or "nothing found", notes)
 
 
-def _before(one: Ranked) -> str:
-    return "  (said before the newer one)" if one.superseded_by else ""
+def _why(found: Found, tenant_id: str, owner: str) -> dict[str, Any]:
+    store = bootstrap.store()
+    plan = {"plan": str(store.explain(tenant_id, owner))} if isinstance(store, PgVectorStore) else {}
+    return {**plan, "explanation": explained(found.trace)}
+
+
+def _line(one: Ranked) -> str:
+    before = "  (said before the newer one)" if one.superseded_by else ""
+    return printable(f"{one.score:.3f}  {one.hit.metadata.get('key', one.hit.id)}{before}  {one.hit.content}")
+
+
+def _row(one: Ranked) -> dict[str, Any]:
+    return {
+        "id": one.hit.id,
+        "key": one.hit.metadata.get("key"),
+        "content": one.hit.content,
+        "similarity": round(one.hit.similarity, 4),
+        "score": round(one.score, 4),
+        "superseded_by": one.superseded_by,
+    }

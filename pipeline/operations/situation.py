@@ -21,7 +21,7 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What was seen, over the last ``minutes``.
+    """What was seen, over the last ``minutes``; ``None`` is what could not be seen.
 
     Args:
         waiting: notices in the queue, ready or in flight.
@@ -37,20 +37,20 @@ class Situation:
     """
 
     minutes: int
-    waiting: int = 0
-    put_off: int = 0
-    dead_letters: int = 0
-    stream_failures: int = 0
-    items: int = 0
+    waiting: int | None = 0
+    put_off: int | None = 0
+    dead_letters: int | None = 0
+    stream_failures: int | None = 0
+    items: int | None = 0
     lag_p95: float | None = None
     iterator_age: float | None = None
-    chunks_embedded: int = 0
-    chunks_kept: int = 0
-    tokens: int = 0
-    conflicts: int = 0
-    unreadable_messages: int = 0
-    secrets_redacted: int = 0
-    dollars_today: float = 0.0
+    chunks_embedded: int | None = 0
+    chunks_kept: int | None = 0
+    tokens: int | None = 0
+    conflicts: int | None = 0
+    unreadable_messages: int | None = 0
+    secrets_redacted: int | None = 0
+    dollars_today: float | None = 0.0
     failure_percent: float | None = None
     function_errors: Mapping[str, int] = field(default_factory=dict)
     retries: Mapping[str, int] = field(default_factory=dict)
@@ -80,7 +80,7 @@ _CAUSES: Mapping[str, str] = {
     "secret_unavailable": "see that the secrets exist, and that the ingest role may read them",
     "summariser_unavailable": "the digest makes up for missed days by itself; see the key of the chat API",
     "queue_unavailable": "see the health of SQS, and the ingest role's sqs:SendMessage",
-    "cap_reached": "`vector-memory usage` says whose; raise it with --tenant T --cap TOKENS, or let it wait for tomorrow",
+    "cap_reached": "`vector-memory usage --days 1` says whose; `vector-memory usage --help` tells how to raise it; or let it wait for tomorrow",
     "settings": "a setting is wrong: the log's `reasons` name it; deploy again",
     "conflict": "several workers were at one item: normal in bursts; if it goes on, see who sends notices in a loop",
     "busy": "invocations run out of time: normal in a backlog; if it goes on, see how long the embedding API takes",
@@ -88,7 +88,7 @@ _CAUSES: Mapping[str, str] = {
 
 
 _SUMMARY_CAUSES: Mapping[str, str] = {
-    "malformed_item": "vector-memory audit names the logs that are not what their keys promise",
+    "malformed_item": "`vector-memory audit` names the logs that are not what their keys promise",
     "summariser_unavailable": _CAUSES["summariser_unavailable"],
     "embedding_rejected": "the chat API refuses that log: every other day and user has its summary",
 }
@@ -104,21 +104,19 @@ def _letters(seen: Situation) -> Iterator[Advice]:
     if seen.dead_letters:
         causes = ", ".join(f"{count} {cause}" for cause, count in sorted(seen.buried.items()))
         what = f"{counted(seen.dead_letters, 'dead letter')}" + (f" (lately: {causes})" if causes else "")
-        yield Advice(
-            "act", what, "vector-memory dlq list; mend the cause; vector-memory dlq redrive --cause C"
-        )
+        yield Advice("act", what, "`vector-memory dlq list`; mend the cause; `vector-memory dlq redrive`")
     if seen.stream_failures:
         what = f"{counted(seen.stream_failures, 'stream batch')} that Lambda gave up on"
         yield Advice(
             "act",
             what,
-            "within 24 hours: vector-memory dlq replay-stream; later: vector-memory audit --repair",
+            "within 24 hours: `vector-memory dlq replay-stream`; later: `vector-memory audit --repair`",
         )
 
 
 def _retries(seen: Situation) -> Iterator[Advice]:
     for cause, count in sorted(seen.retries.items(), key=lambda row: -row[1]):
-        over = not seen.put_off
+        over = seen.put_off == 0
         what = f"{counted(count, 'notice')} put off: {cause}" + (", over by now" if over else "")
         yield Advice(
             "watch" if over or cause in {"conflict", "cap_reached"} else "act",
@@ -132,7 +130,7 @@ def _rates(seen: Situation, limits: Thresholds) -> Iterator[Advice]:
         yield Advice(
             "act",
             f"{counted(count, 'crash')} of the {name} function",
-            "read its log; then vector-memory dlq list",
+            "read its log; then `vector-memory dlq list`",
         )
     if seen.lag_p95 is not None and seen.lag_p95 > limits.lag_milliseconds:
         do = "if the queue is long, a larger IngestConcurrency; if a backfill runs, a lower --max-waiting"
@@ -144,9 +142,9 @@ def _rates(seen: Situation, limits: Thresholds) -> Iterator[Advice]:
         yield Advice(
             "watch", f"{seen.failure_percent:.0f}% of the items failed", "read the ingest function's log"
         )
-    if seen.dollars_today > limits.dollars_a_day:
-        do = "vector-memory usage --days 1 says whose; set a cap, or look for a sender in a loop"
-        yield Advice("act", f"${seen.dollars_today:.2f} spent on embeddings today", do)
+    if (seen.dollars_today or 0) > limits.dollars_a_day:
+        do = "`vector-memory usage --days 1` says whose; set a cap, or look for a sender in a loop"
+        yield Advice("act", f"${seen.dollars_today or 0:.2f} spent on embeddings today", do)
     for what in seen.unseen:
         yield Advice("watch", f"not seen: {what}", "allow it to whoever runs this, or set what is missing")
 
@@ -154,7 +152,9 @@ def _rates(seen: Situation, limits: Thresholds) -> Iterator[Advice]:
 def _unreadable(seen: Situation) -> Iterator[Advice]:
     if seen.unreadable_messages:
         what = f"{counted(seen.unreadable_messages, 'message')} of a shape that is not understood: not memory"
-        yield Advice("act", what, "vector-memory audit names the items; docs/your-data.md says what is read")
+        yield Advice(
+            "act", what, "`vector-memory audit` names the items; docs/your-data.md says what is read"
+        )
 
 
 def _summaries(seen: Situation) -> Iterator[Advice]:
@@ -165,20 +165,23 @@ def _summaries(seen: Situation) -> Iterator[Advice]:
 
 def as_text(seen: Situation, advised: Sequence[Advice]) -> str:
     """Return it for a terminal."""
-    chunks = seen.chunks_embedded + seen.chunks_kept
-    reuse = f"{100 * seen.chunks_kept / chunks:.0f}%" if chunks else "-"
+    embedded, kept = seen.chunks_embedded, seen.chunks_kept or 0
+    reuse = f"{100 * kept / (embedded + kept):.0f}%" if embedded is not None and embedded + kept else "-"
     rows = [
-        ("notices waiting / put off", f"{seen.waiting} / {seen.put_off}"),
-        ("dead letters / stream batches given up", f"{seen.dead_letters} / {seen.stream_failures}"),
-        ("items looked at", f"{seen.items}"),
+        ("notices waiting / put off", f"{_number(seen.waiting)} / {_number(seen.put_off)}"),
+        (
+            "dead letters / stream batches given up",
+            f"{_number(seen.dead_letters)} / {_number(seen.stream_failures)}",
+        ),
+        ("items looked at", _number(seen.items)),
         ("save to searchable, p95", "-" if seen.lag_p95 is None else f"{seen.lag_p95:,.0f} ms"),
         ("stream behind by, at most", "-" if seen.iterator_age is None else f"{seen.iterator_age:,.0f} ms"),
-        ("chunks embedded / reused", f"{seen.chunks_embedded} / {reuse}"),
-        ("tokens embedded", f"{seen.tokens:,}"),
-        ("spent today", f"${seen.dollars_today:.4f}"),
-        ("conflicts", f"{seen.conflicts}"),
-        ("messages not understood", f"{seen.unreadable_messages}"),
-        ("secrets left out", f"{seen.secrets_redacted}"),
+        ("chunks embedded / reused", f"{_number(embedded)} / {reuse}"),
+        ("tokens embedded", _number(seen.tokens)),
+        ("spent today", _UNSEEN if seen.dollars_today is None else f"${seen.dollars_today:.4f}"),
+        ("conflicts", _number(seen.conflicts)),
+        ("messages not understood", _number(seen.unreadable_messages)),
+        ("secrets left out", _number(seen.secrets_redacted)),
         *((f"question, p95, {name}", f"{value:,.0f} ms") for name, value in sorted(seen.latency_p95.items())),
         *([("summaries written", f"{seen.summaries}")] if seen.summaries else []),
         *((f"put off: {cause}", f"{count}") for cause, count in sorted(seen.retries.items())),
@@ -187,3 +190,11 @@ def as_text(seen: Situation, advised: Sequence[Advice]) -> str:
     lines = [aligned((f"last {seen.minutes} minutes", ""), rows), ""]
     lines += [f"{one.level.upper():<6}{one.what}\n      -> {one.do}" for one in advised]
     return "\n".join(lines if advised else [*lines, "OK    nothing needs doing"])
+
+
+_UNSEEN = "not seen"
+
+
+def _number(value: int | None) -> str:
+    """Return a count; what was not seen is no 0."""
+    return _UNSEEN if value is None else f"{value:,}"

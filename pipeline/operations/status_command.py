@@ -4,16 +4,19 @@ import argparse
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 import boto3
 
 from pipeline import bootstrap
+from pipeline.errors import SettingsError, VectorMemoryError
+from pipeline.operations.advised import placed, where_of
 from pipeline.operations.outcome import Outcome
-from pipeline.operations.situation import Thresholds, advice, as_text
+from pipeline.operations.situation import Situation, Thresholds, advice, as_text
 from pipeline.operations.stack import described, environment_of
 from pipeline.operations.watching import Watch
+from pipeline.stores.usage import UsageBook
 
 QUEUES: Mapping[str, str] = {
     "notices": "NoticeQueueUrl",
@@ -33,24 +36,41 @@ def run_status(options: argparse.Namespace) -> Outcome:
     """Look, and say what there is to do; the status is 1 if there is something to act on.
 
     Raises:
-        SettingsError: there is no such stack.
+        SettingsError: there is no such stack, or none is named.
     """
+    if not options.stack:
+        raise SettingsError("say which: --stack NAME, or --demo")
     client = bootstrap.cloudformation_client()
     os.environ.update(environment_of(client, options.stack))
     bootstrap.settings.cache_clear()
     outputs, parameters = described(client, options.stack)
-    seen = _watch(options.stack, outputs).look(options.minutes, datetime.now(UTC))
-    advised = advice(seen, _thresholds(parameters))
+    seen = _look(options, outputs)
+    where = where_of(options.stack, demo=options.demo)
+    advised = [replace(one, do=placed(one.do, where)) for one in advice(seen, _thresholds(parameters))]
     status = int(any(one.level == "act" for one in advised))
     if options.json:
         return Outcome(json.dumps(asdict(seen) | {"advice": [asdict(one) for one in advised]}), status=status)
     return Outcome(as_text(seen, advised), status=status)
 
 
-def _watch(stack: str, outputs: Mapping[str, str]) -> Watch:
+def _look(options: argparse.Namespace, outputs: Mapping[str, str]) -> Situation:
+    """Look; where the usage ledger cannot be read, the metrics tell what was spent."""
+    now = datetime.now(UTC)
+    try:
+        return _watch(options.stack, outputs, _book()).look(options.minutes, now)
+    except VectorMemoryError as error:
+        seen = _watch(options.stack, outputs, None).look(options.minutes, now)
+        return replace(seen, unseen=(*seen.unseen, f"the usage ledger: {error}"))
+
+
+def _book() -> UsageBook | None:
+    """Return the usage ledger where it costs little to read: those of the other stores would have to be scanned."""
     settings = bootstrap.settings()
-    # The ledger of the other stores would have to be scanned.
-    sees_book = settings.store.name == "pgvector" and (settings.database_url or settings.database_secret_arn)
+    given = settings.database_url or settings.database_secret_arn
+    return bootstrap.usage_book() if settings.store.name == "pgvector" and given else None
+
+
+def _watch(stack: str, outputs: Mapping[str, str], book: UsageBook | None) -> Watch:
     return Watch(
         bootstrap.sqs_client(),
         boto3.client("cloudwatch", config=bootstrap.AWS_CONFIG),
@@ -61,7 +81,7 @@ def _watch(stack: str, outputs: Mapping[str, str]) -> Watch:
             for name in FUNCTIONS
             if f"{name.capitalize()}FunctionName" in outputs
         },
-        bootstrap.usage_book() if sees_book else None,
+        book,
     )
 
 

@@ -2,9 +2,11 @@
 
 import argparse
 
+from pipeline.operations.common_options import add_json, add_where
+
 
 def add_arguments(status: argparse.ArgumentParser) -> None:
     """Say which options there are."""
-    status.add_argument("--stack", metavar="NAME", required=True, help="the deployed stack")
+    add_where(status)
     status.add_argument("--minutes", type=int, default=15, help="how far back (default: %(default)s)")
-    status.add_argument("--json", action="store_true", help="one JSON object")
+    add_json(status)

@@ -27,6 +27,8 @@ def run_usage(options: argparse.Namespace) -> Outcome:
         if not options.tenant or (options.cap or 0) < 0:
             raise SettingsError("a cap needs --tenant, and is a number of tokens from 0")
         book.cap(options.tenant, options.cap)
+        if options.json:
+            return Outcome(json.dumps({"tenant_id": options.tenant, "cap": options.cap}))
         return Outcome(
             f"cap of {printable(options.tenant)}: {options.cap if options.cap is not None else 'none of its own'}"
         )

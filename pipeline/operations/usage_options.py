@@ -2,15 +2,15 @@
 
 import argparse
 
+from pipeline.operations.common_options import add_json, add_where
+
 
 def add_arguments(usage: argparse.ArgumentParser) -> None:
     """Say which options there are."""
-    usage.add_argument(
-        "--stack", metavar="NAME", help="take settings from this stack (default: the environment)"
-    )
+    add_where(usage)
     usage.add_argument("--tenant", help="only this tenant")
     usage.add_argument("--days", type=int, default=7, help="today and the days before (default: %(default)s)")
-    usage.add_argument("--json", action="store_true", help="a JSON array")
+    add_json(usage, "a JSON array; of a cap, an object")
     cap = usage.add_mutually_exclusive_group()
     cap.add_argument("--cap", type=int, metavar="TOKENS", help="let the tenant have so many embedded a day")
     cap.add_argument(

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pipeline.errors import StoreUnavailableError
+from pipeline.errors import VectorMemoryError
 from pipeline.operations.situation import Situation
 from pipeline.stores.usage import UsageBook
 
@@ -25,6 +25,7 @@ SUMS = (
     "UnreadableMessages",
     "SecretsRedacted",
 )
+_METRICS = "metrics (cloudwatch:ListMetrics)"
 _DEPTHS = (
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",
@@ -57,16 +58,16 @@ class Watch:
         self.unseen = []
         period = (now - timedelta(minutes=minutes), now + timedelta(minutes=1))
         waiting, flying, put_off = self._depths("notices")
-        sums = {name: int(self._value(period, self._ours(name), "Sum") or 0) for name in SUMS}
+        sums = self._sums(period)
         return Situation(
             minutes,
-            waiting=waiting + flying,
+            waiting=_total((waiting, flying)),
             put_off=put_off,
-            dead_letters=sum(self._depths("dead")),
-            stream_failures=sum(self._depths("stream")),
+            dead_letters=_total(self._depths("dead")),
+            stream_failures=_total(self._depths("stream")),
             items=sums["Items"],
             lag_p95=self._value(period, self._ours("IngestLag"), "p95"),
-            iterator_age=self._value(period, self._lambda("IteratorAge", "stream"), "Maximum"),
+            iterator_age=self._iterator_age(period),
             chunks_embedded=sums["ChunksEmbedded"],
             chunks_kept=sums["ChunksKept"],
             tokens=sums["TokensEmbedded"],
@@ -84,21 +85,44 @@ class Watch:
             unseen=tuple(dict.fromkeys(self.unseen)),
         )
 
-    def _depths(self, queue: str) -> tuple[int, int, int]:
+    def _sums(self, period: tuple[datetime, datetime]) -> dict[str, int | None]:
+        """Return what was counted; where there are no metrics at all nothing was seen, which is not nothing."""
+        if not self._has_metrics():
+            return dict.fromkeys(SUMS)
+        counts: dict[str, int | None] = {
+            name: int(self._value(period, self._ours(name), "Sum") or 0) for name in SUMS
+        }
+        return dict.fromkeys(counts) if self._blind else counts
+
+    def _has_metrics(self) -> bool:
+        with self._asking(_METRICS):
+            if self.cloudwatch.list_metrics(Namespace=self.namespace)["Metrics"]:
+                return True
+            self.unseen.append(
+                f"metrics: {self.namespace} has none yet, so nothing ran, or log lines do not become metrics here"
+            )
+        return False
+
+    def _depths(self, queue: str) -> tuple[int, int, int] | tuple[None, None, None]:
         if queue not in self.queues:
             return 0, 0, 0
         with self._asking(f"the {queue} queue (sqs:GetQueueAttributes)"):
             answer = self.sqs.get_queue_attributes(QueueUrl=self.queues[queue], AttributeNames=list(_DEPTHS))
             counts = [int(answer["Attributes"].get(name, 0)) for name in _DEPTHS]
             return counts[0], counts[1], counts[2]
-        return 0, 0, 0
+        return None, None, None
+
+    def _iterator_age(self, period: tuple[datetime, datetime]) -> float | None:
+        if "stream" not in self.functions:
+            return None
+        return self._value(period, self._lambda("IteratorAge", "stream"), "Maximum")
 
     def _ours(self, name: str, **dimensions: str) -> dict[str, Any]:
         service = OTHERS.get(name, "ingest")
         return self._metric(self.namespace, name, {"service": service, **dimensions})
 
     def _lambda(self, name: str, function: str) -> dict[str, Any]:
-        return self._metric("AWS/Lambda", name, {"FunctionName": self.functions.get(function, "")})
+        return self._metric("AWS/Lambda", name, {"FunctionName": self.functions[function]})
 
     @staticmethod
     def _metric(namespace: str, name: str, dimensions: Mapping[str, str]) -> dict[str, Any]:
@@ -126,7 +150,7 @@ class Watch:
         return found
 
     def _values_of(self, name: str, dimension: str) -> Sequence[str]:
-        with self._asking("metrics (cloudwatch:ListMetrics)"):
+        with self._asking(_METRICS):
             answer = self.cloudwatch.list_metrics(Namespace=self.namespace, MetricName=name)
             rows = (row for metric in answer["Metrics"] for row in metric["Dimensions"])
             return sorted({row["Value"] for row in rows if row["Name"] == dimension})
@@ -136,16 +160,21 @@ class Watch:
         counts = {name: self._value(period, self._lambda("Errors", name), "Sum") for name in self.functions}
         return {name: int(count) for name, count in counts.items() if count}
 
-    def _dollars(self, now: datetime) -> float:
+    def _dollars(self, now: datetime) -> float | None:
         if self.book is None:
             midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
             metrics = [self._ours("Dollars", service=name) for name in SPENDERS]
-            return sum(self._value((midnight, now), metric, "Sum") or 0.0 for metric in metrics)
+            seen = [self._value((midnight, now), metric, "Sum") for metric in metrics]
+            return None if self._blind else sum(value or 0.0 for value in seen)
         try:
             return sum(row.dollars for row in self.book.report(now.astimezone(UTC).date()))
-        except StoreUnavailableError as error:
+        except VectorMemoryError as error:
             self.unseen.append(f"what was spent: {error}")
-            return 0.0
+            return None
+
+    @property
+    def _blind(self) -> bool:
+        return any(what.startswith("metrics") for what in self.unseen)
 
     @contextmanager
     def _asking(self, what: str) -> Iterator[None]:
@@ -153,6 +182,12 @@ class Watch:
             yield
         except (ClientError, BotoCoreError) as error:
             self.unseen.append(f"{what}: {type(error).__name__}")
+
+
+def _total(counts: Sequence[int | None]) -> int | None:
+    """Return the sum of what was seen; ``None`` if something was not."""
+    seen = [count for count in counts if count is not None]
+    return sum(seen) if len(seen) == len(counts) else None
 
 
 def _together(points: Sequence[float], stat: str) -> float | None:

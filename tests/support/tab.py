@@ -41,8 +41,8 @@ class Tab:
         tab = self.page.locator(f"#tabs [data-view={name}]")
         if tab.is_visible():
             tab.click()
-        elif name == "search":
-            self.page.click("#open-search")
+        elif name in {"search", "memory", "pipeline"}:
+            self.page.click(f"#open-{name}")
         elif name == "chat":
             self.open_oldest()
 

@@ -87,7 +87,7 @@ def test_commands_parse(of: Page) -> None:
     for block in of.blocks("sh"):
         for words in commands(block):
             try:
-                cli._parser().parse_args(words)
+                cli.parser().parse_args(words)
             except SystemExit:
                 pytest.fail(f"vector-memory does not understand {words}")
 
@@ -106,7 +106,7 @@ def commands(block: str) -> list[list[str]]:
 def test_wrong_commands_are_noticed() -> None:
     [words] = commands("vector-memory audit --stack NAME --mend   # no such option")
     with pytest.raises(SystemExit):
-        cli._parser().parse_args(words)
+        cli.parser().parse_args(words)
 
 
 def test_the_readme_is_for_newcomers() -> None:

@@ -172,7 +172,7 @@ class Away:
 def test_what_cannot_be_asked_is_said_and_not_guessed() -> None:
     watch = Watch(Away(), Away(), {"notices": "q"}, "VectorMemory/x", {"ingest": "f"}, None)
     seen = watch.look(15, NOW)
-    assert (seen.lag_p95, seen.waiting) == (None, 0)
+    assert (seen.lag_p95, seen.waiting, seen.items, seen.dollars_today) == (None, None, None, None)
     assert [what.partition(" (")[0] for what in seen.unseen] == ["the notices queue", "metrics", "metrics"]
 
 

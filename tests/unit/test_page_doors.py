@@ -60,7 +60,10 @@ def as_(person: Person) -> dict[str, str]:
     return {"authorization": f"Bearer {PASSES.sign(person)}"}
 
 
-@pytest.mark.parametrize("name", ["chats", "chat", "note", "turn", "forget", "related", "search"])
+@pytest.mark.parametrize(
+    "name",
+    ["chats", "chat", "note", "turn", "forget", "related", "search", "why", "agent", "held", "pipeline"],
+)
 def test_every_action_is_the_passs_owners_whatever_the_body_says(
     name: str, client: TestClient, actions: Any
 ) -> None:

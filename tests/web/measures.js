@@ -2,7 +2,7 @@
 
 const shown = (element) => element.checkVisibility({ visibilityProperty: true }) && !element.closest(".unseen") && element.getClientRects().length > 0;
 const all = (selector) => [...document.querySelectorAll(selector)].filter(shown);
-const CONTROLS = "a[href], button, input, select, textarea, [tabindex='0']";
+const CONTROLS = "a[href], button, summary, input, select, textarea, [tabindex='0']";
 
 function named(element) {
   return `${element.tagName.toLowerCase()}${element.id ? `#${element.id}` : ""} ${(element.getAttribute("aria-label") ?? element.textContent ?? "").trim().slice(0, 30)}`.trim();
@@ -17,7 +17,7 @@ function stickingOut() {
 
 function nameless() {
   const name = (element) =>
-    (element.getAttribute("aria-label") || [...(element.labels ?? [])].map((one) => one.textContent).join(" ") || labelled(element) || (element.matches("a, button, pre") && element.textContent) || "").trim();
+    (element.getAttribute("aria-label") || [...(element.labels ?? [])].map((one) => one.textContent).join(" ") || labelled(element) || (element.matches("a, button, pre, summary") && element.textContent) || "").trim();
   return all(CONTROLS).filter((element) => !name(element)).map(named);
 }
 

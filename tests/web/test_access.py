@@ -16,7 +16,7 @@ from pipeline.local.stack import Stack
 pytestmark = pytest.mark.web
 OpenTab = Callable[..., Tab]
 MEASURES = (Path(__file__).parent / "measures.js").read_text("utf-8")
-VIEWS = ("chats", "chat", "related", "search")
+VIEWS = ("chats", "chat", "related", "search", "memory", "pipeline")
 TALK = [
     {"role": "system", "content": "Be brief.", "timestamp": "2026-10-20T09:59:00Z"},
     {
@@ -59,6 +59,8 @@ def measure(tab: Tab, name: str) -> Any:
 def every_view(tab: Tab) -> list[str]:
     return [name for name in VIEWS if tab.page.locator(f"#tabs [data-view={name}]").is_visible()] or [
         "search",
+        "memory",
+        "pipeline",
         "chat",
     ]
 

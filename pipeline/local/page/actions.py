@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ RELATED = 5
 STARTERS = 3
 CANDIDATES = 100
 SHOWN_RESULTS = 30
+CONTEXT_TOKENS = 600
 
 Asked = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -43,12 +45,16 @@ class Actions:
 
     Args:
         starters: person → a few things to begin with, for somebody who does not know what to type.
+        holdings: person → what is held of them, see :mod:`pipeline.local.page.holdings`.
+        look: how the pipeline does, as this person may see it, see :mod:`pipeline.local.page.pipeline`.
     """
 
     tables: Tables
     memory: Memory
     watch: Watch
     starters: Mapping[Person, Sequence[str]] = field(default_factory=dict)
+    holdings: Callable[[Person], list[dict[str, Any]]] = field(default=lambda _: [])
+    look: Callable[[Person], dict[str, Any]] = field(default=lambda _: {})
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def chats(self, person: Person, _: Asked) -> Answer:
@@ -107,6 +113,29 @@ class Actions:
         """Search all of the person's memory, with filters."""
         hits = self._hits(person, _text(asked, "query"), filters(asked))
         return {"results": [shown(hit) for hit in islice(hits, SHOWN_RESULTS)]}
+
+    def why(self, person: Person, asked: Asked) -> Answer:
+        """Explain one hit of a search, with the numbers."""
+        told = self.memory.explanation(person, _text(asked, "query"), CANDIDATES, filters(asked))
+        one = next((row for row in told["passages"] if row["id"] == asked.get("id")), None)
+        if one is None:
+            raise AskedWronglyError(404, "no_hit")
+        return {"passage": one, "similarity": told["similarity"], "confidence": told["confidence"]}
+
+    def agent(self, person: Person, asked: Asked) -> Answer:
+        """Show what an agent is given for a question: the context as text, and how much was left out, and why."""
+        given = self.memory.context(person, _text(asked, "query"), CONTEXT_TOKENS)
+        passages = given.get("explanation", {}).get("passages", [])
+        left_out = Counter(row["left_out"] for row in passages if row["left_out"])
+        return {"text": given["text"], "tokens": given["tokens"], "left_out": dict(left_out.most_common())}
+
+    def held(self, person: Person, _: Asked) -> Answer:
+        """Show everything that memory holds of the person."""
+        return {"items": self.holdings(person)}
+
+    def pipeline(self, person: Person, _: Asked) -> Answer:
+        """Show how the pipeline does."""
+        return self.look(person)
 
     def _chat(self, person: Person, asked: Asked) -> Chat:
         chat = self.tables.chat(person, _text(asked, "key"))

@@ -16,11 +16,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipeline.errors import StoreUnavailableError
 from pipeline.local.page.actions import Actions, Answer, AskedWronglyError
 from pipeline.local.page.doors import HEADERS, refusal
 from pipeline.local.page.memory import MemoryAwayError
 from pipeline.local.page.news import News
-from pipeline.local.page.people import Passes, Person
+from pipeline.local.page.people import Passes, Person, introduced
 
 STATIC = Path(__file__).parent / "static"
 Action = Callable[[Person, Mapping[str, Any]], Answer]
@@ -41,8 +42,12 @@ def page_app(actions: Actions, news: News, passes: Passes, people: Sequence[Pers
         "forget": actions.forget,
         "related": actions.related,
         "search": actions.search,
+        "why": actions.why,
+        "agent": actions.agent,
+        "held": actions.held,
+        "pipeline": actions.pipeline,
     }
-    door = _Door(passes, people)
+    door = _Door(passes, people, actions.starters)
     routes = [
         Route("/", _index),
         Route("/api/people", door.people),
@@ -61,12 +66,15 @@ async def _index(_: Request) -> Response:
 class _Door:
     """Turns a request into a person and what is asked, and an answer or a fault into JSON."""
 
-    def __init__(self, passes: Passes, people: Sequence[Person]) -> None:
-        self._passes, self._people = passes, people
+    def __init__(
+        self, passes: Passes, people: Sequence[Person], starters: Mapping[Person, Sequence[str]]
+    ) -> None:
+        self._passes, self._people, self._starters = passes, people, starters
 
     async def people(self, _: Request) -> Response:
-        rows = [{"tenant_id": one.tenant_id, "user_id": one.user_id} for one in self._people]
-        return JSONResponse({"people": rows})
+        return JSONResponse(
+            {"people": [introduced(one, self._starters.get(one, ())) for one in self._people]}
+        )
 
     async def sign(self, request: Request) -> Response:
         """Give a pass to one of the people. The demo asks for no password: whoever sits here may be any of them."""
@@ -86,7 +94,7 @@ class _Door:
                 answer = await run_in_threadpool(action, person, await _asked(request))
             except AskedWronglyError as error:
                 return _fault(error.status, error.code)
-            except MemoryAwayError:
+            except (MemoryAwayError, StoreUnavailableError):
                 return _fault(503, "memory_away")
             except (BotoCoreError, ClientError):
                 return _fault(503, "tables_away")

@@ -44,6 +44,38 @@ class Memory:
         results: list[dict[str, Any]] = answer["results"]
         return results
 
+    def explanation(
+        self, person: Person, query: str, top_k: int, filters: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return how the answer to a search comes about, with the numbers; see ``docs/search.md``.
+
+        Raises:
+            MemoryAwayError: no answer.
+        """
+        body = {
+            "query": query[:MAX_QUERY_CHARACTERS],
+            "top_k": top_k,
+            "explain": True,
+            **(filters or {}),
+        }
+        found: dict[str, Any] = self._answer(person, "search", body)["explanation"]
+        return found
+
+    def context(self, person: Person, query: str, max_tokens: int) -> dict[str, Any]:
+        """Return what an agent would be reminded of for ``query``: ``text``, ``tokens``, ``explanation``.
+
+        Raises:
+            MemoryAwayError: no answer.
+        """
+        body = {"query": query[:MAX_QUERY_CHARACTERS], "max_tokens": max_tokens, "explain": True}
+        return self._answer(person, "context", body)
+
+    def _answer(self, person: Person, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        status, answer = self._ask(person, "POST", path, body)
+        if status != OK:
+            raise MemoryAwayError(str(answer.get("error", "memory did not answer")))
+        return answer
+
     def related(self, person: Person, text: str, key: str | None, top_k: int) -> list[dict[str, Any]]:
         """Return past conversations that bear on ``text``, or without it on the conversation ``key``; best first.
 

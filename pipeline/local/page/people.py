@@ -4,7 +4,12 @@ import base64
 import hashlib
 import hmac
 import json
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+_KANA = re.compile("[\u3041-\u30ff]")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,6 +47,17 @@ class Passes:
 
     def _seal(self, claim: bytes) -> bytes:
         return hmac.digest(self.key, claim, hashlib.sha256)
+
+
+def introduced(person: Person, questions: Sequence[str]) -> dict[str, Any]:
+    """Return what the page is told of a person: who, in which language most is asked of them, and how much there is."""
+    japanese = sum(1 for question in questions if _KANA.search(question))
+    return {
+        "tenant_id": person.tenant_id,
+        "user_id": person.user_id,
+        "language": "ja" if 2 * japanese > len(questions) else "en",
+        "questions": len(questions),
+    }
 
 
 def _text(raw: bytes) -> str:

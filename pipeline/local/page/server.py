@@ -5,17 +5,19 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from typing import Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
 
 import uvicorn
 from botocore.config import Config
 
 from pipeline.local.page.actions import Actions
 from pipeline.local.page.app import page_app
+from pipeline.local.page.holdings import holdings
 from pipeline.local.page.memory import Memory
 from pipeline.local.page.news import News
 from pipeline.local.page.people import Passes, Person
+from pipeline.local.page.pipeline import PipelineView
 from pipeline.local.page.tables import Tables
 from pipeline.local.page.watch import Watch
 from pipeline.local.stack import Stack
@@ -115,4 +117,17 @@ def _actions(
     )
     config = Config(max_pool_connections=32, read_timeout=patience_seconds, retries={"total_max_attempts": 1})
     memory = Memory(stack.client("lambda", config), names["QueryFunctionName"])
-    return Actions(tables, memory, Watch(memory, news, stack.log), starters)
+    watch = Watch(memory, news, stack.log)
+    return Actions(tables, memory, watch, starters, _holdings(stack), PipelineView(stack).look)
+
+
+def _holdings(stack: Stack) -> Callable[[Person], list[dict[str, Any]]]:
+    """Return what reads everything held of a person: as the database's owner, one reader at a time."""
+    lock, inventory = threading.Lock(), stack.inventory()
+
+    def held(person: Person) -> list[dict[str, Any]]:
+        with lock:
+            sources = [source for tenant_id, source, *_ in inventory.items() if tenant_id == person.tenant_id]
+            return holdings(person, inventory.rows(sources), inventory.messages(sources))
+
+    return held

@@ -5,6 +5,7 @@ from pipeline.stores.pgvector.connection import Connector, Limits
 from pipeline.stores.pgvector.iam import IamLogin
 from pipeline.stores.pgvector.inventory import Inventory as PgInventory
 from pipeline.stores.pgvector.mirror import Mirror
+from pipeline.stores.pgvector.sight import check_sight
 from pipeline.stores.pgvector.spaces import NOTICE_SECONDS, Placed, Register, SpaceWatch
 from pipeline.stores.pgvector.store import PgVectorStore
 from pipeline.stores.pgvector.usage import PgUsageBook, PgUsageLedger, UseAlong
@@ -23,5 +24,6 @@ __all__ = [
     "Register",
     "SpaceWatch",
     "UseAlong",
+    "check_sight",
     "conninfo_of",
 ]

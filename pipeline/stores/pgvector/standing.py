@@ -6,16 +6,12 @@ from typing import Any, LiteralString
 
 from psycopg import sql
 
-from pipeline.errors import SettingsError
 from pipeline.source.documents import ItemKey
 from pipeline.stores.pgvector.connection import Connection, Connector
+from pipeline.stores.pgvector.sight import check_sight
 from pipeline.stores.pgvector.spaces import SETTLE_SECONDS, Placed, Register, read_register
 
 PAGE = 200
-
-_BLIND = """
-SELECT row_security_active('ledger') AND NOT pg_has_role(current_user, 'memory_operations', 'USAGE')
-"""
 
 # As in pipeline.embedding.tokens, where a character is either one byte or three.
 _TOKENS: LiteralString = """
@@ -111,10 +107,7 @@ class Spaces:
         Raises:
             SettingsError: the role sees no tenants, and all would seem empty.
         """
-        if self._connector.read(lambda connection: connection.execute(_BLIND).fetchall()) == [(True,)]:
-            raise SettingsError(
-                "this database role sees no tenant's memories: have it GRANTed memory_operations, or connect as one that does"
-            )
+        check_sight(self._connector)
         return self._connector.read(read_register)
 
     def standing(self, here: Placed, there: Placed) -> Standing:

@@ -108,7 +108,7 @@ export function conversation({ changed, opened, openHit, titleOf, starters }) {
       room.note = null;
       room.recalled.set(answer.chat.messages.at(-1).id, answer.recalled);
       draw();
-      bottom();
+      lead();
       announce(answer.chat.messages.at(-1).content);
       changed();
       return true;
@@ -207,6 +207,12 @@ function trouble(error, whenLost = "lost") {
 function bottom() {
   const scroller = byId("scroller");
   scroller.scrollTop = scroller.scrollHeight;
+}
+
+/** Show the last question at the top, so that it and the best of what memory found stay in view. */
+function lead() {
+  const asked = [...byId("messages").children].at(-2);
+  asked?.scrollIntoView({ block: "start" });
 }
 
 function gone(item) {

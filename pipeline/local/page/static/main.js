@@ -3,12 +3,14 @@
 import { readyToAsk } from "./asking.js";
 import { conversation } from "./conversation.js";
 import { byId, el, languageOf } from "./dom.js";
+import { memoryRoom } from "./memory.js";
+import { pipelineRoom } from "./pipeline.js";
 import { relatedPanel } from "./related.js";
 import { searchRoom } from "./search.js";
 import { ask, become, listen, people, rememberedPerson } from "./server.js";
 import { readySettings } from "./settings.js";
 import { draw as drawStrip, hideJourney, hideOthers, showJourney } from "./strip.js";
-import { moment, say } from "./words.js";
+import { language, moment, say } from "./words.js";
 
 const BACK_MS = 6000;
 
@@ -22,12 +24,14 @@ const titleOf = (hit) => (hit.kind === "session" ? (chats?.find((chat) => chat.k
 const room = conversation({ changed: refresh, opened: shown, openHit, titleOf, starters: () => starters });
 const related = relatedPanel({ openHit, titleOf });
 const search = searchRoom({ openHit, titleOf });
+const memory = memoryRoom({ titleOf });
+const pipeline = pipelineRoom({ shows: () => document.body.dataset.view === "pipeline" });
 
 start();
 
 async function start() {
   readySettings(() => {
-    for (const part of [room, related, search]) part.draw();
+    for (const part of [room, related, search, memory, pipeline]) part.draw();
     drawPeople();
     drawStrip();
     drawChats();
@@ -40,7 +44,7 @@ async function start() {
   drawChats();
   everybody = await patiently(people);
   drawPeople();
-  await enter(remembered() ?? everybody[0], { again: true });
+  await enter(remembered() ?? host(), { again: true });
 }
 
 function wire() {
@@ -51,6 +55,7 @@ function wire() {
     byId("draft").focus();
   });
   byId("open-search").addEventListener("click", () => goSearch());
+  for (const name of ["memory", "pipeline"]) byId(`open-${name}`).addEventListener("click", () => view(name));
   byId("forget-chat").addEventListener("click", () => room.forgetChat());
   byId("tabs").addEventListener("click", (event) => {
     const wanted = event.target.closest("[data-view]")?.dataset.view;
@@ -81,6 +86,7 @@ async function enter(person, { again = false } = {}) {
   chats = null;
   hideJourney();
   search.forgetAll();
+  memory.forgetAll();
   byId("draft").value = draft;
   sessionStorage.setItem("draft", draft);
   drawChats();
@@ -88,6 +94,7 @@ async function enter(person, { again = false } = {}) {
   drawPeople();
   room.fresh();
   await refresh();
+  if (document.body.dataset.view === "memory") memory.look();
   if (open && chats?.some((chat) => chat.key === open)) await room.open(open);
   document.body.dataset.ready = "true";
   listen({ signal: listening.signal, heard, connected });
@@ -95,6 +102,7 @@ async function enter(person, { again = false } = {}) {
 
 function heard(news) {
   if (news.type === "journey") showJourney(news);
+  if (news.type === "journey" && "searchable" in news.reached && document.body.dataset.view === "memory") memory.look();
   if (news.type === "journey" && "searchable" in news.reached) related.look({ key: room.chat?.key, text: byId("draft").value });
 }
 
@@ -153,6 +161,8 @@ async function refresh() {
 function view(name) {
   document.body.dataset.view = name;
   for (const button of byId("tabs").children) button.toggleAttribute("aria-current", button.dataset.view === name);
+  if (name === "memory") memory.look();
+  if (name === "pipeline") pipeline.look();
 }
 
 function goSearch() {
@@ -172,6 +182,13 @@ function nameOf({ tenant_id: tenant, user_id: user }) {
 
 const readable = (id) => id.replace(/[-_]+/g, " ").replace(/(^|\s)\p{Ll}/gu, (start) => start.toUpperCase());
 const same = (one, other) => one.tenant_id === other?.tenant_id && one.user_id === other?.user_id;
+/** Whom a new visitor meets: somebody who has most to be asked about, in the visitor's language. */
+function host() {
+  const most = (some) => some.reduce((best, one) => (one.questions > best.questions ? one : best), some[0]);
+  const alike = everybody.filter((one) => one.language === language());
+  return most(alike.length ? alike : everybody);
+}
+
 const remembered = () => everybody.find((one) => same(one, rememberedPerson()));
 
 function drawChats() {

@@ -93,7 +93,13 @@ function channelOf(key) {
   return /^[a-z]{2,12}(?=:)/.exec(key)?.[0] ?? "";
 }
 
-function spokenLines(text) {
+/** What one speaker says in a passage; all of it where nobody, or nothing of theirs, is asked for. */
+export function onlyOf(text, role) {
+  const turns = text.split(/(?:^|\n)(?=(?:user|assistant): )/).filter((turn) => turn.startsWith(`${role}: `));
+  return role && turns.length ? turns.join("\n") : text;
+}
+
+export function spokenLines(text) {
   return text.replace(/(^|\s)(user|assistant): /g, (_, before, role) => `${before}${say(role === "user" ? "you" : role)}: `);
 }
 

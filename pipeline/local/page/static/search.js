@@ -1,13 +1,15 @@
 // Search across all of one's memory, with filters.
 
-import { byId, debounced } from "./dom.js";
-import { card, termsOf } from "./passages.js";
+import { byId, debounced, el } from "./dom.js";
+import { card, onlyOf, quoted, spokenLines, termsOf } from "./passages.js";
 import { ask } from "./server.js";
+import { whyOf } from "./why.js";
 import { say } from "./words.js";
 
 const PAUSE_MS = 300;
 const AGAIN_MS = 3000;
 let asked = 0;
+const opened = new Set(); // hits whose reasons are shown: the same question may be answered anew
 let last = { state: "start", hits: [], query: "" };
 
 /** `openHit` opens a hit; `titleOf` names it. */
@@ -19,6 +21,7 @@ export function searchRoom({ openHit, titleOf }) {
   });
   byId("query").addEventListener("input", soon);
   for (const name of ["kind", "role", "since", "until"]) byId(`filter-${name}`).addEventListener("change", look);
+  byId("agent").addEventListener("toggle", () => byId("agent").open && showAgent());
   show(last);
   return { draw: () => show(last), forgetAll };
 
@@ -40,18 +43,56 @@ export function searchRoom({ openHit, titleOf }) {
   }
 
   function show(next) {
+    if (next.query !== last.query) opened.clear();
     last = next;
     const terms = termsOf(next.query);
     const list = byId("results");
     list.setAttribute("aria-busy", "false");
-    list.replaceChildren(...next.hits.map((hit) => card(hit, { title: titleOf(hit), terms, open: openHit })));
+    list.replaceChildren(...byItem(next.hits).map((hits) => drawItem(hits, terms, next.query)));
     byId("search-state").textContent = stateOf(next);
+    byId("agent").hidden = !next.hits.length;
+    if (byId("agent").open && next.hits.length) showAgent();
+  }
+
+  /** A conversation is one card: its best passage, what else was found in it, and why. */
+  function drawItem([best, ...others], terms, query) {
+    const role = byId("filter-role").value;
+    const one = card({ ...best, text: onlyOf(best.text, role) }, { title: titleOf(best), terms, open: (_, found) => openHit(best, found) });
+    for (const hit of others) one.append(el("p", { className: "quote also" }, ...quoted(spokenLines(onlyOf(hit.text, role)), terms)));
+    one.append(whyOf(best, () => ({ query, ...filters() }), opened));
+    return one;
   }
 
   function forgetAll() {
     asked += 1;
     byId("search-form").reset();
+    byId("agent").open = false;
+    byId("agent-text").textContent = "";
     show({ state: "start", hits: [], query: "" });
+  }
+}
+
+function byItem(hits) {
+  const items = new Map();
+  for (const hit of hits) items.set(hit.key, [...(items.get(hit.key) ?? []), hit]);
+  return [...items.values()];
+}
+
+/** Show what an agent would be given for the question: the text itself, and what was left out of it. */
+async function showAgent() {
+  const query = byId("query").value.trim();
+  const text = byId("agent-text");
+  byId("agent-state").textContent = say("looking");
+  try {
+    const given = await ask("agent", { query });
+    if (query !== byId("query").value.trim()) return;
+    const left = Object.entries(given.left_out).map(([why, count]) => say("leftOut", { why: say(`left.${why}`), count }));
+    byId("agent-state").textContent = [say("agentTokens", { tokens: given.tokens }), ...left].join(" · ");
+    text.textContent = given.text;
+    text.hidden = !given.text;
+  } catch {
+    byId("agent-state").textContent = say("awaySearch");
+    text.hidden = true;
   }
 }
 

@@ -29,7 +29,8 @@ export async function people() {
 
 /** Speak as `person` in this tab from now on. */
 export async function become(person) {
-  const given = await answered(await reach("/api/pass", { method: "POST", headers: JSON_BODY, body: JSON.stringify(person) }));
+  const { tenant_id, user_id } = person;
+  const given = await answered(await reach("/api/pass", { method: "POST", headers: JSON_BODY, body: JSON.stringify({ tenant_id, user_id }) }));
   sessionStorage.setItem(PERSON, JSON.stringify(person));
   sessionStorage.setItem(PASS, given.pass);
 }
