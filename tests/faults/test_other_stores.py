@@ -33,7 +33,7 @@ from pipeline.lab.workers import installed
 from pipeline.local.aws import LocalAws
 from pipeline.stores.protocol import ChunkMove
 
-HISTORIES = int(os.environ.get("FAULT_HISTORIES", "60"))
+HISTORIES = int(os.environ.get("FAULT_HISTORIES", "100"))
 NAMED: dict[str, Any] = {"key": key_of("chat:1"), "name": "chat:1"}
 SEED = int(os.environ.get("FAULT_SEED", "2"))
 

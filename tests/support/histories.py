@@ -4,10 +4,12 @@ from dataclasses import replace
 
 from pipeline.lab.histories import History, Place, Step
 
-SEEDS_THAT_FAILED = ("1.4032", "200116.683", "973545.77")
+SEEDS_THAT_FAILED = ("1.4032", "200116.683", "973545.77", "884608.6", "2.956", "82001.635", "84001.62")
 """Random histories, with the weather they met: an exchange of which one message was removed, while nothing could be
 embedded, in an item that expired before that was over; on OpenSearch, a forget marker of which a worker saw the half; on
-DynamoDB, a transaction seen by halves while what was left of an exchange was read."""
+DynamoDB, a transaction seen by halves while what was left of an exchange was read; what came back before its item became
+unreadable; a note that expired and was written anew unrecorded; a second copy recorded before the first; an absence read before
+the expiry was told."""
 
 TROUBLEMAKERS = {
     "a note edited, and expired before anybody looked": History(
