@@ -738,7 +738,7 @@ Patch = pytest.MonkeyPatch
 
 
 def clocks_are_taken_to_agree(patch: Patch) -> None:
-    patch.setattr(message_ledger, "SKEW_SECONDS", 0.0)
+    patch.setattr(message_ledger, "CLOCK_SECONDS", 1.0)
 
 
 def a_kept_copy_outlives_whatever_became_of_a_later_one(patch: Patch) -> None:
