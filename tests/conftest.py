@@ -10,6 +10,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from support.house import House
 from support.real_opensearch import url
+from support.tiers import is_long
 from support.words import SPACE, WordEmbedder
 
 from pipeline.local.aws import LocalAws
@@ -17,6 +18,13 @@ from pipeline.local.postgres import Postgres
 from pipeline.local.processes import new_run_folder
 from pipeline.local.stack import Stack
 from pipeline.stores.pgvector.migrations import migrate
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest looks at the markers
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if is_long(item.nodeid):
+            item.add_marker(pytest.mark.long)
 
 
 @pytest.fixture

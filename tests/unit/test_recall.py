@@ -148,6 +148,8 @@ def test_nothing_rather_than_noise_is_related(memory: UserMemory) -> None:
 class Tally:
     """A ledger that adds up."""
 
+    several = None
+
     def __init__(self) -> None:
         self.tokens = 0
 

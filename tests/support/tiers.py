@@ -1,0 +1,55 @@
+"""Which tests take long, and why: `scripts/test` leaves them out, `scripts/test --all` and `.ci/run` do not.
+
+What is left has one test of each kind at least: every store in the shared contract, the laboratory's known troublemakers,
+the template deployed to the local AWS and used. A test that is named on the command line runs, however long it takes.
+"""
+
+LONG = {
+    "tests/web/": "a real browser over the deployed template",
+    "tests/faults/test_mutations.py": "histories for each broken rule, until one catches it",
+    "tests/faults/test_ledger_mutations.py": "the same for the stores that keep their ledger in DynamoDB",
+    "tests/faults/test_protocol_model.py": "every order of events of a model",
+    "tests/faults/test_small_world.py": "thousands of runs of a small world",
+    "tests/faults/test_other_stores.py::test_many_histories": "random histories on the other stores",
+    "tests/faults/test_real_weather.py": "Postgres and workers killed under load",
+    "tests/faults/test_laboratory.py::test_many_histories": "a hundred random histories",
+    "tests/faults/test_laboratory.py::test_every_crash_point": "a crash at each pair of effects",
+    "tests/faults/test_laboratory.py::test_in_calm_weather": "sixty histories, each twice",
+    "tests/unit/test_recall_loop.py::test_a_quotation_is": "hundreds of conversations that quote themselves",
+    "tests/unit/test_recall_loop.py::test_paraphrases_are": "the same",
+    "tests/unit/test_recall_loop.py::test_a_copied_fence": "the same",
+    "tests/unit/test_chunking.py::test_growing_exchange_by_exchange": "conversations cut anew at each exchange",
+    "tests/unit/test_template.py::test_every_rule_fails": "the template once for each rule that it breaks",
+    "tests/unit/test_packaging.py::test_each_bundle_imports": "every bundle in an interpreter of its own",
+    "tests/integration/test_contract_by_strategy.py": "the contract's searches once more for each strategy",
+    "tests/integration/test_reembed_load.py": "ten thousand chunks go over to another space",
+    "tests/integration/test_dynamodb_figures.py": "large memories in DynamoDB",
+    "tests/integration/test_real_embedding_servers.py": "embedding servers that load models",
+    "tests/integration/test_evaluation.py": "a whole set of questions",
+    **{
+        f"tests/e2e/test_{name}.py": "everyday use of the deployed template, beside the main job"
+        for name in (
+            "agent",
+            "audit_and_forget",
+            "backfill",
+            "dead_letters",
+            "deploy",
+            "digest",
+            "digest_by_a_model",
+            "doors",
+            "embedding_habits",
+            "event_sources",
+            "incident",
+            "lambda_environment",
+            "other_stores",
+            "own_data",
+            "permissions",
+        )
+    },
+}
+"""Beginning of a test's name → why it takes long."""
+
+
+def is_long(nodeid: str) -> bool:
+    """Tell whether the test of this name takes long."""
+    return nodeid.startswith(tuple(LONG))
