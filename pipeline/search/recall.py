@@ -197,7 +197,7 @@ class Recall:
         least = self._least(question, wanted) if query else wanted.min_confidence or 0.0
         found = _sure(looked, question, top_k, told, least)
         fresh = prefer_summaries(found.passages, lambda one: one.hit.metadata)
-        worth = worths(looked.hits, question.sought, looked.judge)
+        worth = worths(looked.hits, question.sought, looked.judge) if fresh else {}
         context = assemble(long_term, fresh, worth, max_tokens, new_nonce())
         left_out = _without(found.passages, fresh, COVERED) | _without(fresh, context.passages, NO_ROOM)
         trace = replace(found.trace, left_out={**found.trace.left_out, **left_out})
@@ -284,7 +284,8 @@ def _sure(  # noqa: PLR0913, PLR0917  # what decides what is told
     wide = max(top_k, MAX_WIDE) if min_similarity is not None else top_k
     ranked = rank(looked.hits, question.sought, max(wide, LOOKED_AT), told, looked.judge)
     known = looked.judge.evidence
-    confidence = known.confidence([piece.hit for one in ranked if one.relevance for piece in one.pieces])
+    first = [one for one in ranked[:LOOKED_AT] if one.relevance]  # however many are asked for
+    confidence = known.confidence([piece.hit for one in first for piece in one.pieces])
     # What was said at some time is asked for as it was then.
     dated = ranked if question.spans else newest_first(ranked, known.rarity)
     sure = dated if confidence >= least else []

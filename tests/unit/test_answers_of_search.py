@@ -12,6 +12,7 @@ from pipeline.search.hollow import answering
 from pipeline.search.recall import Found
 from pipeline.search.related import explained_sessions
 from pipeline.search.trace import explained
+from pipeline.search.updates import LOOKED_AT
 from pipeline.search.wanted import Wanted
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
@@ -97,6 +98,28 @@ def test_an_explanation_says_why_nothing_is_told(memory: UserMemory) -> None:
     told = explained(found.trace)
     assert {one["left_out"] for one in told["passages"]} == {"nothing is sure enough"}
     assert told["confidence"] < told["min_confidence"]
+
+
+def test_confidence_is_of_the_question_however_many_passages_are_asked_for() -> None:
+    def like(word: str) -> str:
+        """Return another word with the same vector."""
+        one = WordEmbedder()
+        return next(other for n in range(10_000) if one.embed([other := f"w{n}"]) == one.embed([word]))
+
+    memory = UserMemory(WordEmbedder())
+    for number in range(7):
+        noise = " ".join(f"noise{number}x{n}" for n in range(30))
+        memory.session(f"chat:{number}", f"alpha beta gamma {noise}", days=number)
+    memory.session("chat:close", " ".join(map(like, ("alpha", "beta", "gamma"))), days=9)
+    answers = [
+        memory.recall.search(
+            "acme", "mika", "alpha beta gamma", top_k, wanted=Wanted(now=NOW, min_confidence=0.0)
+        )
+        for top_k in (1, 5, 8, 50)
+    ]
+    answers.append(search(memory, "alpha beta gamma", min_similarity=0.1, min_confidence=0.0))
+    assert keys(answers[3]).index("chat:close") >= LOOKED_AT
+    assert len({one.confidence for one in answers}) == 1
 
 
 def test_an_explanation_says_what_a_request_left_out(memory: UserMemory) -> None:
