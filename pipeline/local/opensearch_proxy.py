@@ -5,6 +5,7 @@ told, so that tests decide when that is.
 """
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -65,15 +66,18 @@ class NodeIndex:
         self.body, self._node, self._name = body, node, name
         self._rules, self._refreshes = rules, refreshes
         self._due_at: float | None = None
+        self._lock = threading.Lock()
         self._ids: dict[str, None] = {}
         node.ask("PUT", f"/{name}", translated(body))
 
     @property
     def documents(self) -> list[Mapping[str, Any]]:
         """What is physically there, whether a search sees it or not."""
-        if not self._ids:
+        with self._lock:
+            ids = list(self._ids)
+        if not ids:
             return []
-        found = self._node.ask("POST", f"/{self._name}/_mget", {"ids": list(self._ids)})["docs"]
+        found = self._node.ask("POST", f"/{self._name}/_mget", {"ids": ids})["docs"]
         return [one["_source"] for one in found if one.get("found")]
 
     def add(self, source: Mapping[str, Any], id_: str | None, now: float) -> Any:
@@ -122,15 +126,17 @@ class NodeIndex:
     def _note(self, items: Sequence[Mapping[str, Any]], now: float) -> None:
         """Remember ids, and that the next refresh has something to show."""
         done = [one for item in items for one in item.values() if "error" not in one]
-        self._ids |= {str(one["_id"]): None for one in done}
-        if done and self._due_at is None:
-            self._due_at = self._refreshes.after(now)
+        with self._lock:
+            self._ids |= {str(one["_id"]): None for one in done}
+            if done and self._due_at is None:
+                self._due_at = self._refreshes.after(now)
 
     def _catch_up(self, now: float) -> None:
         """Refresh, if one was due since the first write that no search sees."""
-        if self._due_at is not None and now >= self._due_at:
-            self._node.ask("POST", f"/{self._name}/_refresh")
-            self._due_at = None
+        with self._lock:
+            if self._due_at is not None and now >= self._due_at:
+                self._node.ask("POST", f"/{self._name}/_refresh")
+                self._due_at = None
 
 
 def translated(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,8 @@ from pipeline.local.aws import LocalAws
 from pipeline.stores.protocol import ChunkMove
 
 HISTORIES = int(os.environ.get("FAULT_HISTORIES", "100"))
+REAL_HISTORIES = max(20, HISTORIES // 10)
+"""On a real OpenSearch, where each takes a second or more."""
 NAMED: dict[str, Any] = {"key": key_of("chat:1"), "name": "chat:1"}
 SEED = int(os.environ.get("FAULT_SEED", "2"))
 
@@ -56,6 +58,16 @@ def test_many_histories_end_as_they_must_in_searches_and_physically(other: Labor
         counts.update(outcome.counts)
     print(dict(counts))
     assert min(counts[name] for name in ("embedding_calls", "reads", "conflicts", "crashes", "skipped")) > 0
+
+
+def test_histories_on_a_real_opensearch(opensearch_url: str) -> None:
+    lab = Laboratory(LedgerIndex("opensearch", opensearch_url))
+    with installed():
+        for number in range(REAL_HISTORIES):
+            seed = f"{SEED}.{number}"
+            outcome = lab.run(history_of(seed), seed)
+            assert not outcome.findings(), report(seed, history_of(seed), outcome)
+    lab.close()
 
 
 @pytest.mark.parametrize("seed", SEEDS_THAT_FAILED)
