@@ -200,10 +200,6 @@ def run(*, check: bool, path: Path | None, store: StoreName = "pgvector") -> int
             status = INTERRUPTED
         except (RuntimeError, OSError) as error:  # what a machine lacks: a program, a port, room on the disk
             raise SettingsError(f"the demo could not go on: {error}") from error
-    if not check:
-        console.print(
-            f"Ended. Nothing is left running, and nothing in {tempfile.gettempdir()}.", highlight=False
-        )
     return status
 
 
@@ -219,6 +215,12 @@ def _in_a_stack(console: Console, store: StoreName, visit: Callable[[Stack], int
             return visit(stack)
     finally:
         stack.stop()
+        _say_what_is_left(console, stack.folder)
+
+
+def _say_what_is_left(console: Console, folder: Path) -> None:
+    left = f"could not be removed: {folder}" if folder.exists() else f"and nothing in {folder.parent}"
+    console.print(f"Ended. Nothing is left running, {left}.", highlight=False)
 
 
 _ANNOUNCEMENT = """\

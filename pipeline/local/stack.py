@@ -200,6 +200,11 @@ class Stack:
         return self.aws.client(service, config)
 
     @property
+    def folder(self) -> Path:
+        """Where all that it writes lies; gone once it has stopped."""
+        return self._folder
+
+    @property
     def log(self) -> Path:
         """Where the local AWS and the functions write."""
         return self._folder / "aws.log"
