@@ -81,6 +81,7 @@ def parser() -> argparse.ArgumentParser:
     _add_audit(commands)
     _add_forget(commands)
     _add_export(commands)
+    _add_certificate(commands)
     _add_backfill(commands)
     _add_usage(commands)
     _add_status(commands)
@@ -223,6 +224,27 @@ def _add_export(commands: "Commands") -> None:
     import_ = commands.add_parser("import", help="bring exported memory into another deployment")
     export_options.add_import(import_)
     import_.set_defaults(run=_import)
+
+
+def _add_certificate(commands: "Commands") -> None:
+    from pipeline.operations.certificate_options import add_arguments  # noqa: PLC0415  # its options live with it
+
+    certificate = commands.add_parser(
+        "certificate", help="a signed statement that what was forgotten is gone"
+    )
+    add_arguments(certificate)
+    certificate.set_defaults(run=_certificate)
+
+
+def _certificate(options: argparse.Namespace) -> "Outcome":
+    from pipeline.operations import certificate_command  # noqa: PLC0415  # each command loads only what it needs
+
+    actions = {
+        "key": certificate_command.make_key,
+        "issue": certificate_command.issue,
+        "verify": certificate_command.verify,
+    }
+    return actions[options.action](options)
 
 
 def _export(options: argparse.Namespace) -> "Outcome":
