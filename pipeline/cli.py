@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.agent import command as agent_command
-from pipeline.errors import VectorMemoryError
+from pipeline.errors import SettingsError, VectorMemoryError
 from pipeline.operations.advised import placed, where_of
 from pipeline.operations.common_options import add_json, add_where
 
@@ -81,18 +80,46 @@ def parser() -> argparse.ArgumentParser:
     _add_audit(commands)
     _add_forget(commands)
     _add_export(commands)
+    _add_certificate(commands)
     _add_backfill(commands)
     _add_usage(commands)
     _add_status(commands)
     _add_reembed(commands)
-    mcp = commands.add_parser(
-        "mcp", help="serve one user's memory to an agent: MCP over standard input and output"
-    )
-    agent_command.add_arguments(mcp)
+    _add_mcp(commands)
     for name, command in commands.choices.items():
         command.add_argument("--version", action=_Version, help=argparse.SUPPRESS)
         command.set_defaults(command=name)
     return made
+
+
+def _add_mcp(commands: "Commands") -> None:
+    mcp = commands.add_parser(
+        "mcp", help="serve one user's memory to an agent: MCP over standard input and output"
+    )
+    try:
+        from vector_memory.mcp_command import add_arguments  # noqa: PLC0415  # an extra
+    except ImportError:
+        mcp.add_argument("options", nargs=argparse.REMAINDER)
+        mcp.set_defaults(run=_without_client)
+        return
+    way = add_arguments(mcp)
+    way.add_argument("--demo", action="store_true", help="the demo that runs on this machine")
+    mcp.set_defaults(run=_mcp)
+
+
+def _mcp(options: argparse.Namespace) -> int:
+    from vector_memory import errors, mcp_command  # noqa: PLC0415  # an extra
+
+    if options.demo:
+        options.function = os.environ["QUERY_FUNCTION"]
+    try:
+        return mcp_command.run(options)
+    except errors.VectorMemoryError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _without_client(_: argparse.Namespace) -> int:
+    raise SettingsError("the client is not installed: pip install 'vector-memory[agent]'")
 
 
 class _Version(argparse.Action):
@@ -223,6 +250,27 @@ def _add_export(commands: "Commands") -> None:
     import_ = commands.add_parser("import", help="bring exported memory into another deployment")
     export_options.add_import(import_)
     import_.set_defaults(run=_import)
+
+
+def _add_certificate(commands: "Commands") -> None:
+    from pipeline.operations.certificate_options import add_arguments  # noqa: PLC0415  # its options live with it
+
+    certificate = commands.add_parser(
+        "certificate", help="a signed statement that what was forgotten is gone"
+    )
+    add_arguments(certificate)
+    certificate.set_defaults(run=_certificate)
+
+
+def _certificate(options: argparse.Namespace) -> "Outcome":
+    from pipeline.operations import certificate_command  # noqa: PLC0415  # each command loads only what it needs
+
+    actions = {
+        "key": certificate_command.make_key,
+        "issue": certificate_command.issue,
+        "verify": certificate_command.verify,
+    }
+    return actions[options.action](options)
 
 
 def _export(options: argparse.Namespace) -> "Outcome":

@@ -38,6 +38,7 @@ def run_forget(  # noqa: PLR0913  # who, and how it is told
     """
     done = forget(forgetter, tenant_id, user_id, session_key)
     kept = "What was said up to now never becomes memory again, whatever is sent."
+    request = f"request {done.request.id}: vector-memory certificate issue proves it"
     own = "The chat app's own items are untouched: delete them there if they must go as well."
     notes = [] if done.deleted else _suggestions(inventory, tenant_id, user_id, session_key)
     told = (
@@ -46,7 +47,7 @@ def run_forget(  # noqa: PLR0913  # who, and how it is told
         else "nothing found: memory holds nothing of that name"
     )
     text = _json(done) if as_json else f"{told}. {kept}"
-    return Outcome(text, [*notes, own], status=0 if done.deleted else NOTHING_FOUND)
+    return Outcome(text, [*notes, own, request], status=0 if done.deleted else NOTHING_FOUND)
 
 
 def _json(done: Forgotten) -> str:

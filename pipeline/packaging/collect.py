@@ -58,9 +58,10 @@ def closure(
     needs: frozenset[str],
     available: Mapping[str, Distribution],
     environment: Mapping[str, str] | None = None,
+    without: frozenset[str] = IN_THE_RUNTIME | NEVER_IMPORTED,
 ) -> frozenset[str]:
-    """Return the names of all that ``needs`` need, but for what the runtime has and what nothing imports."""
-    return frozenset(_closure(needs, available, IN_THE_RUNTIME | NEVER_IMPORTED, dict(environment or {})))
+    """Return the names of all that ``needs`` need, but for ``without``: what the runtime has and what nothing imports."""
+    return frozenset(_closure(needs, available, without, dict(environment or {})))
 
 
 def package_files() -> Files:

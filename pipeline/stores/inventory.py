@@ -32,6 +32,24 @@ class StoredChunk:
     session_key: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class LyingRow:
+    """One row under a tenant, whether or not the ledger knows of it.
+
+    Args:
+        place: ``index``, ``standby space``, or ``words`` (words of a row that is gone).
+        source: ``None`` if it belongs to no item: the chat app wrote it itself.
+        user_id: ``None`` if the store does not say.
+    """
+
+    place: str
+    source: str | None
+    id: str
+    user_id: str | None
+    content: str = field(repr=False)
+    created_at: datetime | None = None
+
+
 class Inventory(Protocol):
     """Reads an index across tenants, and does not trust what ingest wrote down about itself."""
 
@@ -41,6 +59,10 @@ class Inventory(Protocol):
 
     def everything(self) -> Sequence[StoredChunk]:
         """Return every chunk that belongs to an item."""
+        ...
+
+    def lying(self, tenant_id: str) -> Iterator[LyingRow]:
+        """Yield every row that lies under a tenant, in every space, whoever wrote it and whatever lists it."""
         ...
 
     def messages(self, sources: Sequence[str]) -> Sequence[tuple[str, str, MessageRow]]:

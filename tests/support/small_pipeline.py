@@ -21,7 +21,7 @@ from pipeline.source.documents import EntryHasher, ItemKey
 from pipeline.source.layouts import Item, Layouts
 from pipeline.source.transitions import Transition, TransitionReader
 from pipeline.stores.forgetting import ForgetRequest
-from pipeline.stores.inventory import StoredChunk, StoredItem
+from pipeline.stores.inventory import LyingRow, StoredChunk, StoredItem
 from pipeline.stores.memory import InMemoryStore
 from pipeline.stores.protocol import MessageRow
 
@@ -48,6 +48,8 @@ class SmallPipeline:
         self.forgetter = Forgetter(self.store, self.reconciler, self.layouts, _NoQueue())  # type: ignore[arg-type]  # nothing is put off
         self.recall = Recall(WordEmbedder(), self.store)
         self.deaf = False
+        self.planted: list[LyingRow] = []
+        """Rows that nobody of ours wrote, and only a look at what lies there finds."""
         self._positions = count(1)
 
     # As SourceTable.
@@ -172,6 +174,12 @@ class _Inventory:
     def __init__(self, pipeline: SmallPipeline) -> None:
         self._pipeline = pipeline
         self.rows, self.everything, self.messages = pipeline.rows, pipeline.everything, pipeline.messages
+
+    def lying(self, tenant_id: str) -> Iterator[LyingRow]:
+        for row in self.everything():
+            if row.tenant_id == tenant_id:
+                yield LyingRow("index", row.source, row.id, row.user_id, row.content)
+        yield from self._pipeline.planted
 
     def items(self) -> Iterator[StoredItem]:
         return self._pipeline.items_of_ledger()

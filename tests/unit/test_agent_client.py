@@ -1,9 +1,14 @@
 """The client asks as it should, tries again what may pass, and says what to do about the rest."""
 
+import asyncio
 import io
 import json
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from importlib import metadata
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,24 +18,27 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError, ReadTimeoutError
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from support.chunks import planned
 from support.doors import AGENT
 from support.loopback import Loopback
 
-from pipeline.agent.client import MemoryClient
-from pipeline.agent.transports import (
-    BearerTransport,
-    LambdaTransport,
-    Request,
-    Transport,
-    UrlTransport,
-    lambda_client,
-)
-from pipeline.errors import InvalidRequestError, MemoryUnavailableError, SettingsError
 from pipeline.handlers import query
 from pipeline.ingest.wishes import new_id
 from pipeline.stores.memory import InMemoryStore
 from pipeline.stores.protocol import Chunk
+from vector_memory import (
+    AsyncMemoryClient,
+    BearerTransport,
+    InvalidRequestError,
+    MemoryClient,
+    MemoryUnavailableError,
+    Request,
+    SettingsError,
+    Transport,
+)
+from vector_memory.aws import LambdaTransport, UrlTransport, lambda_client
 
 TIME = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 ROLE = "arn:aws:iam::123456789012:role/agent"
@@ -242,3 +250,69 @@ def test_boto_leaves_retries_and_waiting_to_us(monkeypatch: pytest.MonkeyPatch) 
     config: Any = lambda_client(4.0).meta.config
     assert config.read_timeout == 4.0
     assert config.retries["total_max_attempts"] == 1
+
+
+def test_asyncio_asks_in_threads_and_gets_the_same_answers() -> None:
+    answer = {"long_term": "tea", "daily": "", "indexed_until": None, "stale": False}
+    together = threading.Barrier(3, timeout=30)
+
+    class Meeting:
+        """Answers only when three are asking at once."""
+
+        def send(self, request: Request) -> tuple[int, Any]:  # noqa: ARG002  # as transports do
+            together.wait()
+            return 200, answer
+
+    async def ask() -> list[str]:
+        memory = AsyncMemoryClient(MemoryClient(Meeting()))
+        return [notes.long_term for notes in await asyncio.gather(*(memory.notes() for _ in range(3)))]
+
+    assert asyncio.run(ask()) == ["tea"] * 3
+
+
+def test_asyncio_raises_what_the_client_raises() -> None:
+    scripted = Scripted((400, {"error": "no", "code": "invalid_request"}))
+
+    async def ask() -> None:
+        await AsyncMemoryClient(MemoryClient(scripted)).search("x")
+
+    with pytest.raises(InvalidRequestError):
+        asyncio.run(ask())
+
+
+def test_asyncio_has_every_method_of_the_client() -> None:
+    def of(made: type) -> set[str]:
+        return {name for name in vars(made) if not name.startswith("_") and callable(getattr(made, name))}
+
+    assert of(AsyncMemoryClient) == of(MemoryClient)
+
+
+def test_importing_the_client_loads_no_aws_no_mcp_and_no_part_of_the_pipeline() -> None:
+    heavy = ("boto3", "botocore", "mcp", "psycopg", "numpy", "pipeline", "openai")
+    program = (
+        "import sys, vector_memory, vector_memory.tools; print(sorted(set(sys.modules) & set(sys.argv[1:])))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *heavy], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_client_needs_few_packages() -> None:
+    """Names all that an installation brings, extras included; no database driver is among them."""
+    assert packages("vector-memory-client", set()) == {"vector-memory-client", "tenacity", "urllib3"}
+    with_aws = packages("vector-memory-client", {"aws"})
+    assert "boto3" in with_aws
+    assert len(with_aws) <= 15
+    assert not with_aws & {"psycopg", "psycopg-binary", "opensearch-py", "numpy"}
+
+
+def packages(name: str, extras: set[str]) -> set[str]:
+    """Return what an installation of a distribution brings here, itself included."""
+    found = {canonicalize_name(name)}
+    for text in metadata.requires(name) or []:
+        requirement = Requirement(text)
+        environments: list[dict[str, str]] = [{"extra": extra} for extra in (*extras, "")]
+        if requirement.marker is None or any(requirement.marker.evaluate(each) for each in environments):
+            found |= packages(requirement.name, requirement.extras)
+    return found

@@ -1,22 +1,22 @@
 """Tools for function calling: one description, three shapes, no identity among the arguments."""
 
 import json
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
 import anyio
+import jsonschema
 import pytest
 from mcp.shared.memory import create_connected_server_and_client_session
 from support.chunks import planned
 
-from pipeline.agent.client import MemoryClient
-from pipeline.agent.mcp_server import made
-from pipeline.agent.tools import TOOLS, anthropic_tools, call_tool, openai_tools
-from pipeline.agent.transports import Request
-from pipeline.errors import InvalidRequestError
 from pipeline.handlers import query
 from pipeline.stores.memory import InMemoryStore
 from pipeline.stores.protocol import Chunk
+from vector_memory import VERSION, InvalidRequestError, MemoryClient, Request
+from vector_memory.mcp_server import made
+from vector_memory.tools import TOOLS, anthropic_tools, call_tool, openai_tools, run_tool
 
 NAMES = ["search_memory", "get_context", "related_conversations"]
 
@@ -101,16 +101,46 @@ def test_the_mcp_server_serves_the_tools_to_the_sdks_client(client: MemoryClient
     async def talk() -> None:
         async with create_connected_server_and_client_session(made(client)) as session:
             listed = (await session.list_tools()).tools
+            assert all(tool.outputSchema for tool in listed)
             assert [tool.name for tool in listed] == NAMES
             assert all(tool.annotations and tool.annotations.readOnlyHint for tool in listed)
             good = await session.call_tool("search_memory", {"query": "aaaa"})
             assert not good.isError
             assert "aaaa" in str(good.content)
+            assert good.structuredContent
+            [memory] = good.structuredContent["memories"]
+            assert datetime.fromisoformat(memory["said_at"]).tzinfo
+            assert good.structuredContent["stale"] is False
+            assert "indexed_until" in good.structuredContent
+            for name, arguments in (
+                ("get_context", {"query": "aaaa"}),
+                ("related_conversations", {"messages": ["aaaa"]}),
+            ):
+                answer = await session.call_tool(name, arguments)
+                assert not answer.isError, answer.content
+                assert answer.structuredContent
             for arguments in ({"query": "a", "tenant_id": "bravo"}, {"query": ""}, {}):
                 assert (await session.call_tool("search_memory", arguments)).isError
             assert (await session.call_tool("forget_everything", {})).isError
 
     anyio.run(talk)
+
+
+def test_the_mcp_server_says_its_own_version(client: MemoryClient) -> None:
+    assert made(client).create_initialization_options().server_version == VERSION
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_tool_answers_fits_its_schema(client: MemoryClient, name: str) -> None:
+    arguments = {"messages": ["user: aaaa"]} if name == "related_conversations" else {"query": "aaaa"}
+    [tool] = [tool for tool in TOOLS if tool.name == name]
+    jsonschema.validate(run_tool(client, name, arguments), tool.answer)
+
+
+@pytest.mark.parametrize("name", ["since", "now"])
+def test_a_time_that_is_none_is_refused(client: MemoryClient, name: str) -> None:
+    with pytest.raises(InvalidRequestError, match=f"{name} is no time"):
+        run_tool(client, "search_memory", {"query": "a", name: "yesterday"})
 
 
 def test_with_memory_away_the_model_is_told_to_go_on(client: MemoryClient, embedder: Any) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.stores.dynamodb.vectors import KEY_PREFIX
-from pipeline.stores.inventory import StoredChunk, StoredItem
+from pipeline.stores.inventory import LyingRow, StoredChunk, StoredItem
 from pipeline.stores.ledger.client import Client
 from pipeline.stores.ledger.ledger import Ledger
 from pipeline.stores.protocol import MessageRow
@@ -33,6 +33,12 @@ class DynamoDbInventory:
     def everything(self) -> list[StoredChunk]:
         """Return every chunk of ours."""
         return [_stored(item) for item in self._scan(_NAMES)]
+
+    def lying(self, tenant_id: str) -> Iterator[LyingRow]:
+        """Yield every row of ours that lies under a tenant; there is one space."""
+        for row in self.everything():
+            if row.tenant_id == tenant_id:
+                yield LyingRow("index", row.source, row.id, row.user_id, row.content)
 
     def messages(self, sources: Sequence[str]) -> Sequence[tuple[str, str, MessageRow]]:
         """Return tenant, source and row of every message of these items, under whatever tenant they lie."""

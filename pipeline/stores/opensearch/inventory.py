@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pipeline.stores.inventory import StoredChunk, StoredItem
+from pipeline.stores.inventory import LyingRow, StoredChunk, StoredItem
 from pipeline.stores.ledger.ledger import Ledger
 from pipeline.stores.opensearch.collection import Collection
 from pipeline.stores.opensearch.queries import Found
@@ -31,6 +31,11 @@ class OpenSearchInventory:
     def everything(self) -> list[StoredChunk]:
         """Return every row."""
         return [row for page in self._pages(_EVERY) for row in page]
+
+    def lying(self, tenant_id: str) -> Iterator[LyingRow]:
+        """Yield every document under a tenant, those too that no search shows because the ledger lists them no more."""
+        for page in self._collection.walk([{"term": {"tenant_id": tenant_id}}], _WALK, _NAMES):
+            yield from (LyingRow("index", one.source, one.chunk_id, None, one.content) for one in page)
 
     def messages(self, sources: Sequence[str]) -> Sequence[tuple[str, str, MessageRow]]:
         """Return tenant, source and row of every message of these items, under whatever tenant they lie."""

@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from psycopg import sql
+
 from pipeline.source.documents import ItemKey
-from pipeline.stores.inventory import StoredChunk, StoredItem
+from pipeline.stores.inventory import LyingRow, StoredChunk, StoredItem
 from pipeline.stores.pgvector import queries
 from pipeline.stores.pgvector.connection import Connection, Connector
 from pipeline.stores.pgvector.reading import facts_of
@@ -26,6 +28,15 @@ _ITEMS = """
 SELECT tenant_id, source, item_key, expires_at, position, read_at, present, found, user_id, events, hidden_since
 FROM ledger WHERE (tenant_id, source) > (%(tenant_id)b, %(source)b) AND indexed_at IS NOT NULL
 ORDER BY tenant_id, source LIMIT %(page)b
+"""
+
+_LYING = """
+SELECT CASE state WHEN 'current' THEN 'index' ELSE 'standby space' END, m.source, m.id::text, m.user_id, m.content, m.created_at
+FROM {schema}.memories m, index_space WHERE schema = %(name)s AND m.tenant_id = %(tenant_id)s
+UNION ALL
+SELECT 'words', NULL, w.id::text, w.user_id, '', NULL FROM {schema}.memory_words w
+WHERE w.tenant_id = %(tenant_id)s AND NOT EXISTS (
+    SELECT FROM {schema}.memories m WHERE m.tenant_id = w.tenant_id AND m.id = w.id)
 """
 
 _REMOVE = "DELETE FROM memories WHERE tenant_id = %(tenant_id)b AND id = ANY(%(ids)b::uuid[])"
@@ -60,6 +71,14 @@ class Inventory:
         with self._connector.connection() as connection:
             sources = [source for (source,) in connection.execute(_SOURCES, binary=True)]
         return self.rows(sources)
+
+    def lying(self, tenant_id: str) -> Iterator[LyingRow]:
+        """Yield every row that lies under a tenant, in every space, and words of rows that are gone."""
+        with self._connector.connection() as connection:
+            for (schema,) in connection.execute("SELECT schema FROM index_space ORDER BY number").fetchall():
+                statement = sql.SQL(_LYING).format(schema=sql.Identifier(schema))
+                found = connection.execute(statement, {"name": schema, "tenant_id": tenant_id})
+                yield from (LyingRow(*row) for row in found)
 
     def messages(self, sources: Sequence[str]) -> Sequence[tuple[str, str, MessageRow]]:
         """Return tenant, source and row of every message of these items, under whatever tenant they lie."""

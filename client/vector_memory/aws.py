@@ -1,59 +1,30 @@
-"""Three ways to the query function: invoking it, its URL with a signature, an HTTP API with a token.
-
-A transport sends one request and tells what came back; what that means, and whether to ask again, is the client's.
-"""
+"""Two ways to the query function that AWS itself guards: invoking it, and its URL with a signature. Needs the extra ``aws``."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import boto3
-import urllib3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from urllib3.exceptions import HTTPError
 
-from pipeline.errors import InvalidRequestError, MemoryUnavailableError
-from pipeline.settings import safe_base_url
+from vector_memory.errors import InvalidRequestError, MemoryUnavailableError
+from vector_memory.transports import (
+    CONNECT_TIMEOUT_SECONDS,
+    DEFAULT_TIMEOUT_SECONDS,
+    Request,
+    read_json,
+    send_over_http,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
-DEFAULT_TIMEOUT_SECONDS = 10.0
-CONNECT_TIMEOUT_SECONDS = 3.0
 _REFUSED = frozenset({"AccessDeniedException", "ResourceNotFoundException", "UnrecognizedClientException"})
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One request.
-
-    Args:
-        body: of a POST.
-        parameters: of the query string.
-    """
-
-    method: str
-    path: str
-    body: Mapping[str, Any] | None = field(default=None, repr=False)
-    parameters: Mapping[str, str] = field(default_factory=dict)
-
-
-class Transport(Protocol):
-    """Sends a request once."""
-
-    def send(self, request: Request) -> tuple[int, Any]:
-        """Return the status and the JSON that came back.
-
-        Raises:
-            MemoryUnavailableError: nothing came back, or no JSON.
-            InvalidRequestError: AWS does not let us ask.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +79,7 @@ class UrlTransport:
     def send(self, request: Request) -> tuple[int, Any]:
         """Sign and send."""
         headers = {"x-tenant-id": quote(self.tenant_id, safe=""), "x-user-id": quote(self.user_id, safe="")}
-        return _send(self.url, request, headers, self.timeout_seconds, self._signed)
+        return send_over_http(self.url, request, headers, self.timeout_seconds, self._signed)
 
     def _signed(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> dict[str, str]:
         credentials = self.session.get_credentials()
@@ -120,27 +91,6 @@ class UrlTransport:
         region = self.session.region_name or "us-east-1"
         SigV4Auth(credentials.get_frozen_credentials(), "lambda", region).add_auth(unsigned)
         return dict(unsigned.headers.items())
-
-
-@dataclass(frozen=True, slots=True)
-class BearerTransport:
-    """Sends a token to the HTTP API, whose claims name tenant and user.
-
-    Args:
-        url: the stack's output ``QueryApiEndpoint``.
-        token: returns a valid token, at every request.
-    """
-
-    url: str
-    token: Callable[[], str] = field(repr=False)
-    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
-
-    def send(self, request: Request) -> tuple[int, Any]:
-        """Send with the token."""
-        headers = {"authorization": f"Bearer {self.token()}"}
-        return _send(
-            self.url, request, headers, self.timeout_seconds, lambda _method, _url, given, _body: dict(given)
-        )
 
 
 def lambda_client(
@@ -156,39 +106,12 @@ def lambda_client(
     return client
 
 
-Sign = Callable[[str, str, Mapping[str, str], bytes], dict[str, str]]
-_pool = urllib3.PoolManager(retries=False)
-
-
-def _send(
-    base_url: str, request: Request, headers: Mapping[str, str], timeout_seconds: float, sign: Sign
-) -> tuple[int, Any]:
-    base = safe_base_url(base_url, "the URL of memory")
-    query = f"?{urlencode(request.parameters)}" if request.parameters else ""
-    url = f"{base}{request.path}{query}"
-    body = json.dumps(request.body).encode() if request.body is not None else b""
-    signed = sign(request.method, url, {**headers, "content-type": "application/json"}, body)
-    limit = urllib3.Timeout(connect=min(CONNECT_TIMEOUT_SECONDS, timeout_seconds), read=timeout_seconds)
-    try:
-        answer = _pool.request(request.method, url, body=body, headers=signed, timeout=limit, redirect=False)
-    except HTTPError as error:
-        raise MemoryUnavailableError(f"memory was not reached: {type(error).__name__}") from None
-    return answer.status, _json(answer.data)
-
-
 def _read(payload: bytes) -> tuple[int, Any]:
-    answer = _json(payload)
+    answer = read_json(payload)
     try:
-        return int(answer["statusCode"]), _json(answer["body"])
+        return int(answer["statusCode"]), read_json(answer["body"])
     except (KeyError, TypeError, ValueError):
         raise MemoryUnavailableError("this function is not memory's query function") from None
-
-
-def _json(text: bytes | str) -> Any:  # noqa: ANN401  # whatever JSON came
-    try:
-        return json.loads(text)
-    except ValueError:
-        raise MemoryUnavailableError("memory did not answer with JSON") from None
 
 
 def _of_aws(error: ClientError | BotoCoreError) -> Exception:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-from pipeline.errors import MemoryUnavailableError
+from vector_memory.errors import MemoryUnavailableError
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from typing import Any, TypedDict, Unpack
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from pipeline.agent import answers
-from pipeline.agent.transports import Request, Transport
-from pipeline.errors import InvalidRequestError, MemoryUnavailableError
+from vector_memory import answers
+from vector_memory.errors import InvalidRequestError, MemoryUnavailableError
+from vector_memory.transports import Request, Transport
 
 MEMORY_PATH = "/api/v1/memory"
 DEFAULT_ATTEMPTS = 3

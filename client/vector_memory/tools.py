@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from pipeline.agent.client import MemoryClient
-from pipeline.errors import InvalidRequestError
+from vector_memory.answers import Freshness, Memory
+from vector_memory.client import MemoryClient
+from vector_memory.errors import InvalidRequestError
 
 _KINDS = ["session", "long_term", "daily", "summary"]
 
@@ -21,44 +22,62 @@ class Tool:
 
     Args:
         parameters: JSON Schema of its arguments.
+        answer: JSON Schema of what it returns.
         run: does it, with arguments that fit.
     """
 
     name: str
     description: str
     parameters: Mapping[str, Any]
-    run: Callable[[MemoryClient, Mapping[str, Any]], Any]
+    answer: Mapping[str, Any]
+    run: Callable[[MemoryClient, Mapping[str, Any]], dict[str, Any]]
 
 
 def _schema(required: list[str], **properties: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
-def _search(client: MemoryClient, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401  # JSON
-    found = client.search(**_with_times(arguments))
-    results = found.results
-    return [
-        {
-            "key": one.key,
-            "date": one.created_at.date().isoformat(),
-            "content": one.content,
-            "score": round(one.score, 3),
-            **({"said_before": one.superseded_by} if one.superseded_by else {}),
-        }
-        for one in results
-    ]
+def _search(client: MemoryClient, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    found = client.search(**{name: _time(name, value) for name, value in arguments.items()})
+    return {
+        "memories": [_memory(one) for one in found.results],
+        "confidence": found.confidence,
+        **_freshness(found.freshness),
+    }
 
 
-def _context(client: MemoryClient, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401  # JSON
-    return client.context(**_with_times(arguments)).text
+def _context(client: MemoryClient, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    given = client.context(**{name: _time(name, value) for name, value in arguments.items()})
+    return {
+        "text": given.text,
+        "passages": [{"key": one.key, "said_at": one.created_at.isoformat()} for one in given.passages],
+        "confidence": given.confidence,
+        **_freshness(given.freshness),
+    }
 
 
-def _related(client: MemoryClient, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401  # JSON
-    return [asdict(session) for session in client.related(**arguments).sessions]
+def _related(client: MemoryClient, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    given = client.related(**arguments)
+    return {"conversations": [asdict(session) for session in given.sessions], **_freshness(given.freshness)}
 
 
-def _with_times(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _time(name, value) for name, value in arguments.items()}
+def _memory(one: Memory) -> dict[str, Any]:
+    return {
+        "key": one.key,
+        "kind": one.kind,
+        "date": one.created_at.date().isoformat(),
+        "said_at": one.created_at.isoformat(),
+        "roles": list(one.roles),
+        "content": one.content,
+        "score": round(one.score, 3),
+        **({"said_anew_in": one.superseded_by} if one.superseded_by else {}),
+        "id": one.id,
+    }
+
+
+def _freshness(freshness: Freshness) -> dict[str, Any]:
+    until = freshness.indexed_until
+    return {"indexed_until": until.isoformat() if until else None, "stale": freshness.stale}
 
 
 def _time(name: str, value: Any) -> Any:  # noqa: ANN401  # JSON
@@ -72,17 +91,49 @@ def _time(name: str, value: Any) -> Any:  # noqa: ANN401  # JSON
         ) from None
 
 
-_SESSION = {"type": "string", "minLength": 1, "description": "Key of the conversation this is asked in."}
-_REFERENCE_TIME: Mapping[str, Any] = {
-    "now": {
-        "type": "string",
-        "description": 'What "yesterday" in the query is counted from; the present if left out.',
-    },
-    "time_zone": {
-        "type": "string",
-        "description": "The user's, such as Asia/Tokyo, for what the query says about time.",
-    },
+_NULLABLE_TIME = {"type": ["string", "null"], "description": "ISO 8601, with a zone."}
+_NOW = {
+    "type": "string",
+    "description": "The present time for the user, such as 2026-11-22T10:00:00+09:00, if it is not the clock's.",
 }
+_ZONE = {
+    "type": "string",
+    "description": 'The user\'s, such as Asia/Tokyo: what "yesterday" in the query means.',
+}
+_FRESHNESS: Mapping[str, Any] = {
+    "indexed_until": {
+        **_NULLABLE_TIME,
+        "description": "When the newest save was made that the answer knows of.",
+    },
+    "stale": {"type": "boolean"},
+}
+_CONFIDENCE = {
+    "type": ["number", "null"],
+    "description": "How sure it is that memory holds an answer, 0 to 1.",
+}
+
+
+def _answer(**properties: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {
+        "type": "object",
+        "properties": {**properties, **_FRESHNESS},
+        "required": [*properties, *_FRESHNESS],
+    }
+
+
+def _rows(*required: str, **properties: Mapping[str, Any]) -> Mapping[str, Any]:
+    row = {"type": "object", "properties": properties, "required": list(required)}
+    return {"type": "array", "items": row}
+
+
+_TEXT, _NUMBER = {"type": "string"}, {"type": "number"}
+_MEMORIES = _rows(
+    "key", "said_at", "content", "score",
+    id=_TEXT, key=_TEXT, kind={"type": ["string", "null"]}, date=_TEXT, said_at=_TEXT, content=_TEXT, score=_NUMBER,
+    roles={"type": "array", "items": _TEXT},
+    said_anew_in={**_TEXT, "description": "The id of the memory that says the same thing anew."},
+)  # fmt: skip
+_SESSION = {"type": "string", "minLength": 1, "description": "Key of the conversation this is asked in."}
 
 TOOLS: tuple[Tool, ...] = (
     Tool(
@@ -108,8 +159,10 @@ TOOLS: tuple[Tool, ...] = (
                 "description": "Only what was said at this time or later, such as 2026-11-22T10:00:00+09:00.",
             },
             until={"type": "string", "description": "Only what was said before this time."},
-            **_REFERENCE_TIME,
+            time_zone=_ZONE,
+            now=_NOW,
         ),
+        _answer(memories=_MEMORIES, confidence=_CONFIDENCE),
         _search,
     ),
     Tool(
@@ -126,7 +179,11 @@ TOOLS: tuple[Tool, ...] = (
                 "maximum": 16000,
                 "description": "1500 if left out.",
             },
-            **_REFERENCE_TIME,
+            time_zone=_ZONE,
+            now=_NOW,
+        ),
+        _answer(
+            text=_TEXT, passages=_rows("key", "said_at", key=_TEXT, said_at=_TEXT), confidence=_CONFIDENCE
         ),
         _context,
     ),
@@ -144,6 +201,11 @@ TOOLS: tuple[Tool, ...] = (
                 "description": "What is said in this conversation.",
             },
             top_k={"type": "integer", "minimum": 1, "maximum": 20, "description": "How many; 5 if left out."},
+        ),
+        _answer(
+            conversations=_rows(
+                "key", "title", key=_TEXT, title=_TEXT, date=_TEXT, snippet=_TEXT, score=_NUMBER
+            )
         ),
         _related,
     ),
@@ -171,7 +233,17 @@ def anthropic_tools() -> list[dict[str, Any]]:
 
 
 def call_tool(client: MemoryClient, name: str, arguments: Mapping[str, Any] | str) -> str:
-    """Run a tool that a model called, and return what to give back to it.
+    """Run a tool that a model called, and return the text to give back to it; raises as :func:`run_tool`."""
+    return as_text(run_tool(client, name, arguments))
+
+
+def as_text(answer: Mapping[str, Any]) -> str:
+    """Return what a tool answered as text for a model: JSON, or the text alone of what is text."""
+    return str(answer["text"]) if "text" in answer else json.dumps(answer, ensure_ascii=False)
+
+
+def run_tool(client: MemoryClient, name: str, arguments: Mapping[str, Any] | str) -> dict[str, Any]:
+    """Run a tool that a model called, and return its answer, JSON that fits the tool's schema.
 
     Args:
         arguments: an object, or its JSON as OpenAI gives it.
@@ -188,8 +260,7 @@ def call_tool(client: MemoryClient, name: str, arguments: Mapping[str, Any] | st
         raise InvalidRequestError(f"{name} takes no {', '.join(sorted(unknown))}", hint="leave it out")
     if missing := {*tool.parameters["required"]} - given.keys():
         raise InvalidRequestError(f"{name} needs {', '.join(sorted(missing))}", hint="give it")
-    result = tool.run(client, given)
-    return result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
+    return tool.run(client, given)
 
 
 def _object(arguments: Mapping[str, Any] | str) -> dict[str, Any]:

@@ -1,1 +1,0 @@
-"""Memory in the hands of agents: a client, tools for function calling, an MCP server."""

@@ -1,0 +1,35 @@
+"""The options of ``vector-memory certificate``; nothing heavy is imported here."""
+
+import argparse
+from pathlib import Path
+
+from pipeline.operations.common_options import add_where
+
+
+def add_arguments(certificate: argparse.ArgumentParser) -> None:
+    """Say which actions and options there are."""
+    actions = certificate.add_subparsers(required=True, dest="action", metavar="action")
+    key = actions.add_parser("key", help="make the key that signs certificates; print its public half")
+    key.add_argument("--out", type=Path, required=True, metavar="FILE", help="where the private key goes")
+    issue = actions.add_parser(
+        "issue", help="look for remains of what was forgotten; sign that there are none"
+    )
+    issue.add_argument("--tenant", required=True)
+    issue.add_argument("--request", required=True, metavar="ID", help="of the request to forget")
+    issue.add_argument("--key", type=Path, required=True, metavar="FILE", help="the private key, PEM")
+    issue.add_argument("--issuer", default="vector-memory", metavar="NAME", help="who says it (%(default)s)")
+    issue.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
+    add_where(issue)
+    issue.add_argument(
+        "--table", action="append", default=[], metavar="NAME", help="a table of the chat app's"
+    )
+    issue.add_argument(
+        "--wait",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="look again so long while something is left: notices may be on their way (%(default)s)",
+    )
+    verify = actions.add_parser("verify", help="check a certificate, offline, and print what it says")
+    verify.add_argument("file", type=Path)
+    verify.add_argument("--public-key", type=Path, required=True, metavar="FILE", help="its issuer's, PEM")
