@@ -368,7 +368,8 @@ def _by(decision: Transition | None, row: MessageRow, evidence: Evidence) -> Mes
     if not decision.everything and row.name not in decision.gone:
         return _brought_back(row, decision, evidence)
     if not decision.keeps:
-        return None
+        doubtful = decision.at is not None and decision.at + 1 <= row.seen_at
+        return _hidden(row, reading.at) if doubtful else None
     user_id = _owner(decision, row, evidence)
     if user_id is None:
         return _hidden(row, reading.at)

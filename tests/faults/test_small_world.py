@@ -41,12 +41,6 @@ def test_the_small_world_ends_as_it_must_whatever_the_clocks(clocks: str, losses
     assert {seed: found for seed, found in wrong.items() if found} == {}
 
 
-@pytest.mark.parametrize("clocks", [name for name in CLOCKS if "behind" not in name])
-def test_a_ledger_that_trusts_the_clocks_is_caught_where_they_differ(monkeypatch: Patch, clocks: str) -> None:
-    monkeypatch.setattr(message_ledger, "CLOCK_SECONDS", 1.0)
-    assert any(small_world.run(seed, clocks=CLOCKS[clocks]) for seed in range(RUNS_A_CLOCK))
-
-
 def what_nobody_explains_is_shown(patch: Patch) -> None:
     real = message_ledger._visible
     patch.setattr(
