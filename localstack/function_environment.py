@@ -14,7 +14,7 @@ FIXED = {
     "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
     "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",
 }
-FOR_ITS_SANDBOX = ("LOCALSTACK_", "EDGE_PORT", "AWS_LAMBDA_FUNCTION_TIMEOUT", "_AWS_XRAY_")
+FOR_ITS_SANDBOX = "LOCALSTACK_"
 """How variables begin that LocalStack gives the program which starts functions in its containers."""
 
 

@@ -30,9 +30,7 @@ def test_nothing_of_this_machine_and_nothing_undocumented_is_in_it(
 ) -> None:
     for name in ("HOME", "TMPDIR", "SSL_CERT_FILE"):
         monkeypatch.setenv(name, "/of/this/machine")
-    made = module.function_environment(
-        {**OWN, "LOCALSTACK_USER": "x", "EDGE_PORT": 4566, "NOTHING": None}, ROOT, "127.0.0.1:9"
-    )
+    made = module.function_environment({**OWN, "LOCALSTACK_USER": "x", "NOTHING": None}, ROOT, "127.0.0.1:9")
     assert made.keys() - OWN.keys() <= RESERVED
     assert made.items() >= OWN.items()
     assert "/of/this/machine" not in made.values()
