@@ -4,7 +4,6 @@ import json
 import os
 import platform
 import secrets
-import shutil
 import signal
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -28,7 +27,7 @@ from pipeline.local.deployment import finished, with_batches
 from pipeline.local.inspection import Row
 from pipeline.local.opensearch_server import ACCESS_KEY, SECRET_KEY, OpenSearchServer
 from pipeline.local.postgres import Postgres
-from pipeline.local.processes import new_run_folder
+from pipeline.local.processes import new_run_folder, remove
 from pipeline.local.running import local_aws
 from pipeline.packaging.collect import closure, collect, installed, zipped
 from pipeline.packaging.contents import BUNDLES, Bundle
@@ -128,7 +127,7 @@ class Stack:
         if not self._in_docker:  # there other stacks use it too
             self.postgres.stop(signal.SIGQUIT)  # nobody will read the data again
         self._exits.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        remove(self._folder)
 
     @property
     def _space(self) -> Space:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.local.processes import PREFIX, free_port, new_run_folder, spawn, stop, wait_until
+from pipeline.local.processes import PREFIX, free_port, new_run_folder, remove, spawn, stop, wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -102,3 +102,20 @@ def test_waiting_for_a_child_that_ended_says_what_it_said(temporary: Path) -> No
     )
     with pytest.raises(RuntimeError, match=r"(?s)The child ended.*no such port"):
         wait_until(lambda: False, process, log, "The child")
+
+
+def test_a_folder_is_removed_with_all_that_is_in_it_and_links_are_not_followed(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept").write_text("x")
+    folder = tmp_path / "run"
+    for number in range(40):
+        deep = folder / "tmp" / f"worker{number}" / "code" / "package" / "inner"
+        deep.mkdir(parents=True)
+        (deep / "file").write_text("x")
+        (deep.parent.parent / "file").write_text("x")
+        (deep.parent.parent / "link").symlink_to(outside)
+    remove(folder)
+    remove(folder)  # a second time there is nothing to do
+    assert not folder.exists()
+    assert (outside / "kept").exists()
