@@ -503,11 +503,12 @@ def findings(world: SmallWorld) -> list[str]:
     excused = world.oracle.excused()
     wrong = [f"missing {one}" for one in sorted(must - found)]
     wrong += [f"extra {one}" for one in sorted(found - may) if one[1] not in excused]
-    if not world.lost and not world.oracle.requests:
-        if not world.clocks.apart:  # else what left may stay hidden: in doubt, that is right
-            wrong += [f"waiting {one}" for one in sorted(world.unexplained())]
-            kept = world.oracle.kept()
-            wrong += [f"dropped {one}" for one in sorted(kept - {text for _, text in found})]
+    if not (
+        world.lost or world.oracle.requests or world.clocks.apart
+    ):  # else what left may stay hidden, in doubt
+        kept = world.oracle.kept()
+        wrong += [f"waiting {one}" for one in sorted(world.unexplained())]
+        wrong += [f"dropped {one}" for one in sorted(kept - {text for _, text in found})]
     if not world.stamped:
         return wrong  # what is said again without a time is a message of its own
     copies = world.copies()
