@@ -6,7 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.house import House
+from botocore.exceptions import ClientError, ReadTimeoutError
+from support.house import House, until
+from support.not_run import not_run
 
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
@@ -15,11 +17,20 @@ SETUP = "scripts/setup adapters"
 EXAMPLES = sorted((ROOT / "client" / "examples").glob("*.py"))
 
 
+def answers(house: House) -> bool:
+    """Tell whether a question is answered: on a busy machine the first ones run out of time."""
+    try:
+        house.contents("anything")
+    except (RuntimeError, ClientError, ReadTimeoutError):
+        return False
+    return True
+
+
 @pytest.fixture
 def environment(house: House) -> dict[str, str]:
     if not PYTHON.exists():
-        say = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        say(f"NOT RUN: the agents' frameworks are not installed. Install them: {SETUP}")
+        not_run(f"the agents' frameworks are not installed. Install them: {SETUP}")
+    until(lambda: answers(house), "the query function answers, however cold it is", 240)
     return {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
@@ -70,4 +81,8 @@ def test_the_examples_run(environment: dict[str, str], example: Path) -> None:
 
 def test_there_is_an_example_for_every_framework() -> None:
     adapters = {path.stem for path in (ROOT / "client" / "vector_memory" / "adapters").glob("*.py")}
-    assert {path.stem for path in EXAMPLES} == adapters - {"__init__", "tables", "fresh"}
+    assert {path.stem.removeprefix("with_") for path in EXAMPLES} == adapters - {
+        "__init__",
+        "tables",
+        "fresh",
+    }
