@@ -155,6 +155,30 @@ def test_a_picture_pasted_as_text_is_a_few_words(own: House) -> None:
     assert max(map(len, chunks)) < 500
 
 
+def test_a_session_saved_fifty_times_with_new_times_is_embedded_once_and_forgets(
+    own: House, tmp_path: Path
+) -> None:
+    def used() -> int:
+        command = ("usage", "--stack", own.stack.name, "--tenant", own.tenant, "--json")
+        return sum(row["tokens"] for row in json.loads(Operator(own.stack, tmp_path).run(*command)))
+
+    def saved(number: int, *texts: str) -> None:
+        stamp = f"2026-11-01T10:{number:02}:00Z"
+        own.save("chat:1", [{"role": "user", "content": text, "timestamp": stamp} for text in texts])
+
+    said = ("The inhaler is in the blue bag.", "My asthma is worse in spring.", "The ferry leaves at nine.")
+    saved(0, *said)
+    until(lambda: "ferry" in "\n".join(indexed(own, "chat:1")), "it is indexed", PATIENCE_SECONDS)
+    once = used()
+    for number in range(1, 50):
+        saved(number, *said)
+    saved(50, said[0], said[2])
+    until(lambda: "asthma" not in "\n".join(indexed(own, "chat:1")), "it is forgotten", PATIENCE_SECONDS)
+    text = "\n".join(indexed(own, "chat:1"))
+    assert [text.count(word) for word in ("inhaler", "asthma", "ferry")] == [1, 0, 1]
+    assert 0 < once <= used() < 2 * once  # what was said beside the forgotten message may be embedded anew
+
+
 def test_messages_rewritten_in_another_shape_stay(own: House) -> None:
     def said(text: str, *, parts: bool) -> dict[str, Any]:
         body = {"parts": [{"type": "text", "text": text}]} if parts else {"content": text}
