@@ -1,4 +1,4 @@
-"""The deployed template with an embedding server of many habits at once, at an address with a query."""
+"""The deployed template with an embedding server of many habits at once, at an address with a query; on two stores."""
 
 import random
 from collections.abc import Iterator
@@ -8,7 +8,17 @@ import pytest
 from support.embedding_api import EmbeddingApi
 from support.house import House, until
 from support.json_server import as_json
-from support.server_habits import DIMENSIONS, good, has, more_than, unless, vectors, with_rows
+from support.server_habits import (
+    DIMENSIONS,
+    POISON,
+    good,
+    has,
+    more_than,
+    poisoned,
+    unless,
+    vectors,
+    with_rows,
+)
 
 from pipeline.local.stack import Stack
 
@@ -33,8 +43,8 @@ def api() -> Iterator[EmbeddingApi]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def house(api: EmbeddingApi) -> Iterator[House]:
+@pytest.fixture(scope="module", params=["pgvector", "dynamodb"])
+def house(api: EmbeddingApi, request: pytest.FixtureRequest) -> Iterator[House]:
     parameters = {
         "EmbeddingProvider": "openai",
         "EmbeddingModel": "bge-m3",
@@ -42,7 +52,8 @@ def house(api: EmbeddingApi) -> Iterator[House]:
         "OpenAiBaseUrl": f"{api.root}/openai/deployments/e?api-version=2024-02-01",
         "MaxRetryDelaySeconds": "2",
     }
-    with Stack(parameters, {"OpenAiSecretArn": "a key"}) as running:
+    api.always = ODD
+    with Stack(parameters, {"OpenAiSecretArn": "a key"}, store=request.param) as running:
         yield House(running, "acme")
 
 
@@ -87,6 +98,24 @@ def test_a_spent_budget_puts_off_and_heals_by_itself(house: House, api: Embeddin
     assert house.dead_letters() == []
     api.always = good
     until(lambda: any("Ines" in text for text in house.contents("harbour master")), "it is searchable")
+
+
+@pytest.mark.parametrize("status", [400, 413, 500])
+def test_a_text_that_the_server_refuses_hides_no_neighbour(
+    house: House, api: EmbeddingApi, status: int
+) -> None:
+    api.always = unless(poisoned, as_json(status, {"error": {"message": "no"}}))
+    key = f"chat:poison-{status}"
+    allergy = {"role": "user", "content": f"My daughter must not eat peanuts {status}."}
+    house.save(key, [allergy])
+    until(lambda: any(f"peanuts {status}" in text for text in house.contents("peanuts")), "it is indexed")
+    refused = {"role": "assistant", "content": POISON}
+    house.save(key, [allergy, refused, {"role": "user", "content": f"My new locker is 4711-{status}."}])
+    until(
+        lambda: any(f"4711-{status}" in text for text in house.contents(f"locker 4711-{status}")),
+        "it is found",
+    )
+    api.always = good
 
 
 @pytest.mark.parametrize("path", ["search", "context", "related"])

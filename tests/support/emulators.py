@@ -48,6 +48,7 @@ GAPS = (
     Gap(MINISTACK, "test_event_sources.py::test_what_lambda_gave_up_on_is_replayed_from_its_own_message", _NO_STREAM_RETRIES),
     Gap(LOCALSTACK, "test_permissions.py", "the free edition does not enforce IAM"),
     Gap(LOCALSTACK, "test_local_stack.py", _OWN_PROCESSES),
+    Gap(LOCALSTACK, "test_demo_door.py", "the tests are about the demo, which starts a MiniStack of its own"),
     Gap(LOCALSTACK, "test_lambda_environment.py", "the tests start bundles and a MiniStack of their own"),
     Gap(LOCALSTACK, "test_other_stores.py", "not tried there; in containers the stand-in for OpenSearch is out of reach"),
     Gap(LOCALSTACK, "test_digest_by_a_model.py", "not tried there; in containers the chat API of the tests is out of reach"),
