@@ -54,13 +54,13 @@ def turn(number: int) -> dict[str, str]:
 def fill(house: House) -> None:
     for number in range(10):
         house.save(f"chat:{number}", [turn(10 * number + each) for each in range(10)], user_id="mika")
-    until(lambda: states(house) == {"live": 100}, "every message is indexed")
+    until(lambda: states(house) == {"live": 100}, "every message is indexed", 240)
     house.save("chat:0", [turn(each) for each in range(4, 11)], user_id="mika")  # capped
     house.save("chat:1", [], user_id="mika")  # cleared
     text = "# About\n\n- likes tea\n\n## Work\n\nShips anvils to the harbour."
     note = {"tenant_id": house.tenant, "sk": "memory:long_term", "user_id": "mika", "content": text}
     house.put(note, "Memory")
-    until(lambda: states(house) == {"live": 89, "kept": 14}, "what left is kept, what came is there")
+    until(lambda: states(house) == {"live": 89, "kept": 14}, "what left is kept, what came is there", 240)
 
 
 def states(house: House) -> dict[str, int]:

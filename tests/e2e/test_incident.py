@@ -130,7 +130,8 @@ def test_status_and_metrics_tell_the_story_and_the_ledger_equals_the_providers_c
     assert [level for level, _ in advised(desk.status()) if level == "act"] == []
 
     assert desk.usage() == api.tokens > 0
-    house.contents("what about tea?")
+    for _ in range(2):  # what the first question of a process is measured by is counted with the next one
+        house.contents("what about tea?")
     assert desk.usage() == api.tokens
     assert desk.status()["latency_p95"].keys() == {"exact"}
 
