@@ -103,7 +103,7 @@ def _replaced(rule: Rule, text: str) -> tuple[str, int]:
         nonlocal count
         named = [name for name, held in match.groupdict().items() if held is not None]
         start, end = match.span(named[0]) if named else match.span()
-        if rule.random and not _random(text[start:end]):
+        if not _counts(rule, text[start:end]):
             return match[0]
         count += 1
         before, after = text[match.start() : start], text[end : match.end()]
@@ -112,13 +112,17 @@ def _replaced(rule: Rule, text: str) -> tuple[str, int]:
     return rule.pattern.sub(mark, text), count
 
 
+def _counts(rule: Rule, secret: str) -> bool:
+    """Tell whether it may be a real secret."""
+    if rule.free and _PLACEHOLDER.search(secret):
+        return False
+    return not rule.random or _random(secret)
+
+
 def _random(secret: str) -> bool:
-    """Tell whether it may be a real secret: it has a digit and a letter, many different characters, and is no placeholder."""
     letters = any(map(str.isalpha, secret))
     digits = any(map(str.isdigit, secret))
-    return (
-        letters and digits and len(set(secret)) >= MIN_DISTINCT_CHARACTERS and not _PLACEHOLDER.search(secret)
-    )
+    return letters and digits and len(set(secret)) >= MIN_DISTINCT_CHARACTERS
 
 
 def _without_cards(text: str) -> tuple[str, int]:

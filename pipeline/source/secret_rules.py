@@ -19,7 +19,8 @@ class Rule:
         name: what stands in its place.
         hints: the pattern is tried only where the text holds one of these, in any case.
         pattern: matches it; a group called ``secret`` is the part that is replaced, without one all is.
-        random: the match counts only if it has a digit and eight different characters: no placeholder has.
+        random: the match counts only if it has a digit, a letter and six different characters.
+        free: it may be of any shape, so that what looks like a placeholder, a path or an address does not count.
     """
 
     group: str
@@ -27,12 +28,22 @@ class Rule:
     hints: tuple[str, ...]
     pattern: re.Pattern[str]
     random: bool = True
+    free: bool = False
 
 
 def _rule(  # noqa: PLR0913  # a row of the table
-    group: str, name: str, hints: str, pattern: str, *, flags: int = 0, random: bool = True
+    group: str,
+    name: str,
+    hints: str,
+    pattern: str,
+    *,
+    flags: int = 0,
+    random: bool = True,
+    free: bool = False,
 ) -> Rule:
-    return Rule(group, name, tuple(hints.lower().split()), re.compile(pattern, flags | re.ASCII), random)
+    return Rule(
+        group, name, tuple(hints.lower().split()), re.compile(pattern, flags | re.ASCII), random, free
+    )
 
 
 _B, _E = r"(?<![A-Za-z0-9_-])", r"(?![A-Za-z0-9])"  # neither end of the key continues
@@ -140,6 +151,6 @@ RULES = (
     _rule(
         "passwords", "password",
         "pass pwd pw secret key token credential パス 暗証 シークレット 秘密鍵 キー トークン 合言葉 ｐａｓｓ",
-        r"(?<![A-Za-z])(?:[A-Za-z0-9]+[_.-])*(?:" + _WORDS + r")" + _IS + r"[\"'「『“]?" + _VALUE, flags=_ANY,
+        r"(?<![A-Za-z])(?:[A-Za-z0-9]+[_.-])*(?:" + _WORDS + r")" + _IS + r"[\"'「『“]?" + _VALUE, flags=_ANY, free=True,
     ),
 )  # fmt: skip

@@ -34,6 +34,10 @@ def test_precision_and_recall_on_our_own_set_stay_high(capsys: pytest.CaptureFix
     assert precision >= MIN_PRECISION, wrong
 
 
+def test_of_thousands_of_drawn_secrets_none_is_left() -> None:
+    assert [one.text for one in positives(60) if left(one)] == []
+
+
 def test_the_rest_of_the_text_stays() -> None:
     secret = MAKERS["github"]()
     text, count = Redactor().redact(f"Use {secret} for the boat's repository.")
