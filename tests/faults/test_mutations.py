@@ -116,10 +116,8 @@ def the_tenant_is_dropped_from_an_items_name(patch: pytest.MonkeyPatch) -> None:
 def all_items_go_to_the_first_tenant(patch: pytest.MonkeyPatch) -> None:
     def first(values: Any) -> dict[str, list[Any]]:
         found = list(values)
-        tenant = getattr(found[0], "tenant_id", None) or found[0].address.tenant_id if found else ""
-        return {tenant: found} if found else {}
+        return {found[0].tenant_id: found} if found else {}
 
-    patch.setattr(reconcile, "_by_tenant", first)
     patch.setattr(reconcile, "_grouped", first)
 
 
