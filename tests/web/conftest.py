@@ -13,7 +13,7 @@ from pipeline.local.page.people import Person
 from pipeline.local.page.server import PageServer
 from pipeline.local.stack import Stack
 
-CAST = 40
+CAST = 80
 PATIENCE_SECONDS = 45
 """With a machine that has more to do than these tests; what happens when memory stays away has its own test."""
 
