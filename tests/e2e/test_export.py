@@ -85,6 +85,14 @@ def answers(house: House, stack: Stack) -> list[list[tuple[str, float]]]:
     ]
 
 
+def alike(one: list[tuple[str, float]], other: list[tuple[str, float]]) -> bool:
+    """Tell whether two answers are the same; of passages with one score, any may come last."""
+    least = max((score for hits in (one, other) for _, score in hits[4:]), default=0.0) + 0.001
+    told = [{content for content, score in hits if score > least} for hits in (one, other)]
+    scores = [[score for _, score in hits] for hits in (one, other)]
+    return told[0] == told[1] and scores[0] == pytest.approx(scores[1], abs=0.001)
+
+
 def test_memory_moves_to_an_empty_deployment(house: House, empty: Stack, tmp_path: Path) -> None:
     fill(house)
     file = tmp_path / "acme.jsonl"
@@ -101,7 +109,7 @@ def test_memory_moves_to_an_empty_deployment(house: House, empty: Stack, tmp_pat
     assert sorted(_said(row) for row in told(here)) == sorted(there)
     before, after = answers(house, house.stack), answers(house, empty)
     assert sum(bool(hits) for hits in before) >= 90
-    same = sum(one == other for one, other in zip(before, after, strict=True))
+    same = sum(alike(one, other) for one, other in zip(before, after, strict=True))
     print(f"same answers: {same} of {len(before)}")
     assert same == len(before)
 
