@@ -155,7 +155,7 @@ def test_the_question_and_its_best_hit_stay_in_view(open_tab: OpenTab, person: P
     tab = open_tab(height=700).visit(person)
     for number in range(3):
         tab.say(f"Filler number {number}.\n" * 12)
-    tab.say("Aunt Filomena asks where the copper kettle hangs.")
+    tab.say("The copper kettle hangs in the pantry, says Filomena.")
     expect(tab.page.locator("#messages > li.user").last).to_be_in_viewport()
     expect(tab.page.locator("#messages > li").last.locator(".card").first).to_be_in_viewport()
 
