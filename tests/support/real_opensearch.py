@@ -1,9 +1,9 @@
 """A real OpenSearch for the tests, or a word on why there is none."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
+from support.not_run import not_run
 
 from pipeline.local import opensearch_node
 from pipeline.local.opensearch_server import OpenSearchServer
@@ -12,8 +12,7 @@ from pipeline.local.opensearch_server import OpenSearchServer
 def require_opensearch() -> None:
     """Skip the test where it cannot be started, and fail it where everything must run."""
     if lacking := opensearch_node.missing():
-        say = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        say(f"NOT RUN: no real OpenSearch can be started here. Install {', '.join(lacking)}")
+        not_run(f"no real OpenSearch can be started here. Install {', '.join(lacking)}")
 
 
 def url() -> Iterator[str]:
