@@ -58,6 +58,17 @@ def test_nothing_of_another_user_or_tenant_is_told_nor_the_text_of_what_is_withh
     assert holdings(Person("acme", "nobody"), chunks, messages) == []
 
 
+def test_an_answer_that_came_microseconds_after_its_question_stands_after_it() -> None:
+    told = {"a": 100.0001, "b": 100.0002}
+    for names in ("ab", "ba"):
+        first, second = names
+        rows = [
+            ("acme", CHAT, row(name, said_at=told[order])) for name, order in ((first, "a"), (second, "b"))
+        ]
+        [item] = holdings(MIKA, [chunk(CHAT, "a"), chunk(CHAT, "b")], rows)
+        assert [piece["text"] for piece in item["pieces"]] == [f"user: {first}", f"user: {second}"]
+
+
 def test_an_item_whose_name_is_hashed_goes_by_the_apps_own_name() -> None:
     source = ItemKey("sessions", "tenant_id", "acme", "session_key", "k" * 3000).source
     stored = StoredChunk("acme", source, "c", "mika", "text", (), "live", session_key="k" * 3000)

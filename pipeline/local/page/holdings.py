@@ -100,10 +100,11 @@ def _absent(row: MessageRow) -> dict[str, Any]:
     }
 
 
-def _said(times: Sequence[float | None]) -> int | None:
+def _said(times: Sequence[float | None]) -> float | None:
     known = [time for time in times if time is not None]
     return _milliseconds(min(known)) if known else None
 
 
-def _milliseconds(seconds: float | None) -> int | None:
-    return None if seconds is None else round(seconds * 1000)
+def _milliseconds(seconds: float | None) -> float | None:
+    """Return milliseconds with their fractions: a message and its answer may be only microseconds apart."""
+    return None if seconds is None else seconds * 1000
