@@ -1,4 +1,4 @@
-"""What statements are given: requests and writes → parameters by name. Pure."""
+"""What statements are given: requests and writes → parameters by name. It opens no connection; it names psycopg for a type."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
