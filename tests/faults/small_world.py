@@ -10,8 +10,8 @@ import itertools
 import json
 import math
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,6 +30,7 @@ from pipeline.source.layouts import Layouts
 from pipeline.source.transitions import TransitionReader
 from pipeline.stores.forgetting import ForgetRequest
 from pipeline.stores.memory import InMemoryStore
+from pipeline.stores.protocol import PlannedWrite
 
 SPACE = Space("small", 4)
 START = 1_790_000_000.25
@@ -82,7 +83,7 @@ class Life:
     state: str = "live"
     left: float = 0.0
     erased: bool = False
-    forgettable: list[tuple[float, str]] = field(default_factory=list)
+    read: bool = False
 
 
 class Oracle:
@@ -92,7 +93,6 @@ class Oracle:
         self.lives: dict[tuple[str, str], Life] = {}
         self.requests: list[tuple[float, str | None, str | None]] = []
         self.unknowable: dict[str, set[str]] = {}
-        self.read: set[tuple[str, str]] = set()
         self.given: set[str] = set()
 
     def wrote(
@@ -112,12 +112,11 @@ class Oracle:
             life = self.lives.get((key, text))
             owner = (new or {})["user"]
             if text not in before:
-                known = (
-                    key,
-                    text,
-                ) in self.read  # what no read ever saw was never memory, and is new when it comes
-                erased = life is not None and life.erased and life.stamp is not None and known
-                self.lives[key, text] = Life(text, owner, now, message.get("timestamp"), erased=erased)
+                # what no read ever saw was never memory, and is new when it comes
+                erased = life is not None and life.erased and life.stamp is not None and life.read
+                self.lives[key, text] = Life(
+                    text, owner, now, message.get("timestamp"), erased=erased, read=erased
+                )
             elif life is not None:
                 life.owner = owner
 
@@ -156,8 +155,12 @@ class Oracle:
         return {
             life.text
             for (key, _), life in self.lives.items()
-            if life.state == "kept" and (key, life.text) in self.read and key not in self.given
+            if life.state == "kept" and life.read and key not in self.given
         }
+
+    def in_item(self, key: str) -> list[Life]:
+        """Return the messages that an item has now."""
+        return [life for (own_key, _), life in self.lives.items() if own_key == key and life.state == "live"]
 
     def excused(self) -> set[str]:
         """Return texts of items of which too much was lost: kept ones after a DELETE, erased ones of an owner."""
@@ -171,18 +174,41 @@ class Oracle:
 
 
 class Tables:
-    """The items, as :class:`pipeline.source.table.SourceTable` reads them; ``meanwhile`` runs while somebody reads."""
+    """The items, as :class:`pipeline.source.table.SourceTable` reads them; ``meanwhile`` runs while somebody reads.
+
+    Whoever reads notes the messages; they count as read when that is committed.
+    """
 
     def __init__(self, world: "SmallWorld") -> None:
         self._world = world
+        self._lives: dict[tuple[int, str], list[Life]] = {}
 
     def get(self, key: Any) -> Any:
         found = self._world.items.get(key.range_value)
         item = None if found is None else as_item(key.range_value, found)
-        for message in found["messages"] if found else ():
-            self._world.oracle.read.add((key.range_value, message["content"]))
+        self._lives[self._world.depth, key.range_value] = self._world.oracle.in_item(key.range_value)
         self._world.meanwhile()
         return item
+
+    def committed(self, key: str) -> None:
+        """Hear that whoever is at work has committed its last reading of an item."""
+        for life in self._lives[self._world.depth, key]:
+            life.read = True
+
+
+class WatchedStore(InMemoryStore):
+    """Tells of each commit."""
+
+    def __init__(self, committed: Callable[[str], None]) -> None:
+        super().__init__(SPACE)
+        self._committed = committed
+
+    def apply(self, tenant_id: str, writes: Sequence[PlannedWrite]) -> frozenset[str]:
+        refused = super().apply(tenant_id, writes)
+        for write in writes:
+            if write.source not in refused:
+                self._committed(json.loads(write.source)[-1])
+        return refused
 
 
 def as_item(key: str, item: dict[str, Any]) -> dict[str, Any]:
@@ -227,10 +253,11 @@ class SmallWorld:
         self.oracle, self.embedder = Oracle(), Embedder()
         self.layouts = Layouts(DEFAULT_ATTRIBUTE_NAMES, EntryHasher(b"a secret of the small world"))
         self.announcer = Announcer(self.layouts, TransitionReader("keep", "keep", frozenset({"system"})))
-        self.store = InMemoryStore(SPACE)
+        tables = Tables(self)
+        self.store = WatchedStore(tables.committed)
         self.reconciler = Reconciler(
             self.layouts,
-            Tables(self),
+            tables,
             Chunker(frozenset({"system"}), 64, lambda text, _: [text], SPACE),
             self.embedder,
             self.store,
