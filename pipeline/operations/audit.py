@@ -10,7 +10,7 @@ Repair sends notices that carry no transition: they make ingest look, and cannot
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -154,6 +154,8 @@ class Audit:
             yield from differences(work, rows[work.source])
         for source in done.malformed:
             yield Finding("malformed", items[source][0].tenant_id, source)
+        for source, ids in done.lost.items():
+            yield from (Finding("missing", items[source][0].tenant_id, source, id_) for id_ in ids)
 
     def _confirmed(self, suspects: Items, report: AuditReport) -> list[Finding]:
         """Return what is still found of the items that nobody has changed meanwhile."""
@@ -204,7 +206,8 @@ def repair_notices(report: AuditReport, now: float) -> list[Notice]:
 def repair(report: AuditReport, queue: Queue, inventory: Inventory) -> int:
     """Send the notices that mend what was found; return how many failed.
 
-    Rows under wrong tenants are deleted, and altered ones, whose text the item still has: ingest then finds them missing.
+    Rows under wrong tenants are deleted, and altered ones, whose text the item still has. A store that lists its rows apart
+    is told which of an item's are gone: ingest then finds them missing.
     """
     astray: defaultdict[str, list[str]] = defaultdict(list)
     for finding in report.findings:
@@ -212,4 +215,15 @@ def repair(report: AuditReport, queue: Queue, inventory: Inventory) -> int:
             astray[finding.tenant_id].append(finding.chunk_id)
     for tenant_id, ids in astray.items():
         inventory.remove(tenant_id, ids)
+    for (tenant_id, source), lost in _lost(report.findings).items():
+        inventory.mend(tenant_id, source, lost)
     return len(queue.send(repair_notices(report, time.time())))
+
+
+def _lost(findings: Iterable[Finding]) -> Mapping[tuple[str, str], Sequence[str]]:
+    """Return (tenant, source) → ids of the chunks whose rows are not there, or were just deleted."""
+    lost: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for finding in findings:
+        if finding.kind == "missing" or finding.altered:
+            lost[finding.tenant_id, finding.source].append(finding.chunk_id)
+    return lost

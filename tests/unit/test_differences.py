@@ -34,6 +34,7 @@ class World:
         self.spoil: Callable[[list[StoredChunk]], list[StoredChunk]] = list
         self.while_settling: Callable[[], None] = lambda: None
         self.removed: list[tuple[str, Sequence[str]]] = []
+        self.mended: list[tuple[str, str, Sequence[str]]] = []
         self.number = 0
 
     # The audit's tables.
@@ -66,6 +67,9 @@ class World:
 
     def remove(self, tenant_id: str, ids: Sequence[str]) -> None:
         self.removed.append((tenant_id, ids))
+
+    def mend(self, tenant_id: str, source: str, ids: Sequence[str]) -> None:
+        self.mended.append((tenant_id, source, ids))
 
     # What happens.
 
@@ -145,8 +149,36 @@ def test_repair_deletes_a_row_with_another_text_so_that_ingest_finds_it_missing(
     report, queue = world.audit(), Queue()
     inventory: Any = world
     repair(report, queue, inventory)
-    assert world.removed == [("acme", [report.findings[0].chunk_id])]
+    [finding] = report.findings
+    assert world.removed == [("acme", [finding.chunk_id])]
+    assert world.mended == [("acme", SOURCE, [finding.chunk_id])]
     assert len(queue.sent) == 1
+
+
+def test_repair_tells_the_store_which_rows_are_gone_and_of_no_others(world: World) -> None:
+    world.save("one", "two")
+    world.spoil = lambda rows: [*rows[1:], *(replace(row, tenant_id="zenith") for row in rows)]
+    report = world.audit()
+    [missing] = [one.chunk_id for one in report.findings if one.kind == "missing"]
+    inventory: Any = world
+    repair(report, Queue(), inventory)
+    assert world.mended == [("acme", SOURCE, [missing])]
+
+
+def test_a_row_that_is_gone_is_missing_though_the_item_no_longer_has_what_it_said(world: World) -> None:
+    world.save("one", "two")
+    world.save("two", reason="capped", gone={world.name_of("one"): (1, 0)})
+    world.spoil = lambda rows: [row for row in rows if row.status != "kept"]
+    assert world.kinds() == ["missing"]
+
+
+def test_an_item_of_which_a_needed_text_is_lost_is_a_finding_and_stops_no_audit(world: World) -> None:
+    answer = "no" * 80
+    world.table.put(world.item(("user", "one"), ("assistant", answer)))
+    world._change(ingest=True)
+    world.table.put(world.item(("user", "two")))
+    world.store.texts = lambda *_: {}
+    assert world.kinds() == ["missing"]
 
 
 def test_repair_deletes_no_row_whose_owner_or_state_alone_is_stale(world: World) -> None:

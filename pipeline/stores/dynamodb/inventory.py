@@ -8,6 +8,7 @@ from pipeline.stores.dynamodb.vectors import KEY_PREFIX
 from pipeline.stores.inventory import LyingRow, StoredChunk, StoredItem
 from pipeline.stores.ledger.client import Client
 from pipeline.stores.ledger.ledger import Ledger
+from pipeline.stores.ledger.store import Mend
 from pipeline.stores.protocol import MessageRow
 
 _KEYS = ("tenant_id", "session_key")
@@ -20,10 +21,12 @@ class DynamoDbInventory:
     Args:
         table: of the vectors.
         ledger: tells of items and messages.
+        mend: see :meth:`pipeline.stores.ledger.store.LedgerStore.mend`.
     """
 
-    def __init__(self, client: Client, table: str, ledger: Ledger) -> None:
+    def __init__(self, client: Client, table: str, ledger: Ledger, mend: Mend) -> None:
         self._client, self._table, self._ledger = client, table, ledger.inventory()
+        self._mend = mend
 
     def rows(self, sources: Sequence[str]) -> Sequence[StoredChunk]:
         """Return the chunks of these items, under whatever tenant they lie."""
@@ -54,6 +57,10 @@ class DynamoDbInventory:
         for item in self._scan((*_KEYS, "memory_of")):
             if _owner(item)[0] == tenant_id and _id(item) in wanted:
                 self._client.delete(self._table, {name: item[name] for name in _KEYS})
+
+    def mend(self, tenant_id: str, source: str, ids: Sequence[str]) -> None:
+        """Have the ledger list no row that is lost."""
+        self._mend(tenant_id, source, ids)
 
     def _scan(self, shown: Sequence[str]) -> Iterator[Mapping[str, Any]]:
         names = {f"#{name}": name for name in shown}
