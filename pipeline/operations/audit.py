@@ -207,7 +207,7 @@ def repair(report: AuditReport, queue: Queue, inventory: Inventory) -> int:
     """Send the notices that mend what was found; return how many failed.
 
     Rows under wrong tenants are deleted, and altered ones, whose text the item still has. A store that lists its rows apart
-    is told which of an item's are gone: ingest then finds them missing.
+    looks at those that it lists and are gone, and at those that it does not list: ingest then finds missing what is.
     """
     astray: defaultdict[str, list[str]] = defaultdict(list)
     for finding in report.findings:
@@ -215,15 +215,15 @@ def repair(report: AuditReport, queue: Queue, inventory: Inventory) -> int:
             astray[finding.tenant_id].append(finding.chunk_id)
     for tenant_id, ids in astray.items():
         inventory.remove(tenant_id, ids)
-    for (tenant_id, source), lost in _lost(report.findings).items():
-        inventory.mend(tenant_id, source, lost)
+    for (tenant_id, source), ids_ in _not_as_listed(report.findings).items():
+        inventory.mend(tenant_id, source, ids_)
     return len(queue.send(repair_notices(report, time.time())))
 
 
-def _lost(findings: Iterable[Finding]) -> Mapping[tuple[str, str], Sequence[str]]:
-    """Return (tenant, source) → ids of the chunks whose rows are not there, or were just deleted."""
-    lost: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+def _not_as_listed(findings: Iterable[Finding]) -> Mapping[tuple[str, str], Sequence[str]]:
+    """Return (tenant, source) → ids of the chunks whose rows are not there, or were just deleted, or should not be there."""
+    found: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for finding in findings:
-        if finding.kind == "missing" or finding.altered:
-            lost[finding.tenant_id, finding.source].append(finding.chunk_id)
-    return lost
+        if finding.kind in {"missing", "extra"} or finding.altered:
+            found[finding.tenant_id, finding.source].append(finding.chunk_id)
+    return found

@@ -19,6 +19,7 @@ from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
 from pipeline.source.documents import EntryHasher, ItemKey
 from pipeline.source.layouts import Item, Layouts
 from pipeline.source.transitions import Transition
+from pipeline.stores.dynamodb.inventory import DynamoDbInventory
 from pipeline.stores.ledger.ledger import Ledger
 from pipeline.stores.opensearch.queries import SHOWN
 from pipeline.stores.protocol import Filters
@@ -232,6 +233,39 @@ def test_nothing_is_mended_that_is_whole(world: World) -> None:
     world.index.inventory.mend("acme", SOURCE, [*ids, "00000000-0000-0000-0000-000000000001"])
     world.index.inventory.mend("acme", '["sessions", "acme", "nobody ever saw it"]', ids)
     assert world.store.read("acme", {SOURCE: frozenset()})[SOURCE].revision == before
+
+
+def test_a_row_that_the_ledger_does_not_list_is_deleted() -> None:
+    world = World(LedgerIndex("dynamodb"))
+    world.save("one", "two")
+    rows = world.index._aws.dynamodb.tables[VECTORS]
+    spoiled = dict(rows)
+    world.save("one", reason="removed", gone={world.name_of("two"): (1, 0)})
+    rows.update({key: row for key, row in spoiled.items() if key not in rows})
+    assert (world.found(), world.kinds()) == (["one", "two"], ["extra"])
+    world.mend()
+    assert (world.found(), world.kinds()) == (["one"], [])
+
+
+def test_a_row_that_was_written_anew_meanwhile_is_not_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(LedgerIndex("dynamodb"))
+    world.save("one", "two")
+    rows = world.index._aws.dynamodb.tables[VECTORS]
+    spoiled = dict(rows)
+    world.save("one", reason="removed", gone={world.name_of("two"): (1, 0)})
+    rows.update({key: row for key, row in spoiled.items() if key not in rows})
+    report, inventory, real = world.audit(), world.index.inventory, DynamoDbInventory._unlisted
+
+    def overtaken(inventory: DynamoDbInventory, *item: Any) -> Any:
+        found = real(inventory, *item)
+        assert len(found) == 1
+        world.save("one", "two")
+        return found
+
+    monkeypatch.setattr(DynamoDbInventory, "_unlisted", overtaken)
+    repair(report, world, inventory)
+    monkeypatch.undo()
+    assert (world.found(), world.kinds()) == (["one", "two"], [])
 
 
 def test_nothing_is_mended_over_what_another_worker_wrote_meanwhile(
