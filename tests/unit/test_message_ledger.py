@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.ingest import message_ledger
+from pipeline.ingest import message_ledger, ownership
 from pipeline.ingest.message_ledger import (
     HORIZON_SECONDS,
     MAX_EVENTS,
@@ -865,6 +865,14 @@ def a_read_makes_no_transition_old(patch: Patch) -> None:
     patch.setattr(message_ledger, "_covers", lambda transition, row: real(transition, replace(row, seen="")))
 
 
+def a_removal_tells_nothing_of_owners(patch: Patch) -> None:
+    patch.setattr(ownership, "_REMOVALS", frozenset())
+
+
+def what_was_removed_is_nobodys_until_it_is_inserted_anew(patch: Patch) -> None:
+    patch.setattr(ownership, "_owner_after", lambda event: event.after)
+
+
 MECHANISMS: dict[Callable[[Patch], None], Callable[[Ledger], None]] = {
     clocks_are_taken_to_agree: lambda ledger: (
         test_where_clocks_may_disagree_the_newer_record_that_forgets_is_obeyed(ledger, 30.0, ["b"])
@@ -902,6 +910,14 @@ MECHANISMS: dict[Callable[[Patch], None], Callable[[Ledger], None]] = {
     ),
     positions_alone_tell_what_is_newer: lambda ledger: (
         test_where_clocks_may_disagree_the_newer_record_that_forgets_is_obeyed(ledger, 600.0, ["a", "b"])
+    ),
+    a_removal_tells_nothing_of_owners: lambda ledger: (
+        test_what_was_made_anew_after_t_was_not_its_new_owners_before(ledger, "before the removal", "1")
+    ),
+    what_was_removed_is_nobodys_until_it_is_inserted_anew: lambda ledger: (
+        test_what_is_made_anew_by_another_with_its_time_said_is_the_message_that_its_first_owner_forgot(
+            ledger, "between"
+        )
     ),
     a_read_makes_no_transition_old: lambda ledger: (
         test_a_transition_older_than_the_read_that_saw_it_last_is_no_news(ledger, timed=False)
