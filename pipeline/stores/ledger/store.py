@@ -47,18 +47,24 @@ class LedgerStore(ABC):
         listed no more, so that ingest makes it anew if the item has it. Where somebody else writes, nothing is done.
         """
         write = self._ledger.unchanged(tenant_id, source)
-        if write is None:
-            return
         found = self._ledger.chunks(tenant_id, ((source, id_) for id_ in ids))
         listed = {id_: record for (_, id_), record in found.items()}
-        lost: Mapping[str, StoredText | None] = {}
-        for _ in self._ledger.waits():
-            lost = self._lost(tenant_id, source, listed)
-            if not lost:
-                return
+        if write is None or not listed:
+            return
+        lost = self._lost_for_good(tenant_id, source, listed)
         anew = [(_waiting(listed[id_], text), None) for id_, text in lost.items() if text]
         gone = [id_ for id_, text in lost.items() if text is None]
-        self.apply(tenant_id, [replace(write, upserts=anew, deletes=gone)])
+        if lost:
+            self.apply(tenant_id, [replace(write, upserts=anew, deletes=gone)])
+
+    def _lost_for_good(self, tenant_id: str, source: str, listed: Listed) -> Mapping[str, StoredText | None]:
+        """Return what is lost however often one looks: a row just written may be half visible."""
+        lost = self._lost(tenant_id, source, listed)
+        for _ in self._ledger.waits():
+            if not lost:
+                break
+            lost = self._lost(tenant_id, source, {id_: listed[id_] for id_ in lost})
+        return lost
 
     def read(self, tenant_id: str, named: Mapping[str, AbstractSet[str]]) -> Mapping[str, IndexState]:
         """Return what is held of each item."""

@@ -90,17 +90,19 @@ class OpenSearchStore(LedgerStore):
     def _lost(self, tenant_id: str, source: str, listed: Listed) -> Mapping[str, StoredText | None]:
         """Return the chunks of which the document or the text in the ledger's table is not there; one has what both say."""
         kept = self.texts(tenant_id, source, list(listed))
-        documents: dict[str, StoredText] = {}
-        conditions = [{"term": {"tenant_id": tenant_id}}, {"term": {"source": source}}, only(list(listed))]
-        for page in self._collection.walk(conditions, WALK, SHOWN):
-            for one in page:
-                record = listed.get(one.chunk_id)
-                if record and record.version == one.version:
-                    documents[one.chunk_id] = StoredText(
-                        one.content, record.user_id, one.said_at, one.metadata
-                    )
+        documents = self._documents(tenant_id, source, listed)
         whole = kept.keys() & documents.keys()
         return {id_: kept.get(id_) or documents.get(id_) for id_ in listed if id_ not in whole}
+
+    def _documents(self, tenant_id: str, source: str, listed: Listed) -> dict[str, StoredText]:
+        """Return what the documents of an item's chunks say, of those that a search sees at the version that is listed."""
+        conditions = [{"term": {"tenant_id": tenant_id}}, {"term": {"source": source}}, only(list(listed))]
+        found = (one for page in self._collection.walk(conditions, WALK, SHOWN) for one in page)
+        ours = (one for one in found if listed[one.chunk_id].version == one.version)
+        return {
+            one.chunk_id: StoredText(one.content, listed[one.chunk_id].user_id, one.said_at, one.metadata)
+            for one in ours
+        }
 
     def check(self) -> None:
         """Ask the ledger and the collection one thing."""
