@@ -17,7 +17,7 @@ from typing import Protocol
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.operations.differences import Finding, differences
-from pipeline.operations.dry_run import Items, dry_run
+from pipeline.operations.dry_run import Items, dry_run_of_damaged
 from pipeline.source.documents import ItemKey
 from pipeline.source.layouts import Address, Item, Layouts
 from pipeline.stores.inventory import Inventory, StoredChunk, StoredItem
@@ -149,7 +149,7 @@ class Audit:
         rows: defaultdict[str, list[StoredChunk]] = defaultdict(list)
         for row in self.inventory.rows(sorted(items)):
             rows[row.source].append(row)
-        done = dry_run(self.reconciler, items)
+        done = dry_run_of_damaged(self.reconciler, items)
         for work in done.works:
             yield from differences(work, rows[work.source])
         for source in done.malformed:

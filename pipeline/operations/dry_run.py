@@ -46,6 +46,18 @@ def dry_run(reconciler: Reconciler, items: Items) -> DryRun:
     Raises:
         VectorMemoryError: an item could not be looked at, for another reason than what is in it.
     """
+    done = dry_run_of_damaged(reconciler, items)
+    for ids in done.lost.values():
+        raise LostTextError(ids)
+    return done
+
+
+def dry_run_of_damaged(reconciler: Reconciler, items: Items) -> DryRun:
+    """Do the same; an item for which nothing can be done without a text that is lost stops no other.
+
+    Raises:
+        VectorMemoryError: an item could not be looked at, for another reason than what is in it, or what is lost.
+    """
     looker = replace(reconciler, source=_Given(items), all_rows=True)
     by_tenant: defaultdict[str, list[Notice]] = defaultdict(list)
     for address, _ in items.values():

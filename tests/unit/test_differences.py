@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.errors import LostTextError
 from pipeline.ingest.notices import Notice, encode
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.operations.audit import Audit, AuditReport, repair, repair_notices
@@ -179,6 +180,10 @@ def test_an_item_of_which_a_needed_text_is_lost_is_a_finding_and_stops_no_audit(
     world.table.put(world.item(("user", "two")))
     world.store.texts = lambda *_: {}
     assert world.kinds() == ["missing"]
+    address = world.layouts.address("sessions", world.item())
+    assert address
+    with pytest.raises(LostTextError):  # for whoever must be sure of all that there is
+        dry_run(world.reconciler, {SOURCE: (address, world.get(address.key))})
 
 
 def test_repair_deletes_no_row_whose_owner_or_state_alone_is_stale(world: World) -> None:
