@@ -11,7 +11,7 @@ import json
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -74,7 +74,15 @@ class Embedder:
 
 @dataclass
 class Life:
-    """What the oracle knows of one message."""
+    """What the oracle knows of one message.
+
+    Args:
+        erased: a forget request covers it.
+        doubtful: it may be a copy of what a request covered: it may be found, and need not.
+        read: the ledger held it.
+        covering: the requests.
+        loose: it was gone before any of them was carried out: the ledger may have known nothing of it any more.
+    """
 
     text: str
     owner: str
@@ -83,7 +91,10 @@ class Life:
     state: str = "live"
     left: float = 0.0
     erased: bool = False
+    doubtful: bool = False
     read: bool = False
+    covering: set[str] = field(default_factory=set)
+    loose: bool = False
 
 
 class Oracle:
@@ -94,6 +105,7 @@ class Oracle:
         self.requests: list[tuple[float, str | None, str | None]] = []
         self.unknowable: dict[str, set[str]] = {}
         self.given: set[str] = set()
+        self.open: set[str] = set()
 
     def wrote(
         self, key: str, old: dict[str, Any] | None, new: dict[str, Any] | None, why: str, now: float
@@ -108,23 +120,32 @@ class Oracle:
                 life.state, life.left = ("kept" if why in {"capped", "cleared", "expired"} else "gone"), now
             elif life.state == "kept" and why == "deleted":
                 life.state = "gone"
+            if life.state == "gone" and life.covering <= self.open:
+                life.loose = True
         for text, message in after.items():
             life = self.lives.get((key, text))
             owner = (new or {})["user"]
             if text not in before:
-                # what no read ever saw was never memory, and is new when it comes
-                erased = life is not None and life.erased and life.stamp is not None and life.read
-                self.lives[key, text] = Life(
-                    text, owner, now, message.get("timestamp"), erased=erased, read=erased
-                )
+                self.lives[key, text] = self._said(life, Life(text, owner, now, message.get("timestamp")))
             elif life is not None:
                 life.owner = owner
 
-    def asked(self, until: float, user: str | None, key: str | None) -> None:
+    @staticmethod
+    def _said(before: Life | None, new: Life) -> Life:
+        """Return a message that comes: with the very time of an erased one it is that one, if the ledger surely held it."""
+        if before is None or before.stamp is None or not (before.erased or before.doubtful):
+            return new
+        same = before.erased and before.read and not before.loose
+        return replace(new, erased=same, read=same, doubtful=not same, covering=set(before.covering))
+
+    def asked(self, name: str, until: float, user: str | None, key: str | None) -> None:
         """Note a request to forget."""
+        self.open.add(name)
         for (own_key, _), life in self.lives.items():
             if user in {None, life.owner} and key in {None, own_key} and math.floor(life.saved) < until:
+                life.loose |= life.state == "gone" and not life.erased
                 life.erased = True
+                life.covering.add(name)
 
     def lost(self, key: str, old: Any, new: Any) -> None:
         """Note a lost record. Where an INSERT, and a DELETE or a change of owner were lost, no rule can know."""
@@ -139,7 +160,7 @@ class Oracle:
         return {
             (life.owner, life.text)
             for life in self.lives.values()
-            if life.state == "live" and not life.erased and not (lost and self.requests)
+            if life.state == "live" and not (life.erased or life.doubtful) and not (lost and self.requests)
         }
 
     def may(self) -> set[tuple[str, str]]:
@@ -430,20 +451,23 @@ class SmallWorld:
         self.now += self.clocks.apart
         until = math.floor(self.ours) + 1.0
         user, session = self.random.choice((("mika", None), ("ken", None), (None, key), ("mika", key)))
-        self.oracle.asked(until - self.clocks.ahead, user, session)
+        name = f"r{next(self.ids)}"
+        self.oracle.asked(name, until - self.clocks.ahead, user, session)
         self.oracle.requests.append((until, user, session))
         self.now = until - self.clocks.ahead + self.clocks.apart + 0.001  # it is answered after that
-        request = ForgetRequest(
-            f"r{next(self.ids)}", TENANT, datetime.fromtimestamp(until, UTC), user, session
-        )
+        request = ForgetRequest(name, TENANT, datetime.fromtimestamp(until, UTC), user, session)
         if self.random.random() < 0.5:
             self.late.append(request)
         else:
-            self.forgetter.carry_out(request)
+            self._carry_out(request)
 
     def _late(self, _: str) -> None:
         if self.late:
-            self.forgetter.carry_out(self.late.pop(self.random.randrange(len(self.late))))
+            self._carry_out(self.late.pop(self.random.randrange(len(self.late))))
+
+    def _carry_out(self, request: ForgetRequest) -> None:
+        self.forgetter.carry_out(request)
+        self.oracle.open.discard(request.id)
 
     # the pipeline
     def ingest(self) -> None:
