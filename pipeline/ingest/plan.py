@@ -99,12 +99,10 @@ def _difference(
     current = {id_ for id_, chunk in wanted.items() if _same(held.get(id_), chunk.fingerprint)}
     standing = {id_ for id_, chunk in waiting.items() if _same(held.get(id_), chunk.fingerprint)}
     staying = {chunk.id for chunk in (*sorted_.withheld, *sorted_.retained)}
+    placed = {**waiting, **wanted}  # what stood in for a withheld chunk may be all that is left of it
     moves = sorted_.moves() | {
-        id_: ChunkMove(chunk.user_id, chunk.status)
-        for id_, chunk in (
-            waiting | wanted
-        ).items()  # what stood in for a withheld chunk may be all that is left of it
-        if id_ in current or (id_ in standing and id_ not in wanted)
+        id_: ChunkMove(placed[id_].user_id, placed[id_].status)
+        for id_ in current | (standing - wanted.keys())
     }
     return Plan(
         tuple(chunk for id_, chunk in wanted.items() if id_ not in current),
