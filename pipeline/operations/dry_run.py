@@ -58,7 +58,7 @@ def dry_run_of_damaged(reconciler: Reconciler, items: Items) -> DryRun:
     Raises:
         VectorMemoryError: an item could not be looked at, for another reason than what is in it, or what is lost.
     """
-    looker = replace(reconciler, source=_Given(items), all_rows=True)
+    full_reconciler = replace(reconciler, source=_Given(items), all_rows=True)
     by_tenant: defaultdict[str, list[Notice]] = defaultdict(list)
     for address, _ in items.values():
         by_tenant[address.tenant_id].append(Notice(address, force_read=True))
@@ -66,7 +66,7 @@ def dry_run_of_damaged(reconciler: Reconciler, items: Items) -> DryRun:
     malformed: list[str] = []
     lost: dict[str, tuple[str, ...]] = {}
     for notices in by_tenant.values():
-        planned, report = looker.planned(notices)
+        planned, report = full_reconciler.planned(notices)
         for source, error in report.failures.items():
             if isinstance(error, LostTextError):
                 lost[source] = error.ids

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from lab.index import SPACE
+from lab.ledger_index import LEDGER, VECTORS, LedgerIndex
 from pipeline.embedding.vectors import Usage, float32
 from pipeline.errors import LostTextError
 from pipeline.ingest.chunking import Chunker
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.reconcile import Reconciler
-from pipeline.lab.index import SPACE
-from pipeline.lab.ledger_index import LEDGER, VECTORS, LedgerIndex
 from pipeline.operations.audit import Audit, AuditReport, repair
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
 from pipeline.source.documents import EntryHasher, ItemKey

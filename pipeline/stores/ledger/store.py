@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from pipeline.source.documents import ItemKey
-from pipeline.stores.forgetting import ForgetRequest, Forgotten
+from pipeline.stores.forget_requests import ForgetRequest, Forgotten
 from pipeline.stores.ledger.forget_requests import ForgetRequests
 from pipeline.stores.ledger.ledger import Ledger
 from pipeline.stores.ledger.records import ChunkRecord
@@ -131,6 +131,6 @@ def _waiting(record: ChunkRecord, stored: StoredText) -> Chunk:
         "",
         stored.created_at,
         {**stored.metadata, "embedded": False},
-        record.spans,
+        record.line_lengths,
         status="mixed" if record.status == "kept" else record.status,
     )
