@@ -21,6 +21,7 @@
         ├── SecretUnavailableError     Secrets Manager
         ├── CapReachedError            the tenant's embedding for today; tomorrow there is more
         ├── ConflictError              another worker moved the ledger first
+        │   └── LostTextError              the text of stored chunks is not there; if it stays so: audit --repair
         ├── BusyError                  the invocation had no time left for it
         └── MemoryUnavailableError     the query function, as its clients see it
 
@@ -185,6 +186,22 @@ class ConflictError(RetryableError):
     """The ledger moved under this reconcile; nothing of it was written."""
 
     cause = "conflict"
+
+
+class LostTextError(ConflictError):
+    """What is needed of stored chunks is not there. Another worker may just be writing it; else a row was lost.
+
+    Args:
+        ids: of the chunks.
+    """
+
+    cause = "lost_text"
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        super().__init__(
+            "the text of stored chunks is not there: if this stays so, run `vector-memory audit --repair`"
+        )
+        self.ids = tuple(ids)
 
 
 class BusyError(RetryableError):

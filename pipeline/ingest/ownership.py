@@ -1,10 +1,12 @@
 """Whose messages a forget request covers. Pure."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pipeline.stores.protocol import ItemEvent, Markers, MessageRow
+
+_REMOVALS = frozenset({"deleted", "expired"})
 
 
 class Cover(NamedTuple):
@@ -66,11 +68,11 @@ def owners_at(time: float, current: str, changes: Sequence[ItemEvent]) -> frozen
 
     Args:
         current: whose it was at last.
-        changes: of owner, in order.
+        changes: of owner, and the item's insertions and removals, in order.
     """
     later = [event for event in changes if event.at is None or event.at >= time]
     earlier = [event for event in changes if event not in later]
-    owners = {earlier[-1].after} if earlier else set()
+    owners = {_owner_after(earlier[-1])} if earlier else set()
     before = later[0].before if later else current
     owners |= {before} if before else set()
     owners |= {current} if not owners else set()
@@ -78,12 +80,22 @@ def owners_at(time: float, current: str, changes: Sequence[ItemEvent]) -> frozen
     return frozenset(owners - {None})
 
 
+def _owner_after(event: ItemEvent) -> str | None:
+    """Return whose the item's messages were after it; a removal leaves them with the last owner, whoever inserts it anew."""
+    return event.before if event.kind in _REMOVALS else event.after
+
+
 def _changes_of(row: MessageRow, events: Sequence[ItemEvent]) -> list[ItemEvent]:
-    """Return what tells of the owners that a message saw: its item's insertion, and the changes until it left."""
+    """Return what tells of the owners that a message saw: its item's insertion, and all that followed until it left.
+
+    A removal tells whose the item was until then. What was saved before it, and said again with the same time in the item
+    that was made anew, was not the new owner's at a T before that.
+    """
     seen = [event for event in events if not row.resolved or event.position < row.resolved]
     came = (event for event in seen if event.kind == "inserted" and _before(event, row.saved_at))
     inserted = max((event.position for event in came), default="")
-    return [event for event in seen if event.kind in {"owner", "inserted"} and event.position >= inserted]
+    telling = {"owner", "inserted"} | _REMOVALS
+    return [event for event in seen if event.kind in telling and event.position >= inserted]
 
 
 def _before(event: ItemEvent, saved_at: float | None) -> bool:
@@ -114,7 +126,3 @@ def _recorded(seen: ItemEvent, events: Sequence[ItemEvent]) -> bool:
         for event in events
         if event.kind in {"owner", "inserted"} and event.at is not None
     )
-
-
-def _owner_changes(events: Iterable[ItemEvent]) -> list[ItemEvent]:
-    return [event for event in events if event.kind == "owner"]

@@ -99,7 +99,11 @@ def _difference(
     current = {id_ for id_, chunk in wanted.items() if _same(held.get(id_), chunk.fingerprint)}
     standing = {id_ for id_, chunk in waiting.items() if _same(held.get(id_), chunk.fingerprint)}
     staying = {chunk.id for chunk in (*sorted_.withheld, *sorted_.retained)}
-    moves = sorted_.moves() | {id_: ChunkMove(wanted[id_].user_id, wanted[id_].status) for id_ in current}
+    placed = {**waiting, **wanted}  # what stood in for a withheld chunk may be all that is left of it
+    moves = sorted_.moves() | {
+        id_: ChunkMove(placed[id_].user_id, placed[id_].status)
+        for id_ in current | (standing - wanted.keys())
+    }
     return Plan(
         tuple(chunk for id_, chunk in wanted.items() if id_ not in current),
         tuple(chunk for id_, chunk in waiting.items() if id_ not in standing),

@@ -25,6 +25,7 @@ from pipeline.embedding.vectors import Embedder
 from pipeline.errors import (
     BusyError,
     ConflictError,
+    LostTextError,
     MalformedItemError,
     StoreBusyError,
     StoreUnavailableError,
@@ -106,7 +107,8 @@ class Reconciler:
                 return report
             self.sleep(pause)
             pending = self._round(pending, report)
-        report.fail(pending, ConflictError("other workers were at the same item all the time"))
+        lost = {source for source in pending if isinstance(report.failures.get(source), LostTextError)}
+        report.fail(pending.keys() - lost, ConflictError("other workers were at the same item all the time"))
         return report
 
     def planned(self, notices: Sequence[Notice]) -> tuple[Sequence[ItemWork], Report]:
@@ -257,8 +259,8 @@ class Reconciler:
         item = IndexedItem(name, settled, snapshot.reading.document, detail.chunks, clean=clean)
         if ids := needs_text(item):
             item = replace(item, texts=self.store.texts(*name, ids))
-            if len(item.texts) < len(ids):
-                raise ConflictError("what the item's chunks say was written while it was read")
+            if lacking := [id_ for id_ in ids if id_ not in item.texts]:
+                raise LostTextError(lacking)
         plan = make_plan(item, self.chunker)
         return ItemWork(snapshot, settled, plan, snapshot.state.revision, detail.chunks)
 

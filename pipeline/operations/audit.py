@@ -10,14 +10,14 @@ Repair sends notices that carry no transition: they make ingest look, and cannot
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.operations.differences import Finding, differences
-from pipeline.operations.dry_run import Items, dry_run
+from pipeline.operations.dry_run import Items, dry_run_of_damaged
 from pipeline.source.documents import ItemKey
 from pipeline.source.layouts import Address, Item, Layouts
 from pipeline.stores.inventory import Inventory, StoredChunk, StoredItem
@@ -149,11 +149,13 @@ class Audit:
         rows: defaultdict[str, list[StoredChunk]] = defaultdict(list)
         for row in self.inventory.rows(sorted(items)):
             rows[row.source].append(row)
-        done = dry_run(self.reconciler, items)
+        done = dry_run_of_damaged(self.reconciler, items)
         for work in done.works:
             yield from differences(work, rows[work.source])
         for source in done.malformed:
             yield Finding("malformed", items[source][0].tenant_id, source)
+        for source, ids in done.lost.items():
+            yield from (Finding("missing", items[source][0].tenant_id, source, id_) for id_ in ids)
 
     def _confirmed(self, suspects: Items, report: AuditReport) -> list[Finding]:
         """Return what is still found of the items that nobody has changed meanwhile."""
@@ -204,7 +206,8 @@ def repair_notices(report: AuditReport, now: float) -> list[Notice]:
 def repair(report: AuditReport, queue: Queue, inventory: Inventory) -> int:
     """Send the notices that mend what was found; return how many failed.
 
-    Rows under wrong tenants are deleted, and altered ones, whose text the item still has: ingest then finds them missing.
+    Rows under wrong tenants are deleted, and altered ones, whose text the item still has. A store that lists its rows apart
+    looks at those that it lists and are gone, and at those that it does not list: ingest then finds missing what is.
     """
     astray: defaultdict[str, list[str]] = defaultdict(list)
     for finding in report.findings:
@@ -212,4 +215,15 @@ def repair(report: AuditReport, queue: Queue, inventory: Inventory) -> int:
             astray[finding.tenant_id].append(finding.chunk_id)
     for tenant_id, ids in astray.items():
         inventory.remove(tenant_id, ids)
+    for (tenant_id, source), ids_ in _not_as_listed(report.findings).items():
+        inventory.mend(tenant_id, source, ids_)
     return len(queue.send(repair_notices(report, time.time())))
+
+
+def _not_as_listed(findings: Iterable[Finding]) -> Mapping[tuple[str, str], Sequence[str]]:
+    """Return (tenant, source) → ids of the chunks whose rows are not there, or were just deleted, or should not be there."""
+    found: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for finding in findings:
+        if finding.kind in {"missing", "extra"} or finding.altered:
+            found[finding.tenant_id, finding.source].append(finding.chunk_id)
+    return found

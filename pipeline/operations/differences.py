@@ -60,7 +60,8 @@ def differences(work: ItemWork, rows: Sequence[StoredChunk]) -> Iterator[Finding
         **dict.fromkeys(altered, "stale"),
         **{chunk.id: "stale" for chunk in (*plan.missing, *plan.stand_ins)},
     }
-    missing = {chunk.id for chunk in (*plan.missing, *plan.stand_ins, *plan.current)} - own.keys()
+    needed = {chunk.id for chunk in (*plan.missing, *plan.stand_ins, *plan.current)}
+    missing = (needed | (listed - set(plan.deletes))) - own.keys()
     kinds: dict[str, Kind] = {**wrong, **dict.fromkeys(missing, "missing")}  # type: ignore[dict-item]  # each is one
     yield from (Finding(kind, tenant_id, source, id_, id_ in altered) for id_, kind in kinds.items())
 

@@ -76,3 +76,7 @@ class Inventory(Protocol):
     def remove(self, tenant_id: str, ids: Sequence[str]) -> None:
         """Delete chunks that lie under a tenant they do not belong to."""
         ...
+
+    def mend(self, tenant_id: str, source: str, ids: Sequence[str]) -> None:
+        """Make what lies there and what is listed agree again, where rows of an item's chunks were lost."""
+        ...

@@ -3,7 +3,7 @@
 import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -68,10 +68,14 @@ class LedgerBacked:
         if self._chosen.name == "dynamodb":
             from pipeline.stores.dynamodb.inventory import DynamoDbInventory  # noqa: PLC0415  # the same
 
-            return DynamoDbInventory(client, self._chosen.require("vector_table"), ledger)
+            return DynamoDbInventory(client, self._chosen.require("vector_table"), ledger, self._mend)
         from pipeline.stores.opensearch.inventory import OpenSearchInventory  # noqa: PLC0415  # the same
 
-        return OpenSearchInventory(self._collection(), ledger)
+        return OpenSearchInventory(self._collection(), ledger, self._mend)
+
+    def _mend(self, tenant_id: str, source: str, ids: Sequence[str]) -> None:
+        store: Any = self.store()
+        store.mend(tenant_id, source, ids)
 
     def usage(self, model: str, dollars_per_million_tokens: float | None, cap: int | None) -> UsageLedger:
         """Return what counts the tokens asked of a model."""

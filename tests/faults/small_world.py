@@ -10,8 +10,8 @@ import itertools
 import json
 import math
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,6 +30,7 @@ from pipeline.source.stream_records import read_stream_record
 from pipeline.source.transitions import TransitionReader
 from pipeline.stores.forget_requests import ForgetRequest
 from pipeline.stores.memory import InMemoryStore
+from pipeline.stores.protocol import PlannedWrite
 
 SPACE = EmbeddingSpace("small", 4)
 START = 1_790_000_000.25
@@ -73,7 +74,15 @@ class Embedder:
 
 @dataclass
 class Life:
-    """What the oracle knows of one message."""
+    """What the oracle knows of one message.
+
+    Args:
+        erased: a forget request covers it.
+        doubtful: it may be a copy of what a request covered: it may be found, and need not.
+        read: the ledger held it.
+        covering: the requests.
+        loose: it was gone before any of them was carried out: the ledger may have known nothing of it any more.
+    """
 
     text: str
     owner: str
@@ -82,7 +91,10 @@ class Life:
     state: str = "live"
     left: float = 0.0
     erased: bool = False
-    forgettable: list[tuple[float, str]] = field(default_factory=list)
+    doubtful: bool = False
+    read: bool = False
+    covering: set[str] = field(default_factory=set)
+    loose: bool = False
 
 
 class Oracle:
@@ -92,8 +104,8 @@ class Oracle:
         self.lives: dict[tuple[str, str], Life] = {}
         self.requests: list[tuple[float, str | None, str | None]] = []
         self.unknowable: dict[str, set[str]] = {}
-        self.read: set[tuple[str, str]] = set()
         self.given: set[str] = set()
+        self.open: set[str] = set()
 
     def wrote(
         self, key: str, old: dict[str, Any] | None, new: dict[str, Any] | None, why: str, now: float
@@ -108,24 +120,32 @@ class Oracle:
                 life.state, life.left = ("kept" if why in {"capped", "cleared", "expired"} else "gone"), now
             elif life.state == "kept" and why == "deleted":
                 life.state = "gone"
+            if life.state == "gone" and life.covering <= self.open:
+                life.loose = True
         for text, message in after.items():
             life = self.lives.get((key, text))
             owner = (new or {})["user"]
             if text not in before:
-                known = (
-                    key,
-                    text,
-                ) in self.read  # what no read ever saw was never memory, and is new when it comes
-                erased = life is not None and life.erased and life.stamp is not None and known
-                self.lives[key, text] = Life(text, owner, now, message.get("timestamp"), erased=erased)
+                self.lives[key, text] = self._said(life, Life(text, owner, now, message.get("timestamp")))
             elif life is not None:
                 life.owner = owner
 
-    def asked(self, until: float, user: str | None, key: str | None) -> None:
+    @staticmethod
+    def _said(before: Life | None, new: Life) -> Life:
+        """Return a message that comes: with the very time of an erased one it is that one, if the ledger surely held it."""
+        if before is None or before.stamp is None or not (before.erased or before.doubtful):
+            return new
+        same = before.erased and before.read and not before.loose
+        return replace(new, erased=same, read=same, doubtful=not same, covering=set(before.covering))
+
+    def asked(self, name: str, until: float, user: str | None, key: str | None) -> None:
         """Note a request to forget."""
+        self.open.add(name)
         for (own_key, _), life in self.lives.items():
             if user in {None, life.owner} and key in {None, own_key} and math.floor(life.saved) < until:
+                life.loose |= life.state == "gone" and not life.erased
                 life.erased = True
+                life.covering.add(name)
 
     def lost(self, key: str, old: Any, new: Any) -> None:
         """Note a lost record. Where an INSERT, and a DELETE or a change of owner were lost, no rule can know."""
@@ -140,7 +160,7 @@ class Oracle:
         return {
             (life.owner, life.text)
             for life in self.lives.values()
-            if life.state == "live" and not life.erased and not (lost and self.requests)
+            if life.state == "live" and not (life.erased or life.doubtful) and not (lost and self.requests)
         }
 
     def may(self) -> set[tuple[str, str]]:
@@ -156,8 +176,12 @@ class Oracle:
         return {
             life.text
             for (key, _), life in self.lives.items()
-            if life.state == "kept" and (key, life.text) in self.read and key not in self.given
+            if life.state == "kept" and life.read and key not in self.given
         }
+
+    def in_item(self, key: str) -> list[Life]:
+        """Return the messages that an item has now."""
+        return [life for (own_key, _), life in self.lives.items() if own_key == key and life.state == "live"]
 
     def excused(self) -> set[str]:
         """Return texts of items of which too much was lost: kept ones after a DELETE, erased ones of an owner."""
@@ -171,18 +195,41 @@ class Oracle:
 
 
 class Tables:
-    """The items, as :class:`pipeline.source.table.SourceTable` reads them; ``meanwhile`` runs while somebody reads."""
+    """The items, as :class:`pipeline.source.table.SourceTable` reads them; ``meanwhile`` runs while somebody reads.
+
+    Whoever reads notes the messages; they count as read when that is committed.
+    """
 
     def __init__(self, world: "SmallWorld") -> None:
         self._world = world
+        self._lives: dict[tuple[int, str], list[Life]] = {}
 
     def get(self, key: Any) -> Any:
         found = self._world.items.get(key.range_value)
         item = None if found is None else as_item(key.range_value, found)
-        for message in found["messages"] if found else ():
-            self._world.oracle.read.add((key.range_value, message["content"]))
+        self._lives[self._world.depth, key.range_value] = self._world.oracle.in_item(key.range_value)
         self._world.meanwhile()
         return item
+
+    def committed(self, key: str) -> None:
+        """Hear that whoever is at work has committed its last reading of an item."""
+        for life in self._lives[self._world.depth, key]:
+            life.read = True
+
+
+class WatchedStore(InMemoryStore):
+    """Tells of each commit."""
+
+    def __init__(self, committed: Callable[[str], None]) -> None:
+        super().__init__(SPACE)
+        self._committed = committed
+
+    def apply(self, tenant_id: str, writes: Sequence[PlannedWrite]) -> frozenset[str]:
+        refused = super().apply(tenant_id, writes)
+        for write in writes:
+            if write.source not in refused:
+                self._committed(json.loads(write.source)[-1])
+        return refused
 
 
 def as_item(key: str, item: dict[str, Any]) -> dict[str, Any]:
@@ -227,10 +274,11 @@ class SmallWorld:
         self.oracle, self.embedder = Oracle(), Embedder()
         self.layouts = Layouts(DEFAULT_ATTRIBUTE_NAMES, EntryHasher(b"a secret of the small world"))
         self.announcer = Announcer(self.layouts, TransitionReader("keep", "keep", frozenset({"system"})))
-        self.store = InMemoryStore(SPACE)
+        tables = Tables(self)
+        self.store = WatchedStore(tables.committed)
         self.reconciler = Reconciler(
             self.layouts,
-            Tables(self),
+            tables,
             Chunker(frozenset({"system"}), 64, lambda text, _: [text], SPACE),
             self.embedder,
             self.store,
@@ -403,20 +451,23 @@ class SmallWorld:
         self.now += self.clocks.skew
         until = math.floor(self.ours) + 1.0
         user, session = self.random.choice((("mika", None), ("ken", None), (None, key), ("mika", key)))
-        self.oracle.asked(until - self.clocks.ahead, user, session)
+        name = f"r{next(self.ids)}"
+        self.oracle.asked(name, until - self.clocks.ahead, user, session)
         self.oracle.requests.append((until, user, session))
         self.now = until - self.clocks.ahead + self.clocks.skew + 0.001  # it is answered after that
-        request = ForgetRequest(
-            f"r{next(self.ids)}", TENANT, datetime.fromtimestamp(until, UTC), user, session
-        )
+        request = ForgetRequest(name, TENANT, datetime.fromtimestamp(until, UTC), user, session)
         if self.random.random() < 0.5:
             self.late.append(request)
         else:
-            self.forgetter.carry_out(request)
+            self._carry_out(request)
 
     def _late(self, _: str) -> None:
         if self.late:
-            self.forgetter.carry_out(self.late.pop(self.random.randrange(len(self.late))))
+            self._carry_out(self.late.pop(self.random.randrange(len(self.late))))
+
+    def _carry_out(self, request: ForgetRequest) -> None:
+        self.forgetter.carry_out(request)
+        self.oracle.open.discard(request.id)
 
     # the pipeline
     def ingest(self) -> None:

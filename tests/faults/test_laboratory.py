@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.conninfo import make_conninfo
-from support.histories import SEEDS_THAT_FAILED, TROUBLEMAKERS, said_once
+from support.histories import SEED, SEEDS_THAT_FAILED, TROUBLEMAKERS, said_once
 
 from lab import faults
 from lab.crash_points import crash_everywhere
@@ -25,7 +25,6 @@ from pipeline.source.transitions import Transition, TransitionReader
 
 pytestmark = pytest.mark.integration
 HISTORIES = int(os.environ.get("FAULT_HISTORIES", "100"))
-SEED = int(os.environ.get("FAULT_SEED", "2"))
 
 places = st.builds(
     ItemSpec,

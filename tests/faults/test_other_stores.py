@@ -22,7 +22,7 @@ from support.chunks import (
     row,
     uid,
 )
-from support.histories import SEEDS_THAT_FAILED, TROUBLEMAKERS
+from support.histories import SEED, SEEDS_THAT_FAILED, TROUBLEMAKERS
 from support.local_aws import Tables
 
 from lab.dynamodb import MemoryDynamoDb
@@ -37,7 +37,6 @@ HISTORIES = int(os.environ.get("FAULT_HISTORIES", "100"))
 REAL_HISTORIES = max(20, HISTORIES // 10)
 """On a real OpenSearch, where each takes a second or more."""
 NAMED: dict[str, Any] = {"key": key_of("chat:1"), "name": "chat:1"}
-SEED = int(os.environ.get("FAULT_SEED", "2"))
 
 
 @pytest.fixture(params=["dynamodb", "opensearch"])
@@ -48,8 +47,11 @@ def other(request: pytest.FixtureRequest) -> Iterator[Laboratory]:
     made.close()
 
 
-def test_many_histories_end_as_they_must_in_searches_and_physically(other: Laboratory) -> None:
-    print(f"FAULT_SEED={SEED} FAULT_HISTORIES={HISTORIES}")
+def test_many_histories_end_as_they_must_in_searches_and_physically(
+    other: Laboratory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with capsys.disabled():
+        print(f"\nFAULT_HISTORIES={HISTORIES} FAULT_SEED={SEED}")  # shown also when all is well
     counts: Counter[str] = Counter()
     for number in range(HISTORIES):
         seed = f"{SEED}.{number}"
@@ -60,7 +62,9 @@ def test_many_histories_end_as_they_must_in_searches_and_physically(other: Labor
     assert min(counts[name] for name in ("embedding_calls", "reads", "conflicts", "crashes", "skipped")) > 0
 
 
-def test_histories_on_a_real_opensearch(opensearch_url: str) -> None:
+def test_histories_on_a_real_opensearch(opensearch_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with capsys.disabled():
+        print(f"\nFAULT_HISTORIES={HISTORIES} FAULT_SEED={SEED}")
     lab = Laboratory(LedgerIndex("opensearch", opensearch_url))
     with installed():
         for number in range(REAL_HISTORIES):

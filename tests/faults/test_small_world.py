@@ -6,22 +6,44 @@ from typing import Any
 
 import pytest
 from faults import small_world
+from support.histories import SEED
 
 from pipeline.ingest import message_ledger, ownership, plan
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.ownership import Cover, Ownership
 from pipeline.ingest.reconcile import Reconciler
 
-RUNS = 150
-RUNS_A_CLOCK = 60
+RUNS = range(SEED, SEED + 150)
+RUNS_A_CLOCK = range(SEED, SEED + 60)
 MOST_RUNS = 1_000
 Patch = pytest.MonkeyPatch
 
 
+@pytest.fixture
+def _told(capsys: pytest.CaptureFixture[str]) -> None:
+    with capsys.disabled():
+        print(f"\nFAULT_SEED={SEED}")  # shown also when all is well
+
+
+@pytest.mark.usefixtures("_told")
 @pytest.mark.parametrize("losses", [0.0, 0.3])
 def test_the_small_world_ends_as_it_must(losses: float) -> None:
-    wrong = {seed: small_world.run(seed, losses=losses) for seed in range(RUNS)}
+    wrong = {seed: small_world.run(seed, losses=losses) for seed in RUNS}
     assert {seed: found for seed, found in wrong.items() if found} == {}
+
+
+FAILED = [(565, 0.0, 14), (2013, 0.0, 14), (2061, 0.0, 14), (2161, 0.0, 14), (50340, 0.0, 28)]
+FAILED += [(51110, 0.0, 28), (51334, 0.0, 28), (51797, 0.0, 28), (50252, 0.3, 28)]
+"""Each with the share of records lost, and its steps. An item deleted, and made anew by another user with the same times said, while the
+removal was not yet told: the new user's earlier request took what was not that user's then. What was said anew and cleared
+before any read; what was read, and not committed: neither was ever memory, as the oracle thought. What stood in for a
+withheld chunk, and was all that was left of it, hidden: it stayed in view, and then went for good. The others: messages that
+were gone before a request about them was carried out, and came again; the oracle was sure that they were known for the same."""
+
+
+@pytest.mark.parametrize(("seed", "losses", "steps"), FAILED)
+def test_what_failed_once_does_not_again(seed: int, losses: float, steps: int) -> None:
+    assert small_world.run(seed, losses=losses, steps=steps) == []
 
 
 CLOCKS = {
@@ -32,12 +54,11 @@ CLOCKS = {
 }
 
 
+@pytest.mark.usefixtures("_told")
 @pytest.mark.parametrize("losses", [0.0, 0.3])
 @pytest.mark.parametrize("clocks", CLOCKS)
 def test_the_small_world_ends_as_it_must_whatever_the_clocks(clocks: str, losses: float) -> None:
-    wrong = {
-        seed: small_world.run(seed, losses=losses, clocks=CLOCKS[clocks]) for seed in range(RUNS_A_CLOCK)
-    }
+    wrong = {seed: small_world.run(seed, losses=losses, clocks=CLOCKS[clocks]) for seed in RUNS_A_CLOCK}
     assert {seed: found for seed, found in wrong.items() if found} == {}
 
 

@@ -222,8 +222,8 @@ class LedgerIndex:
         self._aws.later += REFRESH_SECONDS + 1
         calls, ledger, _ = self._owner.parts()
         if self.kind == "dynamodb":
-            return DynamoDbInventory(calls, VECTORS, ledger)
-        return OpenSearchInventory(self._owner.collection(), ledger)
+            return DynamoDbInventory(calls, VECTORS, ledger, self._owner.store().mend)
+        return OpenSearchInventory(self._owner.collection(), ledger, self._owner.store().mend)
 
     def connector(self, scheduler: Callable[[], Scheduler]) -> LedgerConnector:
         """Return a worker's way to it."""

@@ -186,3 +186,6 @@ class _Inventory:
 
     def remove(self, tenant_id: str, ids: Sequence[str]) -> None:
         raise AssertionError((tenant_id, ids))
+
+    def mend(self, tenant_id: str, source: str, ids: Sequence[str]) -> None:
+        raise AssertionError((tenant_id, source, ids))

@@ -188,3 +188,23 @@ def test_daily_summaries_of_the_other_stores_keep_their_books_in_the_ledgers_tab
         ("gpt-5-nano input", 0.05),
         ("gpt-5-nano output", 0.40),
     ]
+
+
+@pytest.mark.parametrize("store", ELSEWHERE)
+def test_the_inventory_of_the_other_stores_mends_with_a_store_of_its_own(
+    store: str, aws: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"STORE": store, **ELSEWHERE[store]}.items():
+        monkeypatch.setenv(name, value)
+    for table, *names in (("ledger", "pk", "sk"), ("vectors", "tenant_id", "session_key")):
+        aws.dynamodb.create_table(
+            TableName=table,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
+            KeySchema=[
+                {"AttributeName": name, "KeyType": kind}
+                for name, kind in zip(names, ["HASH", "RANGE"], strict=True)
+            ],
+        )
+    bootstrap.inventory().mend("acme", '["sessions", "acme", "nobody ever saw it"]', ["an id"])
+    assert aws.dynamodb.scan(TableName="ledger")["Items"] == []

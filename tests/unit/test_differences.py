@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.errors import LostTextError
 from pipeline.ingest.notices import Notice, encode
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.operations.audit import Audit, AuditReport, repair, repair_notices
@@ -34,6 +35,7 @@ class World:
         self.spoil: Callable[[list[StoredChunk]], list[StoredChunk]] = list
         self.while_settling: Callable[[], None] = lambda: None
         self.removed: list[tuple[str, Sequence[str]]] = []
+        self.mended: list[tuple[str, str, Sequence[str]]] = []
         self.number = 0
 
     # The audit's tables.
@@ -66,6 +68,9 @@ class World:
 
     def remove(self, tenant_id: str, ids: Sequence[str]) -> None:
         self.removed.append((tenant_id, ids))
+
+    def mend(self, tenant_id: str, source: str, ids: Sequence[str]) -> None:
+        self.mended.append((tenant_id, source, ids))
 
     # What happens.
 
@@ -145,8 +150,40 @@ def test_repair_deletes_a_row_with_another_text_so_that_ingest_finds_it_missing(
     report, queue = world.audit(), Queue()
     inventory: Any = world
     repair(report, queue, inventory)
-    assert world.removed == [("acme", [report.findings[0].chunk_id])]
+    [finding] = report.findings
+    assert world.removed == [("acme", [finding.chunk_id])]
+    assert world.mended == [("acme", SOURCE, [finding.chunk_id])]
     assert len(queue.sent) == 1
+
+
+def test_repair_tells_the_store_which_rows_are_gone_and_of_no_others(world: World) -> None:
+    world.save("one", "two")
+    world.spoil = lambda rows: [*rows[1:], *(replace(row, tenant_id="zenith") for row in rows)]
+    report = world.audit()
+    [missing] = [one.chunk_id for one in report.findings if one.kind == "missing"]
+    inventory: Any = world
+    repair(report, Queue(), inventory)
+    assert world.mended == [("acme", SOURCE, [missing])]
+
+
+def test_a_row_that_is_gone_is_missing_though_the_item_no_longer_has_what_it_said(world: World) -> None:
+    world.save("one", "two")
+    world.save("two", reason="capped", gone={world.name_of("one"): (1, 0)})
+    world.spoil = lambda rows: [row for row in rows if row.status != "kept"]
+    assert world.kinds() == ["missing"]
+
+
+def test_an_item_of_which_a_needed_text_is_lost_is_a_finding_and_stops_no_audit(world: World) -> None:
+    answer = "no" * 80
+    world.table.put(world.item(("user", "one"), ("assistant", answer)))
+    world._change(ingest=True)
+    world.table.put(world.item(("user", "two")))
+    world.store.texts = lambda *_: {}
+    assert world.kinds() == ["missing"]
+    address = world.layouts.address("sessions", world.item())
+    assert address
+    with pytest.raises(LostTextError):  # for whoever must be sure of all that there is
+        dry_run(world.reconciler, {SOURCE: (address, world.get(address.key))})
 
 
 def test_repair_deletes_no_row_whose_owner_or_state_alone_is_stale(world: World) -> None:
@@ -163,7 +200,11 @@ def test_a_row_that_the_ledger_does_not_list_is_extra(world: World) -> None:
         *rows,
         *(replace(row, id="00000000-0000-0000-0000-000000000001") for row in rows),
     ]
-    assert world.kinds() == ["extra"]
+    report = world.audit()
+    assert [one.kind for one in report.findings] == ["extra"]
+    inventory: Any = world
+    repair(report, Queue(), inventory)
+    assert (world.removed, world.mended) == ([], [("acme", SOURCE, [report.findings[0].chunk_id])])
 
 
 def test_a_row_under_another_tenant_is_astray_and_repair_deletes_it(world: World) -> None:

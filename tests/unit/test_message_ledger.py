@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.ingest import message_ledger
+from pipeline.ingest import message_ledger, ownership
 from pipeline.ingest.message_ledger import (
     HORIZON_SECONDS,
     MAX_EVENTS,
@@ -111,7 +111,9 @@ class Ledger:
         """Ask to forget, at the next whole second; what covers it is decided at the next read."""
         self.time += 60.0
         until = datetime.fromtimestamp(int(self.time) + 1, UTC)
-        self.markers.setdefault((scope, subject), []).append(until)
+        hashed = [Ownership.subject(owner(subject))] if scope == "user" else []
+        for name in (subject, *hashed):
+            self.markers.setdefault((scope, name), []).append(until)
         return until.timestamp()
 
     def row(self, id_: str) -> MessageRow:
@@ -530,6 +532,52 @@ def test_where_a_change_of_owner_was_seen_and_no_record_told_of_it_the_message_i
     assert ledger.read("a", moved) == ["a"]
 
 
+def given_by_making_it_anew(ledger: Ledger, who_asks: str, when: str, stamps: str = "") -> list[str]:
+    """Return what is found when mika's item is deleted and ken makes it anew, and a request is carried out after that."""
+    ledger.read("a", ledger.change(came="a"), stamps=stamps)
+    if when == "before the removal":
+        ledger.forget("user", who_asks)
+    deleted = ledger.change("deleted", event="deleted", everything=True, owner_after=None)
+    if when == "between":
+        ledger.forget("user", who_asks)
+    ledger.user = "ken"
+    anew = ledger.change(event="inserted", came="a", owner_before=None)
+    told_nothing = ledger.read("a", stamps=stamps)
+    assert told_nothing == []  # nobody knows whose it was at T
+    return ledger.read("a", deleted, anew, stamps=stamps)
+
+
+@pytest.mark.parametrize("stamps", ["", "1"])
+@pytest.mark.parametrize("when", ["before the removal", "between"])
+def test_what_was_made_anew_after_t_was_not_its_new_owners_before(
+    ledger: Ledger, when: str, stamps: str
+) -> None:
+    assert given_by_making_it_anew(ledger, "ken", when, stamps) == ["a"]
+
+
+@pytest.mark.parametrize("when", ["before the removal", "between"])
+def test_what_is_made_anew_by_another_with_its_time_said_is_the_message_that_its_first_owner_forgot(
+    ledger: Ledger, when: str
+) -> None:
+    assert given_by_making_it_anew(ledger, "mika", when, "1") == []
+    assert ledger.states == {"a0": "erased"}
+
+
+def test_what_is_made_anew_by_another_without_a_time_is_new_where_the_first_owner_forgot(
+    ledger: Ledger,
+) -> None:
+    assert given_by_making_it_anew(ledger, "mika", "between") == ["a"]
+
+
+@pytest.mark.parametrize(("time", "owners"), [(9.0, {"a"}), (11.0, {"a"}), (21.0, {"b"})])
+def test_a_removal_leaves_what_the_item_said_with_its_last_owner(time: float, owners: set[str]) -> None:
+    changes = [
+        ItemEvent("deleted", "1", 10.0, "a", None),
+        ItemEvent("inserted", "2", 20.0, None, "b"),
+    ]
+    assert owners_at(time, "b", changes) == owners
+
+
 def test_a_copy_with_the_same_time_said_stays_erased_also_in_an_item_made_anew(ledger: Ledger) -> None:
     ledger.read("a", ledger.change(came="a"), stamps="1")
     ledger.forget()
@@ -817,6 +865,14 @@ def a_read_makes_no_transition_old(patch: Patch) -> None:
     patch.setattr(message_ledger, "_covers", lambda transition, row: real(transition, replace(row, seen="")))
 
 
+def a_removal_tells_nothing_of_owners(patch: Patch) -> None:
+    patch.setattr(ownership, "_REMOVALS", frozenset())
+
+
+def what_was_removed_is_nobodys_until_it_is_inserted_anew(patch: Patch) -> None:
+    patch.setattr(ownership, "_owner_after", lambda event: event.after)
+
+
 MECHANISMS: dict[Callable[[Patch], None], Callable[[Ledger], None]] = {
     clocks_are_taken_to_agree: lambda ledger: (
         test_where_clocks_may_disagree_the_newer_record_that_forgets_is_obeyed(ledger, 30.0, ["b"])
@@ -854,6 +910,14 @@ MECHANISMS: dict[Callable[[Patch], None], Callable[[Ledger], None]] = {
     ),
     positions_alone_tell_what_is_newer: lambda ledger: (
         test_where_clocks_may_disagree_the_newer_record_that_forgets_is_obeyed(ledger, 600.0, ["a", "b"])
+    ),
+    a_removal_tells_nothing_of_owners: lambda ledger: (
+        test_what_was_made_anew_after_t_was_not_its_new_owners_before(ledger, "before the removal", "1")
+    ),
+    what_was_removed_is_nobodys_until_it_is_inserted_anew: lambda ledger: (
+        test_what_is_made_anew_by_another_with_its_time_said_is_the_message_that_its_first_owner_forgot(
+            ledger, "between"
+        )
     ),
     a_read_makes_no_transition_old: lambda ledger: (
         test_a_transition_older_than_the_read_that_saw_it_last_is_no_news(ledger, timed=False)

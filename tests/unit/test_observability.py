@@ -132,6 +132,7 @@ def test_when_all_is_well_nothing_is_advised() -> None:
         (replace(CALM, delayed=3, retries={"embedding_unavailable": 3}), "act", "key"),
         (replace(CALM, delayed=0, retries={"embedding_unavailable": 3}), "watch", "key"),
         (replace(CALM, delayed=3, retries={"cap_reached": 3}), "watch", "usage"),
+        (replace(CALM, delayed=3, retries={"lost_text": 3}), "act", "audit --repair"),
         (replace(CALM, lag_p95=90_000.0), "watch", "IngestConcurrency"),
         (replace(CALM, iterator_age=400_000.0), "act", "shard"),
         (replace(CALM, dollars_today=11.0), "act", "usage"),

@@ -215,6 +215,19 @@ def test_of_a_dead_chunk_what_is_hidden_waits_as_nobodys(index: Index) -> None:
     assert (index.shown, index.withheld) == ({"a": ("mika", "kept"), "Bb": LIVE}, [])
 
 
+def test_what_stood_in_for_a_withheld_chunk_waits_as_nobodys_when_it_is_hidden_and_all_that_is_left(
+    index: Index,
+) -> None:
+    index.run("Aa")
+    index.run("A", unexplained="a")
+    assert (index.shown, index.withheld) == ({"A": ("mika", "mixed")}, ["Aa"])
+    index.run(None, purged="a", unexplained="A")
+    assert (index.shown, index.withheld) == ({}, ["A"])
+    plan = index.run(None, kept="A")  # a record explains it
+    assert [chunk.members for chunk in plan.missing] == [("A",)]
+    assert (index.shown, index.withheld) == ({"A": ("mika", "kept")}, [])
+
+
 def test_what_is_erased_goes_though_the_item_has_it(index: Index) -> None:
     index.run("AaBb")
     says = settled("Bb", erased="Aa")

@@ -120,6 +120,8 @@ class Index:
 
     def remove(self, tenant_id: str, ids: Sequence[str]) -> None: ...
 
+    def mend(self, tenant_id: str, source: str, ids: Sequence[str]) -> None: ...
+
 
 def test_forgetting_whom_nobody_knows_says_so_and_names_who_may_have_been_meant(embedder: Any) -> None:
     row = StoredChunk("acme", '["sessions", "acme", "chat:1"]', "id", "Mika", "x", (), "live")

@@ -2,15 +2,22 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from typing import Any
 
 from pipeline.stores.dynamodb.vectors import KEY_PREFIX
 from pipeline.stores.inventory import LyingRow, StoredChunk, StoredItem
-from pipeline.stores.ledger.client import Client
+from pipeline.stores.ledger.client import Cancelled, Client
 from pipeline.stores.ledger.ledger import Ledger
+from pipeline.stores.ledger.mutations import Op
+from pipeline.stores.ledger.records import Item
+from pipeline.stores.ledger.store import Mend
 from pipeline.stores.protocol import MessageRow
 
 _KEYS = ("tenant_id", "session_key")
+_Version = tuple[str, str]
+"""A chunk's id, and the version of its row."""
 _NAMES = (*_KEYS, "content", "memory_of", "source", "members", "metadata", "status")
 
 
@@ -20,10 +27,12 @@ class DynamoDbInventory:
     Args:
         table: of the vectors.
         ledger: tells of items and messages.
+        mend: see :meth:`pipeline.stores.ledger.store.LedgerStore.mend`.
     """
 
-    def __init__(self, client: Client, table: str, ledger: Ledger) -> None:
+    def __init__(self, client: Client, table: str, ledger: Ledger, mend: Mend) -> None:
         self._client, self._table, self._ledger = client, table, ledger.inventory()
+        self._listing, self._mend = ledger, mend
 
     def rows(self, sources: Sequence[str]) -> Sequence[StoredChunk]:
         """Return the chunks of these items, under whatever tenant they lie."""
@@ -55,12 +64,48 @@ class DynamoDbInventory:
             if _owner(item)[0] == tenant_id and _id(item) in wanted:
                 self._client.delete(self._table, {name: item[name] for name in _KEYS})
 
+    def mend(self, tenant_id: str, source: str, ids: Sequence[str]) -> None:
+        """Have the ledger list no row that is lost, and delete the rows that it does not list."""
+        self._mend(tenant_id, source, ids)
+        for (_, version), key in self._unlisted(tenant_id, source, set(ids)).items():
+            with suppress(Cancelled):  # it is another by now
+                self._client.transact(self._table, [_delete(self._table, key, version)])
+
+    def _unlisted(self, tenant_id: str, source: str, ids: AbstractSet[str]) -> Mapping[_Version, Item]:
+        """Return the keys of those rows of an item that the ledger does not list, though it was asked again.
+
+        A version that is not listed any more never is again: no two writes share one.
+        """
+        names = (*_KEYS, "memory_of", "source", "version")
+        ours = (item for item in self._scan(names) if _owner(item)[0] == tenant_id and _id(item) in ids)
+        rows = {
+            (_id(item), item["version"]["S"]): {name: item[name] for name in _KEYS}
+            for item in ours
+            if item["source"]["S"] == source
+        }
+        for _ in self._listing.waits():
+            found = self._listing.chunks(tenant_id, ((source, id_) for id_, _ in rows))
+            listed = {(record.id, record.version) for record in found.values()}
+            rows = {row: key for row, key in rows.items() if row not in listed}
+            if not rows:
+                break
+        return rows
+
     def _scan(self, shown: Sequence[str]) -> Iterator[Mapping[str, Any]]:
         names = {f"#{name}": name for name in shown}
         found = self._client.scan(
             self._table, ProjectionExpression=", ".join(names), ExpressionAttributeNames=names
         )
         return (item for item in found if "memory_of" in item)
+
+
+def _delete(table: str, key: Item, version: str) -> Op:
+    condition = {
+        "ConditionExpression": "#version = :version",
+        "ExpressionAttributeNames": {"#version": "version"},
+        "ExpressionAttributeValues": {":version": {"S": version}},
+    }
+    return {"Delete": {"TableName": table, "Key": key, **condition}}
 
 
 def _owner(item: Mapping[str, Any]) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from pipeline.stores.ledger.client import Client
 from pipeline.stores.ledger.forget_requests import ForgetRequests
 from pipeline.stores.ledger.ledger import READ_AGAIN_SECONDS, Ledger, Runtime
 from pipeline.stores.ledger.records import Item, UserState, user_weight
-from pipeline.stores.ledger.store import LedgerStore
+from pipeline.stores.ledger.store import LedgerStore, Listed
 from pipeline.stores.protocol import Filters, Hit, ListedChunk, PlannedWrite, SearchRequest, StoredText
 
 FEW = 100
@@ -69,6 +69,16 @@ class DynamoDbStore(LedgerStore):
         names = ("session_key", "content", "timestamp", "said_at", "metadata", "memory_of")
         found = self._client.get_all(self._table, [place_of(tenant_id, one) for one in records], names)
         return {item["session_key"]["S"].removeprefix(KEY_PREFIX): stored_text(item) for item in found}
+
+    def _lost(self, tenant_id: str, source: str, listed: Listed) -> Mapping[str, StoredText | None]:  # noqa: ARG002  # the row says it
+        """Return the chunks whose row is not there at the version that is listed: with it, its text is lost."""
+        places = [place_of(tenant_id, record) for record in listed.values()]
+        rows = self._client.get_all(self._table, places, ("session_key", "version"))
+        there = {
+            (row["session_key"]["S"].removeprefix(KEY_PREFIX), row.get("version", {}).get("S"))
+            for row in rows
+        }
+        return {id_: None for id_, record in listed.items() if (id_, record.version) not in there}
 
     def mark(self, request: ForgetRequest) -> int:
         """Set the marker and move the epoch, then delete the user's rows that the chat app wrote itself before T."""

@@ -1,6 +1,6 @@
 """Talks to the ledger's table: what is held, leases, and moving from one revision to the next."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,6 +29,7 @@ from pipeline.stores.ledger.records import (
     ChunkRecord,
     UserState,
     chunk_record,
+    ledger_record,
     message_row,
     moment,
     number,
@@ -142,6 +143,24 @@ class Ledger:
         raise StoreUnavailableError(
             "rows of an item do not belong together, though they were read again", retry_after_seconds=1.0
         )
+
+    def unchanged(self, tenant_id: str, source: str) -> PlannedWrite | None:
+        """Return the write that leaves an item as it is; ``None`` if it is half written, or nothing is known of it."""
+        epoch = self._epochs(tenant_id, [source])[epoch_shard(source)]
+        row = self._client.get(self.table, item_key(tenant_id, source))
+        ledger = ledger_record(row)
+        if row is None or ledger.applying:
+            return None
+        return PlannedWrite(
+            source, ledger.revision, epoch, ledger.facts, expires_at=ledger.expires_at, reflected=False
+        )
+
+    def waits(self) -> Iterator[None]:
+        """Yield, with longer and longer pauses: what is half visible is whole within them."""
+        for pause in READ_AGAIN_SECONDS:
+            yield
+            self._runtime.sleep(pause)
+        yield
 
     def overdue(self, before: float, limit: int) -> list[tuple[str, ItemKey]]:
         """Return at most ``limit`` items with a message that is hidden since ``before``, epoch seconds, or longer."""

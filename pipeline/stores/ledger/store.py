@@ -1,17 +1,25 @@
 """What the stores have in common that keep their ledger in DynamoDB."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from datetime import datetime
 
 from pipeline.source.documents import ItemKey
 from pipeline.stores.forget_requests import ForgetRequest, Forgotten
 from pipeline.stores.ledger.forget_requests import ForgetRequests
 from pipeline.stores.ledger.ledger import Ledger
-from pipeline.stores.protocol import IndexDetail, IndexState, Markers
+from pipeline.stores.ledger.records import ChunkRecord
+from pipeline.stores.protocol import Chunk, IndexDetail, IndexState, Markers, PlannedWrite, StoredText
+
+Mend = Callable[[str, str, Sequence[str]], None]
+"""Tenant, source and ids of chunks, see :meth:`LedgerStore.mend`."""
+Listed = Mapping[str, ChunkRecord]
+"""Chunk id → what the ledger lists of it."""
 
 
-class LedgerStore:
+class LedgerStore(ABC):
     """A store whose ledger answers for it.
 
     Args:
@@ -23,6 +31,40 @@ class LedgerStore:
 
     def __init__(self, ledger: Ledger, requests: ForgetRequests) -> None:
         self._ledger, self._requests = ledger, requests
+
+    @abstractmethod
+    def apply(self, tenant_id: str, writes: Sequence[PlannedWrite]) -> frozenset[str]:
+        """Write each whose expected revision and epoch still stand."""
+
+    @abstractmethod
+    def _lost(self, tenant_id: str, source: str, listed: Listed) -> Mapping[str, StoredText | None]:
+        """Return those of the chunks of which a row is not there as listed, each with its text if that can be read still."""
+
+    def mend(self, tenant_id: str, source: str, ids: Sequence[str]) -> None:
+        """Make what lies there and what the ledger lists agree again, where rows of an item's chunks were lost.
+
+        A chunk whose text can be read still is written anew, found by its words and waiting to be embedded. Any other is
+        listed no more, so that ingest makes it anew if the item has it. Where somebody else writes, nothing is done.
+        """
+        write = self._ledger.unchanged(tenant_id, source)
+        found = self._ledger.chunks(tenant_id, ((source, id_) for id_ in ids))
+        listed = {id_: record for (_, id_), record in found.items()}
+        if write is None or not listed:
+            return
+        lost = self._lost_for_good(tenant_id, source, listed)
+        anew = [(_waiting(listed[id_], text), None) for id_, text in lost.items() if text]
+        gone = [id_ for id_, text in lost.items() if text is None]
+        if lost:
+            self.apply(tenant_id, [replace(write, upserts=anew, deletes=gone)])
+
+    def _lost_for_good(self, tenant_id: str, source: str, listed: Listed) -> Mapping[str, StoredText | None]:
+        """Return what is lost however often one looks: a row just written may be half visible."""
+        lost = self._lost(tenant_id, source, listed)
+        for _ in self._ledger.waits():
+            if not lost:
+                break
+            lost = self._lost(tenant_id, source, {id_: listed[id_] for id_ in lost})
+        return lost
 
     def read(self, tenant_id: str, named: Mapping[str, AbstractSet[str]]) -> Mapping[str, IndexState]:
         """Return what is held of each item."""
@@ -77,3 +119,18 @@ class LedgerStore:
     def forgotten(self, tenant_id: str, request_id: str) -> Forgotten | None:
         """Return what became of a request."""
         return self._requests.forgotten(tenant_id, request_id)
+
+
+def _waiting(record: ChunkRecord, stored: StoredText) -> Chunk:
+    """Return a chunk that waits to be embedded; one that memory alone has is looked at again, as after an outage."""
+    return Chunk(
+        record.id,
+        record.user_id,
+        stored.content,
+        record.members,
+        "",
+        stored.created_at,
+        {**stored.metadata, "embedded": False},
+        record.line_lengths,
+        status="mixed" if record.status == "kept" else record.status,
+    )

@@ -5,6 +5,7 @@ from typing import Any
 
 from pipeline.stores.inventory import LyingRow, StoredChunk, StoredItem
 from pipeline.stores.ledger.ledger import Ledger
+from pipeline.stores.ledger.store import Mend
 from pipeline.stores.opensearch.collection import Collection
 from pipeline.stores.opensearch.queries import Found
 from pipeline.stores.protocol import MessageRow
@@ -19,10 +20,11 @@ class OpenSearchInventory:
 
     Args:
         ledger: says which they are.
+        mend: see :meth:`pipeline.stores.ledger.store.LedgerStore.mend`.
     """
 
-    def __init__(self, collection: Collection, ledger: Ledger) -> None:
-        self._collection, self._ledger = collection, ledger
+    def __init__(self, collection: Collection, ledger: Ledger, mend: Mend) -> None:
+        self._collection, self._ledger, self._mend = collection, ledger, mend
 
     def rows(self, sources: Sequence[str]) -> Sequence[StoredChunk]:
         """Return the rows of these items, under whatever tenant they lie."""
@@ -53,6 +55,10 @@ class OpenSearchInventory:
         ]
         for page in self._collection.walk(conditions, _WALK, _NAMES):
             self._collection.remove([one.document_id for one in page])
+
+    def mend(self, tenant_id: str, source: str, ids: Sequence[str]) -> None:
+        """Write anew what the ledger lists and the collection lost; have it list nothing that cannot be."""
+        self._mend(tenant_id, source, ids)
 
     def _pages(self, condition: Mapping[str, Any]) -> Iterator[list[StoredChunk]]:
         for page in self._collection.walk([condition], _WALK, _NAMES):

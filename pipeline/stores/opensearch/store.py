@@ -21,7 +21,7 @@ from pipeline.stores.ledger.keys import key, name_of
 from pipeline.stores.ledger.ledger import READ_AGAIN_SECONDS, Ledger, Runtime
 from pipeline.stores.ledger.mutations import ChunkMutation, ExtraOperations, Op
 from pipeline.stores.ledger.records import ChunkRecord, user_weight
-from pipeline.stores.ledger.store import LedgerStore
+from pipeline.stores.ledger.store import LedgerStore, Listed
 from pipeline.stores.opensearch.candidates import WALK, Adopted, Candidates, Mapper
 from pipeline.stores.opensearch.collection import Collection
 from pipeline.stores.opensearch.queries import (
@@ -86,6 +86,23 @@ class OpenSearchStore(LedgerStore):
         keys = [_text_key(tenant_id, id_) for id_ in sorted(users)]
         found = {item["id"]["S"]: item for item in self._client.get_all(self._ledger.table, keys)}
         return {id_: _stored_text(item, users[id_]) for id_, item in found.items()}
+
+    def _lost(self, tenant_id: str, source: str, listed: Listed) -> Mapping[str, StoredText | None]:
+        """Return the chunks of which the document or the text in the ledger's table is not there; one has what both say."""
+        kept = self.texts(tenant_id, source, list(listed))
+        documents = self._documents(tenant_id, source, listed)
+        whole = kept.keys() & documents.keys()
+        return {id_: kept.get(id_) or documents.get(id_) for id_ in listed if id_ not in whole}
+
+    def _documents(self, tenant_id: str, source: str, listed: Listed) -> dict[str, StoredText]:
+        """Return what the documents of an item's chunks say, of those that a search sees at the version that is listed."""
+        conditions = [{"term": {"tenant_id": tenant_id}}, {"term": {"source": source}}, only(list(listed))]
+        found = (one for page in self._collection.walk(conditions, WALK, SHOWN) for one in page)
+        ours = (one for one in found if listed[one.chunk_id].version == one.version)
+        return {
+            one.chunk_id: StoredText(one.content, listed[one.chunk_id].user_id, one.said_at, one.metadata)
+            for one in ours
+        }
 
     def check(self) -> None:
         """Ask the ledger and the collection one thing."""

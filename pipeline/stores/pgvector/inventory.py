@@ -107,6 +107,9 @@ class Inventory:
         with self._connector.connection() as connection:
             _in_active(connection, _REMOVE, {"tenant_id": tenant_id, "ids": list(ids)})
 
+    def mend(self, tenant_id: str, source: str, ids: Sequence[str]) -> None:
+        """Do nothing: the rows themselves are the list of what there is."""
+
 
 def _in_active(
     connection: Connection, statement: str, parameters: Mapping[str, Any]
