@@ -1,6 +1,6 @@
-"""What a secret looks like: one table. Pure data, read by :mod:`pipeline.source.redaction`.
+r"""What a secret looks like: one table. Pure data, read by :mod:`pipeline.source.redaction`.
 
-Anybody's text is tried, so no expression may take the square of its length: spaces are repeated possessively (``\\s*+``),
+Anybody's text is tried, so no expression may take the square of its length: spaces are repeated possessively (``\s*+``),
 and what repeats does not run over another beginning of itself.
 
 The shapes are the providers' own where they publish them (GitHub: docs.github.com, "GitHub's token formats"; AWS: IAM
