@@ -23,7 +23,25 @@ def shuffled(parts: Sequence[str], size: int, joint: str = "") -> str:
 
 KINDS: dict[str, Callable[[int], str]] = {
     "prose": lambda size: shuffled(
-        "The arm ships on Friday, but the parts are late. And who told her so?".split(" "), size, " "
+        [
+            "The",
+            "arm",
+            "ships",
+            "on",
+            "Friday,",
+            "but",
+            "the",
+            "parts",
+            "are",
+            "late.",
+            "And",
+            "who",
+            "told",
+            "her",
+            "so?",
+        ],
+        size,
+        " ",
     ),
     "Japanese prose": lambda size: shuffled(
         JAPANESE.replace("、", "、|").replace("。", "。|").split("|"), size
