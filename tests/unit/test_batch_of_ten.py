@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.ingest import splitting
 from pipeline.ingest.chunking import Chunker
-from pipeline.ingest.fitting import SAMPLE_CHARACTERS, fitting
+from pipeline.ingest.fit_to_model import SAMPLE_CHARACTERS, fitting
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.ingest.splitting import split_markdown

@@ -4,7 +4,7 @@ import pytest
 from support.kinds_of_text import kinds
 
 from pipeline.embedding.tokens import token_share
-from pipeline.ingest.fitting import SAMPLE_CHARACTERS, SLACK, fitting
+from pipeline.ingest.fit_to_model import SAMPLE_CHARACTERS, SLACK, fitting
 from pipeline.ingest.splitting import split_markdown
 
 KINDS = kinds()
