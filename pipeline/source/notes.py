@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 _BLOCK_START = re.compile(r"([-*+]|\d+[.)])\s")
 _HEADING = re.compile(r"#{1,6}\s+(.*)")
-_FENCE = re.compile(r"\s*(`{3,}(?!.*`)|~{3,})(.*)")
+_FENCE = re.compile(r"\s*(`{3,}+(?!.*`)|~{3,})(.*)")
 
 
 def section(heading: str | None, date: str | None) -> str | None:

@@ -15,11 +15,15 @@ MIN_JSON = 600
 MAX_PROSE_SHARE = 0.3
 """JSON of which more than this is sentences is somebody's text."""
 MAX_JSON_TRIES = 50
+MAX_JSON_READ = 10
+"""How often a text may be read over by tries that fail, before the rest is left as it is."""
 
 _DATA_URI = re.compile(
     r"data:([\w.+-]{1,40}/[\w.+-]{1,60})?((?:;[\w.+-]{1,40}(?:=[\w.+-]{1,60})?)*),((?:[A-Za-z0-9+/=_%-]|\\[nr]|[!$&'*.:;?@~(])*)"
 )
-_PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]{1,40})-----[A-Za-z0-9+/=\s:,.()\\-]*?-----END \1-----")
+_PEM = re.compile(
+    r"-----BEGIN ([A-Z0-9 ]{1,40})-----(?:[A-Za-z0-9+/=\s:,.()\\]|-(?!----(?:BEGIN|END) ))*+-----END \1-----"
+)
 _ENCODED = re.compile(
     rf"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{{{MIN_ENCODED},}}={{0,2}}"
     r"|(?<![A-Za-z0-9+/=_-])(?:[A-Za-z0-9+/]{44,128}(?:\r?\n|\\n)[ \t]*){2,}[A-Za-z0-9+/]{1,128}={0,2}"
@@ -29,7 +33,7 @@ _HEX = re.compile(
     rf"|(?<![A-Za-z0-9])(?:(?:\\x|0x)?[0-9a-fA-F]{{2}}[ :,\t\r\n]*){{{MIN_ENCODED // 2},}}(?![A-Za-z0-9])"
 )
 _JSON_START = re.compile(r'\{\s*"|\[\s*(?:[\[{"\d-])')
-_SENTENCE = re.compile(r"[^\x00-\x7f]|\S+ \S+ \S+")
+_SENTENCE = re.compile(r"[^\x00-\x7f]|\S \S++ \S")
 _KILO = 1_000
 
 
@@ -80,17 +84,18 @@ def _hex(match: re.Match[str]) -> str:
 
 
 def _without_json(text: str) -> Iterator[str]:
-    decoder, done, seen, tries = json.JSONDecoder(), 0, 0, 0
+    decoder, done, seen, tries, in_vain = json.JSONDecoder(), 0, 0, 0, 0
     for match in _JSON_START.finditer(text):
         start = match.start()
         if start < seen:
             continue
-        if tries >= MAX_JSON_TRIES:
+        if tries >= MAX_JSON_TRIES or in_vain > MAX_JSON_READ * len(text):
             break
         try:
             value, end = decoder.raw_decode(text, start)
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError) as error:
             tries += 1
+            in_vain += getattr(error, "pos", start) - start
             continue
         seen = end
         if _is_dump(text[start:end], value):

@@ -1,4 +1,7 @@
-"""What a secret looks like: one table. Pure data, read by :mod:`pipeline.source.redaction`.
+r"""What a secret looks like: one table. Pure data, read by :mod:`pipeline.source.redaction`.
+
+Anybody's text is tried, so no expression may take the square of its length: spaces are repeated possessively (``\s*+``),
+and what repeats does not run over another beginning of itself.
 
 The shapes are the providers' own where they publish them (GitHub: docs.github.com, "GitHub's token formats"; AWS: IAM
 User Guide, "unique identifiers"; GitLab: docs.gitlab.com, "token overview"; Slack: api.slack.com/concepts/token-types;
@@ -55,7 +58,7 @@ _WORDS = (
     r"|private[_ -]?key|encryption[_ -]?key|account[_ -]?key|signing[_ -]?key|webhook[_ -]?secret|credential"
     r"|パスワード|パスコード|パスフレーズ|暗証番号|シークレット(?:キー)?|秘密鍵|アクセスキー|アクセストークン|トークン|APIキー|ｐａｓｓ|合言葉"
 )
-_IS = r"(?:[\"'”」]?\s*(?:=>|:=|[:=：＝])\s*|\s+(?:is|was|=)\s*:?\s+|\s*は\s*[、:：「]?\s*)"
+_IS = r"(?:[\"'”」]?\s*+(?:=>|:=|[:=：＝])\s*+|\s++(?:is|was|=)(?:\s*+:)?\s++|\s*+は\s*+[、:：「]?\s*+)"
 
 RULES = (
     _rule(
@@ -70,12 +73,12 @@ RULES = (
         r"[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/@:\"'<>]{0,256}:(?P<secret>(?![\[*<{$])[^\s/@\"'<>]{1,256})@(?=[A-Za-z0-9\[_-])",
         random=False,
     ),
-    _rule("private_keys", "one-time password seed", "otpauth://", r"otpauth://[^\s\"'<>]*?secret=(?P<secret>[A-Z2-7]{8,128})",
+    _rule("private_keys", "one-time password seed", "otpauth://", r"otpauth://(?:(?!otpauth://)[^\s\"'<>])*?secret=(?P<secret>[A-Z2-7]{8,128})",
           flags=_ANY, random=False),
     _rule("cloud_keys", "AWS access key", "AKIA ASIA ABIA ACCA", _B + r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}" + _E, random=False),
     _rule(
         "cloud_keys", "AWS secret key", "secret",
-        r"(?:aws|amazon)?_?-?secret_?-?(?:access)?_?-?key(?:_id)?[\"']?\s*(?:=>|:=|[:=：＝]|\s)\s*[\"']?(?P<secret>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+])",
+        r"(?:aws|amazon)?_?-?secret_?-?(?:access)?_?-?key(?:_id)?[\"']?(?:\s*+(?:=>|:=|[:=：＝])\s*+|\s++)[\"']?(?P<secret>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+])",
         flags=_ANY,
     ),
     _rule("cloud_keys", "AWS session token", "session", r"session_?-?token[\"']?\s*[:=]\s*[\"']?(?P<secret>[A-Za-z0-9/+=]{80,})",
@@ -139,7 +142,7 @@ RULES = (
     _rule("app_keys", "Fly token", "FlyV1", r"FlyV1 (?:fm\d_[\w+/=,-]{40,})"),
     _rule("app_keys", "1Password token", "ops_eyJ", _B + r"ops_eyJ[A-Za-z0-9+/]{200,}={0,3}"),
     _rule("app_keys", "Facebook token", "EAA", _B + r"EAA[A-Za-z0-9]{80,}" + _E),
-    _rule("tokens", "JSON web token", "eyJ", r"(?<![A-Za-z0-9])eyJ[\w-]{10,}={0,2}\.[\w-]*={0,2}(?:\.[\w-]{8,}={0,2}){1,4}"),
+    _rule("tokens", "JSON web token", "eyJ", r"(?<![A-Za-z0-9])eyJ(?:[A-Za-z0-9]|[_-](?!eyJ)){10,}+={0,2}\.[\w-]*={0,2}(?:\.[\w-]{8,}={0,2}){1,4}"),
     _rule("tokens", "access token", "bearer", r"(?<![A-Za-z])bearer\s+(?P<secret>[A-Za-z0-9][\w.~+/=-]{15,})", flags=_ANY),
     _rule("tokens", "access token", "authorization",
           r"authorization[\"']?\s*[:=]\s*[\"']?(?:token|api-?key|key)\s+(?P<secret>[A-Za-z0-9][\w.~+/=-]{15,})", flags=_ANY),
@@ -151,6 +154,6 @@ RULES = (
     _rule(
         "passwords", "password",
         "pass pwd pw secret key token credential パス 暗証 シークレット 秘密鍵 キー トークン 合言葉 ｐａｓｓ",
-        r"(?<![A-Za-z])(?:[A-Za-z0-9]+[_.-])*(?:" + _WORDS + r")" + _IS + r"[\"'「『“]?" + _VALUE, flags=_ANY, free=True,
+        r"(?<![A-Za-z])(?:" + _WORDS + r")" + _IS + r"[\"'「『“]?" + _VALUE, flags=_ANY, free=True,
     ),
 )  # fmt: skip

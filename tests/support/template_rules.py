@@ -1,6 +1,7 @@
 """What must hold of the transformed template. Each rule returns what breaks it; nothing is best."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -384,17 +385,52 @@ def alarms_say_what_no_data_means(template: Template) -> list[str]:
     ]
 
 
+DESCRIBED = frozenset(
+    {
+        "AWS::ApiGatewayV2::Api",
+        "AWS::IAM::ManagedPolicy",
+        "AWS::KMS::Key",
+        "AWS::Lambda::Function",
+        "AWS::OpenSearchServerless::AccessPolicy",
+        "AWS::OpenSearchServerless::Collection",
+        "AWS::OpenSearchServerless::CollectionGroup",
+        "AWS::OpenSearchServerless::SecurityPolicy",
+        "AWS::Scheduler::Schedule",
+        "AWS::SecretsManager::Secret",
+    }
+)
+"""Kinds of resources of the template that take a description; roles as well, where SAM does not make them."""
+LABEL_CHARACTERS = 40
+
+
 def everything_is_described(template: Template) -> list[str]:
-    groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
-    grouped = [name for group in groups for name in group["Parameters"]]
-    bare = [
+    sections = [(name, given) for part in ("Parameters", "Outputs") for name, given in template[part].items()]
+    resources = [(name, given) for kind in DESCRIBED for name, given in of_type(template, kind)]
+    made_by_sam = {f"{name}Role" for name, _ in of_type(template, "AWS::Lambda::Function")}
+    roles = [one for one in of_type(template, "AWS::IAM::Role") if one[0] not in made_by_sam]
+    return [
         f"{name}: needs a Description"
-        for section in ("Parameters", "Outputs")
-        for name, given in template[section].items()
+        for name, given in sections + resources + roles
         if not given.get("Description")
     ]
-    return bare + [
-        f"{name}: must stand in one parameter group" for name in set(grouped) ^ set(template["Parameters"])
+
+
+def every_parameter_has_a_group_and_a_label(template: Template) -> list[str]:
+    """CloudFormation's form shows labels in their groups; what has none comes last, by its bare name."""
+    form = template["Metadata"]["AWS::CloudFormation::Interface"]
+    grouped = Counter(name for group in form["ParameterGroups"] for name in group["Parameters"])
+    labels = {name: given["default"] for name, given in form["ParameterLabels"].items()}
+    shared = {label for label, count in Counter(labels.values()).items() if count > 1}
+    return [
+        f"{name}: must stand in one parameter group"
+        for name in grouped.keys() | template["Parameters"].keys()
+        if name not in template["Parameters"] or grouped[name] != 1
+    ] + [
+        f"{name}: needs a label of its own, of {LABEL_CHARACTERS} characters at most (ParameterLabels)"
+        for name in labels.keys() | template["Parameters"].keys()
+        if name not in template["Parameters"]
+        or not 0 < len(labels.get(name, "")) <= LABEL_CHARACTERS
+        or labels[name] in shared
     ]
 
 
@@ -499,6 +535,7 @@ RULES: tuple[Rule, ...] = (
     mappings_are_measured_and_watched,
     alarms_say_what_no_data_means,
     everything_is_described,
+    every_parameter_has_a_group_and_a_label,
     collection_names_are_short_and_lower_case,
     next_generation_collections_have_standby_replicas,
     logs_are_kept_as_long_as_cloudwatch_knows,

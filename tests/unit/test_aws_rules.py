@@ -51,6 +51,7 @@ def test_every_rule_of_the_template_stands_in_the_table_or_is_the_houses_own() -
         "functions_run_as_built",
         "functions_can_reach_the_database",
         "everything_is_described",
+        "every_parameter_has_a_group_and_a_label",
     }
     told = {name for _, name in NAMED}
     assert {rule.__name__ for rule in RULES} - told == ours

@@ -1,8 +1,10 @@
+from collections.abc import Sequence
+
 import pytest
 from support.kinds_of_text import kinds
 
 from pipeline.embedding.tokens import token_share
-from pipeline.ingest.fit_to_model import SLACK, fitting
+from pipeline.ingest.fit_to_model import SAMPLE_CHARACTERS, SLACK, fitting
 from pipeline.ingest.splitting import split_markdown
 
 KINDS = kinds()
@@ -26,3 +28,24 @@ def test_a_text_whose_pieces_fit_is_split_as_before() -> None:
 @pytest.mark.parametrize("text", ["", " ", "a", "9" * 1_000])
 def test_any_text_is_whole_again(text: str) -> None:
     assert "".join(fitting(split_markdown)(text, 64)) == text
+
+
+def test_a_long_text_of_numbers_is_split_once_but_for_its_beginning() -> None:
+    text, given = ",".join(map(str, range(20_000))), 0
+
+    def counting(part: str, tokens: int) -> Sequence[str]:
+        nonlocal given
+        given += len(part)
+        return split_markdown(part, tokens)
+
+    pieces = fitting(counting)(text, 256)
+    assert "".join(pieces) == text
+    assert max(map(token_share, pieces)) <= SLACK * 256
+    assert given < len(text) + 3 * SAMPLE_CHARACTERS
+
+
+def test_numbers_behind_a_long_beginning_of_words_fit_as_well() -> None:
+    text = "one two three. " * 1_000 + ",".join(map(str, range(5_000)))
+    pieces = fitting(split_markdown)(text, BUDGET)
+    assert "".join(pieces) == text
+    assert max(map(token_share, pieces)) <= SLACK * BUDGET

@@ -4,7 +4,7 @@ import base64
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given
@@ -14,9 +14,38 @@ from pipeline.ingest import splitting
 from pipeline.ingest.splitting import BLOCK_TOKENS, MIN_BLOCK_CHARACTERS, blocks, split_markdown
 
 JAPANESE = "明日の会議の資料を送ってください。アームの出荷は金曜日の予定ですが、部品の到着が遅れています。"
+
+
+def shuffled(parts: Sequence[str], size: int, joint: str = "") -> str:
+    """Return ``size`` parts in an order that does not repeat: a block that repeats is split once."""
+    return joint.join(random.Random(1).choices(parts, k=size // 3))
+
+
 KINDS: dict[str, Callable[[int], str]] = {
-    "prose": lambda size: "The arm ships on Friday, but the parts are late. " * (size // 40),
-    "Japanese prose": lambda size: JAPANESE * (size // 100),
+    "prose": lambda size: shuffled(
+        [
+            "The",
+            "arm",
+            "ships",
+            "on",
+            "Friday,",
+            "but",
+            "the",
+            "parts",
+            "are",
+            "late.",
+            "And",
+            "who",
+            "told",
+            "her",
+            "so?",
+        ],
+        size,
+        " ",
+    ),
+    "Japanese prose": lambda size: shuffled(
+        JAPANESE.replace("、", "、|").replace("。", "。|").split("|"), size
+    ),
     "CSV": lambda size: ",".join(str(number) for number in range(size // 4)),
     "JSON": lambda size: json.dumps(
         [{"id": n, "v": f"x{n}"} for n in range(size // 15)], separators=(",", ":")
@@ -25,9 +54,9 @@ KINDS: dict[str, Callable[[int], str]] = {
     "base64": lambda size: base64.b64encode(random.Random(1).randbytes(size)).decode(),
     "one kanji repeated": lambda size: "漢" * size,
     "URLs": lambda size: " ".join(f"https://example.com/a/{n}?x={n}&y=%E3%81%82" for n in range(size // 25)),
-    "Thai": lambda size: "ฉันต้องการไปตลาดวันนี้" * (size // 20),
-    "emoji": lambda size: "👨\u200d👩\u200d👧\u200d👦👍🏽🇯🇵" * (size // 15),
-    "no spaces": lambda size: "loremipsumdolorsitamet" * (size // 20),
+    "Thai": lambda size: shuffled(["ฉัน", "ต้องการ", "ไป", "ตลาด", "วันนี้", "พรุ่งนี้"], size),
+    "emoji": lambda size: shuffled(["👨\u200d👩\u200d👧\u200d👦", "👍🏽", "🇯🇵", "🎉", "❤️"], size),
+    "no spaces": lambda size: shuffled(["lorem", "ipsum", "dolor", "sit", "amet", "consectetur"], size),
     "code": lambda size: "\n".join(
         f"def f{n}(x):\n    return [x * {n} for _ in range({n})]\n" for n in range(size // 30)
     ),

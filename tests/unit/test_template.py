@@ -37,6 +37,12 @@ def drop(name: str, *properties: str) -> Change:
     return lambda resources: [resources[name]["Properties"].pop(one) for one in properties]
 
 
+def form(template: Template) -> dict[str, Any]:
+    """Return what CloudFormation's form shows."""
+    interface: dict[str, Any] = template["Metadata"]["AWS::CloudFormation::Interface"]
+    return interface
+
+
 def arn(name: str) -> Mapping[str, Any]:
     return {"Fn::GetAtt": [name, "Arn"]}
 
@@ -195,9 +201,39 @@ TEMPLATE_MUTATIONS: list[tuple[str, Callable[[Template], object]]] = [
     ("functions_run_as_built", lambda t: t["Parameters"]["Architecture"].update(Default="x86_64")),
     ("everything_is_encrypted", lambda t: t["Globals"]["Function"].pop("KmsKeyArn")),
     ("everything_is_described", lambda t: t["Outputs"]["QueryUrl"].pop("Description")),
+    ("everything_is_described", lambda t: t["Parameters"]["Store"].pop("Description")),
+    ("everything_is_described", lambda t: t["Resources"]["Collection"]["Properties"].pop("Description")),
     (
         "everything_is_described",
+        lambda t: t["Resources"]["SweepScheduleRole"]["Properties"].pop("Description"),
+    ),
+    (
+        "every_parameter_has_a_group_and_a_label",
         lambda t: t["Parameters"].update(New={"Type": "String", "Description": "x", "Default": ""}),
+    ),
+    ("every_parameter_has_a_group_and_a_label", lambda t: form(t)["ParameterGroups"][1]["Parameters"].pop()),
+    (
+        "every_parameter_has_a_group_and_a_label",
+        lambda t: form(t)["ParameterGroups"][0]["Parameters"].append("Store"),
+    ),
+    (
+        "every_parameter_has_a_group_and_a_label",
+        lambda t: form(t)["ParameterGroups"][0]["Parameters"].append("Gone"),
+    ),
+    ("every_parameter_has_a_group_and_a_label", lambda t: form(t)["ParameterLabels"].pop("Redact")),
+    (
+        "every_parameter_has_a_group_and_a_label",
+        lambda t: form(t)["ParameterLabels"].update(
+            Redact={"default": form(t)["ParameterLabels"]["Store"]["default"]}
+        ),
+    ),
+    (
+        "every_parameter_has_a_group_and_a_label",
+        lambda t: form(t)["ParameterLabels"].update(Redact={"default": ""}),
+    ),
+    (
+        "every_parameter_has_a_group_and_a_label",
+        lambda t: form(t)["ParameterLabels"].update(Gone={"default": "Gone"}),
     ),
     (
         "logs_are_kept_as_long_as_cloudwatch_knows",
