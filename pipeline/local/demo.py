@@ -114,33 +114,45 @@ class Demo:
         tenant_id, session_key = f"probe-{uuid.uuid4()}", "probe"
         messages: list[dict[str, str]] = []
         latencies = []
-        for number in range(probes + 2):  # the first two warm the functions up
-            word = uuid.uuid4().hex
-            messages.append(
-                {"role": "user", "content": f"Please remember the parcel code {word}, number {number}."}
-            )
-            item = {"tenant_id": tenant_id, "session_key": session_key, "messages": json.dumps(messages)}
-            started = time.perf_counter()
-            client.put_item(TableName=table, Item={name: {"S": value} for name, value in item.items()})
-            while not any(
-                word in hit["content"]
-                for hit in self.search(tenant_id, tenant_id, f"parcel code {word}", 100)
-            ):
-                if time.perf_counter() - started > STALL_SECONDS:
-                    raise RuntimeError("a save did not become searchable; see the functions' log")
-            latencies.append((time.perf_counter() - started) * 1000)
-            time.sleep(0.05)
+        with Steps(self.console).step("timing saves", probes + 2) as advance:
+            for number in range(probes + 2):  # the first two warm the functions up
+                word = uuid.uuid4().hex
+                messages.append(
+                    {"role": "user", "content": f"Please remember the parcel code {word}, number {number}."}
+                )
+                item = {
+                    "tenant_id": tenant_id,
+                    "session_key": session_key,
+                    "messages": json.dumps(messages),
+                }
+                started = time.perf_counter()
+                client.put_item(TableName=table, Item={name: {"S": value} for name, value in item.items()})
+                self._wait_until_found(tenant_id, word, started)
+                latencies.append((time.perf_counter() - started) * 1000)
+                advance(number + 1)
+                time.sleep(0.05)
         client.delete_item(
             TableName=table, Key={"tenant_id": {"S": tenant_id}, "session_key": {"S": session_key}}
         )
         return latencies[2:]
 
+    def _wait_until_found(self, tenant_id: str, word: str, started: float) -> None:
+        while not any(
+            word in hit["content"] for hit in self.search(tenant_id, tenant_id, f"parcel code {word}", 100)
+        ):
+            if time.perf_counter() - started > STALL_SECONDS:
+                raise RuntimeError("a save did not become searchable; see the functions' log")
+
     def own_text_found(self) -> float | None:
         """Return how often a message's own text finds its chunk in the top 10, over evenly chosen messages."""
         messages = [one for one in said(self._items()) if len(one.text) >= SELF_SEARCH_CHARACTERS]
-        step = max(1, len(messages) // MAX_SELF_SEARCHES)
-        found = [self._finds(one) for one in messages[::step]]
-        return round(sum(found) / len(found), 4) if found else None
+        asked = messages[:: max(1, len(messages) // MAX_SELF_SEARCHES)]
+        found = 0
+        with Steps(self.console).step("finding what was said", len(asked)) as advance:
+            for number, one in enumerate(asked, 1):
+                found += self._finds(one)
+                advance(number)
+        return round(found / len(asked), 4) if asked else None
 
     def log_totals(self) -> dict[str, int]:
         """Return the sums of the functions' own counts, from their log lines."""
