@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 import pytest
@@ -33,41 +34,50 @@ def changed(name: str, **properties: Any) -> tuple[str, Mapping[str, Any]]:
     return kind, {**given, **properties}
 
 
-@pytest.mark.parametrize("key", ["aws", "own"])
-@pytest.mark.parametrize("generation", GENERATIONS)
-@pytest.mark.parametrize("name", [SHORTEST, LONGEST])
-def test_every_name_that_the_template_takes_is_one_that_the_service_takes(
-    name: str, generation: str, key: str
-) -> None:
-    made = collection(
-        CollectionName=name,
-        OpenSearchGeneration=generation,
-        OperatorRoleArns=",".join(ROLES),
-        EncryptionKey=key,
-    )
-    expected = {"Collection", "CollectionAccess", "CollectionEncryption", "CollectionNetwork"}
-    expected |= {"CollectionOperators"} | ({"CollectionGroup"} if generation == "nextgen" else set())
-    assert made.keys() == expected
-    assert dict(zip(made, refusals(list(made.values())), strict=True)) == {one: [] for one in made}
+def every_name() -> list[Resources]:
+    """Return all that the template makes: of the shortest and the longest name, of each generation, with each key."""
+    chosen = product((SHORTEST, LONGEST), GENERATIONS, ("aws", "own"))
+    return [
+        collection(
+            CollectionName=name,
+            OpenSearchGeneration=generation,
+            EncryptionKey=key,
+            OperatorRoleArns=",".join(ROLES),
+        )
+        for name, generation, key in chosen
+    ]
 
 
-@pytest.mark.parametrize(
-    ("wrong", "rule"),
-    [
-        (("CollectionNetwork", {"Name": LONGEST + "x-encryption"}), "Name: maxLength"),
-        (("CollectionGroup", {"Name": "Abc"}), "Name: pattern"),
-        (("CollectionGroup", {"StandbyReplicas": "NONE"}), "StandbyReplicas: enum"),
-        (("CollectionGroup", {"Generation": "NEXT"}), "Generation: enum"),
-        (("Collection", {"StandbyReplicas": True}), "StandbyReplicas: type"),
-        (("Collection", {"Generation": "NEXTGEN"}), ": additionalProperties"),
-        (("Collection", {"Arn": "arn:aws:aoss:x"}), "Arn: readOnly"),
-        (("CollectionOperators", {"Policy": {"Rules": []}}), "Policy: type"),
-        (("CollectionOperators", {"Type": "index"}), "Type: enum"),
-    ],
-)
-def test_the_schemas_would_tell(wrong: tuple[str, dict[str, Any]], rule: str) -> None:
-    name, properties = wrong
-    assert rule in refusals([changed(name, **properties)])[0]
+def test_every_name_that_the_template_takes_is_one_that_the_service_takes() -> None:
+    policies = {"Access", "Encryption", "Network", "Operators"}
+    made = every_name()
+    assert {frozenset(one) for one in made} == {
+        frozenset({"Collection", *(f"Collection{one}" for one in (*policies, *more))})
+        for more in ((), ("Group",))
+    }
+    resources = [resource for one in made for resource in one.values()]
+    assert len(resources) == 4 * 5 + 4 * 6
+    assert refusals(resources) == [[]] * len(resources)
+
+
+WRONG = [
+    ("CollectionNetwork", {"Name": LONGEST + "x-encryption"}, "Name: maxLength"),
+    ("CollectionGroup", {"Name": "Abc"}, "Name: pattern"),
+    ("CollectionGroup", {"StandbyReplicas": "NONE"}, "StandbyReplicas: enum"),
+    ("CollectionGroup", {"Generation": "NEXT"}, "Generation: enum"),
+    ("Collection", {"StandbyReplicas": True}, "StandbyReplicas: type"),
+    ("Collection", {"Generation": "NEXTGEN"}, ": additionalProperties"),
+    ("Collection", {"Arn": "arn:aws:aoss:x"}, "Arn: readOnly"),
+    ("CollectionOperators", {"Policy": {"Rules": []}}, "Policy: type"),
+    ("CollectionOperators", {"Type": "index"}, "Type: enum"),
+]
+"""Resource, what is wrong with it, what the schema says."""
+
+
+def test_the_schemas_would_tell() -> None:
+    said = refusals([changed(name, **properties) for name, properties, _ in WRONG])
+    for (name, _, rule), against in zip(WRONG, said, strict=True):
+        assert rule in against, name
 
 
 def test_no_name_is_taken_that_is_too_short_too_long_or_spelt_otherwise() -> None:
