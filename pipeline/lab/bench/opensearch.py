@@ -28,7 +28,16 @@ from pipeline.local.opensearch_proxy import Node, translated
 from pipeline.local.processes import new_run_folder
 from pipeline.stores.opensearch.candidates import OVER_FETCH, SPARE
 from pipeline.stores.opensearch.collection import Collection
-from pipeline.stores.opensearch.queries import Found, closest, cosine, document, index_body, scope, wordy
+from pipeline.stores.opensearch.queries import (
+    NEAREST,
+    Found,
+    closest,
+    cosine,
+    document,
+    index_body,
+    scope,
+    wordy,
+)
 
 INDEX = "memories"
 TOP_K = 10
@@ -68,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--usual", type=int, default=USUAL, help="chunks of every other user")
     parser.add_argument("--dimensions", type=int, default=512)
     parser.add_argument("--questions", type=int, default=60, help="of each kind")
-    parser.add_argument("--nearest", type=int, nargs="+", default=[FETCHED, 100, 200, 400, 800])
+    parser.add_argument("--nearest", type=int, nargs="+", default=[FETCHED, 200, 400, NEAREST, 2_000])
     parser.add_argument("--heap", type=int, default=HEAP_MEGABYTES, help="megabytes")
     parser.add_argument("--compressed", action="store_true", help="vectors of seven bits a dimension")
     return parser
@@ -110,7 +119,8 @@ def _written(
     collection: Collection, world: World, options: argparse.Namespace
 ) -> tuple[list["_Memory"], dict[str, Any]]:
     """Write users until there are rows enough, or no time is left; return the large user's memory and a usual one's."""
-    started, memories, rows = time.perf_counter(), [], 0
+    memories: list[_Memory] = []
+    started, rows = time.perf_counter(), 0
     for user, count in _users(options.rows, options.large, options.usual):
         memory = _Memory(user, rows, world.vectors(user, count))
         for batch in memory.documents(world):
@@ -181,24 +191,33 @@ def _asked(
         "off_topic": [world.off_topic(user) for _ in range(options.questions)],
     }
     figures: dict[str, float] = {}
-    for least, (kind, asked) in product(options.nearest, kinds.items()):
-        figures |= _nearest(collection, memory, asked, least, f"{kind}_{least}")
+    for kind, asked in kinds.items():
+        figures |= _nearest(collection, memory, asked, options.nearest, kind)
     words = [_words(collection, conditions, world) for _ in range(options.questions)]
     return figures | _spread("words", words)
 
 
 def _nearest(
-    collection: Collection, memory: _Memory, asked: Sequence[Vector], least: int, name: str
+    collection: Collection, memory: _Memory, asked: Sequence[Vector], nearest: Sequence[int], kind: str
 ) -> dict[str, float]:
-    """Return times and recall where the engine looks for ``least`` neighbours; what is fetched stays the same."""
-    milliseconds, recalls, conditions = [], [], scope(TENANT, memory.user)
-    collection.search(closest(asked[0], conditions, FETCHED, least))  # reads the files in
-    for question in asked:
+    """Return times and recall by how many neighbours are looked for, in turns; what is fetched stays the same."""
+    conditions = scope(TENANT, memory.user)
+    milliseconds: dict[int, list[float]] = {least: [] for least in nearest}
+    recalls: dict[int, list[float]] = {least: [] for least in nearest}
+    collection.search(closest(asked[0], conditions, FETCHED, max(nearest)))  # reads the files in
+    for question, least in product(asked, nearest):
         started = time.perf_counter()
         found = collection.search(closest(question, conditions, FETCHED, least))
-        milliseconds.append((time.perf_counter() - started) * 1000)
-        recalls.append(memory.recall(found, question))
-    return {**_spread(name, milliseconds), f"{name}_recall": round(statistics.mean(recalls), 4)}
+        milliseconds[least].append((time.perf_counter() - started) * 1000)
+        recalls[least].append(memory.recall(found, question))
+    figures: dict[str, float] = {}
+    for least in nearest:
+        name = f"{kind}_{least}"
+        figures |= {
+            **_spread(name, milliseconds[least]),
+            f"{name}_recall": round(statistics.mean(recalls[least]), 4),
+        }
+    return figures
 
 
 def _words(collection: Collection, conditions: Sequence[Mapping[str, Any]], world: World) -> float:

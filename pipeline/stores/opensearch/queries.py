@@ -19,8 +19,8 @@ from pipeline.stores.protocol import Chunk, Filters
 
 MAX_RESULTS = 10_000
 """Of one search, and the highest ``k``."""
-NEAREST = 40
-"""So many a nearest-neighbour search looks for at least, however few are wanted: it looks no further than that."""
+NEAREST = 1_000
+"""So many a nearest-neighbour search looks for at least, however few are wanted: a usual memory is compared whole."""
 SHOWN = ("chunk_id", "version", "source", "content", "said_at", "metadata")
 _MAX_OCCURRENCES = 8
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
