@@ -93,15 +93,18 @@ def test_writing_ends_with_the_time_but_not_before_there_is_somebody_to_ask(
     assert said["rows"] == rows == len(collection.owners)
 
 
-def test_recall_counts_what_is_as_near_as_the_exactly_nearest() -> None:
-    vectors = World(dimensions=8).vectors("mika", 100)
-    memory = opensearch._Memory("mika", 0, vectors)
-    question = array("f", vectors[3].tobytes())
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    cosines = np.sort(unit @ unit[3])[::-1]
+def test_recall_counts_what_is_as_near_as_the_exactly_nearest_whatever_its_score() -> None:
+    world = World(dimensions=8)
+    memory = opensearch._Memory("mika", 1_000, world.vectors("mika", 100))
+    question = array("f", memory.vectors[3].tobytes())
+    unit = memory.vectors / np.linalg.norm(memory.vectors, axis=1, keepdims=True)
+    nearest = np.argsort(-(unit @ unit[3]))
 
-    def found(*places: int) -> list[Any]:
-        return [argparse.Namespace(score=1 + float(cosines[place])) for place in places]
+    def found(*ranks: int) -> list[Any]:
+        places = [int(nearest[rank]) for rank in ranks]
+        return [
+            argparse.Namespace(chunk_id=world.chunk(1_000 + place, "mika").id, score=0.0) for place in places
+        ]
 
     assert memory.recall(found(*range(10)), question) == 1.0
     assert memory.recall(found(0, 1, 2, *range(50, 57)), question) == pytest.approx(0.3)
