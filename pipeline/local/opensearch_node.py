@@ -23,7 +23,7 @@ from pipeline.local import maven
 from pipeline.local.dynamodb_local import JAVA_ADVICE
 from pipeline.local.opensearch_docker import IMAGE_VARIABLE, OpenSearchContainer
 from pipeline.local.postgres import passable
-from pipeline.local.processes import free_port, new_run_folder, spawn, stop, wait_until
+from pipeline.local.processes import free_port, new_run_folder, remove, spawn, stop, wait_until
 
 VERSION = "2.19.1"
 LOCK = Path(__file__).with_name("opensearch_jars.lock")
@@ -124,12 +124,14 @@ def running() -> Iterator[str]:
     if named:
         yield named.rstrip("/")
         return
-    folder = new_run_folder() / "opensearch"
-    node = (OpenSearchContainer(folder, image) if image else OpenSearchNode(folder)).start()
+    run = new_run_folder()
+    folder = run / "opensearch"
+    node = OpenSearchContainer(folder, image) if image else OpenSearchNode(folder)
     try:
-        yield node.url
+        yield node.start().url
     finally:
         node.stop()
+        remove(run)
 
 
 class OpenSearchNode:

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -75,11 +76,16 @@ def test_docker_itself_understands_every_word_of_it() -> None:
         assert ("unknown flag" not in done.stderr and "127.0.0.1:1" in done.stderr) is understood, done.stderr
 
 
-def test_it_answers_until_it_is_ended_and_nothing_is_left(asked: Path) -> None:
+def test_it_answers_until_it_is_ended_and_nothing_is_left(
+    asked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     assert opensearch_node.ready()
     with opensearch_node.running() as url:
         assert url.startswith("http://127.0.0.1:")
         assert urllib3.request("GET", url).status == 200
+        assert len(list(tmp_path.glob("vector-memory-*"))) == 1
+    assert list(tmp_path.glob("vector-memory-*")) == []
     run, ended, removed = asked.read_text().splitlines()
     name = run.split()[run.split().index("--name") + 1]
     assert run.split()[-1] == IMAGE
