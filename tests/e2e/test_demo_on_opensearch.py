@@ -98,8 +98,9 @@ def test_the_check_passes() -> None:
             check=False,
             env=RunningDemo.environment_in(folder),
         )
-        assert list(folder.glob("vector-memory-*")) == []
+        left = list(folder.glob("vector-memory-*"))
     assert done.returncode == 0, done.stderr[-3000:]
+    assert left == []
     assert REALLY in done.stderr
     figures = json.loads(done.stdout.splitlines()[-1])
     wrong = ("missing", "extra", "dead_letters", "tokens_embedded_again", "unreadable_messages")
