@@ -26,7 +26,7 @@ SMALL = [
 
 
 def figures(*options: str) -> dict[str, object]:
-    command = [sys.executable, "-m", "pipeline.lab.bench.opensearch", *SMALL, *options]
+    command = [sys.executable, "-m", "lab.bench.opensearch", *SMALL, *options]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
     found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
     return found

@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from support.house import until
+from support.deployed_stack import until
 
 PROGRAM = str(Path(sys.prefix) / "bin" / "vector-memory")
 ADDRESS = re.compile(r"Chat, and what memory holds: (http://127\.0\.0\.1:\d+/)")
