@@ -30,7 +30,10 @@ from pipeline.local.steps import Steps
 from pipeline.store_settings import StoreName
 
 SEARCH_PATH = "/api/v1/memory/search"
-STALL_SECONDS = 60
+STALL_SECONDS = 180
+"""Functions start cold, a real OpenSearch too, on a machine that may have more to do."""
+ATTEMPTS = 3
+"""At a question of ``--check``, for the same reason; how many were asked again is told."""
 PROBES = 20
 SELF_SEARCH_CHARACTERS = 40
 MAX_SELF_SEARCHES = 600
@@ -44,6 +47,7 @@ class Demo:
 
     stack: Stack
     console: Console
+    asked_again: int = 0
 
     def save_all(self, saves: Sequence[Save]) -> int:
         """Put every save as the chat app would, one after the other; return how many."""
@@ -108,39 +112,63 @@ class Demo:
         results: list[dict[str, Any]] = json.loads(payload["body"])["results"]
         return results
 
+    def patient_search(
+        self, tenant_id: str, user_id: str, query: str, top_k: int = TOP_K
+    ) -> list[dict[str, Any]]:
+        """Ask, and count and ask again where a function got no answer in time; what fails to the last is raised."""
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return self.search(tenant_id, user_id, query, top_k)
+            except RuntimeError:
+                self.asked_again += 1
+        return self.search(tenant_id, user_id, query, top_k)
+
     def measure_latency(self, probes: int = PROBES) -> list[float]:
         """Save ``probes`` turns, paced, and return milliseconds from each put to the first search that finds it."""
         client, table = self.stack.client("dynamodb"), self._table("sessions")
         tenant_id, session_key = f"probe-{uuid.uuid4()}", "probe"
         messages: list[dict[str, str]] = []
         latencies = []
-        for number in range(probes + 2):  # the first two warm the functions up
-            word = uuid.uuid4().hex
-            messages.append(
-                {"role": "user", "content": f"Please remember the parcel code {word}, number {number}."}
-            )
-            item = {"tenant_id": tenant_id, "session_key": session_key, "messages": json.dumps(messages)}
-            started = time.perf_counter()
-            client.put_item(TableName=table, Item={name: {"S": value} for name, value in item.items()})
-            while not any(
-                word in hit["content"]
-                for hit in self.search(tenant_id, tenant_id, f"parcel code {word}", 100)
-            ):
-                if time.perf_counter() - started > STALL_SECONDS:
-                    raise RuntimeError("a save did not become searchable; see the functions' log")
-            latencies.append((time.perf_counter() - started) * 1000)
-            time.sleep(0.05)
+        with Steps(self.console).step("timing saves", probes + 2) as advance:
+            for number in range(probes + 2):  # the first two warm the functions up
+                word = uuid.uuid4().hex
+                messages.append(
+                    {"role": "user", "content": f"Please remember the parcel code {word}, number {number}."}
+                )
+                item = {
+                    "tenant_id": tenant_id,
+                    "session_key": session_key,
+                    "messages": json.dumps(messages),
+                }
+                started = time.perf_counter()
+                client.put_item(TableName=table, Item={name: {"S": value} for name, value in item.items()})
+                self._wait_until_found(tenant_id, word, started)
+                latencies.append((time.perf_counter() - started) * 1000)
+                advance(number + 1)
+                time.sleep(0.05)
         client.delete_item(
             TableName=table, Key={"tenant_id": {"S": tenant_id}, "session_key": {"S": session_key}}
         )
         return latencies[2:]
 
+    def _wait_until_found(self, tenant_id: str, word: str, started: float) -> None:
+        while not any(
+            word in hit["content"]
+            for hit in self.patient_search(tenant_id, tenant_id, f"parcel code {word}", 100)
+        ):
+            if time.perf_counter() - started > STALL_SECONDS:
+                raise RuntimeError("a save did not become searchable; see the functions' log")
+
     def own_text_found(self) -> float | None:
         """Return how often a message's own text finds its chunk in the top 10, over evenly chosen messages."""
         messages = [one for one in said(self._items()) if len(one.text) >= SELF_SEARCH_CHARACTERS]
-        step = max(1, len(messages) // MAX_SELF_SEARCHES)
-        found = [self._finds(one) for one in messages[::step]]
-        return round(sum(found) / len(found), 4) if found else None
+        asked = messages[:: max(1, len(messages) // MAX_SELF_SEARCHES)]
+        found = 0
+        with Steps(self.console).step("finding what was said", len(asked)) as advance:
+            for number, one in enumerate(asked, 1):
+                found += self._finds(one)
+                advance(number)
+        return round(found / len(asked), 4) if asked else None
 
     def log_totals(self) -> dict[str, int]:
         """Return the sums of the functions' own counts, from their log lines."""
@@ -171,7 +199,7 @@ class Demo:
         start = squeezed(one.text)[:SELF_SEARCH_CHARACTERS]
         return any(
             start in squeezed(hit["content"])
-            for hit in self.search(one.tenant_id, one.user_id, one.text[:4000])
+            for hit in self.patient_search(one.tenant_id, one.user_id, one.text[:4000])
         )
 
     def _items(self) -> Iterator[Mapping[str, Any]]:
@@ -377,6 +405,7 @@ def _story(demo: Demo, items: Sequence[Save]) -> dict[str, Any]:
         "searchable_p50_ms": round(statistics.median(latencies), 1),
         "searchable_p95_ms": round(statistics.quantiles(latencies, n=20)[-1], 1),
         "own_text_in_top_10": demo.own_text_found(),
+        "asked_again": demo.asked_again,
         "dead_letters": demo.queue_depth("DeadLetterQueueUrl"),
     }
 
@@ -395,6 +424,7 @@ _LABELS = {
     "searchable_p50_ms": "put → searchable, p50 (ms)",
     "searchable_p95_ms": "put → searchable, p95 (ms)",
     "own_text_in_top_10": "messages found by their own text (top 10)",
+    "asked_again": "questions asked again, without an answer in time",
     "missing": "missing",
     "extra": "extra",
     "dead_letters": "in the dead-letter queue",

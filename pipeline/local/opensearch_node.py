@@ -21,8 +21,9 @@ import urllib3
 
 from pipeline.local import maven
 from pipeline.local.dynamodb_local import JAVA_ADVICE
+from pipeline.local.opensearch_docker import IMAGE_VARIABLE, OpenSearchContainer
 from pipeline.local.postgres import passable
-from pipeline.local.processes import free_port, new_run_folder, spawn, stop, wait_until
+from pipeline.local.processes import free_port, new_run_folder, remove, spawn, stop, wait_until
 
 VERSION = "2.19.1"
 LOCK = Path(__file__).with_name("opensearch_jars.lock")
@@ -67,8 +68,10 @@ rootLogger.appenderRef.console.ref = console
 
 def missing() -> list[str]:
     """Return what this machine lacks to run it, each with how to get it."""
-    if URL_VARIABLE in os.environ:
+    if os.environ.get(URL_VARIABLE):
         return []
+    if image := os.environ.get(IMAGE_VARIABLE):
+        return [] if shutil.which("docker") else [f"docker, which {IMAGE_VARIABLE}={image} asks for"]
     lacking = [] if fetched() or shutil.which("mvn") else [f"mvn ({maven.ADVICE})"]
     java = _java()
     if java is None:
@@ -80,7 +83,8 @@ def missing() -> list[str]:
 
 def ready() -> bool:
     """Tell whether a real one can run here without fetching anything."""
-    return not missing() and (URL_VARIABLE in os.environ or fetched())
+    elsewhere = os.environ.get(URL_VARIABLE) or os.environ.get(IMAGE_VARIABLE)
+    return not missing() and (bool(elsewhere) or fetched())
 
 
 def fetched() -> bool:
@@ -115,16 +119,19 @@ def fetch() -> Path:
 
 @contextmanager
 def running() -> Iterator[str]:
-    """Yield the URL of a real OpenSearch: the one that OPENSEARCH_URL names, or a node that stops afterwards."""
-    named = os.environ.get(URL_VARIABLE)
+    """Yield the URL of a real OpenSearch: OPENSEARCH_URL's, or one that stops afterwards, of OPENSEARCH_IMAGE's image or a node."""
+    named, image = os.environ.get(URL_VARIABLE), os.environ.get(IMAGE_VARIABLE)
     if named:
         yield named.rstrip("/")
         return
-    node = OpenSearchNode(new_run_folder() / "opensearch").start()
+    run = new_run_folder()
+    folder = run / "opensearch"
+    node = OpenSearchContainer(folder, image) if image else OpenSearchNode(folder)
     try:
-        yield node.url
+        yield node.start().url
     finally:
         node.stop()
+        remove(run)
 
 
 class OpenSearchNode:

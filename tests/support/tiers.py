@@ -26,6 +26,7 @@ LONG = {
     "tests/integration/test_dynamodb_figures.py": "large memories in DynamoDB",
     "tests/integration/test_real_embedding_servers.py": "embedding servers that load models",
     "tests/integration/test_evaluation.py": "a whole set of questions",
+    "tests/e2e/test_demo_on_opensearch.py": "the whole demo on a real OpenSearch, twice",
     **{
         f"tests/e2e/test_{name}.py": "everyday use of the deployed template, beside the main job"
         for name in (

@@ -1,9 +1,13 @@
+import argparse
 from array import array
+from collections.abc import Sequence
 from itertools import count
+from typing import Any
 
 import numpy as np
 import pytest
 
+from lab.bench import opensearch
 from lab.bench.data import SPACE, InstantEmbedder, World
 from lab.bench.rows import Row, interleaved_ms, percentile, table, times_ms
 
@@ -66,3 +70,41 @@ def test_the_instant_embedder_is_honest_about_what_it_was_asked() -> None:
     assert first == again != second
     assert len(first) == SPACE.dimensions
     assert (embedder.usage.requests, embedder.usage.tokens) == (1, 3)
+
+
+class Counting:
+    """Takes a collection's place, and counts what is written to it."""
+
+    def __init__(self) -> None:
+        self.owners: list[str] = []
+
+    def add(self, documents: Sequence[Any]) -> None:
+        self.owners += [one["user_id"] for one in documents]
+
+
+@pytest.mark.parametrize(("minutes", "rows"), [(60.0, 50), (0.0, 30)])
+def test_writing_ends_with_the_time_but_not_before_there_is_somebody_to_ask(
+    minutes: float, rows: int
+) -> None:
+    collection, world = Counting(), World(dimensions=4)
+    options = argparse.Namespace(rows=50, large=20, usual=10, minutes=minutes)
+    memories, said = opensearch._written(collection, world, options)  # type: ignore[arg-type]
+    assert [(one.user, len(one.vectors)) for one in memories] == [("large", 20), ("user 0", 10)]
+    assert said["rows"] == rows == len(collection.owners)
+
+
+def test_recall_counts_what_is_as_near_as_the_exactly_nearest_whatever_its_score() -> None:
+    world = World(dimensions=8)
+    memory = opensearch._Memory("mika", 1_000, world.vectors("mika", 100))
+    question = array("f", memory.vectors[3].tobytes())
+    unit = memory.vectors / np.linalg.norm(memory.vectors, axis=1, keepdims=True)
+    nearest = np.argsort(-(unit @ unit[3]))
+
+    def found(*ranks: int) -> list[Any]:
+        places = [int(nearest[rank]) for rank in ranks]
+        return [
+            argparse.Namespace(chunk_id=world.chunk(1_000 + place, "mika").id, score=0.0) for place in places
+        ]
+
+    assert memory.recall(found(*range(10)), question) == 1.0
+    assert memory.recall(found(0, 1, 2, *range(50, 57)), question) == pytest.approx(0.3)

@@ -19,6 +19,8 @@ from pipeline.stores.protocol import Chunk, Filters
 
 MAX_RESULTS = 10_000
 """Of one search, and the highest ``k``."""
+NEAREST = 1_000
+"""So many a nearest-neighbour search looks for at least, however few are wanted: a usual memory is compared whole."""
 SHOWN = ("chunk_id", "version", "source", "content", "said_at", "metadata")
 _MAX_OCCURRENCES = 8
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -115,10 +117,20 @@ def scope(
     return [*conditions, {"range": {"said_at": limits}}] if limits else conditions
 
 
-def closest(vector: Vector, conditions: Sequence[Mapping[str, Any]], k: int) -> dict[str, Any]:
-    """Return the search for the ``k`` nearest among what meets the conditions; they apply before, not after."""
-    knn = {"vector": unit(vector), "k": k, "filter": {"bool": {"filter": list(conditions)}}}
-    return {"size": k, "_source": list(SHOWN), "query": {"knn": {"embedding": knn}}}
+def closest(
+    vector: Vector, conditions: Sequence[Mapping[str, Any]], size: int, least: int = NEAREST
+) -> dict[str, Any]:
+    """Return the search for the ``size`` nearest among what meets the conditions; they apply before, not after.
+
+    Engines walk a graph with the ``k`` best so far at hand, so a larger ``k`` finds more of the truly nearest. Where no
+    more than ``k`` meet the conditions, all of them are compared (docs.opensearch.org, efficient k-NN filtering).
+
+    Args:
+        least: of ``k``.
+    """
+    filtered = {"bool": {"filter": list(conditions)}}
+    knn = {"vector": unit(vector), "k": min(max(size, least), MAX_RESULTS), "filter": filtered}
+    return {"size": size, "_source": list(SHOWN), "query": {"knn": {"embedding": knn}}}
 
 
 def wordy(terms: Sequence[str], conditions: Sequence[Mapping[str, Any]], k: int) -> dict[str, Any]:

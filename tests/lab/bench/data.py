@@ -19,6 +19,8 @@ TIME = datetime(2026, 11, 22, tzinfo=UTC)
 TOPICS, TOPICS_A_USER, WORDS_A_TEXT = 200, 20, 60
 _VOCABULARY = 20_000
 NOISES = 5_000
+MASK_OF_NUMBER = (1 << 96) - 1
+"""Where in a chunk's id its number is."""
 
 Floats = NDArray[np.float32]
 
