@@ -3,9 +3,11 @@
 import json
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from pipeline import bootstrap
 from pipeline.errors import QueueUnavailableError
+from pipeline.operations import last_audit
 from pipeline.operations.audit import Audit, AuditReport, address_of, repair, schemas_of
 from pipeline.operations.named_tables import required_tables, source_table
 from pipeline.operations.outcome import Outcome
@@ -29,6 +31,8 @@ def run_audit(
     """
     audit, names = _audit_of(stack, tables, settle_seconds)
     report = audit.run(names)
+    if file := bootstrap.settings().audit_file:
+        last_audit.keep(report, Path(file), time.time())
     failed = repair(report, bootstrap.notice_queue(), audit.inventory) if mend else 0
     text = _json(report) if as_json else _text(report, mend=mend)
     notes = [f"{failed} notices were not taken by the queue: run it again"] if failed else []

@@ -280,6 +280,19 @@ def test_hostile_text_is_inert(open_tab: OpenTab, person: Person, text: str) -> 
         expect(tab.page.locator("#messages > li.user")).to_be_focused()
 
 
+def test_a_sentence_that_a_better_passage_covers_is_told_searchable_as_well(
+    open_tab: OpenTab, person: Person
+) -> None:
+    """A search for it gives the first of two that say the same, and leaves the other out as a quotation."""
+    tab = open_tab().visit(person)
+    sentence = "The spare key of the boathouse hangs behind the third oar from the left."
+    tab.say(sentence)
+    tab.page.click("#new-chat")
+    tab.say(sentence)
+    tab.say(f"As I said before: {sentence}")
+    expect(tab.search(sentence)).to_have_count(1)
+
+
 def test_a_typed_message_is_findable_from_the_page(open_tab: OpenTab, person: Person) -> None:
     """Prints how long it takes; what must hold is only that it can be found."""
     tab = open_tab().visit(person)

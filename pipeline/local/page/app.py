@@ -46,6 +46,7 @@ def page_app(actions: Actions, news: News, passes: Passes, people: Sequence[Pers
         "agent": actions.agent,
         "held": actions.held,
         "pipeline": actions.pipeline,
+        "redrive": actions.redrive,
     }
     door = _Door(passes, people, actions.starters)
     routes = [

@@ -2,21 +2,22 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from pipeline.errors import StoreUnavailableError
 from pipeline.local.page.function_log import Tail
 from pipeline.local.page.journeys import Journey
-from pipeline.local.page.memory import Memory, MemoryAwayError
 from pipeline.local.page.news import News
 from pipeline.local.page.people import Person
 
 GIVE_UP_SECONDS = 120.0
 TICK_SECONDS = 0.01
-MAX_SEARCH_PAUSE_SECONDS = 1.0
-TOP_K = 50
+MAX_PAUSE_SECONDS = 1.0
 
 T = TypeVar("T")
 
@@ -25,11 +26,15 @@ T = TypeVar("T")
 class Watch:
     """Starts a thread a change; each ends when the change shows, or after a while.
 
+    Searchable is what the store holds and a search may give to that person, not what ranks first for one question: a
+    sentence that a better passage covers is as searchable as any.
+
     Args:
+        held: person, key → what memory holds of a conversation, chunk by chunk, without headers.
         log: where the functions write their lines.
     """
 
-    memory: Memory
+    held: Callable[[Person, str], Sequence[str]]
     news: News
     log: Path
     clock: Callable[[], float] = time.time
@@ -45,13 +50,13 @@ class Watch:
         return given
 
     def _follow(self, person: Person, journey: Journey, tail: Tail) -> None:
-        searched, pause = 0.0, TICK_SECONDS
+        looked, pause = 0.0, TICK_SECONDS
         while not journey.done and self.clock() - journey.started < GIVE_UP_SECONDS:
             now = journey.read(tail.new_lines())
-            if "notice" in now.reached and self.clock() - searched >= pause:
+            if "notice" in now.reached and self.clock() - looked >= pause:
                 if self._shows(person, now):
                     now = now.at("searchable", self.clock())
-                searched, pause = self.clock(), min(pause * 1.3, MAX_SEARCH_PAUSE_SECONDS)
+                looked, pause = self.clock(), min(pause * 1.3, MAX_PAUSE_SECONDS)
             if now != journey:
                 self.news.publish(person, now.told())
             journey = now
@@ -59,8 +64,7 @@ class Watch:
 
     def _shows(self, person: Person, journey: Journey) -> bool:
         try:
-            hits = self.memory.search(person, journey.query, TOP_K, {"min_confidence": 0})
-            found = journey.found_in(hits)
-        except MemoryAwayError:
+            held = journey.held_in(self.held(person, journey.key))
+        except (StoreUnavailableError, BotoCoreError, ClientError):
             return False
-        return found == (journey.kind == "save")
+        return held == (journey.kind == "save")

@@ -87,6 +87,7 @@ async function enter(person, { again = false } = {}) {
   hideJourney();
   search.forgetAll();
   memory.forgetAll();
+  pipeline.forgetAll();
   byId("draft").value = draft;
   sessionStorage.setItem("draft", draft);
   drawChats();

@@ -1,17 +1,20 @@
 // The pipeline as it is now: what waits, what failed and why, how long it takes, what it costs.
 
+import { confirmed } from "./asking.js";
 import { byId, el } from "./dom.js";
 import { ask } from "./server.js";
-import { language, say } from "./words.js";
+import { knows, language, moment, say } from "./words.js";
 
 const EVERY_MS = 2000;
 let seen = null;
 let away = false;
 let timer = 0;
+let offered = "";
+let told = null; // what came of the last redrive, in words and values
 
 /** Look every two seconds for as long as `shows` says so. */
 export function pipelineRoom({ shows }) {
-  return { draw, look };
+  return { draw, look, forgetAll };
 
   async function look() {
     clearTimeout(timer);
@@ -25,14 +28,57 @@ export function pipelineRoom({ shows }) {
     draw();
     timer = setTimeout(look, EVERY_MS);
   }
+
+  /** What one person was shown and told is not the next one's. */
+  function forgetAll() {
+    seen = null;
+    told = null;
+    for (const id of ["figures", "letters", "redrives"]) byId(id).replaceChildren();
+    for (const id of ["letters-help", "redrive-state", "audit"]) byId(id).textContent = "";
+    offered = "";
+    look();
+  }
+
+  function draw() {
+    byId("pipeline-state").textContent = away ? say("failed") : seen ? "" : say("looking");
+    if (!seen) return;
+    byId("figures").replaceChildren(...figures().flatMap(([name, value]) => [el("dt", {}, say(`figure.${name}`)), el("dd", { data: { figure: name } }, value)]));
+    byId("letters").replaceChildren(...seen.letters.map(drawLetter));
+    byId("letters-help").textContent = seen.dead ? say("lettersHelp") : say("noLetters");
+    byId("redrive-state").textContent = told ? say(...told) : "";
+    byId("audit").textContent = audit();
+    drawRedrives();
+  }
+
+  /** A button a cause; they are made anew only when they change, so that a press or the focus is not lost. */
+  function drawRedrives() {
+    const causes = [...new Set(seen.letters.filter((letter) => letter.key !== null).map((letter) => letter.cause))].sort();
+    const wanted = [language(), ...causes].join(" ");
+    if (wanted === offered) return;
+    offered = wanted;
+    byId("redrives").replaceChildren(...causes.map((cause) => el("li", {}, el("button", { type: "button", className: "plain", data: { redrive: cause }, on: { click: () => redrive(cause) } }, say("redriveCause", { cause })))));
+  }
+
+  async function redrive(cause) {
+    if (!(await confirmed(say("askRedriveTitle", { cause }), say("askRedrive"), { yes: "redrive", danger: false }))) return;
+    told = ["looking"];
+    draw();
+    try {
+      const { sent, left } = await ask("redrive", { cause });
+      told = left ? ["redrivenSome", { count: sent, left }] : ["redriven", { count: sent }];
+    } catch (error) {
+      told = [knows(error.code) ? error.code : "failed"];
+    }
+    await look();
+  }
 }
 
-function draw() {
-  byId("pipeline-state").textContent = away ? say("failed") : seen ? "" : say("looking");
-  if (!seen) return;
-  byId("figures").replaceChildren(...figures().flatMap(([name, value]) => [el("dt", {}, say(`figure.${name}`)), el("dd", { data: { figure: name } }, value)]));
-  byId("letters").replaceChildren(...seen.letters.map(drawLetter));
-  byId("letters-help").textContent = seen.dead ? say("lettersHelp") : say("noLetters");
+function audit() {
+  if (!seen.audit) return say("noAudit");
+  const { at, items, counts, unexplained } = seen.audit;
+  const found = Object.entries(counts).map(([kind, count]) => say("auditCount", { kind: say(`audit.${kind}`), count }));
+  const hidden = unexplained ? say("auditHidden", { count: unexplained }) : "";
+  return [say("audited", { when: moment(at * 1000), count: items, found: found.join(say("comma")) || say("noDifferences") }), hidden].filter(Boolean).join(" ");
 }
 
 function figures() {
