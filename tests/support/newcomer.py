@@ -177,8 +177,8 @@ def runs(command: str, expected: str = "") -> Action:
     return lambda visit, _: visit.run(command, expected)
 
 
+ITSELF = "this replay"
 ON_THE_DEMO = "on the running demo: it needs a stack"
-FEW = "5 histories"
 PLANS: Mapping[str, Plan] = {
     "scripts/demo": Plan(lambda visit, _: visit.start_demo()),
     "scripts/test": Plan(
@@ -211,6 +211,10 @@ PLANS: Mapping[str, Plan] = {
     "scripts/eval": Plan(runs("scripts/eval"), slow="all its sets of questions take minutes"),
     "scripts/bench": Plan(runs("scripts/bench"), slow="it measures for long, and fetches its peers, 400 MB"),
     "scripts/costs": Plan(runs("scripts/costs", r"\d")),
+    "scripts/screenshots": Plan(
+        runs("scripts/screenshots --all $HOME/pictures"), slow="sixty pictures of a demo of its own"
+    ),
+    "scripts/newcomer": Plan(why=ITSELF),
     "scripts/deploy": Plan(why="needs an AWS account"),
     "scripts/e2e-localstack": Plan(
         why="needs Docker, or LocalStack itself, which it would fetch; it repeats the end-to-end tests there"
