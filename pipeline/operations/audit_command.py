@@ -31,12 +31,12 @@ def run_audit(
     """
     audit, names = _audit_of(stack, tables, settle_seconds)
     report = audit.run(names)
-    if file := bootstrap.settings().audit_file:
-        last_audit.keep(report, Path(file), time.time())
+    file = bootstrap.settings().audit_file
+    unkept = last_audit.keep(report, Path(file), time.time()) if file else []
     failed = repair(report, bootstrap.notice_queue(), audit.inventory) if mend else 0
     text = _json(report) if as_json else _text(report, mend=mend)
-    notes = [f"{failed} notices were not taken by the queue: run it again"] if failed else []
-    return Outcome(text, notes, status=1 if failed or (report.findings and not mend) else 0)
+    unsent = [f"{failed} notices were not taken by the queue: run it again"] if failed else []
+    return Outcome(text, [*unsent, *unkept], status=1 if failed or (report.findings and not mend) else 0)
 
 
 def _audit_of(stack: str | None, tables: Sequence[str], settle_seconds: float) -> tuple[Audit, list[str]]:

@@ -22,7 +22,7 @@ def test_what_was_counted_is_kept_and_names_nobody(tmp_path: Path) -> None:
         Finding("missing", "acme", "s", "2"),
         Finding("extra", "b", "s"),
     ]
-    keep(AuditReport(items=7, unexplained=1, findings=findings), file, 1000.5)
+    assert keep(AuditReport(items=7, unexplained=1, findings=findings), file, 1000.5) == []
     assert last_audit(file) == {
         "at": 1000.5,
         "items": 7,
@@ -33,6 +33,12 @@ def test_what_was_counted_is_kept_and_names_nobody(tmp_path: Path) -> None:
     keep(AuditReport(items=8), file, 2000.0)
     assert last_audit(file) == {"at": 2000.0, "items": 8, "unexplained": 0, "counts": {}}
     assert [one.name for one in tmp_path.iterdir()] == ["last-audit.json"]
+
+
+def test_a_file_that_cannot_be_written_is_told_and_costs_no_audit(tmp_path: Path) -> None:
+    [note] = keep(AuditReport(items=7), tmp_path / "gone" / "last-audit.json", 1.0)
+    assert "AUDIT_FILE" in note
+    assert "No such file" in note
 
 
 PRINTS = """
