@@ -184,7 +184,9 @@ PLANS: Mapping[str, Plan] = {
     "scripts/test": Plan(
         runs("scripts/test", r"\d+ passed"), runs("scripts/test tests/unit/test_docs.py", r"\d+ passed")
     ),
-    ".venv/bin/vector-memory status --demo": Plan(runs(".venv/bin/vector-memory status --demo", "stack")),
+    ".venv/bin/vector-memory status --demo": Plan(
+        runs(".venv/bin/vector-memory status --demo", r"tokens embedded\s+\d")
+    ),
     "--check": Plan(runs("scripts/demo --check", r"saved again\s+│ 0"), why="as scripts/demo --check"),
     "scripts/demo --from FILE": Plan(Visit.own_conversations, why="with --check, so that it ends by itself"),
     "vector-memory backfill": Plan(runs("vector-memory backfill --demo"), why=ON_THE_DEMO),

@@ -273,6 +273,28 @@ def test_a_button_keeps_its_focus_while_the_figures_change(opened: Callable[...,
     expect(page.locator("#letters li")).to_have_count(1)  # another tenant's: told, and not theirs to send
 
 
+def test_what_was_asked_for_one_person_is_not_shown_to_the_next(
+    opened: Callable[..., Page], actions: Any
+) -> None:
+    late = threading.Event()
+
+    def look(person: Person, _: Any) -> Any:
+        if person == MIKA:
+            late.wait(60)
+            return SEEN
+        return {**SEEN, "dead": 0, "letters": [], "tokens": 77}
+
+    actions.pipeline.side_effect = look
+    page = opened()
+    view(page, "pipeline")
+    page.select_option("#person", "1")
+    expect(page.locator("[data-figure=tokens]")).to_have_text("77")
+    with page.expect_response(lambda answer: "malformed_item" in answer.text()):
+        late.set()
+    expect(page.locator("[data-figure=tokens]")).to_have_text("77")
+    assert "malformed_item" not in page.content()
+
+
 @pytest.mark.parametrize(
     ("outcome", "told"),
     [

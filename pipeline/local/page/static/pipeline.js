@@ -9,6 +9,7 @@ const EVERY_MS = 2000;
 let seen = null;
 let away = false;
 let timer = 0;
+let whose = 0; // counts the people shown so far: what was asked for one is not shown to the next
 let offered = "";
 let told = null; // what came of the last redrive, in words and values
 
@@ -19,24 +20,25 @@ export function pipelineRoom({ shows }) {
   async function look() {
     clearTimeout(timer);
     if (!shows()) return;
-    try {
-      seen = await ask("pipeline");
-      away = false;
-    } catch {
-      away = true;
-    }
+    const person = whose;
+    const found = await ask("pipeline").catch(() => null);
+    if (person !== whose) return;
+    seen = found ?? seen;
+    away = found === null;
     draw();
+    clearTimeout(timer);
     timer = setTimeout(look, EVERY_MS);
   }
 
   /** What one person was shown and told is not the next one's. */
   function forgetAll() {
+    whose += 1;
     seen = null;
     told = null;
     for (const id of ["figures", "letters", "redrives"]) byId(id).replaceChildren();
     for (const id of ["letters-help", "redrive-state", "audit"]) byId(id).textContent = "";
     offered = "";
-    look();
+    clearTimeout(timer);
   }
 
   function draw() {
@@ -61,17 +63,17 @@ export function pipelineRoom({ shows }) {
 
   async function redrive(cause) {
     if (!(await confirmed(say("askRedriveTitle", { cause }), say("askRedrive"), { yes: "redrive", danger: false }))) return;
-    told = ["looking"];
+    const person = whose;
+    told = ["sending"];
     draw();
-    try {
-      const { sent, left } = await ask("redrive", { cause });
-      told = left ? ["redrivenSome", { count: sent, left }] : ["redriven", { count: sent }];
-    } catch (error) {
-      told = [knows(error.code) ? error.code : "failed"];
-    }
+    const outcome = await ask("redrive", { cause }).then(sentAgain, (error) => [knows(error.code) ? error.code : "failed"]);
+    if (person !== whose) return;
+    told = outcome;
     await look();
   }
 }
+
+const sentAgain = ({ sent, left }) => (left ? ["redrivenSome", { count: sent, left }] : ["redriven", { count: sent }]);
 
 function audit() {
   if (!seen.audit) return say("noAudit");
