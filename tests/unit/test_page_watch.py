@@ -6,11 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from support.repeated import BESIDES, TOLD
+from support.user_memory import UserMemory
+from support.words import WordEmbedder
+
 from pipeline.errors import StoreUnavailableError
+from pipeline.local.page.hits import body
 from pipeline.local.page.index import Index
 from pipeline.local.page.journeys import Journey
 from pipeline.local.page.people import Person
 from pipeline.local.page.watch import Watch
+from pipeline.search.wanted import Wanted
 from pipeline.source.documents import ItemKey
 from pipeline.stores.inventory import StoredChunk
 from pipeline.stores.protocol import NOBODY
@@ -94,3 +100,17 @@ def test_a_save_is_searchable_once_the_store_holds_it_and_a_store_that_is_away_i
 def test_what_is_forgotten_is_gone_once_the_store_holds_it_no_more(tmp_path: Path) -> None:
     told = watched(tmp_path, "forget", "user: the code is plum", StoreUnavailableError("away"), "user: else")
     assert told.pieces[-1]["done"]
+
+
+def test_a_message_whose_beginning_a_better_passage_covers_is_held_though_no_hit_shows_it(
+    embedder: WordEmbedder,
+) -> None:
+    memory, message = UserMemory(embedder), f"{TOLD} {BESIDES}"
+    memory.session("chat:old", TOLD, "Noted.")
+    memory.session("chat:1", message, "Noted.", days=3)
+    found = memory.recall.search("acme", "mika", TOLD, 50, wanted=Wanted(min_confidence=0.0))
+    shown = [one.hit.content for one in found.passages if one.hit.metadata["key"] == "chat:1"]
+    journey = Journey("j", "save", "chat:1", message, 0.0)
+    assert not journey.held_in(body(content) for content in shown)
+    held = [row.chunk.text for row in memory.store._rows.values() if row.chunk.metadata["key"] == "chat:1"]
+    assert journey.held_in(body(text) for text in held)
