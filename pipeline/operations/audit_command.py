@@ -42,7 +42,7 @@ def run_audit(
 def _audit_of(stack: str | None, tables: Sequence[str], settle_seconds: float) -> tuple[Audit, list[str]]:
     """Put the audit together; its database role must see every tenant."""
     names, source = required_tables(stack, tables), source_table()
-    parts = bootstrap.layouts(), bootstrap.looker(), bootstrap.inventory()
+    parts = bootstrap.layouts(), bootstrap.full_reconciler(), bootstrap.inventory()
     return Audit(source, *parts, settle=lambda: _settle(settle_seconds)), names
 
 

@@ -17,7 +17,7 @@ from pipeline.operations.erasure import Remains, Search
 from pipeline.source.documents import ItemKey
 from pipeline.stores.dynamodb.inventory import DynamoDbInventory
 from pipeline.stores.dynamodb.vectors import owner_of_partition, partition, row_key
-from pipeline.stores.forgetting import ForgetRequest
+from pipeline.stores.forget_requests import ForgetRequest
 from pipeline.stores.inventory import Inventory, LyingRow
 from pipeline.stores.opensearch.inventory import OpenSearchInventory
 

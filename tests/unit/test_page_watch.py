@@ -13,9 +13,9 @@ from support.words import WordEmbedder
 from pipeline.errors import StoreUnavailableError
 from pipeline.local.page.hits import body
 from pipeline.local.page.index import Index
-from pipeline.local.page.journeys import Journey
+from pipeline.local.page.indexing_progress import IndexingProgress
 from pipeline.local.page.people import Person
-from pipeline.local.page.watch import Watch
+from pipeline.local.page.progress_watcher import ProgressWatcher
 from pipeline.search.wanted import Wanted
 from pipeline.source.documents import ItemKey
 from pipeline.stores.inventory import StoredChunk
@@ -75,9 +75,9 @@ def watched(tmp_path: Path, kind: Any, *answers: Any) -> Told:
         with log.open("a") as out:
             out.write(f'{{"level":"INFO","message":"announced","timestamp":"{stamp()}","records":1}}\n')
 
-    news: Any = told
-    Watch(held, news, log).begin(
-        MIKA, Journey("j", kind, "chat:1", "the code is plum", time.time()), announced
+    events: Any = told
+    ProgressWatcher(held, events, log).begin(
+        MIKA, IndexingProgress("j", kind, "chat:1", "the code is plum", time.time()), announced
     )
     assert told.done.wait(20)
     return told
@@ -110,7 +110,7 @@ def test_a_message_whose_beginning_a_better_passage_covers_is_held_though_no_hit
     memory.session("chat:1", message, "Noted.", days=3)
     found = memory.recall.search("acme", "mika", TOLD, 50, wanted=Wanted(min_confidence=0.0))
     shown = [one.hit.content for one in found.passages if one.hit.metadata["key"] == "chat:1"]
-    journey = Journey("j", "save", "chat:1", message, 0.0)
-    assert not journey.held_in(body(content) for content in shown)
+    progress = IndexingProgress("j", "save", "chat:1", message, 0.0)
+    assert not progress.held_in(body(content) for content in shown)
     held = [row.chunk.text for row in memory.store._rows.values() if row.chunk.metadata["key"] == "chat:1"]
-    assert journey.held_in(body(text) for text in held)
+    assert progress.held_in(body(text) for text in held)

@@ -13,7 +13,7 @@ from support.loopback import Loopback
 from support.pages import ROOT
 from support.typescript import CLIENT, NODE, described, written
 
-from pipeline.ingest.wishes import new_id
+from pipeline.ingest.forget_messages import new_id
 from pipeline.stores.memory import InMemoryStore
 from pipeline.stores.protocol import Chunk
 
@@ -69,14 +69,14 @@ def test_it_is_small_and_needs_nothing() -> None:
 
 
 def test_every_question_through_the_real_handler(url: str) -> None:
-    wish = new_id(datetime.now(UTC), "4f" * 12)
+    forget_message = new_id(datetime.now(UTC), "4f" * 12)
     calls = [
         ["search", "aaaa", {"kinds": ["session"], "until": "2027-01-01T00:00:00Z", "top_k": 3}],
         ["context", {"query": "aaaa", "max_tokens": 600}],
         ["related", {"messages": ["aaaa"]}],
         ["notes"],
         ["health"],
-        ["forgetting", wish],
+        ["forgetting", forget_message],
     ]
     outcomes, pauses = asked(url, *calls)
     answers = [one.get("answer", one) for one in outcomes]
@@ -86,7 +86,7 @@ def test_every_question_through_the_real_handler(url: str) -> None:
     assert [one["key"] for one in answers[2]["related"]] == ["chat:1"]
     assert answers[3] | {"indexed_until": None} == EMPTY
     assert answers[4] == {"status": "ok"}
-    assert (answers[5]["id"], answers[5]["status"]) == (wish, "pending")
+    assert (answers[5]["id"], answers[5]["status"]) == (forget_message, "pending")
     assert pauses == []
 
 
