@@ -105,6 +105,7 @@ class Settings:
         jwt_user_claim: the same for the user.
         jwt_any_user_scope: a token with this scope may ask for every user of its tenant.
         max_notice_age_seconds: age at which a retried notice goes to the dead-letter queue.
+        audit_file: where ``vector-memory audit`` keeps what it counted, for whoever shows it; unset, it keeps nothing.
     """
 
     queue_url: str | None = None
@@ -134,6 +135,7 @@ class Settings:
     jwt_tenant_claim: str | None = None
     jwt_user_claim: str = "sub"
     jwt_any_user_scope: str | None = None
+    audit_file: str | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -171,6 +173,7 @@ class Settings:
             jwt_tenant_claim=read.optional("JWT_TENANT_CLAIM"),
             jwt_user_claim=read.optional("JWT_USER_CLAIM") or "sub",
             jwt_any_user_scope=read.optional("JWT_ANY_USER_SCOPE"),
+            audit_file=read.optional("AUDIT_FILE"),
         )
 
     def require(self, name: str) -> str:

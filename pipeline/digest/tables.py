@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.digest.days import Notes
 from pipeline.source.layouts import Item
-from pipeline.source.table import SourceTable, unavailable
+from pipeline.source.table import SourceTable, put_if, unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -54,20 +54,11 @@ class NoteTables:
 
     def put(self, table: str, item: Item) -> bool:
         """Write a summary, unless one of the same log and recipe is there; tell whether it was written."""
-        try:
-            self._client.put_item(
-                TableName=table,
-                Item=cast("Any", item),
-                ConditionExpression="attribute_not_exists(source_hash) OR source_hash <> :h",
-                ExpressionAttributeValues={":h": cast("Any", item["source_hash"])},
-            )
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException":
-                return False
-            raise unavailable(error, table) from None
-        except BotoCoreError as error:
-            raise unavailable(error, table) from None
-        return True
+        condition = {
+            "ConditionExpression": "attribute_not_exists(source_hash) OR source_hash <> :h",
+            "ExpressionAttributeValues": {":h": item["source_hash"]},
+        }
+        return put_if(self._client, table, item, condition)
 
     def delete(self, table: str, key: Item) -> None:
         """Delete a summary."""

@@ -304,7 +304,7 @@ def _copied(told: Mapping[str, str]) -> Iterator[str]:
     yield f"  AWS_ENDPOINT_URL={told['AWS_ENDPOINT_URL']}"
     yield "  " + " ".join(f"{name}={told[name]}" for name in together if name in told)
     for name, value in told.items():
-        if name not in {"AWS_ENDPOINT_URL", "PAGE_URL", *together}:
+        if name not in {"AWS_ENDPOINT_URL", "PAGE_URL", "AUDIT_FILE", *together}:
             yield f"  {name}={value}"
 
 

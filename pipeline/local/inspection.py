@@ -90,14 +90,15 @@ def _texts(item: Mapping[str, Any]) -> Iterator[str]:
             return
         for message in map(read_message, messages or ()):
             if message.outcome == "said" and message.role not in {"system", "tool"}:
-                yield _storable(message.text)
+                yield storable(message.text)
     elif "S" in item.get("content", {}):
-        for line in _storable(item["content"]["S"]).splitlines():
+        for line in storable(item["content"]["S"]).splitlines():
             if not line.startswith("#"):
                 yield line
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
+    """Return ``text`` as it may be stored: without secrets, and without what no reader could read."""
     return without_opaque(Redactor().redact(safe_text(text))[0])
 
 

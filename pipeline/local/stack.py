@@ -163,6 +163,11 @@ class Stack:
 
     def environment(self) -> dict[str, str]:
         """Return the variables by which programs and commands reach this stack, in the order worth telling."""
+        found = self.aws_environment()
+        return found | ({"DATABASE_URL": self._operators_url()} if self.store == "pgvector" else {})
+
+    def aws_environment(self) -> dict[str, str]:
+        """Return those for whoever needs no database."""
         function = self.outputs["QueryFunctionName"]
         found = {
             "AWS_ENDPOINT_URL": self.aws.endpoint_url,
@@ -171,11 +176,12 @@ class Stack:
             "AWS_SECRET_ACCESS_KEY": "test",
             connection.STACK: self.name,
             connection.FUNCTION: function.partition(":function:")[2] or function,
+            "AUDIT_FILE": str(self.audit_file),
             **{f"{name.upper()}_TABLE": self.outputs[f"{name}TableName"] for name in TABLES},
         }
         if self.store == "opensearch":  # it lets in whoever signs with a session's token
             found["AWS_SESSION_TOKEN"] = "local"  # noqa: S105  # any value does
-        return found | ({"DATABASE_URL": self._operators_url()} if self.store == "pgvector" else {})
+        return found
 
     def announce(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         """Let the commands' ``--demo`` find this stack; return what they are told: the environment, and ``more``."""
@@ -204,6 +210,11 @@ class Stack:
     def folder(self) -> Path:
         """Where all that it writes lies; gone once it has stopped."""
         return self._folder
+
+    @property
+    def audit_file(self) -> Path:
+        """Where commands that were told of this stack keep what their last audit found."""
+        return self._folder / "last-audit.json"
 
     @property
     def log(self) -> Path:

@@ -1,20 +1,18 @@
 """The command ``vector-memory audit``."""
 
 import json
-import os
 import time
 from collections.abc import Sequence
-
-import boto3
+from pathlib import Path
 
 from pipeline import bootstrap
-from pipeline.errors import QueueUnavailableError, SettingsError
+from pipeline.errors import QueueUnavailableError
+from pipeline.operations import last_audit
 from pipeline.operations.audit import Audit, AuditReport, address_of, repair, schemas_of
+from pipeline.operations.named_tables import required_tables, source_table
 from pipeline.operations.outcome import Outcome
-from pipeline.operations.stack import environment_of, tables_of
 from pipeline.operations.stored_secrets import StoredSecrets, mending_notices, stored_secrets
 from pipeline.operations.text import printable
-from pipeline.source.table import SourceTable
 
 MAX_LINES = 200
 QUEUE_PATIENCE_SECONDS = 900.0
@@ -33,21 +31,19 @@ def run_audit(
     """
     audit, names = _audit_of(stack, tables, settle_seconds)
     report = audit.run(names)
+    file = bootstrap.settings().audit_file
+    unkept = last_audit.keep(report, Path(file), time.time()) if file else []
     failed = repair(report, bootstrap.notice_queue(), audit.inventory) if mend else 0
     text = _json(report) if as_json else _text(report, mend=mend)
-    notes = [f"{failed} notices were not taken by the queue: run it again"] if failed else []
-    return Outcome(text, notes, status=1 if failed or (report.findings and not mend) else 0)
+    unsent = [f"{failed} notices were not taken by the queue: run it again"] if failed else []
+    return Outcome(text, [*unsent, *unkept], status=1 if failed or (report.findings and not mend) else 0)
 
 
 def _audit_of(stack: str | None, tables: Sequence[str], settle_seconds: float) -> tuple[Audit, list[str]]:
-    names = list(tables)
-    if stack:
-        client = boto3.client("cloudformation", config=bootstrap.AWS_CONFIG)
-        os.environ.update(environment_of(client, stack))
-        names = names or tables_of(client, stack)
-    if not names:
-        raise SettingsError("say which tables: --table NAME (again for each), or --stack NAME")
-    return _audit(settle_seconds), names
+    """Put the audit together; its database role must see every tenant."""
+    names, source = required_tables(stack, tables), source_table()
+    parts = bootstrap.layouts(), bootstrap.full_reconciler(), bootstrap.inventory()
+    return Audit(source, *parts, settle=lambda: _settle(settle_seconds)), names
 
 
 def run_redaction(stack: str | None, tables: Sequence[str], *, as_json: bool) -> Outcome:
@@ -88,13 +84,6 @@ def _redaction_text(found: StoredSecrets, sent: int) -> str:
             f"{kinds} in {len(found.chunks)} items: {sent} notices sent. Run it again once the queue is empty.",
         ]
     )
-
-
-def _audit(settle_seconds: float) -> Audit:
-    """Put the audit together; its database role must see every tenant."""
-    client = boto3.client("dynamodb", config=bootstrap.AWS_CONFIG)
-    parts = bootstrap.layouts(), bootstrap.full_reconciler(), bootstrap.inventory()
-    return Audit(SourceTable(client), *parts, settle=lambda: _settle(settle_seconds))
 
 
 def _settle(seconds: float) -> None:

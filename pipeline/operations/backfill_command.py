@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,9 +15,9 @@ from pipeline.operations.backfill import Backfill, Import
 from pipeline.operations.checkpoint import Checkpoint, Totals, load, save
 from pipeline.operations.embedding_estimate import EmbeddingEstimator, IndexEstimator, TextEstimator
 from pipeline.operations.limits import Limits
+from pipeline.operations.named_tables import named_tables
 from pipeline.operations.outcome import Outcome
 from pipeline.operations.progress import Pace, money, shown
-from pipeline.operations.stack import environment_of, tables_of
 from pipeline.prices import EMBEDDING_DOLLARS_PER_MILLION_TOKENS as PRICES
 from pipeline.source.attributes import Item
 from pipeline.source.exports import BucketFolder, Export, LocalFolder
@@ -57,12 +56,7 @@ def run_backfill(options: argparse.Namespace) -> Outcome:
 
 
 def _prepared(options: argparse.Namespace) -> list[str]:
-    names: list[str] = list(options.table)
-    if options.stack:
-        client = bootstrap.cloudformation_client()
-        os.environ.update(environment_of(client, options.stack))
-        bootstrap.settings.cache_clear()
-        names = names or ([] if options.export else tables_of(client, options.stack))
+    names = named_tables(options.stack, options.table, of_stack=not options.export)
     if not names and not options.export:
         raise SettingsError(
             "say what to read: --table NAME (again for each), --export WHERE, --from FILE, or --stack NAME"

@@ -91,23 +91,12 @@ def looked(
 
 
 def _search(options: argparse.Namespace) -> "Search":
-    import boto3  # noqa: PLC0415  # each command loads only what it needs
-
-    from pipeline import bootstrap  # noqa: PLC0415  # the same
+    from pipeline import bootstrap  # noqa: PLC0415  # each command loads only what it needs
     from pipeline.operations.audit import schemas_of  # noqa: PLC0415  # the same
     from pipeline.operations.erasure import Search  # noqa: PLC0415  # the same
-    from pipeline.operations.stack import environment_of, tables_of  # noqa: PLC0415  # the same
-    from pipeline.source.table import SourceTable  # noqa: PLC0415  # the same
+    from pipeline.operations.named_tables import required_tables, source_table  # noqa: PLC0415  # the same
 
-    names = list(options.table)
-    if options.stack:
-        client = bootstrap.cloudformation_client()
-        os.environ.update(environment_of(client, options.stack))
-        bootstrap.settings.cache_clear()
-        names = names or tables_of(client, options.stack)
-    if not names:
-        raise SettingsError("say which tables: --table NAME (again for each), or --stack NAME")
-    tables = SourceTable(boto3.client("dynamodb", config=bootstrap.AWS_CONFIG))
+    names, tables = required_tables(options.stack, options.table), source_table()
     return Search(
         tables,
         bootstrap.layouts(),

@@ -14,10 +14,9 @@ from pipeline.errors import SettingsError
 from pipeline.operations.audit import schemas_of
 from pipeline.operations.exporting import Exporter
 from pipeline.operations.importing import Importer, ItemWriter
+from pipeline.operations.named_tables import named_tables, required_tables, source_table
 from pipeline.operations.outcome import Outcome
 from pipeline.operations.portable import Counts, PortableItem, read_header, read_items
-from pipeline.operations.stack import environment_of, tables_of
-from pipeline.source.table import SourceTable
 
 OWNER_ONLY = 0o600
 """What people said is in the file."""
@@ -29,7 +28,7 @@ def run_export(options: argparse.Namespace) -> Outcome:
     Raises:
         SettingsError: the file is there already.
     """
-    names, tables = _prepared(options)
+    names, tables = named_tables(options.stack, options.table), source_table()
     inventory = bootstrap.inventory()
     exporter = Exporter(
         tables, bootstrap.layouts(), bootstrap.full_reconciler(), inventory, schemas_of(tables, names)
@@ -52,9 +51,7 @@ def run_import(options: argparse.Namespace) -> Outcome:
     Raises:
         SettingsError: the file cannot be read, or it is not said which tables.
     """
-    names, tables = _prepared(options)
-    if not names:
-        raise SettingsError("say which tables: --table NAME (again for each), or --stack NAME")
+    names, tables = required_tables(options.stack, options.table), source_table()
     writer = ItemWriter(boto3.client("dynamodb", config=bootstrap.AWS_CONFIG))
     importer = Importer(
         tables,
@@ -101,16 +98,6 @@ def target(
         )
 
     return find
-
-
-def _prepared(options: argparse.Namespace) -> tuple[list[str], SourceTable]:
-    names = list(options.table)
-    if options.stack:
-        client = bootstrap.cloudformation_client()
-        os.environ.update(environment_of(client, options.stack))
-        bootstrap.settings.cache_clear()
-        names = names or tables_of(client, options.stack)
-    return names, SourceTable(boto3.client("dynamodb", config=bootstrap.AWS_CONFIG))
 
 
 def _write(lines: Iterator[str], file: TextIO) -> None:

@@ -14,8 +14,6 @@ from datetime import datetime
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from pipeline.errors import BusyError, InvalidRequestError
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.operations.audit import Tables
@@ -23,7 +21,7 @@ from pipeline.operations.differences import differences
 from pipeline.operations.dry_run import Items, dry_run
 from pipeline.operations.portable import Header, PortableItem, PortableMessage
 from pipeline.source.layouts import Address, Item, Layouts
-from pipeline.source.table import unavailable
+from pipeline.source.table import put_if
 from pipeline.stores.inventory import Inventory
 
 if TYPE_CHECKING:
@@ -57,16 +55,8 @@ class ItemWriter:
                 "ConditionExpression": "#a = :before",
                 "ExpressionAttributeValues": {":before": before[attribute]},
             }
-        names, typed = {"#a": attribute}, dict[str, Any](item)
-        try:
-            self._client.put_item(TableName=table, Item=typed, ExpressionAttributeNames=names, **condition)
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException":
-                return False
-            raise unavailable(error, table) from None
-        except BotoCoreError as error:
-            raise unavailable(error, table) from None
-        return True
+        names = {"ExpressionAttributeNames": {"#a": attribute}}
+        return put_if(self._client, table, item, names | condition)
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
 """Reads one item from DynamoDB, strongly consistent."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -73,20 +73,11 @@ class SourceTable:
         Raises:
             SourceUnavailableError: throttled, refused or not reached.
         """
-        try:
-            self._client.put_item(
-                TableName=table,
-                Item=cast("Any", item),
-                ConditionExpression="attribute_not_exists(#h)",
-                ExpressionAttributeNames={"#h": hash_name},
-            )
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException":
-                return False
-            raise unavailable(error, table) from None
-        except BotoCoreError as error:
-            raise unavailable(error, table) from None
-        return True
+        condition = {
+            "ConditionExpression": "attribute_not_exists(#h)",
+            "ExpressionAttributeNames": {"#h": hash_name},
+        }
+        return put_if(self._client, table, item, condition)
 
     def get(self, key: ItemKey) -> Item | None:
         """Return the item as it is now, or ``None`` if there is none.
@@ -99,6 +90,27 @@ class SourceTable:
         except (ClientError, BotoCoreError) as error:
             raise unavailable(error, key.table) from None
         return cast("Item | None", answer.get("Item"))
+
+
+def put_if(client: "DynamoDBClient", table: str, item: Item, condition: Mapping[str, Any]) -> bool:
+    """Write an item if a condition holds; tell whether it was written.
+
+    Args:
+        client: a boto3 DynamoDB client.
+        condition: ``ConditionExpression`` and what it names, as ``PutItem`` takes them.
+
+    Raises:
+        SourceUnavailableError: throttled, refused or not reached.
+    """
+    try:
+        client.put_item(TableName=table, Item=cast("Any", item), **condition)
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException":
+            return False
+        raise unavailable(error, table) from None
+    except BotoCoreError as error:
+        raise unavailable(error, table) from None
+    return True
 
 
 def unavailable(error: ClientError | BotoCoreError, table: str) -> SourceUnavailableError:

@@ -97,6 +97,9 @@ def test_the_audit_finds_nothing_to_mend(demo: RunningDemo) -> None:
     report = demo.json("audit")
     assert (report["findings"], report["items"]) == ([], 38)
     assert "no differences" in demo.run("audit", "--demo").stdout
+    file = json.loads(demo.run("demo", "env", "--json").stdout)["AUDIT_FILE"]
+    kept = json.loads(Path(file).read_text())  # the page shows it
+    assert (kept["items"], kept["counts"]) == (38, {})
 
 
 def test_usage_and_dead_letters(demo: RunningDemo) -> None:

@@ -36,9 +36,11 @@ KEYS = {
 class SmallPipeline:
     """Tables, an index, and what stands between them."""
 
-    def __init__(self, key: bytes = b"sixteen secret b", start: float = 1_790_000_000.0) -> None:
+    def __init__(
+        self, key: bytes = b"sixteen secret b", start: float = 1_790_000_000.0, store: Any = None
+    ) -> None:
         self.layouts = Layouts(DEFAULT_ATTRIBUTE_NAMES, EntryHasher(key))
-        self.store = InMemoryStore(SPACE)
+        self.store: Any = InMemoryStore(SPACE) if store is None else store
         self.items: dict[tuple[str, str, str], Item] = {}
         self.reader = TransitionReader("keep", "keep", frozenset({"system", "tool"}))
         chunker = Chunker(frozenset({"system", "tool"}), 64, split_markdown, SPACE)

@@ -62,7 +62,20 @@ def as_(person: Person) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     "name",
-    ["chats", "chat", "note", "turn", "forget", "related", "search", "why", "agent", "held", "pipeline"],
+    [
+        "chats",
+        "chat",
+        "note",
+        "turn",
+        "forget",
+        "related",
+        "search",
+        "why",
+        "agent",
+        "held",
+        "pipeline",
+        "redrive",
+    ],
 )
 def test_every_action_is_the_passs_owners_whatever_the_body_says(
     name: str, client: TestClient, actions: Any

@@ -1,6 +1,7 @@
 """What the page's server does, over real tables of a mocked AWS; memory is a list of hits."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import create_autospec
@@ -9,6 +10,7 @@ import pytest
 from support.chat_tables import chat_tables
 
 from pipeline.local.page.actions import Actions, AskedWronglyError
+from pipeline.local.page.commands import CommandFailedError
 from pipeline.local.page.indexing_progress import IndexingProgress
 from pipeline.local.page.memory import Memory, MemoryAwayError
 from pipeline.local.page.people import Person
@@ -140,3 +142,27 @@ def test_related_asks_with_what_is_typed_and_about_what_is_open(actions: Actions
     memory.related.reset_mock()
     assert actions.related(HIRO, {"key": None, "text": " "}) == {"related": []}
     assert not memory.related.called
+
+
+def test_dead_letters_are_sent_again_for_the_persons_own_tenant_and_one_cause(actions: Actions) -> None:
+    asked: list[tuple[Person, str]] = []
+
+    def redriven(person: Person, cause: str) -> dict[str, int]:
+        asked.append((person, cause))
+        return {"sent": 2, "left": 1}
+
+    able = replace(actions, redrive_letters=redriven)
+    assert able.redrive(MIKA, {"cause": "crashed", "tenant_id": "other"}) == {"sent": 2, "left": 1}
+    assert asked == [(MIKA, "crashed")]
+    with pytest.raises(AskedWronglyError, match="incomplete"):
+        able.redrive(MIKA, {"tenant": "acme"})
+    assert len(asked) == 1
+
+
+def test_a_queue_that_gives_no_dead_letters_is_told(actions: Actions) -> None:
+    def fails(*_: Any) -> Any:
+        raise CommandFailedError
+
+    with pytest.raises(AskedWronglyError, match="queue_away") as caught:
+        replace(actions, redrive_letters=fails).redrive(MIKA, {"cause": "crashed"})
+    assert caught.value.status == 503

@@ -1,15 +1,18 @@
 """What the strip tells, and what the page shows of a hit."""
 
+import time
 from typing import Any
 
 import pytest
 
+from pipeline.local.inspection import storable
 from pipeline.local.page.function_log import Line, Tail, parse
 from pipeline.local.page.hits import filters, shown, shown_session, tells
 from pipeline.local.page.indexing_progress import IndexingProgress
 from pipeline.local.page.replies import is_reply, recalled, reply
 
 START = 1_000.0
+SECRET = "my key is AKIAIOSFODNN7EXAMPLE"
 RAW = b'{"level":"INFO","message":"announced","timestamp":"2026-11-22 15:34:47,688+0000","records":1}'
 
 
@@ -58,10 +61,31 @@ def test_a_stage_reached_stays_and_searchable_means_all() -> None:
     assert done.done
 
 
-def test_it_is_found_in_its_own_conversation_only_and_across_line_breaks() -> None:
-    assert progress().found_in([hit(content="user: the code\nis plum")])
-    assert not progress().found_in([hit(key="chat:2")])
-    assert not progress().found_in([hit(content="user: another")])
+@pytest.mark.parametrize(
+    ("text", "texts", "held"),
+    [
+        ("the code is plum", ["user: another", "user: the code\nis plum"], True),
+        ("the code is plum", ["user: another"], False),
+        ("the code is plum", [], False),
+        ("the code is plum, " * 50 + "and that is all", ["user: " + "the code is plum, " * 50], False),
+        ("the code is plum, and so it stays", ["user: the code is plum,", "user: and so it stays"], True),
+        (SECRET, [f"user: {storable(SECRET)}"], True),
+    ],
+    ids=["broken lines", "another", "nothing", "not its end", "in two chunks", "a secret"],
+)
+def test_it_is_held_from_beginning_to_end_as_it_may_be_stored(
+    text: str, texts: list[str], held: bool
+) -> None:
+    assert "AKIA" not in str(texts)
+    assert progress(text=text).held_in(texts) is held
+
+
+def test_text_that_repeats_itself_takes_no_time() -> None:
+    text = "長い。" * 30_000
+    chunks = [f"user: {text[:1500]}"] * 60
+    started = time.perf_counter()
+    assert progress(text=text).held_in(chunks)
+    assert time.perf_counter() - started < 5
 
 
 def test_what_is_told_holds_no_text() -> None:

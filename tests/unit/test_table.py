@@ -7,7 +7,7 @@ from botocore.stub import Stubber
 
 from pipeline.errors import SourceUnavailableError
 from pipeline.source.documents import ItemKey
-from pipeline.source.table import SourceTable
+from pipeline.source.table import SourceTable, put_if
 
 KEY = ItemKey("sessions", "tenant_id", "acme", "session_key", "chat:1")
 
@@ -69,4 +69,24 @@ def test_a_table_that_was_not_reached_says_how_and_quotes_nothing(error: Excepti
     client: Any = Failing(error)
     with pytest.raises(SourceUnavailableError, match=type(error).__name__) as caught:
         SourceTable(client).get(KEY)
+    assert "canary" not in str(caught.value)
+
+
+CONDITION = {"ConditionExpression": "attribute_not_exists(#k)", "ExpressionAttributeNames": {"#k": "tenant_id"}}  # fmt: skip
+
+
+def test_a_conditional_put_says_whether_it_was_written_and_writes_nothing_otherwise(
+    aws: Any, session_item: Any
+) -> None:
+    first, second = session_item(("user", "hello")), session_item(("user", "something else"))
+    assert put_if(aws.dynamodb, "sessions", first, CONDITION)
+    assert not put_if(aws.dynamodb, "sessions", second, CONDITION)
+    assert SourceTable(aws.dynamodb).get(KEY) == first
+
+
+def test_a_put_that_is_refused_is_never_a_condition_that_failed(client: Any) -> None:
+    with Stubber(client) as stubber:
+        stubber.add_client_error("put_item", "ThrottlingException", "canary")
+        with pytest.raises(SourceUnavailableError, match="ThrottlingException for table t") as caught:
+            put_if(client, "t", {"tenant_id": {"S": "acme"}}, CONDITION)
     assert "canary" not in str(caught.value)

@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 from support.deployed_stack import DeployedStack, until
 from support.tab import Tab
 
+from pipeline.local.page.commands import Commands
 from pipeline.local.page.people import Person
 from pipeline.local.page.server import PageServer
 from pipeline.local.stack import Stack
@@ -184,6 +185,69 @@ def test_the_pipeline_tells_its_figures_and_what_failed(
     expect(tab.page.locator("#letters-help")).to_contain_text("vector-memory dlq list --demo")
     deployed.stack.client("sqs").purge_queue(QueueUrl=deployed.stack.outputs["DeadLetterQueueUrl"])
     expect(tab.page.locator("[data-figure=dead]")).to_have_text("0")
+
+
+def test_dead_letters_are_sent_again_once_somebody_says_yes_and_only_those_of_the_tenant(
+    open_tab: OpenTab, person: Person, other: Person, deployed: DeployedStack, stack: Stack
+) -> None:
+    deployed.save("broken", "{no json", user_id=person.user_id)
+    foreign = DeployedStack(stack, other.tenant_id)
+    foreign.save("theirs", "{no json", user_id=other.user_id)
+    until(lambda: {deployed.tenant, other.tenant_id} <= set(letters_of(stack)), "both are dead letters")
+    tab = open_tab().visit(person)
+    tab.page.click("#open-pipeline")
+    again = tab.page.get_by_role("button", name="Send again: malformed_item")
+    again.click()
+    tab.page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    expect(tab.page.locator("#redrive-state")).to_be_empty()
+    expect(again).to_be_focused()
+    deployed.save("broken", TALK, user_id=person.user_id)  # mended
+    again.click()
+    dialog = tab.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("malformed_item")
+    dialog.get_by_role("button", name="Send again").click()
+    expect(tab.page.locator("#redrive-state")).to_have_text("1 notice was sent again.")
+    expect(again).to_have_count(0)
+    until(lambda: letters_of(stack).count(deployed.tenant) == 0, "its letter is gone")
+    assert letters_of(stack).count(other.tenant_id) == 1
+    tab.visit(other)
+    tab.view("pipeline")
+    expect(tab.page.locator("#redrive-state")).to_be_empty()
+    expect(tab.page.locator("#letters li", has_text="theirs")).to_have_count(1)
+    tab.page.click("#language")
+    tab.page.get_by_role("button", name="再送する: malformed_item").click()
+    tab.page.get_by_role("dialog").get_by_role("button", name="再送する").click()
+    expect(tab.page.locator("#redrive-state")).to_have_text("通知を1件、再送しました。")
+    until(lambda: letters_of(stack).count(other.tenant_id) == 1, "what is still broken is back")
+    stack.client("sqs").purge_queue(QueueUrl=stack.outputs["DeadLetterQueueUrl"])
+
+
+def letters_of(stack: Stack) -> list[str]:
+    """Return the tenants of the dead letters."""
+    answer = stack.client("sqs").receive_message(
+        QueueUrl=stack.outputs["DeadLetterQueueUrl"], MaxNumberOfMessages=10, VisibilityTimeout=0
+    )
+    keys = [json.loads(message["Body"])["key"] for message in answer.get("Messages", [])]
+    return [next(iter(key["tenant_id"].values())) for key in keys]
+
+
+def test_the_last_audit_is_shown_once_there_was_one(
+    open_tab: OpenTab, person: Person, deployed: DeployedStack, stack: Stack
+) -> None:
+    remember(deployed, person)
+    stack.audit_file.unlink(missing_ok=True)
+    tab = open_tab().visit(person)
+    tab.page.click("#open-pipeline")
+    shown = tab.page.locator("#audit")
+    expect(shown).to_contain_text("None yet.")
+    report = Commands(stack.environment()).json("audit")
+    kinds = sum(report["counts"].values())
+    expect(shown).to_contain_text(f"{report['items']} items looked at")
+    expect(shown).to_contain_text(
+        "no differences" if not kinds else re.compile(r"\d (missing|stale|extra|malformed)")
+    )
+    tab.page.click("#language")
+    expect(shown).to_contain_text(f"{report['items']}項目を調べました")
 
 
 def test_a_japanese_browser_begins_in_japanese_with_somebody_who_is_asked_in_japanese(

@@ -4,18 +4,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from unittest.mock import create_autospec
 
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, expect
 
-from pipeline.local.page.actions import Actions
+from pipeline.local.page.actions import Actions, AskedWronglyError
 from pipeline.local.page.app import page_app
 from pipeline.local.page.event_broker import EventBroker
 from pipeline.local.page.people import Person, SessionTokens
 from pipeline.local.page.server import _listening
+from pipeline.operations.differences import Kind
 
 pytestmark = pytest.mark.web
 MEASURES = (Path(__file__).parent / "measures.js").read_text("utf-8")
@@ -76,6 +77,7 @@ SEEN = {
     "tokens": 1234,
     "dollars": 0.00123,
     "lag_p50": 312.4,
+    "audit": {"at": SAID / 1000, "items": 41, "unexplained": 2, "counts": dict.fromkeys(get_args(Kind), 3)},
 }
 
 
@@ -126,7 +128,9 @@ def address(actions: Any) -> Iterator[str]:
 def opened(browser: Browser, address: str) -> Iterator[Callable[..., Page]]:
     contexts, troubles = [], []
 
-    def make(width: int = 1440, locale: str = "en-GB", scheme: Any = "light") -> Page:
+    def make(
+        width: int = 1440, locale: str = "en-GB", scheme: Any = "light", *, refused: bool = False
+    ) -> Page:
         context = browser.new_context(
             viewport={"width": width, "height": 800},
             locale=locale,
@@ -138,7 +142,13 @@ def opened(browser: Browser, address: str) -> Iterator[Callable[..., Page]]:
         page = context.new_page()
         page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("console", lambda line: troubles.append(line.text) if line.type == "error" else None)
+        expected = "the server responded with a status of" if refused else "nothing"
+        page.on(
+            "console",
+            lambda line: (
+                troubles.append(line.text) if line.type == "error" and expected not in line.text else None
+            ),
+        )
         page.goto(address)
         expect(page.locator("body[data-ready=true]")).to_be_attached()
         return page
@@ -179,6 +189,8 @@ def furnish(page: Page, name: str) -> None:
         expect(page.locator(".piece")).to_have_count(len(PIECES))
     else:
         expect(page.locator("[data-figure=tokens]")).to_be_visible()
+        expect(page.locator("[data-redrive]")).to_be_visible()
+        expect(page.locator("#audit")).to_contain_text("41")
 
 
 def measured(page: Page, name: str) -> Any:
@@ -245,6 +257,64 @@ def test_the_pipeline_is_live_and_says_when_it_cannot_be_seen(
     actions.pipeline.return_value = {**SEEN, "tokens": 99_999, "dead": 0, "letters": []}
     expect(page.locator("[data-figure=tokens]")).to_have_text("99,999")
     expect(page.locator("#letters-help")).to_contain_text("None")
+
+
+def test_a_button_keeps_its_focus_while_the_figures_change(opened: Callable[..., Page], actions: Any) -> None:
+    page = opened()
+    furnish(page, "pipeline")
+    again = page.get_by_role("button", name="Send again: malformed_item")
+    again.focus()
+    actions.pipeline.return_value = {**SEEN, "tokens": 4_321}
+    expect(page.locator("[data-figure=tokens]")).to_have_text("4,321")
+    expect(again).to_be_focused()
+    foreign = {"id": "n", "cause": "crashed", "error": "", "key": None}
+    actions.pipeline.return_value = {**SEEN, "letters": [foreign]}
+    expect(again).to_have_count(0)
+    expect(page.locator("#letters li")).to_have_count(1)  # another tenant's: told, and not theirs to send
+
+
+def test_what_was_asked_for_one_person_is_not_shown_to_the_next(
+    opened: Callable[..., Page], actions: Any
+) -> None:
+    late = threading.Event()
+
+    def look(person: Person, _: Any) -> Any:
+        if person == MIKA:
+            late.wait(60)
+            return SEEN
+        return {**SEEN, "dead": 0, "letters": [], "tokens": 77}
+
+    actions.pipeline.side_effect = look
+    page = opened()
+    view(page, "pipeline")
+    page.select_option("#person", "1")
+    expect(page.locator("[data-figure=tokens]")).to_have_text("77")
+    with page.expect_response(lambda answer: "malformed_item" in answer.text()):
+        late.set()
+    expect(page.locator("[data-figure=tokens]")).to_have_text("77")
+    assert "malformed_item" not in page.content()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [
+        ({"sent": 2, "left": 0}, "2 notices were sent again."),
+        ({"sent": 1, "left": 3}, "1 notice was sent again, 3 are left."),
+        (AskedWronglyError(503, "queue_away"), "The queue does not answer."),
+    ],
+)
+def test_what_came_of_sending_again_is_told(
+    opened: Callable[..., Page], actions: Any, outcome: Any, told: str
+) -> None:
+    actions.redrive.side_effect = [outcome]
+    actions.pipeline.return_value = {**SEEN, "audit": None}
+    page = opened(refused=isinstance(outcome, Exception))
+    view(page, "pipeline")
+    expect(page.locator("#audit")).to_contain_text("None yet.")
+    page.get_by_role("button", name="Send again: malformed_item").click()
+    page.get_by_role("dialog").get_by_role("button", name="Send again").click()
+    expect(page.locator("#redrive-state")).to_contain_text(told)
+    assert actions.redrive.call_args.args[1] == {"cause": "malformed_item"}
 
 
 @pytest.mark.parametrize(("locale", "tenant"), [("ja-JP", "hayashi"), ("en-GB", "acme"), ("fr-FR", "acme")])

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 from support.deployed_stack import DeployedStack, until
+from support.repeated import BESIDES, TOLD
 from support.tab import Tab
 
 from pipeline.local.page.people import Person
@@ -278,6 +279,17 @@ def test_hostile_text_is_inert(open_tab: OpenTab, person: Person, text: str) -> 
     if len(text) > 3000:
         tab.page.get_by_role("button", name=re.compile("Show all")).click()
         expect(tab.page.locator("#messages > li.user")).to_be_focused()
+
+
+def test_a_message_that_a_better_passage_covers_is_told_searchable_as_well(
+    open_tab: OpenTab, person: Person
+) -> None:
+    """A search for how it begins leaves that out of it: an older passage says it. See ``tests/unit/test_page_watch.py``."""
+    tab = open_tab().visit(person)
+    tab.say(TOLD)
+    tab.page.click("#new-chat")
+    tab.say(f"{TOLD} {BESIDES}")
+    expect(tab.page.locator("#strip.save[data-done=true]")).to_be_visible()
 
 
 def test_a_typed_message_is_findable_from_the_page(open_tab: OpenTab, person: Person) -> None:

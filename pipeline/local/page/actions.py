@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 from pipeline.local.page.chats import Chat, FullError, Message, digest, has_turn, new_key, spoken, without
+from pipeline.local.page.commands import CommandFailedError
 from pipeline.local.page.hits import Hit, filters, shown, shown_session, tells
 from pipeline.local.page.indexing_progress import IndexingProgress, Kind
 from pipeline.local.page.memory import Memory, MemoryAwayError
@@ -47,6 +48,7 @@ class Actions:
         starters: person → a few things to begin with, for somebody who does not know what to type.
         holdings: person → what is held of them, see :mod:`pipeline.local.page.holdings`.
         look: how the pipeline does, as this person may see it, see :mod:`pipeline.local.page.pipeline`.
+        redrive_letters: person, cause → how many of their tenant's dead letters were sent again, see the same.
     """
 
     tables: Tables
@@ -55,6 +57,7 @@ class Actions:
     starters: Mapping[Person, Sequence[str]] = field(default_factory=dict)
     holdings: Callable[[Person], list[dict[str, Any]]] = field(default=lambda _: [])
     look: Callable[[Person], dict[str, Any]] = field(default=lambda _: {})
+    redrive_letters: Callable[[Person, str], dict[str, int]] = field(default=lambda *_: {})
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def chats(self, person: Person, _: RequestBody) -> Answer:
@@ -136,6 +139,13 @@ class Actions:
     def pipeline(self, person: Person, _: RequestBody) -> Answer:
         """Show how the pipeline does."""
         return self.look(person)
+
+    def redrive(self, person: Person, asked: RequestBody) -> Answer:
+        """Send the tenant's dead letters of one cause again."""
+        try:
+            return {**self.redrive_letters(person, _text(asked, "cause"))}
+        except CommandFailedError:
+            raise AskedWronglyError(503, "queue_away") from None
 
     def _chat(self, person: Person, asked: RequestBody) -> Chat:
         chat = self.tables.chat(person, _text(asked, "key"))

@@ -48,6 +48,7 @@ def page_app(
         "agent": actions.agent,
         "held": actions.held,
         "pipeline": actions.pipeline,
+        "redrive": actions.redrive,
     }
     door = _Authenticated(tokens, people, actions.starters)
     routes = [

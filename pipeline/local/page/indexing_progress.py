@@ -1,18 +1,16 @@
 """A save's way into memory, told as it happens: saved, notice, embedded, searchable. Pure, but for its clock's values."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from pipeline.local.inspection import covered, squeezed, storable
 from pipeline.local.page.function_log import Line
 
 Stage = Literal["saved", "notice", "embedded", "searchable"]
 Kind = Literal["save", "forget"]
 STAGES: Sequence[Stage] = ("saved", "notice", "embedded", "searchable")
 NEEDLE_CHARACTERS = 80
-QUERY_CHARACTERS = 300
-_SPACE = re.compile(r"\s+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +36,6 @@ class IndexingProgress:
     def done(self) -> bool:
         """Tell whether the last stage is reached."""
         return "searchable" in self.reached
-
-    @property
-    def query(self) -> str:
-        """The question that looks for it."""
-        return self.text[:QUERY_CHARACTERS]
 
     def at(self, stage: Stage, time: float) -> "IndexingProgress":
         """Return it with ``stage`` reached at ``time`` (epoch seconds); a stage reached before stays as it was.
@@ -71,10 +64,13 @@ class IndexingProgress:
                 progress = progress.at("embedded", line.time)
         return progress
 
-    def found_in(self, results: Iterable[Mapping[str, Any]]) -> bool:
-        """Tell whether one of the hits holds the text, in this conversation."""
-        wanted = squeezed(self.text)[:NEEDLE_CHARACTERS]
-        return any(hit["key"] == self.key and wanted in squeezed(hit["content"]) for hit in results)
+    def held_in(self, texts: Iterable[str]) -> bool:
+        """Tell whether the conversation's texts hold this one from beginning to end.
+
+        It is looked for as it may be stored, without secrets; long texts are cut into chunks anywhere.
+        """
+        wanted, held = squeezed(storable(self.text)), [squeezed(text) for text in texts]
+        return covered(wanted[:NEEDLE_CHARACTERS], held) and covered(wanted[-NEEDLE_CHARACTERS:], held)
 
     def told(self) -> dict[str, Any]:
         """Return what the page is told of it."""
@@ -86,11 +82,6 @@ class IndexingProgress:
             "reached": dict(self.reached),
             "done": self.done,
         }
-
-
-def squeezed(text: str) -> str:
-    """Return ``text`` without white space: chunks may break lines elsewhere."""
-    return _SPACE.sub("", text)
 
 
 def _wrote(line: Line) -> bool:

@@ -1,11 +1,16 @@
-"""How the pipeline does just now: queues, dead letters with their causes, lag, tokens and dollars. It tells no text."""
+"""How the pipeline does just now: queues, dead letters and their redrive, the last audit, lag, tokens and dollars.
+
+It tells no text.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pipeline.local.emf import data_of
+from pipeline.local.page.commands import Commands
 from pipeline.local.page.people import Person
 from pipeline.local.stack import Stack
 
@@ -13,6 +18,7 @@ SHOWN_LETTERS = 10
 RECENT = 50
 """So many of the newest saves tell how long it takes until they are searchable."""
 _DEPTHS = ("", "NotVisible", "Delayed")
+_LEFT = ("foreign", "unsent", "undeleted")
 _SUMS = ("Items", "ChunksEmbedded", "ChunksKept", "TokensEmbedded", "Dollars")
 
 
@@ -30,8 +36,23 @@ class PipelineView:
             "delayed": retried,
             "dead": sum(self._depths("DeadLetterQueueUrl")),
             "letters": self._letters(person),
+            "audit": last_audit(self.stack.audit_file),
             **measures(self.stack.logs.splitlines()),
         }
+
+    def redrive(self, person: Person, cause: str) -> dict[str, int]:
+        """Run ``vector-memory dlq redrive`` for one cause, for the person's tenant.
+
+        Returns:
+            how many notices were ``sent`` and their letters deleted, and how many of them are ``left``.
+
+        Raises:
+            CommandFailedError: it did not get through.
+        """
+        report = Commands(self.stack.aws_environment()).json(
+            "dlq", "redrive", "--cause", cause, "--tenant", person.tenant_id
+        )
+        return {"sent": report["done"], "left": sum(report[name] for name in _LEFT)}
 
     def _depths(self, output: str) -> tuple[int, int, int]:
         names = [f"ApproximateNumberOfMessages{name}" for name in _DEPTHS]
@@ -49,6 +70,15 @@ class PipelineView:
             VisibilityTimeout=0,  # they stay for whoever works on them
         )
         return [dead_letter_of(message, person) for message in answer.get("Messages", [])]
+
+
+def last_audit(path: Path) -> dict[str, Any] | None:
+    """Return when the last audit ended (epoch seconds) and what it counted; ``None`` if there was none."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    return found
 
 
 def dead_letter_of(message: Mapping[str, Any], person: Person) -> dict[str, Any]:

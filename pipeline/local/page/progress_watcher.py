@@ -2,21 +2,22 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from pipeline.errors import StoreUnavailableError
 from pipeline.local.page.event_broker import EventBroker
 from pipeline.local.page.function_log import Tail
 from pipeline.local.page.indexing_progress import IndexingProgress
-from pipeline.local.page.memory import Memory, MemoryAwayError
 from pipeline.local.page.people import Person
 
 GIVE_UP_SECONDS = 120.0
 TICK_SECONDS = 0.01
-MAX_SEARCH_PAUSE_SECONDS = 1.0
-TOP_K = 50
+MAX_PAUSE_SECONDS = 1.0
 
 T = TypeVar("T")
 
@@ -25,11 +26,15 @@ T = TypeVar("T")
 class ProgressWatcher:
     """Starts a thread a change; each ends when the change shows, or after a while.
 
+    Searchable is what the store holds and a search may give to that person, not what ranks first for one question: a
+    sentence that a better passage covers is as searchable as any.
+
     Args:
+        held: person, key → what memory holds of a conversation, chunk by chunk, without headers.
         log: where the functions write their lines.
     """
 
-    memory: Memory
+    held: Callable[[Person, str], Sequence[str]]
     events: EventBroker
     log: Path
     clock: Callable[[], float] = time.time
@@ -45,13 +50,13 @@ class ProgressWatcher:
         return given
 
     def _follow(self, person: Person, progress: IndexingProgress, tail: Tail) -> None:
-        searched, pause = 0.0, TICK_SECONDS
+        looked, pause = 0.0, TICK_SECONDS
         while not progress.done and self.clock() - progress.started < GIVE_UP_SECONDS:
             now = progress.read(tail.new_lines())
-            if "notice" in now.reached and self.clock() - searched >= pause:
+            if "notice" in now.reached and self.clock() - looked >= pause:
                 if self._shows(person, now):
                     now = now.at("searchable", self.clock())
-                searched, pause = self.clock(), min(pause * 1.3, MAX_SEARCH_PAUSE_SECONDS)
+                looked, pause = self.clock(), min(pause * 1.3, MAX_PAUSE_SECONDS)
             if now != progress:
                 self.events.publish(person, now.told())
             progress = now
@@ -59,8 +64,7 @@ class ProgressWatcher:
 
     def _shows(self, person: Person, progress: IndexingProgress) -> bool:
         try:
-            hits = self.memory.search(person, progress.query, TOP_K, {"min_confidence": 0})
-            found = progress.found_in(hits)
-        except MemoryAwayError:
+            held = progress.held_in(self.held(person, progress.key))
+        except (StoreUnavailableError, BotoCoreError, ClientError):
             return False
-        return found == (progress.kind == "save")
+        return held == (progress.kind == "save")

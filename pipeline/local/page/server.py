@@ -5,8 +5,8 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import Self
 
 import uvicorn
 from botocore.config import Config
@@ -14,7 +14,7 @@ from botocore.config import Config
 from pipeline.local.page.actions import Actions
 from pipeline.local.page.app import page_app
 from pipeline.local.page.event_broker import EventBroker
-from pipeline.local.page.holdings import holdings
+from pipeline.local.page.index import Index
 from pipeline.local.page.memory import Memory
 from pipeline.local.page.people import Person, SessionTokens
 from pipeline.local.page.pipeline import PipelineView
@@ -117,17 +117,7 @@ def _actions(
     )
     config = Config(max_pool_connections=32, read_timeout=patience_seconds, retries={"total_max_attempts": 1})
     memory = Memory(stack.client("lambda", config), names["QueryFunctionName"])
-    watch = ProgressWatcher(memory, events, stack.log)
-    return Actions(tables, memory, watch, starters, _holdings(stack), PipelineView(stack).look)
-
-
-def _holdings(stack: Stack) -> Callable[[Person], list[dict[str, Any]]]:
-    """Return what reads everything held of a person: as the database's owner, one reader at a time."""
-    lock, inventory = threading.Lock(), stack.inventory()
-
-    def held(person: Person) -> list[dict[str, Any]]:
-        with lock:
-            sources = [source for tenant_id, source, *_ in inventory.items() if tenant_id == person.tenant_id]
-            return holdings(person, inventory.rows(sources), inventory.messages(sources))
-
-    return held
+    index = Index(stack.inventory(), tables.sessions)
+    view = PipelineView(stack)
+    watch = ProgressWatcher(index.texts, events, stack.log)
+    return Actions(tables, memory, watch, starters, index.holdings, view.look, view.redrive)

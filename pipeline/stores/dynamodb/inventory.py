@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import Any
 
-from pipeline.stores.dynamodb.vectors import KEY_PREFIX
+from pipeline.stores.dynamodb.vectors import KEY_PREFIX, owner_of_partition, said_at
 from pipeline.stores.inventory import LyingRow, StoredChunk, StoredItem
 from pipeline.stores.ledger.client import Cancelled, Client
 from pipeline.stores.ledger.ledger import Ledger
@@ -41,13 +41,19 @@ class DynamoDbInventory:
 
     def everything(self) -> list[StoredChunk]:
         """Return every chunk of ours."""
-        return [_stored(item) for item in self._scan(_NAMES)]
+        return [_stored(item) for item in self._scan(_NAMES) if "memory_of" in item]
 
     def lying(self, tenant_id: str) -> Iterator[LyingRow]:
-        """Yield every row of ours that lies under a tenant; there is one space."""
-        for row in self.everything():
-            if row.tenant_id == tenant_id:
-                yield LyingRow("index", row.source, row.id, row.user_id, row.content)
+        """Yield every row that lies under a tenant, those too that the chat app wrote itself; there is one space."""
+        for item in self._scan((*_NAMES, "timestamp")):
+            if "memory_of" in item:
+                row = _stored(item)
+                if row.tenant_id == tenant_id:
+                    yield LyingRow("index", row.source, row.id, row.user_id, row.content)
+            else:
+                owner = owner_of_partition(item["tenant_id"]["S"])
+                if owner and owner[0] == tenant_id:
+                    yield _foreign(item, owner[1])
 
     def messages(self, sources: Sequence[str]) -> Sequence[tuple[str, str, MessageRow]]:
         """Return tenant, source and row of every message of these items, under whatever tenant they lie."""
@@ -61,7 +67,7 @@ class DynamoDbInventory:
         """Delete chunks that lie under a tenant they do not belong to."""
         wanted = set(ids)
         for item in self._scan((*_KEYS, "memory_of")):
-            if _owner(item)[0] == tenant_id and _id(item) in wanted:
+            if "memory_of" in item and _owner(item)[0] == tenant_id and _id(item) in wanted:
                 self._client.delete(self._table, {name: item[name] for name in _KEYS})
 
     def mend(self, tenant_id: str, source: str, ids: Sequence[str]) -> None:
@@ -93,10 +99,15 @@ class DynamoDbInventory:
 
     def _scan(self, shown: Sequence[str]) -> Iterator[Mapping[str, Any]]:
         names = {f"#{name}": name for name in shown}
-        found = self._client.scan(
+        return self._client.scan(
             self._table, ProjectionExpression=", ".join(names), ExpressionAttributeNames=names
         )
-        return (item for item in found if "memory_of" in item)
+
+
+def _foreign(item: Mapping[str, Any], user_id: str) -> LyingRow:
+    """Return a row that the chat app wrote itself; it is of no item of ours."""
+    content = item.get("content", {}).get("S", "")
+    return LyingRow("index", None, item["session_key"]["S"], user_id, content, said_at(item))
 
 
 def _delete(table: str, key: Item, version: str) -> Op:

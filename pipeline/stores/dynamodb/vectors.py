@@ -51,6 +51,15 @@ def partition(tenant_id: str, user_id: str) -> str:
     return _short(f"{_PREFIX}{_escaped(tenant_id)}#{_escaped(user_id)}")
 
 
+def owner_of_partition(name: str) -> tuple[str, str] | None:
+    """Return tenant and user of a partition that :func:`partition` names; ``None`` if it does not say whose it is."""
+    if not name.startswith(_PREFIX):
+        return None
+    tenant_id, apart, user_id = name.removeprefix(_PREFIX).partition("#")
+    owner = (_unescaped(tenant_id), _unescaped(user_id)) if apart else (tenant_id, tenant_id)
+    return owner if owner[0] and partition(*owner) == name else None
+
+
 def words_partition(tenant_id: str, user_id: str) -> str:
     """Return the partition of one user's chunks without a vector: the chat app's search, which needs one, reads none."""
     return _WORDS_PREFIX + partition(tenant_id, user_id).removeprefix(_PREFIX)
@@ -58,6 +67,10 @@ def words_partition(tenant_id: str, user_id: str) -> str:
 
 def _escaped(name: str) -> str:
     return name.replace("%", "%25").replace("#", "%23")
+
+
+def _unescaped(name: str) -> str:
+    return name.replace("%23", "#").replace("%25", "%")
 
 
 def _short(name: str) -> str:

@@ -87,14 +87,17 @@ async function enter(person, { again = false } = {}) {
   hideProgress();
   search.forgetAll();
   memory.forgetAll();
+  pipeline.forgetAll();
   byId("draft").value = draft;
   sessionStorage.setItem("draft", draft);
   drawChats();
   await patiently(() => become(person));
+  pipeline.forgetAll(); // again: until now it was asked for as the person before
   drawPeople();
   room.fresh();
   await refresh();
   if (document.body.dataset.view === "memory") memory.look();
+  if (document.body.dataset.view === "pipeline") pipeline.look();
   if (open && chats?.some((chat) => chat.key === open)) await room.open(open);
   document.body.dataset.ready = "true";
   listen({ signal: listening.signal, heard, connected });
