@@ -15,20 +15,20 @@ from pipeline.digest.spending import ChatMeter
 from pipeline.digest.summarisers import ChatSummariser, ExtractiveSummariser, Summariser
 from pipeline.digest.tables import NoteTables
 from pipeline.embedding.questions import question_vectors
-from pipeline.embedding.vectors import Embedder, Space, Usage, Vector
+from pipeline.embedding.vectors import Embedder, EmbeddingSpace, Usage, Vector
 from pipeline.errors import EmbeddingNotConfiguredError, SecretUnavailableError, SettingsError
-from pipeline.identity import Doors, read_grants
+from pipeline.identity import CallerAuthenticator, read_grants
 from pipeline.ingest.announce import Announcer
 from pipeline.ingest.chunking import Chunker
-from pipeline.ingest.fitting import fitting
-from pipeline.ingest.forgetting import Forgetter
+from pipeline.ingest.fit_to_model import fitting
+from pipeline.ingest.forget_executor import ForgetExecutor
 from pipeline.ingest.queue import NoticeQueue
 from pipeline.ingest.reconcile import Reconciler
-from pipeline.ingest.second_space import Filler
 from pipeline.ingest.splitting import split_markdown
+from pipeline.ingest.standby_filler import Filler
 from pipeline.readiness import problems
 from pipeline.search.freshness import FreshnessGate
-from pipeline.search.recall import Recall
+from pipeline.search.memory_search import MemorySearch
 from pipeline.settings import EmbeddingSettings, Settings
 from pipeline.source.documents import EntryHasher
 from pipeline.source.layouts import Layouts
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
-    from pipeline.stores.pgvector.opening import Connector, IamLogin, Placed, Register, SpaceWatch
+    from pipeline.stores.pgvector.opening import Connector, IamLogin, Register, RegisteredSpace, SpaceWatch
 
 AWS_CONFIG = Config(connect_timeout=2, read_timeout=8, retries={"mode": "standard", "max_attempts": 3})
 MIN_MESSAGE_KEY_CHARACTERS = 16
@@ -138,9 +138,9 @@ def look_for_switch(max_age_seconds: float | None = None) -> None:
     ):
         for made in (
             reconciler,
-            recall,
+            memory_search,
             freshness_gate,
-            forgetter,
+            forget_executor,
             fillers,
             digest,
             chunker,
@@ -161,13 +161,13 @@ def embedding() -> EmbeddingSettings:
     chosen, following = settings().embedding, following_space()
     if following is None:
         return chosen
-    current = space_watch().register.current
-    return following if current and current.space == space_of(following) else chosen
+    active = space_watch().register.active
+    return following if active and active.space == space_of(following) else chosen
 
 
-def space_of(chosen: EmbeddingSettings) -> Space:
+def space_of(chosen: EmbeddingSettings) -> EmbeddingSpace:
     """Return the space that settings describe."""
-    return Space(chosen.model, chosen.dimensions)
+    return EmbeddingSpace(chosen.model, chosen.dimensions)
 
 
 @cache
@@ -178,18 +178,18 @@ def fillers() -> Sequence[Filler]:
         return ()
     register: Register = space_watch().register
     known = {space_of(one): one for one in (settings().embedding, following)}
-    current, beside = register.current, register.beside
-    if not (current and beside and {current.space, beside.space} <= known.keys()):
+    active, standby = register.active, register.standby
+    if not (active and standby and {active.space, standby.space} <= known.keys()):
         return ()
     return [
-        _filler(here, there, known[there.space]) for here, there in ((current, beside), (beside, current))
+        _filler(here, there, known[there.space]) for here, there in ((active, standby), (standby, active))
     ]
 
 
-def _filler(here: "Placed", there: "Placed", chosen: EmbeddingSettings) -> Filler:
-    made = embedder() if there.current else embedder_of(chosen)
+def _filler(here: "RegisteredSpace", there: "RegisteredSpace", chosen: EmbeddingSettings) -> Filler:
+    made = embedder() if there.active else embedder_of(chosen)
     meter = Meter(usage_ledger_of(chosen))
-    return Filler(_postgres().Mirror(connector(), here, there), made, chunker_of(chosen), meter)
+    return Filler(_postgres().SpaceCopy(connector(), here, there), made, chunker_of(chosen), meter)
 
 
 @cache
@@ -216,7 +216,7 @@ def embedder_of(chosen: EmbeddingSettings) -> Embedder:
     return OpenAIEmbedder(chosen, lambda: _api_key(read_secret(secret)), time.sleep)
 
 
-def beside_usage() -> tuple[int, int, float]:
+def standby_usage() -> tuple[int, int, float]:
     """Return requests, tokens and dollars asked for the space beside the current one so far in this process."""
     if not fillers.cache_info().currsize or not fillers():
         return 0, 0, 0.0
@@ -380,7 +380,7 @@ def reconciler() -> Reconciler:
     return Reconciler(*parts, Meter(usage_ledger()))
 
 
-def looker() -> Reconciler:
+def full_reconciler() -> Reconciler:
     """Return what tells how the index ought to be: it needs no embedding provider, and writes nothing."""
     client: DynamoDBClient = boto3.client("dynamodb", config=AWS_CONFIG)
     parts = layouts(), SourceTable(client), chunker(), _EmbedderWhenAsked(), store(), time.sleep
@@ -388,9 +388,9 @@ def looker() -> Reconciler:
 
 
 @cache
-def recall() -> Recall:
+def memory_search() -> MemorySearch:
     """Return what answers questions; its embedder is made when a question is embedded."""
-    return Recall(
+    return MemorySearch(
         _EmbedderWhenAsked(), store(), Meter(_use_of_questions()), min_confidence=settings().min_confidence
     )
 
@@ -417,17 +417,19 @@ def freshness_gate() -> FreshnessGate:
 
 
 @cache
-def doors() -> Doors:
+def authenticator() -> CallerAuthenticator:
     """Return who may ask the query function over HTTP."""
     chosen = settings()
     grants = read_grants(chosen.trusted_callers)
-    return Doors(grants, chosen.jwt_tenant_claim, chosen.jwt_user_claim, chosen.jwt_any_user_scope)
+    return CallerAuthenticator(
+        grants, chosen.jwt_tenant_claim, chosen.jwt_user_claim, chosen.jwt_any_user_scope
+    )
 
 
 @cache
-def forgetter() -> Forgetter:
+def forget_executor() -> ForgetExecutor:
     """Return what carries out requests to forget."""
-    return Forgetter(store(), reconciler(), layouts(), notice_queue())
+    return ForgetExecutor(store(), reconciler(), layouts(), notice_queue())
 
 
 def check_deployment(sleep: Callable[[float], None] = time.sleep) -> None:
@@ -463,23 +465,23 @@ def warm() -> None:
     Raises:
         SettingsError: a setting is wrong, which so shows when a version is published.
     """
-    doors()
-    from aws_lambda_powertools.utilities import parameters  # noqa: F401, PLC0415  # only to have been imported
+    authenticator()
+    from aws_lambda_powertools.utilities import parameters  # noqa: F401, PLC0415, RUF100
 
     if settings().embedding.provider == "openai":
-        import urllib3  # noqa: F401, PLC0415  # only to have been imported
+        import urllib3  # noqa: F401, PLC0415, RUF100
     if settings().store.name == "pgvector":
         _postgres()
     if following_space():
         return  # which space is current is for the database to say
-    recall()
+    memory_search()
     freshness_gate()
 
 
 def forget_collaborators() -> None:
     """Make everything anew when next used: a connection or client of a snapshot belongs to another machine."""
     for made in (
-        recall,
+        memory_search,
         freshness_gate,
         usage_ledger,
         store,
@@ -497,7 +499,7 @@ class _EmbedderWhenAsked:
     """The configured embedder, made at its first question: notes and related sessions may do without."""
 
     @property
-    def space(self) -> Space:
+    def space(self) -> EmbeddingSpace:
         return embedder().space
 
     @property
@@ -588,7 +590,7 @@ def _json_object(text: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _of_space(made: Embedder, space: Space) -> Embedder:
+def _of_space(made: Embedder, space: EmbeddingSpace) -> Embedder:
     if made.space != space:
         raise SettingsError(
             f"the offline embedder makes {made.space.model} in {made.space.dimensions} dimensions only"

@@ -61,7 +61,7 @@ def _explanation(error: Exception) -> str | None:
     """Return what to tell of an error; ``None`` if it is a bug."""
     if isinstance(error, VectorMemoryError):
         return str(error)
-    from pipeline.operations.refusals import explanation  # noqa: PLC0415  # boto3 takes a while to import
+    from pipeline.operations.aws_errors import explanation  # noqa: PLC0415  # boto3 takes a while to import
 
     return explanation(error)
 
@@ -195,11 +195,11 @@ def _add_dlq(commands: "Commands") -> None:
     add_where(where)
     add_json(where, "JSON: of list an array, else an object")
     dry.add_argument("--dry-run", action="store_true", help="only say what would be done")
-    which.add_argument("--cause", help="only letters of this cause, such as malformed_item or crashed")
-    which.add_argument("--tenant", help="only letters of this tenant")
+    which.add_argument("--cause", help="only dead letters of this cause, such as malformed_item or crashed")
+    which.add_argument("--tenant", help="only dead letters of this tenant")
     actions.add_parser("list", parents=[where], help="every dead letter: cause, item, age, error")
     actions.add_parser("redrive", parents=[where, which, dry], help="send notices again")
-    drop = actions.add_parser("drop", parents=[where, which, dry], help="delete letters")
+    drop = actions.add_parser("drop", parents=[where, which, dry], help="delete dead letters")
     drop.add_argument("--yes", action="store_true", help="really delete")
     actions.add_parser(
         "replay-stream", parents=[where, dry], help="announce changes that the stream function failed at"
@@ -361,7 +361,7 @@ def _forget(options: argparse.Namespace) -> "Outcome":
         os.environ.update(environment_of(bootstrap.cloudformation_client(), options.stack))
         bootstrap.settings.cache_clear()
     who = (options.tenant, options.user, options.session)
-    return run_forget(bootstrap.forgetter(), bootstrap.inventory, *who, as_json=options.json)
+    return run_forget(bootstrap.forget_executor(), bootstrap.inventory, *who, as_json=options.json)
 
 
 def _demo(options: argparse.Namespace) -> "int | Outcome":
@@ -377,11 +377,14 @@ def _demo(options: argparse.Namespace) -> "int | Outcome":
 
 def _migrate(options: argparse.Namespace) -> "Outcome":
     from pipeline import bootstrap  # noqa: PLC0415  # each command loads only what it needs
-    from pipeline.embedding.vectors import Space  # noqa: PLC0415  # the same
+    from pipeline.embedding.vectors import EmbeddingSpace  # noqa: PLC0415  # the same
     from pipeline.operations.migrate_command import run_migrate  # noqa: PLC0415  # the same
 
     chosen = bootstrap.settings().embedding
-    conninfo, space = options.database_url or bootstrap.conninfo(), Space(chosen.model, chosen.dimensions)
+    conninfo, space = (
+        options.database_url or bootstrap.conninfo(),
+        EmbeddingSpace(chosen.model, chosen.dimensions),
+    )
     how = {"dry_run": options.dry_run, "graph": options.hnsw, "as_json": options.json}
     return run_migrate(conninfo, space, **how)
 
@@ -401,13 +404,13 @@ def _dlq(options: argparse.Namespace) -> "Outcome":
     how = {"as_json": options.json}
     match options.action:
         case "list":
-            return dlq.list_letters(options.stack, **how)
+            return dlq.list_dead_letters(options.stack, **how)
         case "redrive":
             which = (options.stack, options.cause, options.tenant)
-            return dlq.redrive_letters(*which, dry_run=options.dry_run, **how)
+            return dlq.redrive_dead_letters(*which, dry_run=options.dry_run, **how)
         case "drop":
             which = (options.stack, options.cause, options.tenant)
-            return dlq.drop_letters(*which, dry_run=options.dry_run or not options.yes, **how)
+            return dlq.drop_dead_letters(*which, dry_run=options.dry_run or not options.yes, **how)
         case _:
             return dlq.replay_stream(options.stack, dry_run=options.dry_run, **how)
 

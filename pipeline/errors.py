@@ -10,7 +10,7 @@
     │   ├── MalformedItemError         the item is not what the chat app writes
     │   ├── MalformedNoticeError       the queue message is not a notice
     │   ├── EmbeddingRejectedError     the provider refuses this very text, and accepts others
-    │   └── ExpiredNoticeError         the notice was put off for longer than it may be
+    │   └── ExpiredNoticeError         the notice was retried for longer than it may be
     └── RetryableError             a fault of a dependency; the same notice succeeds later
         ├── SourceUnavailableError     DynamoDB
         ├── StoreUnavailableError      Postgres (away, refusing, schema missing, other space): nobody's work would succeed
@@ -110,7 +110,7 @@ class EmbeddingRejectedError(PermanentError):
 
 
 class ExpiredNoticeError(PermanentError):
-    """The notice has been put off for longer than the queue may keep it."""
+    """The notice has been retried for longer than the queue may keep it."""
 
     cause = "expired_notice"
 
@@ -127,7 +127,7 @@ class RetryableError(VectorMemoryError):
     def __init__(
         self, message: str, *, retry_after_seconds: float | None = None, refused: bool = False
     ) -> None:
-        """Keep the dependency's own wish for a pause, and whether it refused us, beside the message."""
+        """Keep the dependency's request for a pause, and whether it refused us, beside the message."""
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
         self.refused = refused

@@ -1,6 +1,6 @@
 """Who is asking, and for whose memory. Pure.
 
-Three doors lead to the query function, and each says who is there in a way the asker cannot forge:
+Three entrances lead to the query function, and each says who is there in a way the asker cannot forge:
 
 - *direct* invocation: IAM decides who may invoke; the payload names tenant and user;
 - the function's URL with ``AWS_IAM``: AWS names the principal, :class:`Grants` say which tenants and users it may name in
@@ -35,7 +35,7 @@ _TENANT_ADVICE = (
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whose memory is asked for, once the door has let the asker in."""
+    """Whose memory is asked for, once the entrance has let the asker in."""
 
     tenant_id: str
     user_id: str
@@ -62,12 +62,12 @@ class Grants:
 
 
 @dataclass(frozen=True, slots=True)
-class Doors:
-    """Which doors are open besides direct invocation, and to whom. By default none is.
+class CallerAuthenticator:
+    """Which entrances are open besides direct invocation, and to whom. By default none is.
 
     Args:
         grants: of the function's URL.
-        tenant_claim: of the JWT authorizer's tokens; ``None`` keeps that door shut.
+        tenant_claim: of the JWT authorizer's tokens; ``None`` keeps that entrance closed.
         user_claim: the same.
         any_user_scope: a token with this scope may name another user of its tenant.
     """
@@ -78,7 +78,7 @@ class Doors:
     any_user_scope: str | None = None
 
     def admit(self, event: Mapping[str, Any]) -> None:
-        """Return if the event's door is open.
+        """Return if the event's entrance is open.
 
         Raises:
             InvalidRequestError: 403, it is not.
@@ -92,7 +92,7 @@ class Doors:
         if claims is not None and principal is None and self.tenant_claim:
             return
         raise _forbidden(
-            "this HTTP door is not open",
+            "this HTTP entrance is not open",
             "invoke the function directly, or set TrustedCallers or the JWT parameters of the stack",
         )
 
@@ -157,19 +157,19 @@ def normal(arn: str) -> str:
 
 
 def unequal_identity(fields: Mapping[str, Any], caller: Caller) -> str | None:
-    """Return the field of a body or query string that names another identity than the door did."""
+    """Return the field of a body or query string that names another identity than the entrance did."""
     known = {"tenant_id": caller.tenant_id, "user_id": caller.user_id}
     return next((name for name, value in known.items() if fields.get(name) not in (None, value)), None)
 
 
 def check_identity(fields: Mapping[str, Any], caller: Caller) -> None:
-    """Return if a body or query string names no other identity than the door did.
+    """Return if a body or query string names no other identity than the entrance did.
 
     Raises:
         InvalidRequestError: 403, it does.
     """
     if name := unequal_identity(fields, caller):
-        raise _forbidden(f"{name} is not the caller's own", f"leave {name} out: the door says who asks")
+        raise _forbidden(f"{name} is not the caller's own", f"leave {name} out: the entrance says who asks")
 
 
 def storable_id(value: object, name: str) -> str:

@@ -42,7 +42,7 @@ class EmbeddingSettings:
         dimensions: length of a vector.
         base_url: API root, https or loopback only; a query (Azure's ``api-version``) is sent with every request.
         timeout_seconds: per request.
-        max_attempts: tries inside one invocation; after that the notice is put off.
+        max_attempts: tries inside one invocation; after that the notice is retried.
         dollars_per_million_tokens: the model's price; ``None`` if nobody knows it.
         daily_token_cap: what a tenant may have embedded a day, where it has no cap of its own; ``None`` is no cap.
     """
@@ -99,12 +99,12 @@ class Settings:
             estimated one four, and an embedding input takes 8,192.
         search_strategy: how Postgres is searched, see :mod:`pipeline.stores.pgvector.strategies`.
         min_confidence: what a search is less sure of is left out, 0..1; see ``docs/search.md``.
-        max_retry_delay_seconds: longest pause before a put-off notice is looked at again.
+        max_retry_delay_seconds: longest pause before a retried notice is looked at again.
         trusted_callers: JSON, see :func:`pipeline.identity.read_grants`: who may ask over the function's URL, and for whom.
-        jwt_tenant_claim: claim of the HTTP API's tokens that names the tenant; unset keeps that door shut.
+        jwt_tenant_claim: claim of the HTTP API's tokens that names the tenant; unset keeps that entrance closed.
         jwt_user_claim: the same for the user.
         jwt_any_user_scope: a token with this scope may ask for every user of its tenant.
-        max_notice_age_seconds: age at which a put-off notice goes to the dead-letter queue.
+        max_notice_age_seconds: age at which a retried notice goes to the dead-letter queue.
     """
 
     queue_url: str | None = None

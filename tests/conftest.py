@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
-from support.house import House
+from support.deployed_stack import DeployedStack
 from support.real_opensearch import url
 from support.tiers import is_long
 from support.words import SPACE, WordEmbedder
@@ -96,5 +96,5 @@ def stack() -> Iterator[Stack]:
 
 
 @pytest.fixture
-def house(stack: Stack) -> House:
-    return House(stack, f"tenant-{uuid4().hex[:8]}")
+def deployed(stack: Stack) -> DeployedStack:
+    return DeployedStack(stack, f"tenant-{uuid4().hex[:8]}")

@@ -112,7 +112,7 @@ class MemoryClient:
         return answers.notes(self._ask(Request("GET", MEMORY_PATH)))
 
     def forget(self, session_key: str | None = None) -> answers.Forgetting:
-        """Wish that everything of the user, or of one session, be forgotten up to now; it is done a moment later."""
+        """Ask that everything of the user, or of one session, be forgotten up to now; it is done a moment later."""
         parameters = {"session_key": session_key} if session_key is not None else {}
         return answers.forgetting(self._ask(Request("DELETE", MEMORY_PATH, parameters=parameters)))
 

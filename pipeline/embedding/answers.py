@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.embedding.retrying import MAX_PAUSE_SECONDS, FailedCallError, checked
-from pipeline.embedding.vectors import Space, Vector, float32
+from pipeline.embedding.vectors import EmbeddingSpace, Vector, float32
 
 OPTIONAL_PARAMETERS = frozenset({"dimensions", "encoding_format"})
 """What we send beside model and input; a server that knows one of them not is asked without it."""
@@ -36,7 +36,7 @@ _ADVICE = {
 }
 
 
-def read_vectors(body: bytes, count: int, space: Space) -> tuple[Sequence[Vector], int]:
+def read_vectors(body: bytes, count: int, space: EmbeddingSpace) -> tuple[Sequence[Vector], int]:
     """Return the vectors of an answer in the order of their texts, and the tokens it counts (0 if it counts none).
 
     Raises:

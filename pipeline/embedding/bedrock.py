@@ -20,7 +20,7 @@ from pipeline.embedding.parts import Outcome, all_vectors, in_parts
 from pipeline.embedding.questions import beginning_and_end
 from pipeline.embedding.retrying import FailedCallError, checked, judged, retrying
 from pipeline.embedding.tokens import estimate_tokens
-from pipeline.embedding.vectors import Space, Usage, Vector, float32
+from pipeline.embedding.vectors import EmbeddingSpace, Usage, Vector, float32
 from pipeline.errors import SettingsError
 from pipeline.settings import EmbeddingSettings
 
@@ -74,7 +74,7 @@ class BedrockEmbedder:
         _check(settings)
         self._settings, self._client, self._sleep = settings, client, sleep
         self._counting = threading.Lock()
-        self.space = Space(settings.model, settings.dimensions)
+        self.space = EmbeddingSpace(settings.model, settings.dimensions)
         self.usage = Usage()
 
     def embed(self, texts: Sequence[str]) -> Sequence[Vector]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.embedding.vectors import Space, Usage, Vector, check_vectors
+from pipeline.embedding.vectors import EmbeddingSpace, Usage, Vector, check_vectors
 from pipeline.errors import SettingsError
 
 MODEL = "universal-sentence-encoder-multilingual-3"
@@ -22,7 +22,7 @@ is embedded piece by piece."""
 class OfflineEmbedder:
     """Embeds with the model inside the wheel."""
 
-    space = Space(MODEL, DIMENSIONS)
+    space = EmbeddingSpace(MODEL, DIMENSIONS)
 
     def __init__(self) -> None:
         try:

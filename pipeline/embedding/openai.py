@@ -25,7 +25,7 @@ from pipeline.embedding.retrying import (
     judged,
     retrying,
 )
-from pipeline.embedding.vectors import Space, Usage, Vector
+from pipeline.embedding.vectors import EmbeddingSpace, Usage, Vector
 from pipeline.settings import EmbeddingSettings
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class OpenAIEmbedder:
         self._read_key: str | None = None
         self._pool: PoolManager | None = None
         self.habits = Habits()
-        self.space = Space(settings.model, settings.dimensions)
+        self.space = EmbeddingSpace(settings.model, settings.dimensions)
         self.usage = Usage()
 
     def embed(self, texts: Sequence[str]) -> Sequence[Vector]:

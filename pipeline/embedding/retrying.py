@@ -1,17 +1,17 @@
 """Trying a provider again inside one invocation, and telling whose fault a refusal is.
 
-What needs longer than one invocation is put off by the queue.
+What needs longer than one invocation is retried by the queue.
 """
 
 from collections.abc import Callable, Sequence
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from pipeline.embedding.vectors import Space, Vector, check_vectors
+from pipeline.embedding.vectors import EmbeddingSpace, Vector, check_vectors
 from pipeline.errors import EmbeddingRejectedError, EmbeddingUnavailableError
 
 MAX_PAUSE_SECONDS = 8.0
-"""Longest pause inside one invocation. A provider that asks for more gets the notice put off instead."""
+"""Longest pause inside one invocation. A provider that asks for more gets the notice retried later instead."""
 PROBE = ("Good morning.",)
 """A text that no filter, limit or model refuses. Whether it is accepted tells a refused text from a refused account."""
 
@@ -61,7 +61,7 @@ class FailedCallError(EmbeddingUnavailableError):
 class WrongLengthError(FailedCallError):
     """The vectors are of other dimensions than the space's."""
 
-    def __init__(self, length: int, space: Space) -> None:
+    def __init__(self, length: int, space: EmbeddingSpace) -> None:
         """Say both."""
         message = (
             f"the provider returned {length} dimensions where {space.model} is set to {space.dimensions}"
@@ -89,7 +89,7 @@ class RefusedPartError(EmbeddingRejectedError):
         return self.status is not None and 400 <= self.status < 500  # noqa: PLR2004  # HTTP's classes
 
 
-def checked(vectors: Sequence[Vector], count: int, space: Space) -> Sequence[Vector]:
+def checked(vectors: Sequence[Vector], count: int, space: EmbeddingSpace) -> Sequence[Vector]:
     """Return ``vectors`` if they are ``count`` finite, non-zero vectors of ``space``.
 
     Raises:

@@ -63,8 +63,8 @@ def _ascii_share(text: str) -> float:
     marks = left - letters - digits - capitals - stops
     whole = LETTER * letters + DIGIT * digits + CAPITAL * capitals + STOP * stops + MARK * marks
     initials = len(_INITIAL.findall(text)) if capitals else 0
-    beside = len(_BESIDE_DIGIT.findall(text)) if digits else 0
-    return whole - (CAPITAL - LETTER) * initials + BESIDE_DIGIT * beside
+    mixed = len(_BESIDE_DIGIT.findall(text)) if digits else 0
+    return whole - (CAPITAL - LETTER) * initials + BESIDE_DIGIT * mixed
 
 
 class _Weights(dict[str, float]):

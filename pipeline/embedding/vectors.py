@@ -12,7 +12,7 @@ Vector = Sequence[float]
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
+class EmbeddingSpace:
     """An embedding model and its dimensions. Vectors of two spaces are never compared."""
 
     model: str
@@ -38,7 +38,7 @@ class Embedder(Protocol):
     """Makes vectors of one space."""
 
     @property
-    def space(self) -> Space:
+    def space(self) -> EmbeddingSpace:
         """The space all vectors are in."""
         ...
 
@@ -63,12 +63,12 @@ def float32(values: Sequence[float]) -> Vector:
     return array("f", values)
 
 
-def placeholder(space: Space) -> Vector:
+def placeholder(space: EmbeddingSpace) -> Vector:
     """Return what stands in for the vector of a text that is not embedded yet: of unit length, and meaning nothing."""
     return float32([1.0] + [0.0] * (space.dimensions - 1))
 
 
-def check_vectors(vectors: Sequence[Vector], count: int, space: Space) -> None:
+def check_vectors(vectors: Sequence[Vector], count: int, space: EmbeddingSpace) -> None:
     """Refuse an answer that does not hold ``count`` finite, non-zero vectors of ``space``.
 
     Raises:

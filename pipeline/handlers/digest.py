@@ -8,7 +8,7 @@ from aws_lambda_powertools import Logger, Tracer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from pipeline import bootstrap
-from pipeline.handlers.guard import without_values
+from pipeline.handlers.guard import redact_errors
 from pipeline.handlers.metrics import emit
 from pipeline.ingest.measures import Measure
 
@@ -20,7 +20,7 @@ MARGIN_MILLISECONDS = 90_000
 
 
 @tracer.capture_lambda_handler(capture_response=False, capture_error=False)
-@without_values
+@redact_errors
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Summarise what is due; answers with counts. ``{"now": "<RFC 3339>"}`` stands in for the clock.
 

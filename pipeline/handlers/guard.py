@@ -11,7 +11,7 @@ from pipeline.errors import VectorMemoryError, describe
 Handler = Callable[[dict[str, Any], LambdaContext], Any]
 
 
-def without_values(handler: Handler) -> Handler:
+def redact_errors(handler: Handler) -> Handler:
     """Return ``handler`` with every error of its replaced by one that quotes nothing."""
 
     @wraps(handler)

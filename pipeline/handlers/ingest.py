@@ -1,4 +1,4 @@
-"""Notices → the index. Each failure meets its fate by itself: put off, buried with its cause, or left to the queue."""
+"""Notices → the index. Each failure is handled by itself: retried, dead-lettered with its cause, or left to the queue."""
 
 import random
 import time
@@ -20,14 +20,14 @@ from pipeline.errors import (
     VectorMemoryError,
     describe,
 )
-from pipeline.handlers.guard import without_values
+from pipeline.handlers.guard import redact_errors
 from pipeline.handlers.metrics import emit
 from pipeline.handlers.spending import spent_so_far
-from pipeline.ingest.fate import Bury, PutOff, Wait, fate
+from pipeline.ingest.forget_messages import ForgetMessage, decode_forget_message, encode_forget_message
 from pipeline.ingest.measures import Spent, correlation_ids, ingest_measures, item_label
 from pipeline.ingest.notices import Notice, coalesce, decode, encode
 from pipeline.ingest.queue import Delivery, deliveries
-from pipeline.ingest.wishes import Wish, decode_wish, encode_wish
+from pipeline.ingest.retry_policy import DeadLetter, Retry, Wait, retry_decision
 from pipeline.ingest.work import Report
 
 logger = Logger(service="ingest")
@@ -42,7 +42,7 @@ class _NotIngestedError(Exception):
 
 
 @tracer.capture_lambda_handler(capture_response=False, capture_error=False)
-@without_values
+@redact_errors
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN401  # Lambda's answer
     """Reconcile every item the messages name; answers with the messages the queue must deliver again.
 
@@ -52,9 +52,15 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN4
         return _sweep()
     started, before = time.perf_counter(), spent_so_far()
     bootstrap.look_for_switch(0)
-    notices, wishes, failed = _decode({record["messageId"]: record["body"] for record in event["Records"]})
+    notices, forget_messages, failed = _decode(
+        {record["messageId"]: record["body"] for record in event["Records"]}
+    )
     received = deliveries(event["Records"])
-    failed |= {message for message, wish in wishes.items() if not _forget(wish, received[message])}
+    failed |= {
+        message
+        for message, forget_message in forget_messages.items()
+        if not _forget(forget_message, received[message])
+    }
     report, unsettled = Report(), set[str]()
     for group in _groups(notices, received_again=any(each.count > 1 for each in received.values())):
         merged = coalesce(group)
@@ -63,7 +69,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN4
         unsettled |= _settle_all(merged, done, _by_source(notices, received))
         report.add(done)
     failed |= {message for message, notice in notices.items() if notice.address.key.source in unsettled}
-    totals = {"messages": len(received), "forget_requests": len(wishes), "failed": len(failed)}
+    totals = {"messages": len(received), "forget_requests": len(forget_messages), "failed": len(failed)}
     _log(report, coalesce(notices.values()), totals, before, started)
 
     def outcome(record: Any) -> None:  # noqa: ANN401  # Powertools hands its own type
@@ -79,20 +85,20 @@ def _sweep() -> dict[str, int]:
     return {"removed": removed}
 
 
-def _decode(bodies: Mapping[str, str]) -> tuple[dict[str, Notice], dict[str, Wish], set[str]]:
+def _decode(bodies: Mapping[str, str]) -> tuple[dict[str, Notice], dict[str, ForgetMessage], set[str]]:
     notices: dict[str, Notice] = {}
-    wishes: dict[str, Wish] = {}
+    forget_messages: dict[str, ForgetMessage] = {}
     failed: set[str] = set()
     for message, body in bodies.items():
         try:
-            if wish := decode_wish(body):
-                wishes[message] = wish
+            if forget_message := decode_forget_message(body):
+                forget_messages[message] = forget_message
             else:
                 notices[message] = decode(body, bootstrap.addresses())
         except PermanentError as error:
-            if not _bury(body, error):
+            if not _dead_letter(body, error):
                 failed.add(message)
-    return notices, wishes, failed
+    return notices, forget_messages, failed
 
 
 def _by_source(
@@ -105,13 +111,13 @@ def _by_source(
     return found
 
 
-def _forget(wish: Wish, delivery: Delivery) -> bool:
-    """Carry out a wish to forget; tell whether its message is done with."""
+def _forget(forget_message: ForgetMessage, delivery: Delivery) -> bool:
+    """Carry out a forget request; tell whether its message is done with."""
     try:
-        bootstrap.forgetter().carry_out(wish.request)
+        bootstrap.forget_executor().carry_out(forget_message.request)
     except VectorMemoryError as error:
-        logger.warning("a wish to forget was not carried out", reason=describe(error))
-        return _settle(wish, error, [delivery])
+        logger.warning("a forget request was not carried out", reason=describe(error))
+        return _settle(forget_message, error, [delivery])
     return True
 
 
@@ -152,7 +158,7 @@ def _reconcile(notices: Mapping[str, Notice], context: LambdaContext) -> Report:
 
 
 def _fill_other_space(notices: Mapping[str, Notice], report: Report) -> None:
-    """Bring the space beside the current one up to date with what was reconciled, if there is one."""
+    """Bring the standby space up to date with what was reconciled, if there is one."""
     done = {
         source: notice.address.tenant_id
         for source, notice in notices.items()
@@ -165,10 +171,10 @@ def _fill_other_space(notices: Mapping[str, Notice], report: Report) -> None:
         report.failures.update(dict.fromkeys(done, error))
 
 
-def _settle(notice: Notice | Wish, error: VectorMemoryError, received: Sequence[Delivery]) -> bool:
-    """Give a failed item's notice its fate; tell whether its messages are done with."""
+def _settle(notice: Notice | ForgetMessage, error: VectorMemoryError, received: Sequence[Delivery]) -> bool:
+    """Retry or dead-letter a failed item's notice; tell whether its messages are done with."""
     settings = bootstrap.settings()
-    decision = fate(
+    decision = retry_decision(
         error,
         notice,
         now=time.time(),
@@ -178,11 +184,11 @@ def _settle(notice: Notice | Wish, error: VectorMemoryError, received: Sequence[
         received=min(delivery.count for delivery in received),
     )
     match decision:
-        case Bury(cause):
-            return _bury(*_letter(notice, cause))
-        case PutOff(delay_seconds):
+        case DeadLetter(cause):
+            return _dead_letter(*_as_dead_letter(notice, cause))
+        case Retry(delay_seconds):
             capped = isinstance(error, CapReachedError)
-            return _done(lambda: bootstrap.notice_queue().put_off(notice, delay_seconds, capped=capped))
+            return _done(lambda: bootstrap.notice_queue().retry_later(notice, delay_seconds, capped=capped))
         case Wait(seconds):
             return _hide(received, seconds)
         case None:
@@ -196,14 +202,14 @@ def _hide(received: Sequence[Delivery], seconds: int) -> bool:
     return False
 
 
-def _letter(notice: Notice | Wish, cause: PermanentError) -> tuple[str, PermanentError, str]:
-    if isinstance(notice, Wish):
-        return encode_wish(notice), cause, notice.request.tenant_id
+def _as_dead_letter(notice: Notice | ForgetMessage, cause: PermanentError) -> tuple[str, PermanentError, str]:
+    if isinstance(notice, ForgetMessage):
+        return encode_forget_message(notice), cause, notice.request.tenant_id
     return encode(notice), cause, notice.address.tenant_id
 
 
-def _bury(body: str, error: PermanentError, tenant_id: str | None = None) -> bool:
-    return _done(lambda: bootstrap.notice_queue().bury(body, error, tenant_id))
+def _dead_letter(body: str, error: PermanentError, tenant_id: str | None = None) -> bool:
+    return _done(lambda: bootstrap.notice_queue().dead_letter(body, error, tenant_id))
 
 
 def _done(send: Any) -> bool:  # noqa: ANN401  # a thunk

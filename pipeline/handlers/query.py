@@ -1,4 +1,4 @@
-"""Questions → answers. Three doors, one behaviour; :mod:`pipeline.identity` says who may ask for whose memory.
+"""Questions → answers. Three entrances, one behaviour; :mod:`pipeline.identity` says who may ask for whose memory.
 
 Directly invoked, the event is the request::
 
@@ -28,12 +28,12 @@ from pipeline.handlers import snapshot
 from pipeline.handlers.metrics import emit
 from pipeline.handlers.query_answers import Answer, failure, no_such_path
 from pipeline.handlers.query_events import Call
-from pipeline.handlers.query_routes import ROUTES, Exchange
+from pipeline.handlers.query_routes import ROUTES, QueryRoutes
 from pipeline.handlers.spending import spent_so_far
 from pipeline.ingest.measures import query_measures
 
 NO_SEARCH = "none"
-"""The strategy of a request that searched nothing: notes, a wish to forget, one that was refused."""
+"""The strategy of a request that searched nothing: notes, a forget request, one that was refused."""
 CONTENT_TYPE = "application/json; charset=utf-8"
 logger = Logger(service="query")
 snapshot.prepare()
@@ -87,7 +87,7 @@ def _served(action: Callable[..., Answer]) -> Callable[..., Response[str]]:
         bootstrap.look_for_switch()
         before, searched = spent_so_far(), Counter(bootstrap.searched())
         try:
-            return _response(action(Exchange(request.call, bootstrap.doors()), **arguments))
+            return _response(action(QueryRoutes(request.call, bootstrap.authenticator()), **arguments))
         finally:
             bootstrap.end_of_question()
             request.note.dollars = spent_so_far().since(before).dollars
@@ -105,7 +105,7 @@ def _not_found(_: Exception) -> Response[str]:
     call: Call = app.context["request"].call
     allowed = [method for method, path in ROUTES if path == call.path]
     try:
-        bootstrap.doors().admit(call.event)
+        bootstrap.authenticator().admit(call.event)
     except Exception as error:  # noqa: BLE001  # what an exception handler raises is not handled
         return _failed(error)
     return _response(failure(no_such_path(allowed)), {"Allow": ", ".join(allowed)} if allowed else {})

@@ -1,4 +1,4 @@
-"""One shape for what comes through any door: method, path, fields. Pure.
+"""One shape for what comes through any entrance: method, path, fields. Pure.
 
 Over HTTP the event has API Gateway's payload format 2.0, which the function's URL shares; shapes stand in
 ``tests/events``. A direct event is the request itself, see :mod:`pipeline.handlers.query`.

@@ -13,12 +13,12 @@ from uuid import uuid4
 from pipeline import bootstrap
 from pipeline.handlers.query_answers import Answer
 from pipeline.handlers.query_events import Call
-from pipeline.identity import Caller, Doors, check_identity
-from pipeline.ingest.wishes import may_wait, new_id, new_wish, next_second
+from pipeline.identity import Caller, CallerAuthenticator, check_identity
+from pipeline.ingest.forget_messages import may_wait, new_forget_message, new_id, next_second
 from pipeline.search import requests
-from pipeline.search.freshness import Fresh
+from pipeline.search.freshness import IndexFreshness
+from pipeline.search.memory_search import as_result
 from pipeline.search.ranking import Ranked
-from pipeline.search.recall import as_result
 from pipeline.search.related import explained_sessions
 from pipeline.search.trace import explained
 
@@ -34,15 +34,15 @@ _ASKED = frozenset({"query", "messages", "min_updated_at", *requests.IDENTITY_FI
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class QueryRoutes:
     """One request on its way to its answer.
 
     Args:
-        doors: tell who asks.
+        authenticator: tell who asks.
     """
 
     call: Call
-    doors: Doors
+    authenticator: CallerAuthenticator
 
     def search(self) -> Answer:
         """Answer with what fits a question."""
@@ -51,7 +51,7 @@ class Exchange:
         fresh = bootstrap.freshness_gate().with_search(
             caller.tenant_id, caller.user_id, ask.freshness.session_key, ask.freshness.min_updated_at
         )
-        found = bootstrap.recall().search(
+        found = bootstrap.memory_search().search(
             caller.tenant_id, caller.user_id, ask.query, ask.top_k, ask.filters, ask.wanted
         )
         answer = {"results": _results(found.passages), "query": ask.query, "confidence": found.confidence}
@@ -63,7 +63,7 @@ class Exchange:
         caller, body = self._caller_and_body()
         ask = requests.read_context(body)
         fresh = self._fresh(caller, ask.freshness)
-        found = bootstrap.recall().context(
+        found = bootstrap.memory_search().context(
             caller.tenant_id,
             caller.user_id,
             ask.query,
@@ -82,7 +82,7 @@ class Exchange:
         caller, body = self._caller_and_body()
         ask = requests.read_related(body)
         fresh = self._fresh(caller, ask.freshness)
-        found = bootstrap.recall().related(
+        found = bootstrap.memory_search().related(
             caller.tenant_id, caller.user_id, ask.session_key, ask.messages, ask.top_k, ask.wanted
         )
         why = (
@@ -97,23 +97,25 @@ class Exchange:
         caller, parameters = self._caller_and_parameters()
         requests.read_nothing(parameters)
         fresh = self._fresh(caller, requests.Freshness())
-        found = bootstrap.recall().notes(caller.tenant_id, caller.user_id)
+        found = bootstrap.memory_search().notes(caller.tenant_id, caller.user_id)
         return Answer(200, {"long_term": found.long_term, "daily": found.daily, **_freshness(fresh)})
 
     def forget(self) -> Answer:
-        """Take a wish to forget the caller's memory, or one session of it; ingest carries it out."""
+        """Take a forget request the caller's memory, or one session of it; ingest carries it out."""
         caller, parameters = self._caller_and_parameters()
         key = requests.read_session_key(parameters)
         until, wait_seconds = next_second(time.time())
-        wish = new_wish(new_id(until, uuid4().hex), until, caller.tenant_id, caller.user_id, key)
-        bootstrap.notice_queue().send_wish(wish)
+        forget_message = new_forget_message(
+            new_id(until, uuid4().hex), until, caller.tenant_id, caller.user_id, key
+        )
+        bootstrap.notice_queue().send_forget_message(forget_message)
         time.sleep(wait_seconds)  # what is saved after the answer is saved after T
-        id_ = wish.request.id
+        id_ = forget_message.request.id
         answer = {"id": id_, "status": "pending", "status_path": f"{STATUS_PATH}/{id_}"}
         return Answer(202, {**answer, "source_items": SOURCE_ITEMS})
 
     def status(self, request_id: str) -> Answer:
-        """Say what became of a wish to forget; one that cannot be on its way any more is not known."""
+        """Say what became of a forget request; one that cannot be on its way any more is not known."""
         caller, parameters = self._caller_and_parameters()
         requests.read_nothing(parameters)
         id_ = requests.read_request_id(request_id)
@@ -127,26 +129,26 @@ class Exchange:
 
     def health(self) -> Answer:
         """Say whether the store can be asked."""
-        self.doors.admit(self.call.event)
+        self.authenticator.admit(self.call.event)
         bootstrap.store().check()
         return Answer(200, {"status": "ok"})
 
     def document(self) -> Answer:
         """Answer with the OpenAPI document."""
-        self.doors.admit(self.call.event)
+        self.authenticator.admit(self.call.event)
         return Answer(200, json.loads(DOCUMENT.read_text("utf-8")))
 
     def _caller_and_body(self) -> tuple[Caller, Mapping[str, Any]]:
-        caller, body = self.doors.caller(self.call.event), self.call.body()
+        caller, body = self.authenticator.caller(self.call.event), self.call.body()
         check_identity(body, caller)
         return caller, body
 
     def _caller_and_parameters(self) -> tuple[Caller, Mapping[str, Any]]:
-        caller, parameters = self.doors.caller(self.call.event), self.call.parameters()
+        caller, parameters = self.authenticator.caller(self.call.event), self.call.parameters()
         check_identity(parameters, caller)
         return caller, parameters
 
-    def _fresh(self, caller: Caller, ask: requests.Freshness) -> Fresh:
+    def _fresh(self, caller: Caller, ask: requests.Freshness) -> IndexFreshness:
         gate = bootstrap.freshness_gate()
         return gate.fresh(caller.tenant_id, caller.user_id, ask.session_key, ask.min_updated_at)
 
@@ -161,12 +163,14 @@ def _explanation(told: Body, asked: Mapping[str, Any]) -> Body:
     return {"explanation": {**told, "request": {**again, "now": told["now"]}}}
 
 
-def _freshness(fresh: Fresh) -> Body:
+def _freshness(fresh: IndexFreshness) -> Body:
     until = fresh.indexed_until
     return {"indexed_until": until.isoformat() if until else None, "stale": fresh.stale}
 
 
-def _of_any_length(characters: int, action: Callable[[Exchange], Answer]) -> Callable[[Exchange], Answer]:
+def _of_any_length(
+    characters: int, action: Callable[[QueryRoutes], Answer]
+) -> Callable[[QueryRoutes], Answer]:
     """Return what answers as ``action`` does, and says whether the question's beginning and end are all that it read.
 
     Args:
@@ -174,7 +178,7 @@ def _of_any_length(characters: int, action: Callable[[Exchange], Answer]) -> Cal
     """
 
     @wraps(action)
-    def act(exchange: Exchange) -> Answer:
+    def act(exchange: QueryRoutes) -> Answer:
         before = bootstrap.shortened_questions()
         answer = action(exchange)
         truncated = requests.is_too_long(exchange.call.body(), characters)
@@ -185,12 +189,12 @@ def _of_any_length(characters: int, action: Callable[[Exchange], Answer]) -> Cal
 
 
 ROUTES: Final[Mapping[tuple[str, str], Callable[..., Answer]]] = {
-    ("POST", f"{MEMORY_PATH}/search"): _of_any_length(requests.MAX_QUERY_CHARACTERS, Exchange.search),
-    ("POST", f"{MEMORY_PATH}/context"): _of_any_length(requests.MAX_TALK_CHARACTERS, Exchange.context),
-    ("POST", f"{MEMORY_PATH}/related"): _of_any_length(requests.MAX_TALK_CHARACTERS, Exchange.related),
-    ("GET", MEMORY_PATH): Exchange.notes,
-    ("DELETE", MEMORY_PATH): Exchange.forget,
-    ("GET", f"{STATUS_PATH}/<request_id>"): Exchange.status,
-    ("GET", "/api/v1/health"): Exchange.health,
-    ("GET", "/api/v1/openapi.json"): Exchange.document,
+    ("POST", f"{MEMORY_PATH}/search"): _of_any_length(requests.MAX_QUERY_CHARACTERS, QueryRoutes.search),
+    ("POST", f"{MEMORY_PATH}/context"): _of_any_length(requests.MAX_TALK_CHARACTERS, QueryRoutes.context),
+    ("POST", f"{MEMORY_PATH}/related"): _of_any_length(requests.MAX_TALK_CHARACTERS, QueryRoutes.related),
+    ("GET", MEMORY_PATH): QueryRoutes.notes,
+    ("DELETE", MEMORY_PATH): QueryRoutes.forget,
+    ("GET", f"{STATUS_PATH}/<request_id>"): QueryRoutes.status,
+    ("GET", "/api/v1/health"): QueryRoutes.health,
+    ("GET", "/api/v1/openapi.json"): QueryRoutes.document,
 }

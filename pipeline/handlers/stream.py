@@ -9,11 +9,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from pipeline import bootstrap
 from pipeline.errors import describe
-from pipeline.handlers.guard import without_values
+from pipeline.handlers.guard import redact_errors
 from pipeline.ingest.announce import announce
 from pipeline.ingest.measures import correlation_ids
 from pipeline.ingest.notices import Notice, coalesce
-from pipeline.source.changes import read_change
+from pipeline.source.stream_records import read_stream_record
 
 logger = Logger(service="stream")
 tracer = Tracer(service="stream", auto_patch=False)
@@ -25,7 +25,7 @@ class _NotAnnouncedError(Exception):
 
 
 @tracer.capture_lambda_handler(capture_response=False, capture_error=False)
-@without_values
+@redact_errors
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN401  # Lambda's answer
     """Announce the changes of one batch; answers with the sequence numbers that failed."""
     records = {record["dynamodb"]["SequenceNumber"]: record for record in event["Records"]}
@@ -55,7 +55,7 @@ def _notices(records: dict[str, Any]) -> tuple[dict[str, Notice], set[str]]:
     failed: set[str] = set()
     for number, record in records.items():
         try:
-            notice = announcer.notice(read_change(record), now)
+            notice = announcer.notice(read_stream_record(record), now)
         except Exception as error:  # noqa: BLE001  # one bad record must not stop its neighbours
             logger.error("a record could not be read", reason=describe(error), sequence_number=number)
             failed.add(number)

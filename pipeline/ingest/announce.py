@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pipeline.errors import MalformedItemError
 from pipeline.ingest.notices import Notice, coalesce
 from pipeline.ingest.queue import NoticeQueue, Refused
-from pipeline.source.changes import Change
 from pipeline.source.documents import Document
 from pipeline.source.layouts import Address, Item, Layouts
+from pipeline.source.stream_records import StreamChange
 from pipeline.source.transitions import Image, Transition, TransitionReader, Unreadable
 
 
@@ -23,7 +23,7 @@ class Announcer:
     layouts: Layouts
     transitions: TransitionReader
 
-    def notice(self, change: Change, now: float) -> Notice | None:
+    def notice(self, change: StreamChange, now: float) -> Notice | None:
         """Return the notice of ``change``; ``None`` if no memory is touched. A removal under a memory's key always does."""
         address = self.layouts.address(change.table, change.key)
         if address is None:
@@ -39,7 +39,7 @@ class Announcer:
         )
         return Notice(address, change.position, (transition,), change.saved_at, first_sent_at=now)
 
-    def _transition(self, change: Change, old: Image, new: Image) -> Transition:
+    def _transition(self, change: StreamChange, old: Image, new: Image) -> Transition:
         at, position = change.saved_at, change.position
         if change.removed:
             return self.transitions.removal(old, expired=_expired(change, old), at=at, position=position)
@@ -52,14 +52,14 @@ class Announcer:
             return None
         return self.layouts.owner(address.tenant_id, image.user_id)
 
-    def _image(self, change: Change, item: Item | None) -> Image:
+    def _image(self, change: StreamChange, item: Item | None) -> Image:
         try:
             return self.layouts.parse(change.table, item, change.key) if item is not None else None
         except MalformedItemError:
             return Unreadable()
 
 
-def _expired(change: Change, old: Image) -> bool:
+def _expired(change: StreamChange, old: Image) -> bool:
     """Tell whether DynamoDB's TTL removed the item.
 
     In the other regions of a global table the record of such a removal does not say so

@@ -20,7 +20,7 @@ from itertools import pairwise
 from typing import Any
 
 from pipeline.embedding.tokens import estimate_tokens
-from pipeline.embedding.vectors import Space
+from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.source.documents import Document, Entry
 from pipeline.stores.protocol import Chunk, HeldChunk, StoredText
 
@@ -47,7 +47,7 @@ class Chunker:
     excluded_roles: frozenset[str]
     max_tokens: int
     split: Splitter
-    space: Space
+    space: EmbeddingSpace
 
     def eligible(self, document: Document) -> tuple[Entry, ...]:
         """Return the entries that become memory."""
@@ -113,8 +113,8 @@ class Chunker:
             fingerprint=_fingerprint(text, metadata, self.space),
             created_at=document.said_at(group[0]),
             metadata=metadata,
-            spans=tuple(len(_line(entry)) for entry in group) if len(group) > 1 else (),
-            header=len(_header(document, group[0])),
+            line_lengths=tuple(len(_line(entry)) for entry in group) if len(group) > 1 else (),
+            header_length=len(_header(document, group[0])),
         )
 
     def fingerprint(self, text: str, metadata: Mapping[str, Any]) -> str:
@@ -125,7 +125,7 @@ class Chunker:
         """Return a held chunk as one to be written, made of what is stored of it, each message cleaned."""
         header = len(stored.content) - len(embedded_text(stored.content, stored.metadata))
         lines = [stored.content[header:]]
-        if chunk.spans:
+        if chunk.line_lengths:
             _, lines = _cut(stored.content, chunk, chunk.members)
         cleaned = [clean(line) for line in lines]
         text = stored.content[:header] + "\n".join(cleaned)
@@ -137,8 +137,8 @@ class Chunker:
             fingerprint=_fingerprint(text, dict(stored.metadata), self.space),
             created_at=stored.created_at,
             metadata=stored.metadata,
-            spans=tuple(map(len, cleaned)) if chunk.spans else (),
-            header=header,
+            line_lengths=tuple(map(len, cleaned)) if chunk.line_lengths else (),
+            header_length=header,
         )
 
     def part_of(
@@ -152,7 +152,7 @@ class Chunker:
         """
         header, lines = _cut(stored.content, chunk, kept)
         text = header + "\n".join(lines)
-        spans = dict(zip(chunk.members, chunk.spans, strict=True))
+        line_lengths = dict(zip(chunk.members, chunk.line_lengths, strict=True))
         return Chunk(
             id=_id_of(*item, kept, 0),
             user_id=user_id,
@@ -161,8 +161,8 @@ class Chunker:
             fingerprint=_fingerprint(text, dict(stored.metadata), self.space),
             created_at=stored.created_at,
             metadata=stored.metadata,
-            spans=tuple(spans[id_] for id_ in kept) if len(kept) > 1 else (),
-            header=len(header),
+            line_lengths=tuple(line_lengths[id_] for id_ in kept) if len(kept) > 1 else (),
+            header_length=len(header),
         )
 
 
@@ -236,9 +236,9 @@ def _metadata(document: Document, group: Sequence[Entry], place: _Place) -> dict
 
 def _cut(content: str, chunk: HeldChunk, kept: Container[str]) -> tuple[str, list[str]]:
     """Return header and kept lines of ``content``: a header, then one line a member, joined by line breaks."""
-    start = len(content) - sum(chunk.spans) - len(chunk.spans) + 1
+    start = len(content) - sum(chunk.line_lengths) - len(chunk.line_lengths) + 1
     header, lines = content[:start], []
-    for entry, span in zip(chunk.members, chunk.spans, strict=True):
+    for entry, span in zip(chunk.members, chunk.line_lengths, strict=True):
         if entry in kept:
             lines.append(content[start : start + span])
         start += span + 1
@@ -253,7 +253,7 @@ def _id_of(tenant_id: str, source: str, members: Sequence[str], part: int) -> st
     return str(uuid.uuid5(_NAMESPACE, json.dumps([tenant_id, source, *members, part])))
 
 
-def _fingerprint(text: str, metadata: dict[str, Any], space: Space) -> str:
+def _fingerprint(text: str, metadata: dict[str, Any], space: EmbeddingSpace) -> str:
     """Return what tells that a chunk has to be embedded anew: not because of its owner, or of what was put in front of it."""
     lasting = {name: value for name, value in metadata.items() if name not in _PASSING}
     whole = json.dumps([text, lasting, space.model, space.dimensions], sort_keys=True).encode()

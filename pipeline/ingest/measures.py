@@ -78,10 +78,13 @@ def ingest_measures(report: Report, notices: Mapping[str, Notice], spent: Spent,
 
 def _by_cause(report: Report) -> list[Measure]:
     retries = Counter(e.cause for e in report.failures.values() if not isinstance(e, PermanentError))
-    buried = Counter(e.cause for e in report.failures.values() if isinstance(e, PermanentError))
+    dead_lettered = Counter(e.cause for e in report.failures.values() if isinstance(e, PermanentError))
     return [
         *(Measure("Retries", "Count", [count], ("cause", cause)) for cause, count in sorted(retries.items())),
-        *(Measure("Buried", "Count", [count], ("cause", cause)) for cause, count in sorted(buried.items())),
+        *(
+            Measure("DeadLettered", "Count", [count], ("cause", cause))
+            for cause, count in sorted(dead_lettered.items())
+        ),
     ]
 
 

@@ -552,7 +552,7 @@ def _visible(row: MessageRow, facts: ItemFacts) -> bool:
 
 
 def _kept_shows(row: MessageRow, facts: ItemFacts) -> bool:
-    """Tell whether a kept message may be shown, as far as the item's own fate is known.
+    """Tell whether a kept message may be shown, as far as is known what became of the item.
 
     An item that is gone may have been deleted, unless an expiry says otherwise; so may one that was inserted anew, or that
     a read found absent since.

@@ -36,8 +36,8 @@ class Notice:
         saved_at: when the newest change was saved, epoch seconds.
         force_read: read the item even if the index reflects the position: a sender that knows no position asked too.
         redact: look for secrets in what is kept as well; a sender that found some asked.
-        first_sent_at: when the first of its notices was sent, epoch seconds; kept when it is put off.
-        attempts: how often it was put off.
+        first_sent_at: when the first of its notices was sent, epoch seconds; kept when it is retried.
+        attempts: how often it was retried.
         capped: it waited for its tenant's cap last, which is no sign of age.
     """
 
@@ -56,7 +56,7 @@ class Notice:
         """The texts that its transitions name."""
         return frozenset().union(*(transition.names for transition in self.transitions))
 
-    def put_off(self, now: float, *, capped: bool = False) -> "Notice":
+    def retried(self, now: float, *, capped: bool = False) -> "Notice":
         """Return the copy that is sent when a dependency failed, or while the tenant's cap is reached.
 
         Waiting for a cap resets the attempt count and the first-sent time.

@@ -72,7 +72,7 @@ def needs_text(item: IndexedItem) -> list[str]:
     return [
         chunk.id
         for chunk in item.chunks
-        if (chunk.spans and (members.dead(chunk) or members.withheld(chunk)))
+        if (chunk.line_lengths and (members.dead(chunk) or members.withheld(chunk)))
         or ((_waits(chunk) or item.clean) and members.retained(chunk))
     ]
 
@@ -269,7 +269,7 @@ class _Parts:
 
     def _by_owner(self, chunk: HeldChunk, ids: Sequence[str], owner: Callable[[str], str]) -> list[Chunk]:
         stored = self.item.texts.get(chunk.id)
-        if stored is None or not chunk.spans:
+        if stored is None or not chunk.line_lengths:
             return []
         groups: defaultdict[str, list[str]] = defaultdict(list)
         for id_ in ids:

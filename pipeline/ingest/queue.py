@@ -1,4 +1,4 @@
-"""Sends notices to SQS, puts them off, and buries them."""
+"""Sends notices to SQS, retries them later, and dead-letters them."""
 
 import hashlib
 import time
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.errors import PermanentError, QueueUnavailableError
+from pipeline.ingest.forget_messages import ForgetMessage, encode_forget_message
 from pipeline.ingest.notices import Notice, bounded, encode
-from pipeline.ingest.wishes import Wish, encode_wish
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -83,7 +83,7 @@ class NoticeQueue:
         return Refused(failed, failed.values())
 
     def depth(self) -> int:
-        """Return about how many notices there are: waiting, in flight and put off.
+        """Return about how many notices there are: waiting, in flight and delayed.
 
         Raises:
             QueueUnavailableError: SQS does not say.
@@ -103,8 +103,8 @@ class NoticeQueue:
             ) from None
         return sum(map(int, counts.values()))
 
-    def send_wish(self, wish: Wish, delay_seconds: int = 0) -> None:
-        """Send a wish to forget.
+    def send_forget_message(self, forget_message: ForgetMessage, delay_seconds: int = 0) -> None:
+        """Send a forget request.
 
         Raises:
             QueueUnavailableError: it was not taken.
@@ -112,24 +112,28 @@ class NoticeQueue:
         try:
             self._client.send_message(
                 QueueUrl=self._queue_url,
-                MessageBody=encode_wish(wish),
-                MessageGroupId=group_id(wish.request.tenant_id),
+                MessageBody=encode_forget_message(forget_message),
+                MessageGroupId=group_id(forget_message.request.tenant_id),
                 DelaySeconds=delay_seconds,
             )
         except (ClientError, BotoCoreError) as fault:
-            raise QueueUnavailableError(f"the notice queue took no wish: {type(fault).__name__}") from None
+            raise QueueUnavailableError(
+                f"the notice queue took no forget request: {type(fault).__name__}"
+            ) from None
 
-    def put_off(self, notice: Notice | Wish, delay_seconds: int, *, capped: bool = False) -> None:
+    def retry_later(
+        self, notice: Notice | ForgetMessage, delay_seconds: int, *, capped: bool = False
+    ) -> None:
         """Send a copy of ``notice`` that is delivered after ``delay_seconds``; ``capped`` if its tenant's cap is why.
 
         Raises:
             QueueUnavailableError: it was not taken; the original must stay.
         """
-        if isinstance(notice, Wish):
-            self.send_wish(notice.put_off(), delay_seconds)
-        elif refused := self.send([notice.put_off(time.time(), capped=capped)], delay_seconds):
+        if isinstance(notice, ForgetMessage):
+            self.send_forget_message(notice.retried(), delay_seconds)
+        elif refused := self.send([notice.retried(time.time(), capped=capped)], delay_seconds):
             why = ", ".join(sorted(refused.reasons))
-            raise QueueUnavailableError(f"the notice queue took no copy of a notice to be put off: {why}")
+            raise QueueUnavailableError(f"the notice queue took no copy of a notice to be retried: {why}")
 
     def hide(self, receipt_handle: str, seconds: int) -> None:
         """Hide a received message for ``seconds``; it is still in the queue, and comes again.
@@ -144,7 +148,7 @@ class NoticeQueue:
         except (ClientError, BotoCoreError) as fault:
             raise QueueUnavailableError(f"the notice queue hid no message: {_why(fault)}") from None
 
-    def bury(self, body: str, error: PermanentError, tenant_id: str | None = None) -> None:
+    def dead_letter(self, body: str, error: PermanentError, tenant_id: str | None = None) -> None:
         """Send ``body`` to the dead-letter queue with its cause.
 
         Raises:

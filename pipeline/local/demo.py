@@ -18,9 +18,9 @@ from rich.table import Table
 
 from pipeline.errors import SettingsError
 from pipeline.local import opensearch_node
+from pipeline.local.dead_letters import dead_letters
 from pipeline.local.ending import ending_well
 from pipeline.local.inspection import Differences, Row, Said, compare, said, squeezed
-from pipeline.local.letters import dead_letters
 from pipeline.local.metrics import MetricsPublisher
 from pipeline.local.page.people import Person
 from pipeline.local.page.server import PageServer

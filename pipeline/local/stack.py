@@ -18,7 +18,7 @@ from botocore.credentials import Credentials
 from psycopg import sql
 
 from pipeline.embedding.offline import DIMENSIONS, MODEL
-from pipeline.embedding.vectors import Space
+from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.local import compose, connection, opensearch_node
 from pipeline.local.aws import REGION
 from pipeline.local.compose import ComposePostgres
@@ -130,8 +130,10 @@ class Stack:
         remove(self._folder)
 
     @property
-    def _space(self) -> Space:
-        return Space(self._parameters["EmbeddingModel"], int(self._parameters["EmbeddingDimensions"]))
+    def _space(self) -> EmbeddingSpace:
+        return EmbeddingSpace(
+            self._parameters["EmbeddingModel"], int(self._parameters["EmbeddingDimensions"])
+        )
 
     def rows(self) -> Sequence[Row]:
         """Return every stored chunk: of Postgres as the database's owner, of others as the audit reads them."""

@@ -93,7 +93,7 @@ def _redaction_text(found: StoredSecrets, sent: int) -> str:
 def _audit(settle_seconds: float) -> Audit:
     """Put the audit together; its database role must see every tenant."""
     client = boto3.client("dynamodb", config=bootstrap.AWS_CONFIG)
-    parts = bootstrap.layouts(), bootstrap.looker(), bootstrap.inventory()
+    parts = bootstrap.layouts(), bootstrap.full_reconciler(), bootstrap.inventory()
     return Audit(SourceTable(client), *parts, settle=lambda: _settle(settle_seconds))
 
 

@@ -10,15 +10,15 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
 
-from pipeline.embedding.vectors import Space
+from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.errors import QueueUnavailableError
 from pipeline.ingest.notices import Notice
 from pipeline.operations.checkpoint import Checkpoint, Totals
+from pipeline.operations.embedding_estimate import EmbeddingEstimate, EmbeddingEstimator
 from pipeline.operations.legacy import is_legacy, read_legacy, take_over
 from pipeline.operations.limits import Limits
 from pipeline.operations.pacing import Pacer
 from pipeline.operations.parallel import side_by_side
-from pipeline.operations.weighing import Scales, Weights
 from pipeline.source.layouts import Address, Item, Layouts
 from pipeline.source.pages import Origin, Page
 from pipeline.stores.protocol import Store
@@ -51,7 +51,9 @@ class Import:
         """Take ``item`` over; tell whether the index holds it now."""
         space = self.store.space
         legacy = (
-            read_legacy(table, item, names, space) if Space(self.model, space.dimensions) == space else None
+            read_legacy(table, item, names, space)
+            if EmbeddingSpace(self.model, space.dimensions) == space
+            else None
         )
         return legacy is not None and take_over(legacy, self.store)
 
@@ -68,7 +70,7 @@ class Backfill:
     """
 
     layouts: Layouts
-    scales: Scales
+    estimator: EmbeddingEstimator
     queue: Queue | None
     legacy: Import | None
     limits: Limits
@@ -101,7 +103,7 @@ class Backfill:
 
     def _page(self, page: Page, tokens: Pacer, reads: Pacer) -> Totals:
         entries = dict(self._entries(page))
-        weights = self.scales.weigh(entries)
+        weights = self.estimator.estimate(entries)
         if self.queue and weights.tokens:
             reads.spend(sum(_read_units(entries[source][1]) for source in weights.tokens))
             self._announce(self.queue, entries, weights, tokens)
@@ -131,7 +133,11 @@ class Backfill:
         return self.legacy is not None and self.legacy.run(table, item, self.layouts.names)
 
     def _announce(
-        self, queue: Queue, entries: Mapping[str, tuple[Address, Item]], weights: Weights, tokens: Pacer
+        self,
+        queue: Queue,
+        entries: Mapping[str, tuple[Address, Item]],
+        weights: EmbeddingEstimate,
+        tokens: Pacer,
     ) -> None:
         while queue.depth() >= self.limits.waiting:
             self.sleep(ROOM_POLL_SECONDS)

@@ -14,11 +14,11 @@ from pipeline import bootstrap
 from pipeline.errors import SettingsError
 from pipeline.operations.backfill import Backfill, Import
 from pipeline.operations.checkpoint import Checkpoint, Totals, load, save
+from pipeline.operations.embedding_estimate import EmbeddingEstimator, IndexEstimator, TextEstimator
 from pipeline.operations.limits import Limits
 from pipeline.operations.outcome import Outcome
 from pipeline.operations.progress import Pace, money, shown
 from pipeline.operations.stack import environment_of, tables_of
-from pipeline.operations.weighing import IndexScales, Scales, TextScales
 from pipeline.prices import EMBEDDING_DOLLARS_PER_MILLION_TOKENS as PRICES
 from pipeline.source.attributes import Item
 from pipeline.source.exports import BucketFolder, Export, LocalFolder
@@ -121,7 +121,7 @@ def _backfill(options: argparse.Namespace, origin: Origin, note: object) -> Back
     imports = options.legacy_model and not options.dry_run and _sees_index()
     return Backfill(
         bootstrap.layouts(),
-        _scales(origin),
+        _estimator(origin),
         None if options.dry_run else bootstrap.notice_queue(),
         Import(bootstrap.store(), options.legacy_model) if imports else None,
         limits,
@@ -132,10 +132,10 @@ def _backfill(options: argparse.Namespace, origin: Origin, note: object) -> Back
     )
 
 
-def _scales(origin: Origin) -> Scales:
+def _estimator(origin: Origin) -> EmbeddingEstimator:
     if origin.live and _sees_index():
-        return IndexScales(bootstrap.looker())
-    return TextScales(bootstrap.layouts(), bootstrap.chunker())
+        return IndexEstimator(bootstrap.full_reconciler())
+    return TextEstimator(bootstrap.layouts(), bootstrap.chunker())
 
 
 def _sees_index() -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.errors import InvalidRequestError
 from pipeline.operations.erasure import PLACES, Remains
-from pipeline.stores.forgetting import Forgotten
+from pipeline.stores.forget_requests import Forgotten
 
 VERSION = 1
 NOT_COVERED = (

@@ -17,7 +17,7 @@ from pipeline.version import VERSION
 
 if TYPE_CHECKING:
     from pipeline.operations.erasure import Queue, Remains, Search
-    from pipeline.stores.forgetting import Forgotten
+    from pipeline.stores.forget_requests import Forgotten
 
 LEFT = 1
 """Exit status where something is left, and nothing is certified."""
@@ -111,7 +111,7 @@ def _search(options: argparse.Namespace) -> "Search":
     return Search(
         tables,
         bootstrap.layouts(),
-        bootstrap.looker(),
+        bootstrap.full_reconciler(),
         bootstrap.inventory(),
         schemas_of(tables, names),
         dict(_queues()),
@@ -120,7 +120,7 @@ def _search(options: argparse.Namespace) -> "Search":
 
 def _queues() -> Iterator[tuple[str, Callable[[], AbstractContextManager["Queue"]]]]:
     from pipeline import bootstrap  # noqa: PLC0415  # each command loads only what it needs
-    from pipeline.operations.box import Box, opened  # noqa: PLC0415  # the same
+    from pipeline.operations.queue_drain import QueueDrain, drained  # noqa: PLC0415  # the same
 
     settings: Mapping[str, str] = {
         "notice queue": "queue_url",
@@ -133,8 +133,8 @@ def _queues() -> Iterator[tuple[str, Callable[[], AbstractContextManager["Queue"
             raise SettingsError(
                 f"{setting.upper()} is not set: set it, or name the deployed stack with --stack"
             )
-        make = partial(Box, bootstrap.sqs_client(), url, name=place, setting=setting.upper())
-        yield place, lambda make=make: opened(make())  # type: ignore[misc]  # bound at once
+        make = partial(QueueDrain, bootstrap.sqs_client(), url, name=place, setting=setting.upper())
+        yield place, lambda make=make: drained(make())  # type: ignore[misc]  # bound at once
 
 
 def _read(path: Path) -> bytes:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from pipeline import bootstrap
 from pipeline.errors import SettingsError
-from pipeline.operations.box import HIDDEN_SECONDS, Box, opened
-from pipeline.operations.dead_letters import Report, drop, letters_of, redrive
-from pipeline.operations.letters import Letter, Selection, by_cause, table, to_json
+from pipeline.operations.aws_errors import explained
+from pipeline.operations.dead_letter_messages import DeadLetterMessage, Selection, by_cause, table, to_json
+from pipeline.operations.dead_letters import Report, dead_letters_of, drop, redrive
 from pipeline.operations.outcome import Outcome
-from pipeline.operations.refusals import explained
+from pipeline.operations.queue_drain import HIDDEN_SECONDS, QueueDrain, drained
 from pipeline.operations.replay import Replay, Replayed
 from pipeline.operations.stack import environment_of
 from pipeline.operations.stream_batches import StreamBatch
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
 
-def list_letters(stack: str | None, *, as_json: bool) -> Outcome:
+def list_dead_letters(stack: str | None, *, as_json: bool) -> Outcome:
     """Say what is in the dead-letter queue, and leave it there."""
-    with _dead_letters(stack) as box:
-        letters = letters_of(box, bootstrap.addresses())
+    with _dead_letters(stack) as drain:
+        dead_letters = dead_letters_of(drain, bootstrap.addresses())
         now = time.time()
-        text = to_json(letters, now) if as_json else _listing(letters, now)
-        return Outcome(text, list(_notes(box)))
+        text = to_json(dead_letters, now) if as_json else _listing(dead_letters, now)
+        return Outcome(text, list(_notes(drain)))
 
 
-def redrive_letters(
+def redrive_dead_letters(
     stack: str | None, cause: str | None, tenant_id: str | None, *, dry_run: bool, as_json: bool = False
 ) -> Outcome:
     """Send notices again and say how many."""
-    with _dead_letters(stack) as box:
+    with _dead_letters(stack) as drain:
         _required("queue_url")
         report = redrive(
-            box,
+            drain,
             bootstrap.addresses(),
             Selection(cause, tenant_id),
             bootstrap.notice_queue(),
@@ -50,49 +50,49 @@ def redrive_letters(
         )
         verb = "would be sent again" if dry_run else "sent again"
         text = _report_json(report, dry_run=dry_run) if as_json else _counts(verb, report)
-        return Outcome(text, [*_problems(report), *_notes(box)], int(report.failed))
+        return Outcome(text, [*_problems(report), *_notes(drain)], int(report.failed))
 
 
-def drop_letters(
+def drop_dead_letters(
     stack: str | None, cause: str | None, tenant_id: str | None, *, dry_run: bool, as_json: bool = False
 ) -> Outcome:
-    """Delete letters and say how many."""
-    with _dead_letters(stack) as box:
-        report = drop(box, bootstrap.addresses(), Selection(cause, tenant_id), dry_run=dry_run)
+    """Delete dead letters and say how many."""
+    with _dead_letters(stack) as drain:
+        report = drop(drain, bootstrap.addresses(), Selection(cause, tenant_id), dry_run=dry_run)
         verb = "would be deleted (--yes does it)" if dry_run else "deleted"
         text = _report_json(report, dry_run=dry_run) if as_json else _counts(verb, report)
-        return Outcome(text, [*_problems(report), *_notes(box)], int(report.failed))
+        return Outcome(text, [*_problems(report), *_notes(drain)], int(report.failed))
 
 
 def replay_stream(stack: str | None, *, dry_run: bool, as_json: bool = False) -> Outcome:
     """Announce the changes that the stream function failed at, and say what is lost."""
-    with _taken(stack, "stream failure queue", "stream_failure_queue_url") as box:
-        if not box.messages:
+    with _taken(stack, "stream failure queue", "stream_failure_queue_url") as drain:
+        if not drain.messages:
             nothing = _replay_json(Replayed(), dry_run=dry_run) if as_json else "no failed stream batches"
-            return Outcome(nothing, list(_notes(box)))
+            return Outcome(nothing, list(_notes(drain)))
         _required("queue_url")
         _required("message_key_secret_arn")
         reader = StreamReader(bootstrap.stream_client(), time.sleep)
         replay = Replay(reader, bootstrap.announcer(), bootstrap.notice_queue(), time.time())
-        report = replay.run(box, dry_run=dry_run)
+        report = replay.run(drain, dry_run=dry_run)
         text = _replay_json(report, dry_run=dry_run) if as_json else _replayed(report, dry_run=dry_run)
-        return Outcome(text, [*_losses(report), *_notes(box)], int(report.failed))
+        return Outcome(text, [*_losses(report), *_notes(drain)], int(report.failed))
 
 
 @contextmanager
-def _taken(stack: str | None, name: str, setting: str) -> Iterator[Box]:
-    """Open the box of a queue."""
+def _taken(stack: str | None, name: str, setting: str) -> Iterator[QueueDrain]:
+    """Open the drain of a queue."""
     with explained("AWS", "the settings", "what the command needs"):
         if stack:
             client: CloudFormationClient = bootstrap.cloudformation_client()
             os.environ |= environment_of(client, stack)
         queue_url = _required(setting)
-        box = Box(bootstrap.sqs_client(), queue_url, name=name, setting=setting.upper())
-    with opened(box):
-        yield box
+        drain = QueueDrain(bootstrap.sqs_client(), queue_url, name=name, setting=setting.upper())
+    with drained(drain):
+        yield drain
 
 
-def _dead_letters(stack: str | None) -> AbstractContextManager[Box]:
+def _dead_letters(stack: str | None) -> AbstractContextManager[QueueDrain]:
     return _taken(stack, "dead-letter queue", "dead_letter_queue_url")
 
 
@@ -108,20 +108,22 @@ def _required(setting: str) -> str:
     return str(value)
 
 
-def _listing(letters: Sequence[Letter], now: float) -> str:
-    if not letters:
+def _listing(dead_letters: Sequence[DeadLetterMessage], now: float) -> str:
+    if not dead_letters:
         return "no dead letters"
-    return f"{table(letters, now)}\n\n{counted(len(letters), 'dead letter')}: {by_cause(letters)}"
+    return (
+        f"{table(dead_letters, now)}\n\n{counted(len(dead_letters), 'dead letter')}: {by_cause(dead_letters)}"
+    )
 
 
 def _counts(verb: str, report: Report) -> str:
     causes = f" ({by_cause(report.done)})" if report.done else ""
     kept = len(report.others) + len(report.foreign) + len(report.unsent)
-    return f"{counted(len(report.done), 'letter')} {verb}{causes}, {kept} left"
+    return f"{counted(len(report.done), 'dead letter')} {verb}{causes}, {kept} left"
 
 
 def _report_json(report: Report, *, dry_run: bool) -> str:
-    causes = Counter(letter.cause for letter in report.done)
+    causes = Counter(dead_letter.cause for dead_letter in report.done)
     counts = {
         name: len(getattr(report, name)) for name in ("done", "foreign", "unsent", "undeleted", "others")
     }
@@ -136,24 +138,24 @@ def _replay_json(report: Replayed, *, dry_run: bool) -> str:
 def _problems(report: Report) -> Iterator[str]:
     if report.foreign:
         yield (
-            f"{counted(len(report.foreign), 'letter')} cannot be sent again, being no notice: {by_cause(report.foreign)}. "
+            f"{counted(len(report.foreign), 'dead letter')} cannot be sent again, being no notice: {by_cause(report.foreign)}. "
             "Look with `vector-memory dlq list`, delete with `vector-memory dlq drop --yes`, which --cause narrows down"
         )
     if report.unsent:
         yield (
-            f"the notice queue did not take {counted(len(report.unsent), 'notice')}; the letters stay. "
+            f"the notice queue did not take {counted(len(report.unsent), 'notice')}; the dead letters stay. "
             "Check that QUEUE_URL exists and that sqs:SendMessage is allowed"
         )
     if report.undeleted:
-        yield f"SQS did not delete {counted(len(report.undeleted), 'letter')}; another run will. Sending twice is harmless"
+        yield f"SQS did not delete {counted(len(report.undeleted), 'dead letter')}; another run will. Sending twice is harmless"
 
 
-def _notes(box: Box) -> Iterator[str]:
-    if not box.emptied:
+def _notes(drain: QueueDrain) -> Iterator[str]:
+    if not drain.emptied:
         yield "there may be more than one run takes: run this again"
-    if box.hidden:
+    if drain.hidden:
         yield (
-            f"about {counted(box.hidden, 'message')} could not be looked at: another run holds them, or was killed. "
+            f"about {counted(drain.hidden, 'message')} could not be looked at: another run holds them, or was killed. "
             f"They are back within {HIDDEN_SECONDS // 60} minutes"
         )
 

@@ -1,6 +1,6 @@
 """Sends dead letters again, or lets them go.
 
-A notice is sent before its letter is deleted: a crash in between leaves both, and a notice that comes twice does nothing
+A notice is sent before its dead letter is deleted: a crash in between leaves both, and a notice that comes twice does nothing
 the second time.
 """
 
@@ -8,17 +8,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.errors import QueueUnavailableError
+from pipeline.ingest.forget_messages import ForgetMessage
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.queue import NoticeQueue
-from pipeline.ingest.wishes import Wish
-from pipeline.operations.box import BATCH, Box
-from pipeline.operations.letters import Letter, Selection, fresh, read_letter
+from pipeline.operations.dead_letter_messages import (
+    DeadLetterMessage,
+    Selection,
+    as_first_sent,
+    read_dead_letter,
+)
+from pipeline.operations.queue_drain import BATCH, QueueDrain
 from pipeline.source.layouts import Layouts
 
 
 @dataclass(slots=True)
 class Report:
-    """What became of the letters.
+    """What became of the dead letters.
 
     Args:
         done: sent again or dropped (or, on a dry run, would have been).
@@ -28,11 +33,11 @@ class Report:
         others: not selected: they stay.
     """
 
-    done: list[Letter] = field(default_factory=list)
-    foreign: list[Letter] = field(default_factory=list)
-    unsent: list[Letter] = field(default_factory=list)
-    undeleted: list[Letter] = field(default_factory=list)
-    others: list[Letter] = field(default_factory=list)
+    done: list[DeadLetterMessage] = field(default_factory=list)
+    foreign: list[DeadLetterMessage] = field(default_factory=list)
+    unsent: list[DeadLetterMessage] = field(default_factory=list)
+    undeleted: list[DeadLetterMessage] = field(default_factory=list)
+    others: list[DeadLetterMessage] = field(default_factory=list)
 
     @property
     def failed(self) -> bool:
@@ -40,72 +45,87 @@ class Report:
         return bool(self.unsent or self.undeleted)
 
 
-def letters_of(box: Box, layouts: Layouts) -> Sequence[Letter]:
-    """Read the letters in an opened box."""
-    return [read_letter(message, layouts) for message in box.messages]
+def dead_letters_of(drain: QueueDrain, layouts: Layouts) -> Sequence[DeadLetterMessage]:
+    """Read the dead letters in an drained queue."""
+    return [read_dead_letter(message, layouts) for message in drain.messages]
 
 
-def redrive(  # noqa: PLR0913  # the letters, which of them, and where to
-    box: Box, layouts: Layouts, selection: Selection, queue: NoticeQueue, now: float, *, dry_run: bool
+def redrive(  # noqa: PLR0913  # the dead letters, which of them, and where to
+    drain: QueueDrain,
+    layouts: Layouts,
+    selection: Selection,
+    queue: NoticeQueue,
+    now: float,
+    *,
+    dry_run: bool,
 ) -> Report:
-    """Send the notices of the selected letters again, then delete the letters.
+    """Send the notices of the selected dead letters again, then delete the dead letters.
 
-    Letters that arrive meanwhile, such as those of items that fail again, are not in the box and stay.
+    Dead letters that arrive meanwhile, such as those of items that fail again, are not in the drain and stay.
     """
-    report, chosen = _selected(box, layouts, selection)
-    notices = [(letter, fresh(letter.notice, now)) for letter in chosen if letter.notice]
-    report.foreign = [letter for letter in chosen if letter.notice is None]
+    report, chosen = _selected(drain, layouts, selection)
+    notices = [
+        (dead_letter, as_first_sent(dead_letter.notice, now)) for dead_letter in chosen if dead_letter.notice
+    ]
+    report.foreign = [dead_letter for dead_letter in chosen if dead_letter.notice is None]
     if dry_run:
-        report.done = [letter for letter, _ in notices]
+        report.done = [dead_letter for dead_letter, _ in notices]
         return report
     for batch in _batches(notices):
-        _redrive_batch(box, queue, batch, report)
+        _redrive_batch(drain, queue, batch, report)
     return report
 
 
-def drop(box: Box, layouts: Layouts, selection: Selection, *, dry_run: bool) -> Report:
-    """Delete the selected letters, notices or not."""
-    report, chosen = _selected(box, layouts, selection)
+def drop(drain: QueueDrain, layouts: Layouts, selection: Selection, *, dry_run: bool) -> Report:
+    """Delete the selected dead letters, notices or not."""
+    report, chosen = _selected(drain, layouts, selection)
     if dry_run:
         report.done = chosen
     else:
-        _delete(box, chosen, report)
+        _delete(drain, chosen, report)
     return report
 
 
-def _selected(box: Box, layouts: Layouts, selection: Selection) -> tuple[Report, list[Letter]]:
-    letters = letters_of(box, layouts)
-    chosen = [letter for letter in letters if selection.takes(letter)]
-    return Report(others=[letter for letter in letters if not selection.takes(letter)]), chosen
+def _selected(
+    drain: QueueDrain, layouts: Layouts, selection: Selection
+) -> tuple[Report, list[DeadLetterMessage]]:
+    dead_letters = dead_letters_of(drain, layouts)
+    chosen = [dead_letter for dead_letter in dead_letters if selection.takes(dead_letter)]
+    return Report(
+        others=[dead_letter for dead_letter in dead_letters if not selection.takes(dead_letter)]
+    ), chosen
 
 
 def _redrive_batch(
-    box: Box, queue: NoticeQueue, batch: Sequence[tuple[Letter, Notice | Wish]], report: Report
+    drain: QueueDrain,
+    queue: NoticeQueue,
+    batch: Sequence[tuple[DeadLetterMessage, Notice | ForgetMessage]],
+    report: Report,
 ) -> None:
     refused = queue.send([notice for _, notice in batch if isinstance(notice, Notice)])
-    unsent = [letter for letter, notice in batch if not _taken(queue, notice, refused)]
+    unsent = [dead_letter for dead_letter, notice in batch if not _taken(queue, notice, refused)]
     report.unsent += unsent
-    _delete(box, [letter for letter, _ in batch if letter not in unsent], report)
+    _delete(drain, [dead_letter for dead_letter, _ in batch if dead_letter not in unsent], report)
 
 
-def _taken(queue: NoticeQueue, notice: Notice | Wish, refused: frozenset[str]) -> bool:
+def _taken(queue: NoticeQueue, notice: Notice | ForgetMessage, refused: frozenset[str]) -> bool:
     if isinstance(notice, Notice):
         return notice.address.key.source not in refused
     try:
-        queue.send_wish(notice)
+        queue.send_forget_message(notice)
     except QueueUnavailableError:
         return False
     return True
 
 
-def _delete(box: Box, letters: Sequence[Letter], report: Report) -> None:
-    left = box.delete([letter.message for letter in letters])
-    report.done += [letter for letter in letters if letter.message.id not in left]
-    report.undeleted += [letter for letter in letters if letter.message.id in left]
+def _delete(drain: QueueDrain, dead_letters: Sequence[DeadLetterMessage], report: Report) -> None:
+    left = drain.delete([dead_letter.message for dead_letter in dead_letters])
+    report.done += [dead_letter for dead_letter in dead_letters if dead_letter.message.id not in left]
+    report.undeleted += [dead_letter for dead_letter in dead_letters if dead_letter.message.id in left]
 
 
 def _batches(
-    pairs: Sequence[tuple[Letter, Notice | Wish]],
-) -> Iterator[Sequence[tuple[Letter, Notice | Wish]]]:
+    pairs: Sequence[tuple[DeadLetterMessage, Notice | ForgetMessage]],
+) -> Iterator[Sequence[tuple[DeadLetterMessage, Notice | ForgetMessage]]]:
     for start in range(0, len(pairs), BATCH):
         yield pairs[start : start + BATCH]

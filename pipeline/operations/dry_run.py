@@ -44,14 +44,14 @@ def dry_run(reconciler: Reconciler, items: Items) -> DryRun:
     Raises:
         VectorMemoryError: an item could not be looked at, for another reason than what is in it.
     """
-    looker = replace(reconciler, source=_Given(items), all_rows=True)
+    full_reconciler = replace(reconciler, source=_Given(items), all_rows=True)
     by_tenant: defaultdict[str, list[Notice]] = defaultdict(list)
     for address, _ in items.values():
         by_tenant[address.tenant_id].append(Notice(address, force_read=True))
     works: list[ItemWork] = []
     malformed: list[str] = []
     for notices in by_tenant.values():
-        planned, report = looker.planned(notices)
+        planned, report = full_reconciler.planned(notices)
         for source, error in report.failures.items():
             if not isinstance(error, MalformedItemError):
                 raise error

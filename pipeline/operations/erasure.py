@@ -12,21 +12,21 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from pipeline.digest.days import summary_key
+from pipeline.ingest.forget_messages import ForgetMessage
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.ownership import Ownership
 from pipeline.ingest.reconcile import Reconciler
-from pipeline.ingest.wishes import Wish
 from pipeline.ingest.work import ItemWork
 from pipeline.operations.audit import Schemas, Tables, address_of
+from pipeline.operations.dead_letter_messages import read_dead_letter
 from pipeline.operations.differences import Finding, differences
 from pipeline.operations.dry_run import Items, dry_run
-from pipeline.operations.letters import read_letter
 from pipeline.operations.messages import Message
 from pipeline.operations.stream_batches import read_batch
 from pipeline.source.documents import ItemKey
 from pipeline.source.layouts import Address, Layouts
 from pipeline.source.times import read_time
-from pipeline.stores.forgetting import Forgotten
+from pipeline.stores.forget_requests import Forgotten
 from pipeline.stores.inventory import Inventory, LyingRow, StoredChunk, StoredItem
 from pipeline.stores.protocol import MessageRow
 
@@ -49,7 +49,7 @@ HARMLESS = frozenset({"missing", "unreadable"})
 
 
 class Queue(Protocol):
-    """A queue that was opened, see :class:`pipeline.operations.box.Box`."""
+    """A queue that was opened, see :class:`pipeline.operations.queue_drain.Box`."""
 
     hidden: int
     emptied: bool
@@ -242,8 +242,8 @@ class Search:
     def _is_left_in(self, place: str, message: Message, subject: _Subject) -> bool:
         if place == "stream failure queue":
             return read_batch(message.body) is None  # a batch names shards and positions, and nobody
-        notice = read_letter(message, self.layouts).notice
-        if isinstance(notice, Wish):
+        notice = read_dead_letter(message, self.layouts).notice
+        if isinstance(notice, ForgetMessage):
             return notice.request.id == subject.forgotten.request.id
         return notice is None or subject.concerns(notice)
 

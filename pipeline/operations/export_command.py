@@ -31,7 +31,9 @@ def run_export(options: argparse.Namespace) -> Outcome:
     """
     names, tables = _prepared(options)
     inventory = bootstrap.inventory()
-    exporter = Exporter(tables, bootstrap.layouts(), bootstrap.looker(), inventory, schemas_of(tables, names))
+    exporter = Exporter(
+        tables, bootstrap.layouts(), bootstrap.full_reconciler(), inventory, schemas_of(tables, names)
+    )
     lines = exporter.lines(options.tenant, options.user)
     if options.out is None:
         _write(lines, sys.stdout)
@@ -59,7 +61,7 @@ def run_import(options: argparse.Namespace) -> Outcome:
         writer.put,
         target(names, tables.key_names),
         bootstrap.layouts(),
-        bootstrap.looker(),
+        bootstrap.full_reconciler(),
         bootstrap.inventory(),
         patience_seconds=options.wait,
     )

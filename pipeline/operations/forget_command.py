@@ -6,12 +6,12 @@ from collections.abc import Callable
 from uuid import uuid4
 
 from pipeline.errors import SettingsError, VectorMemoryError
-from pipeline.ingest.forgetting import Forgetter
-from pipeline.ingest.wishes import next_second
+from pipeline.ingest.forget_executor import ForgetExecutor
+from pipeline.ingest.forget_messages import next_second
 from pipeline.operations.near_ids import near
 from pipeline.operations.outcome import Outcome
 from pipeline.source.documents import ItemKey
-from pipeline.stores.forgetting import ForgetRequest, Forgotten
+from pipeline.stores.forget_requests import ForgetRequest, Forgotten
 from pipeline.stores.inventory import Inventory
 
 NOTHING_FOUND = 3
@@ -20,7 +20,7 @@ MAX_ITEMS = 2_000
 
 
 def run_forget(  # noqa: PLR0913  # who, and how it is told
-    forgetter: Forgetter,
+    forgetter: ForgetExecutor,
     inventory: Callable[[], Inventory],
     tenant_id: str,
     user_id: str | None,
@@ -79,7 +79,9 @@ def _known(inventory: Inventory, tenant_id: str) -> tuple[set[str], set[str], se
     return {tenant for tenant, _ in items}, users, {values[2] for values in named if values}
 
 
-def forget(forgetter: Forgetter, tenant_id: str, user_id: str | None, session_key: str | None) -> Forgotten:
+def forget(
+    forgetter: ForgetExecutor, tenant_id: str, user_id: str | None, session_key: str | None
+) -> Forgotten:
     """Forget a user, a session, or one user's session, up to now.
 
     Raises:

@@ -83,7 +83,7 @@ class Imported:
 
 
 @dataclass(slots=True)
-class _Journey:
+class _Transfer:
     """An item on its way: the versions that are saved one after another, and how far it has come."""
 
     address: Address
@@ -129,22 +129,22 @@ class Importer:
         """
         total, ahead = Imported(), iter(items)
         while page := list(islice(ahead, PAGE)):
-            journeys = [self._journey(header, item) for item in page]
-            total.messages += self._travel(page, journeys, total)
+            transfers = [self._transfer(header, item) for item in page]
+            total.messages += self._travel(page, transfers, total)
             self.progress(total)
         return total
 
-    def _travel(self, page: Sequence[PortableItem], journeys: Sequence[_Journey], total: Imported) -> int:
-        going = [pair for pair in zip(page, journeys, strict=True) if self._begins(pair[1])]
+    def _travel(self, page: Sequence[PortableItem], transfers: Sequence[_Transfer], total: Imported) -> int:
+        going = [pair for pair in zip(page, transfers, strict=True) if self._begins(pair[1])]
         total.standing += len(page) - len(going)
         total.items += len(going)
-        underway = [journey for _, journey in going]
+        underway = [transfer for _, transfer in going]
         while underway:
             self._arrived(underway)
-            underway = [journey for journey in underway if self._step(journey)]
+            underway = [transfer for transfer in underway if self._step(transfer)]
         return sum(len(item.messages) for item, _ in going)
 
-    def _journey(self, header: Header, item: PortableItem) -> _Journey:
+    def _transfer(self, header: Header, item: PortableItem) -> _Transfer:
         key = replace(item.key, table=self.targets(item))
         address = self.layouts.address(key.table, key.to_dynamodb())
         if address is None or address.tenant_id != header.tenant_id or address.kind != item.kind:
@@ -155,28 +155,28 @@ class Importer:
         names = self.layouts.names
         attribute = names["messages"].split(",")[0].strip() if item.kind == "session" else names["content"]
         form = _Form(address, names, attribute, header.exported_at)
-        return _Journey(address, attribute, _versions(form, item))
+        return _Transfer(address, attribute, _versions(form, item))
 
-    def _begins(self, journey: _Journey) -> bool:
+    def _begins(self, transfer: _Transfer) -> bool:
         """Save the first version, or find out which one an earlier import came to."""
-        if self._step(journey):
+        if self._step(transfer):
             return True
-        there = self.tables.get(journey.address.key)
-        journey.done = 1 + journey.versions.index(there) if there in journey.versions else 0
-        return bool(journey.done)
+        there = self.tables.get(transfer.address.key)
+        transfer.done = 1 + transfer.versions.index(there) if there in transfer.versions else 0
+        return bool(transfer.done)
 
-    def _step(self, journey: _Journey) -> bool:
+    def _step(self, transfer: _Transfer) -> bool:
         """Save the next version; tell whether there was one, and it was saved."""
-        if journey.done == len(journey.versions):
+        if transfer.done == len(transfer.versions):
             return False
-        version, table = journey.versions[journey.done], journey.address.key.table
-        saved = self.put(table, version, journey.current, journey.attribute)
-        journey.done += saved
+        version, table = transfer.versions[transfer.done], transfer.address.key.table
+        saved = self.put(table, version, transfer.current, transfer.attribute)
+        transfer.done += saved
         return saved
 
-    def _arrived(self, journeys: Sequence[_Journey]) -> None:
+    def _arrived(self, transfers: Sequence[_Transfer]) -> None:
         """Wait until the index reflects what was saved."""
-        deadline, waiting = self.clock() + self.patience_seconds, list(journeys)
+        deadline, waiting = self.clock() + self.patience_seconds, list(transfers)
         while waiting := self._behind(waiting):
             if self.clock() > deadline:
                 raise BusyError(
@@ -184,8 +184,8 @@ class Importer:
                 )
             self.sleep(PAUSE_SECONDS)
 
-    def _behind(self, journeys: Sequence[_Journey]) -> list[_Journey]:
-        items: Items = {each.address.key.source: (each.address, each.current) for each in journeys}
+    def _behind(self, transfers: Sequence[_Transfer]) -> list[_Transfer]:
+        items: Items = {each.address.key.source: (each.address, each.current) for each in transfers}
         works = {work.source: work for work in dry_run(self.reconciler, items).works}
         rows = sorted(self.inventory.rows(sorted(works)), key=lambda row: row.source)
         held = {source: list(group) for source, group in groupby(rows, key=lambda row: row.source)}
@@ -194,7 +194,7 @@ class Importer:
             for source, work in works.items()
             if work.settled.hidden or any(differences(work, held.get(source, ())))
         }
-        return [each for each in journeys if each.address.key.source in behind]
+        return [each for each in transfers if each.address.key.source in behind]
 
 
 _Step = tuple[str, Sequence[PortableMessage]]

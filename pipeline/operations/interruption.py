@@ -1,4 +1,4 @@
-"""Puts off an interruption to a moment where nothing is lost by it."""
+"""Defers an interruption to a moment where nothing is lost by it."""
 
 import signal
 import threading
@@ -11,7 +11,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def put_off() -> Iterator[None]:
+def delayed() -> Iterator[None]:
     """Let the block finish before the first Ctrl-C or SIGTERM takes effect; a second one ends it at once.
 
     Outside the main thread, where Python delivers no signals, it does nothing.

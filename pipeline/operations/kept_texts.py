@@ -58,10 +58,12 @@ def _lines(chunk: HeldChunk, stored: StoredText) -> Iterator[tuple[str, Said]]:
     content, metadata = stored.content, stored.metadata
     kind, roles = str(metadata.get("kind") or "session"), tuple(metadata.get("roles") or ())
     lines = [embedded_text(content, metadata)]
-    if chunk.spans:
-        start = len(content) - sum(chunk.spans) - len(chunk.spans) + 1
-        starts = [start + sum(chunk.spans[:number]) + number for number in range(len(chunk.spans))]
-        lines = [content[at : at + span] for at, span in zip(starts, chunk.spans, strict=True)]
+    if chunk.line_lengths:
+        start = len(content) - sum(chunk.line_lengths) - len(chunk.line_lengths) + 1
+        starts = [
+            start + sum(chunk.line_lengths[:number]) + number for number in range(len(chunk.line_lengths))
+        ]
+        lines = [content[at : at + span] for at, span in zip(starts, chunk.line_lengths, strict=True)]
     for number, (id_, line) in enumerate(zip(chunk.members, lines, strict=False)):
         place = (stored.created_at, int(metadata.get("place") or 0), number)
         yield id_, Said(line, place, roles, kind, metadata.get("date"))

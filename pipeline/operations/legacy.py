@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeline.embedding.vectors import Space, Vector, check_vectors
+from pipeline.embedding.vectors import EmbeddingSpace, Vector, check_vectors
 from pipeline.errors import EmbeddingUnavailableError, MalformedItemError
 from pipeline.source.documents import ItemKey
 from pipeline.source.layouts import (
@@ -94,7 +94,7 @@ def is_legacy(item: Item, names: Mapping[str, str]) -> bool:
     return owner.startswith(LEGACY_PREFIX) and "B" in item.get("embedding", {})
 
 
-def read_legacy(table: str, item: Item, names: Mapping[str, str], space: Space) -> Legacy | None:
+def read_legacy(table: str, item: Item, names: Mapping[str, str], space: EmbeddingSpace) -> Legacy | None:
     """Read a legacy vector; ``None`` if it is of another length, broken, or no note of a user."""
     try:
         owner, name = item[names["tenant_id"]]["S"], item[names["session_key"]]["S"]

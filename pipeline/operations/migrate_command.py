@@ -2,12 +2,14 @@
 
 import json
 
-from pipeline.embedding.vectors import Space
+from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.operations.outcome import Outcome
 from pipeline.stores.pgvector.migrations import due_privileges, migrate, plan
 
 
-def run_migrate(conninfo: str, space: Space, *, dry_run: bool, graph: bool, as_json: bool = False) -> Outcome:
+def run_migrate(
+    conninfo: str, space: EmbeddingSpace, *, dry_run: bool, graph: bool, as_json: bool = False
+) -> Outcome:
     """Bring the schema and its privileges up to date as its owner, or only say what that would apply.
 
     Says which grants it took away, and what an operator should run.

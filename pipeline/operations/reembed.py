@@ -14,11 +14,11 @@ from pipeline.embedding.vectors import Embedder
 from pipeline.errors import QueueUnavailableError, SettingsError
 from pipeline.ingest.chunking import embedded_text
 from pipeline.ingest.notices import Notice
-from pipeline.ingest.second_space import Filler
+from pipeline.ingest.standby_filler import Filler
 from pipeline.operations.pacing import Pacer
 from pipeline.source.layouts import Address, Layouts
-from pipeline.stores.pgvector.spaces import Placed, Register
-from pipeline.stores.pgvector.standing import BehindItem, Sample, Standing
+from pipeline.stores.pgvector.space_progress import BehindItem, Sample, SpaceProgress
+from pipeline.stores.pgvector.spaces import Register, RegisteredSpace
 from pipeline.stores.protocol import SearchRequest, Store
 
 POLL_SECONDS = 0.5
@@ -36,12 +36,12 @@ class Queue(Protocol):
     def depth(self) -> int: ...  # noqa: D102  # see the class
 
 
-class Held(Protocol):
-    """Reads what spaces hold, see :class:`pipeline.stores.pgvector.standing.Spaces`."""
+class SpaceIndex(Protocol):
+    """Reads what spaces hold, see :class:`pipeline.stores.pgvector.space_progress.Spaces`."""
 
-    def behind(self, here: Placed, there: Placed) -> Iterator[Sequence[BehindItem]]: ...  # noqa: D102  # see the class
+    def behind(self, here: RegisteredSpace, there: RegisteredSpace) -> Iterator[Sequence[BehindItem]]: ...  # noqa: D102  # see the class
 
-    def standing(self, here: Placed, there: Placed) -> Standing: ...  # noqa: D102  # see the class
+    def progress(self, here: RegisteredSpace, there: RegisteredSpace) -> SpaceProgress: ...  # noqa: D102  # see the class
 
 
 @dataclass(slots=True)
@@ -64,7 +64,7 @@ class Filling:
         pacer: of tokens.
     """
 
-    held: Held
+    held: SpaceIndex
     layouts: Layouts
     queue: Queue
     filler: Filler | None
@@ -73,7 +73,7 @@ class Filling:
     clock: Callable[[], float]
     sleep: Callable[[float], None]
 
-    def run(self, here: Placed, there: Placed) -> Sent:
+    def run(self, here: RegisteredSpace, there: RegisteredSpace) -> Sent:
         """Announce every item of which ``there`` lacks something that ``here`` has.
 
         Raises:
@@ -200,27 +200,27 @@ def compare(questions: Sequence[Question], one: Side, other: Side) -> Comparison
     return Comparison(tuple(overlaps), one.embedder.usage.tokens + other.embedder.usage.tokens - before)
 
 
-def two(register: Register) -> tuple[Placed, Placed]:
-    """Return the current space and the one beside it.
+def two(register: Register) -> tuple[RegisteredSpace, RegisteredSpace]:
+    """Return the active space and the one beside it.
 
     Raises:
         SettingsError: there is only one.
     """
-    if register.current is None or register.beside is None:
+    if register.active is None or register.standby is None:
         raise SettingsError("there is one space only: `vector-memory reembed start` makes the next one")
-    return register.current, register.beside
+    return register.active, register.standby
 
 
-def refuse_gaps(held: Held, register: Register, *, newer: bool) -> None:
+def refuse_gaps(held: SpaceIndex, register: Register, *, newer: bool) -> None:
     """Refuse a switch to a space that lacks what it ought to have by now.
 
     Raises:
         SettingsError: it does; the message says how much.
     """
-    current, beside = two(register)
-    if (beside.number > current.number) != newer:
+    active, standby = two(register)
+    if (standby.number > active.number) != newer:
         return
-    gaps = held.standing(current, beside).overdue
+    gaps = held.progress(active, standby).overdue
     if gaps:
         raise SettingsError(
             f"the other space lacks {gaps} chunks that were indexed over a minute ago: run `vector-memory reembed fill`, "

@@ -28,10 +28,10 @@ from pipeline.operations.reembed import (
 from pipeline.operations.stack import environment_of
 from pipeline.prices import EMBEDDING_DOLLARS_PER_MILLION_TOKENS as PRICES
 from pipeline.settings import EmbeddingSettings
-from pipeline.stores.pgvector.spaces import Placed
-from pipeline.stores.pgvector.standing import Spaces, Standing
+from pipeline.stores.pgvector.cutover import drop_standby, make_standby, switch
+from pipeline.stores.pgvector.space_progress import SpaceProgress, Spaces
+from pipeline.stores.pgvector.spaces import RegisteredSpace
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.pgvector.switching import drop_beside, make_beside, switch
 
 
 def run_reembed(options: argparse.Namespace) -> Outcome:
@@ -66,26 +66,24 @@ def _start(options: argparse.Namespace) -> Outcome:
             "set NEXT_EMBEDDING_MODEL and NEXT_EMBEDDING_DIMENSIONS, and deploy the functions with them first"
         )
     _spaces().register()  # a role that sees no tenant makes nothing
-    made = make_beside(bootstrap.conninfo(), bootstrap.space_of(following), graph=options.hnsw)
+    made = make_standby(bootstrap.conninfo(), bootstrap.space_of(following), graph=options.hnsw)
     bootstrap.look_for_switch(0)
     outcome = _fill(options)
     if options.json:
         return outcome
-    return Outcome(
-        f"{_said(made)} is beside the current space.\n{outcome.text}", outcome.notes, outcome.status
-    )
+    return Outcome(f"{_said(made)} is standby.\n{outcome.text}", outcome.notes, outcome.status)
 
 
 def _fill(options: argparse.Namespace) -> Outcome:
     spaces = _spaces()
-    current, beside = two(spaces.register())
+    active, standby = two(spaces.register())
     fillers = bootstrap.fillers()
     if not fillers:
         raise SettingsError(
-            f"EMBEDDING_… and NEXT_EMBEDDING_… must name both {_said(current)} and {_said(beside)}"
+            f"EMBEDDING_… and NEXT_EMBEDDING_… must name both {_said(active)} and {_said(standby)}"
         )
     sent = Sent()
-    for filler, (here, there) in zip(fillers, ((current, beside), (beside, current)), strict=True):
+    for filler, (here, there) in zip(fillers, ((active, standby), (standby, active)), strict=True):
         filling = Filling(
             spaces,
             bootstrap.addresses(),
@@ -110,32 +108,32 @@ def _fill(options: argparse.Namespace) -> Outcome:
 def _status(options: argparse.Namespace) -> Outcome:
     spaces = _spaces()
     register = spaces.register()
-    if register.beside is None or register.current is None:
+    if register.standby is None or register.active is None:
         rows = [_said(row) for row in register.rows]
-        text = json.dumps({"current": rows[0] if rows else None, "beside": None})
+        text = json.dumps({"active": rows[0] if rows else None, "standby": None})
         return Outcome(text if options.json else f"{', '.join(rows)}: no other space")
-    current, beside = register.current, register.beside
-    standing = spaces.standing(current, beside)
-    dollars = _dollars(beside.space.model, standing.tokens)
+    active, standby = register.active, register.standby
+    progress = spaces.progress(active, standby)
+    dollars = _dollars(standby.space.model, progress.tokens)
     if options.json:
-        fields: dict[str, Any] = {"current": _said(current), "beside": _said(beside), "dollars": dollars}
-        return Outcome(json.dumps({**fields, **asdict(standing)}))
-    return Outcome(_standing(current, beside, standing, dollars), _advice(current, beside, standing))
+        fields: dict[str, Any] = {"active": _said(active), "standby": _said(standby), "dollars": dollars}
+        return Outcome(json.dumps({**fields, **asdict(progress)}))
+    return Outcome(_progress(active, standby, progress, dollars), _advice(active, standby, progress))
 
 
 def _compare(options: argparse.Namespace) -> Outcome:
     spaces = _spaces()
-    current, beside = two(spaces.register())
+    active, standby = two(spaces.register())
     if options.questions:
         questions = _read(options.questions)
     else:
-        questions = [question_of(sample) for sample in spaces.sample(current, beside, options.queries)]
-    done = compare(questions, _side(current), _side(beside))
+        questions = [question_of(sample) for sample in spaces.sample(active, standby, options.queries)]
+    done = compare(questions, _side(active), _side(standby))
     if options.json:
         return Outcome(json.dumps({"mean": done.mean, "overlaps": done.overlaps, "tokens": done.tokens}))
     worst = min(done.overlaps, default=0.0)
     return Outcome(
-        f"{len(done.overlaps)} questions: {_said(current)} and {_said(beside)} share {done.mean:.0%} of the ten nearest "
+        f"{len(done.overlaps)} questions: {_said(active)} and {_said(standby)} share {done.mean:.0%} of the ten nearest "
         f"(least: {worst:.0%}); {done.tokens:,} tokens asked"
     )
 
@@ -152,21 +150,21 @@ def _switch(options: argparse.Namespace) -> Outcome:
     if not options.anyway:
         spaces = _spaces()
         refuse_gaps(spaces, spaces.register(), newer=newer)
-    placed, before = switch(bootstrap.conninfo(), newer=newer)
-    text = f"{_said(placed)} answers {'already' if before else 'now; functions notice within 5 s'}"
+    registered_space, before = switch(bootstrap.conninfo(), newer=newer)
+    text = f"{_said(registered_space)} answers {'already' if before else 'now; functions notice within 5 s'}"
     if options.json:
-        return Outcome(json.dumps({"current": _said(placed), "changed": not before}))
+        return Outcome(json.dumps({"active": _said(registered_space), "changed": not before}))
     back = "`vector-memory reembed rollback` goes back" if newer else "`vector-memory reembed switch` goes on"
     return Outcome(text, [f"{back}; both are kept up to date until `vector-memory reembed drop`"])
 
 
 def _drop(options: argparse.Namespace) -> Outcome:
     register = _spaces().register()
-    if register.beside is None:
+    if register.standby is None:
         return Outcome(json.dumps({"dropped": None}) if options.json else "there is no other space to drop")
     if not options.yes:
-        return Outcome(f"{_said(register.beside)} would be dropped with all its vectors: say --yes")
-    dropped = drop_beside(bootstrap.conninfo())
+        return Outcome(f"{_said(register.standby)} would be dropped with all its vectors: say --yes")
+    dropped = drop_standby(bootstrap.conninfo())
     name = _said(dropped) if dropped else None
     notes = [
         "set EMBEDDING_… to the space that is left, and take NEXT_EMBEDDING_… away, at the next deployment"
@@ -178,11 +176,11 @@ def _spaces() -> Spaces:
     return Spaces(bootstrap.operators_connector())
 
 
-def _side(placed: Placed) -> Side:
-    chosen = next((one for one in _known() if bootstrap.space_of(one) == placed.space), None)
+def _side(registered_space: RegisteredSpace) -> Side:
+    chosen = next((one for one in _known() if bootstrap.space_of(one) == registered_space.space), None)
     if chosen is None:
-        raise SettingsError(f"EMBEDDING_… or NEXT_EMBEDDING_… must name {_said(placed)}")
-    store = PgVectorStore(bootstrap.operators_connector(), placed.space, "exact")
+        raise SettingsError(f"EMBEDDING_… or NEXT_EMBEDDING_… must name {_said(registered_space)}")
+    store = PgVectorStore(bootstrap.operators_connector(), registered_space.space, "exact")
     return Side(bootstrap.embedder_of(chosen), store)
 
 
@@ -198,23 +196,25 @@ def _dollars(model: str, tokens: int) -> float | None:
     return None if price is None else price * tokens / 1_000_000
 
 
-def _standing(current: Placed, beside: Placed, standing: Standing, dollars: float | None) -> str:
+def _progress(
+    active: RegisteredSpace, standby: RegisteredSpace, progress: SpaceProgress, dollars: float | None
+) -> str:
     return (
-        f"current: {_said(current)}, {standing.chunks:,} chunks\n"
-        f"beside:  {_said(beside)}, {standing.behind:,} chunks of {standing.items:,} items still to embed: about "
-        f"{standing.tokens:,} tokens, {money(dollars)}"
+        f"current: {_said(active)}, {progress.chunks:,} chunks\n"
+        f"beside:  {_said(standby)}, {progress.behind:,} chunks of {progress.items:,} items still to embed: about "
+        f"{progress.tokens:,} tokens, {money(dollars)}"
     )
 
 
-def _advice(current: Placed, beside: Placed, standing: Standing) -> list[str]:
+def _advice(active: RegisteredSpace, standby: RegisteredSpace, progress: SpaceProgress) -> list[str]:
     notes = []
-    if standing.own:
+    if progress.own:
         notes.append(
-            f"{standing.own} chunks are the chat app's own: it must write them to schema {beside.schema} itself"
+            f"{progress.own} chunks are the chat app's own: it must write them to schema {standby.schema} itself"
         )
-    if standing.overdue:
+    if progress.overdue:
         notes.append("`vector-memory reembed fill` announces what is missing")
-    elif beside.number > current.number:
+    elif standby.number > active.number:
         notes.append("`vector-memory reembed compare`, then `vector-memory reembed switch`")
     else:
         notes.append("`vector-memory reembed drop --yes` gives its room back, and ends the way back")
@@ -225,5 +225,5 @@ def _counts(sent: Sent) -> tuple[int, int, int, int]:
     return sent.items, sent.tokens, sent.here, sent.failed
 
 
-def _said(placed: Placed) -> str:
-    return f"{placed.space.model}/{placed.space.dimensions}"
+def _said(registered_space: RegisteredSpace) -> str:
+    return f"{registered_space.space.model}/{registered_space.space.dimensions}"

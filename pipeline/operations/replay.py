@@ -11,11 +11,11 @@ from pipeline.errors import VectorMemoryError, describe
 from pipeline.ingest.announce import Announcer, announce
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.queue import NoticeQueue
-from pipeline.operations.box import Box
 from pipeline.operations.messages import Message
+from pipeline.operations.queue_drain import QueueDrain
 from pipeline.operations.stream_batches import Record, StreamBatch, as_lambda_delivers, read_batch
 from pipeline.operations.stream_reader import StreamReader
-from pipeline.source.changes import read_change
+from pipeline.source.stream_records import read_stream_record
 
 
 @dataclass(slots=True)
@@ -58,22 +58,22 @@ class Replay:
     queue: NoticeQueue
     now: float
 
-    def run(self, box: Box, *, dry_run: bool) -> Replayed:
-        """Announce every batch that an opened box tells of, and delete the messages of those announced in full."""
+    def run(self, drain: QueueDrain, *, dry_run: bool) -> Replayed:
+        """Announce every batch that an drained queue tells of, and delete the messages of those announced in full."""
         report = Replayed()
-        for message in box.messages:
+        for message in drain.messages:
             batch = read_batch(message.body)
             if batch is None:
                 report.foreign.append(message.id)
                 continue
             try:
-                self._replay(box, message, batch, report, dry_run=dry_run)
+                self._replay(drain, message, batch, report, dry_run=dry_run)
             except VectorMemoryError as error:
                 report.failures.append((batch, str(error)))
         return report
 
     def _replay(
-        self, box: Box, message: Message, batch: StreamBatch, report: Replayed, *, dry_run: bool
+        self, drain: QueueDrain, message: Message, batch: StreamBatch, report: Replayed, *, dry_run: bool
     ) -> None:
         records = self.reader.records(batch)
         notices, problems = self._notices(batch, records)
@@ -86,7 +86,7 @@ class Replay:
             report.failures += [(batch, problem) for problem in problems]
         elif not batch.complete(records):
             report.lost.append(batch)
-        elif not dry_run and box.delete([message]):
+        elif not dry_run and drain.delete([message]):
             report.failures.append((batch, "announced, but SQS did not delete its message"))
         else:
             report.batches.append(batch)
@@ -98,7 +98,7 @@ class Replay:
         for record in records:
             number = record["dynamodb"]["SequenceNumber"]
             try:
-                change = read_change(as_lambda_delivers(record, batch.stream_arn))
+                change = read_stream_record(as_lambda_delivers(record, batch.stream_arn))
                 notice = self.announcer.notice(change, self.now)
             except Exception as error:  # noqa: BLE001  # one bad record must not stop its neighbours
                 problems.append(f"record {number} could not be read: {describe(error)}")

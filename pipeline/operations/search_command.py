@@ -9,8 +9,8 @@ from pipeline import bootstrap
 from pipeline.operations.outcome import Outcome
 from pipeline.operations.stack import environment_of
 from pipeline.operations.text import printable
+from pipeline.search.memory_search import Found
 from pipeline.search.ranking import Ranked
-from pipeline.search.recall import Found
 from pipeline.search.requests import read_search
 from pipeline.search.trace import explained
 from pipeline.stores.pgvector.store import PgVectorStore
@@ -28,7 +28,9 @@ def run_search(options: argparse.Namespace) -> Outcome:
     owner = options.user or options.tenant
     given = {"query": options.query, "now": options.now, "min_confidence": options.min_confidence}
     wanted = read_search(given).wanted
-    found = bootstrap.recall().search(options.tenant, owner, options.query, options.top_k, wanted=wanted)
+    found = bootstrap.memory_search().search(
+        options.tenant, owner, options.query, options.top_k, wanted=wanted
+    )
     why = _why(found, options.tenant, owner) if options.explain else {}
     if options.json:
         rows = [_row(one) for one in found.passages]

@@ -12,10 +12,10 @@ import boto3
 from pipeline import bootstrap
 from pipeline.errors import SettingsError, VectorMemoryError
 from pipeline.operations.advised import placed, where_of
+from pipeline.operations.health_collector import HealthCollector
 from pipeline.operations.outcome import Outcome
-from pipeline.operations.situation import Situation, Thresholds, advice, as_text
 from pipeline.operations.stack import described, environment_of
-from pipeline.operations.watching import Watch
+from pipeline.operations.stack_health import StackHealth, Thresholds, advice, as_text
 from pipeline.stores.usage import UsageBook
 
 QUEUES: Mapping[str, str] = {
@@ -53,13 +53,13 @@ def run_status(options: argparse.Namespace) -> Outcome:
     return Outcome(as_text(seen, advised), status=status)
 
 
-def _look(options: argparse.Namespace, outputs: Mapping[str, str]) -> Situation:
+def _look(options: argparse.Namespace, outputs: Mapping[str, str]) -> StackHealth:
     """Look; where the usage ledger cannot be read, the metrics tell what was spent."""
     now = datetime.now(UTC)
     try:
-        return _watch(options.stack, outputs, _book()).look(options.minutes, now)
+        return _collector(options.stack, outputs, _book()).collect(options.minutes, now)
     except VectorMemoryError as error:
-        seen = _watch(options.stack, outputs, None).look(options.minutes, now)
+        seen = _collector(options.stack, outputs, None).collect(options.minutes, now)
         return replace(seen, unseen=(*seen.unseen, f"the usage ledger: {error}"))
 
 
@@ -70,8 +70,8 @@ def _book() -> UsageBook | None:
     return bootstrap.usage_book() if settings.store.name == "pgvector" and given else None
 
 
-def _watch(stack: str, outputs: Mapping[str, str], book: UsageBook | None) -> Watch:
-    return Watch(
+def _collector(stack: str, outputs: Mapping[str, str], book: UsageBook | None) -> HealthCollector:
+    return HealthCollector(
         bootstrap.sqs_client(),
         boto3.client("cloudwatch", config=bootstrap.AWS_CONFIG),
         {ours: outputs[theirs] for ours, theirs in QUEUES.items() if theirs in outputs},

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from pipeline.operations.refusals import code_of, explained
+from pipeline.operations.aws_errors import code_of, explained
 from pipeline.operations.stream_batches import Record, StreamBatch
 
 MAX_EMPTY_PAGES = 20

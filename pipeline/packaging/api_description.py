@@ -19,7 +19,7 @@ from pipeline.identity import MAX_ID_BYTES
 from pipeline.search import requests as limits
 
 VERSION = "1"
-DESCRIPTION = """What a chat agent's memory answers. Who asks for whose memory is the door's matter: the payload of a direct
+DESCRIPTION = """What a chat agent's memory answers. Who asks for whose memory is the entrance's matter: the payload of a direct
 invocation, `X-Tenant-Id` and `X-User-Id` (percent-encoded) of a principal that the stack trusts over the function's URL, or
 the claims of a JWT. A body never names another."""
 
@@ -215,7 +215,7 @@ class NotesAnswer(_Fresh):
 
 
 class ForgetAnswer(BaseModel):
-    """The wish is taken; poll `status_path`."""
+    """The forget request is taken; poll `status_path`."""
 
     id: str
     status: Literal["pending"]
@@ -224,7 +224,7 @@ class ForgetAnswer(BaseModel):
 
 
 class StatusAnswer(BaseModel):
-    """What became of a wish. `pending`: not carried out yet, or never made by this user."""
+    """What became of a forget request. `pending`: not carried out yet, or never made by this user."""
 
     id: str
     status: Literal["pending", "done"]
@@ -266,7 +266,7 @@ class _Operation:
 _FAILURES = {
     400: "The request cannot be served as it is",
     401: "Nobody is named",
-    403: "The asker may not ask for them, or the door is shut",
+    403: "The asker may not ask for them, or the entrance is closed",
     404: "There is nothing here",
     413: "The provider refuses the question",
     500: "A wrong setting or a bug: the function's log names it",
@@ -294,7 +294,7 @@ OPERATIONS = {
         202,
     ),
     ("GET", f"{STATUS_PATH}/<request_id>"): _Operation(
-        "What became of a wish to forget",
+        "What became of a forget request",
         StatusAnswer,
         (400, 401, 403, 404, 500, 503),
         Annotated[str, Path(pattern=f"^[0-9a-f]{{1,{limits.MAX_REQUEST_ID}}}$")],

@@ -1,7 +1,7 @@
 """What makes a similarity and shared words evidence: the same in every question, language, store and embedding space. Pure.
 
 A cosine says little by itself: in one space unrelated texts have 0.05, in another 0.75. It counts by how far it stands
-out of what else was found, in standard deviations. Words count by the share of the question's rarity (idf) that they
+out of what else was found, in standard deviations. Words count by the share of the question's idf mass that they
 carry: a word that few chunks have says more than one that all have, and one that none has was asked for and not found.
 
 How the numbers were chosen is told in ``docs/search.md``.
@@ -43,7 +43,7 @@ class Background:
 
 
 @dataclass(frozen=True, slots=True)
-class Rarity:
+class TermIdf:
     """What the question's terms are worth.
 
     Args:
@@ -64,31 +64,33 @@ class Evidence:
     """What similarities and words are measured by, for one question."""
 
     background: Background
-    rarity: Rarity
+    term_idf: TermIdf
 
     def relevance(self, similarity: float, words: Iterable[str]) -> float:
         """Return how sure it is that a text of this similarity, with these of the question's words, bears on it, 0..1."""
         near = logistic(self.background.stands_out(similarity) - SURE_AT)
-        return (near + self.rarity.share(words)) / 2 if self.rarity.mass else near
+        return (near + self.term_idf.share(words)) / 2 if self.term_idf.mass else near
 
     def confidence(self, hits: Sequence[Hit]) -> float:
         """Return how sure it is that ``hits`` hold an answer: the closest and the one of most words need not be the same."""
-        words = [words_of(hit, self.rarity.of.keys()) for hit in hits]
+        words = [words_of(hit, self.term_idf.of.keys()) for hit in hits]
         closest = max(
             [hit.similarity for hit in hits], default=self.background.mean - 50 * self.background.spread
         )
-        return self.relevance(closest, max(words, key=self.rarity.share, default=()))
+        return self.relevance(closest, max(words, key=self.term_idf.share, default=()))
 
 
-def evidence(hits: Sequence[Hit], asked: AbstractSet[str], unrelated: Sequence[float] = ()) -> Evidence:
+def evidence(hits: Sequence[Hit], query_terms: AbstractSet[str], unrelated: Sequence[float] = ()) -> Evidence:
     """Return what the hits of one question are measured by.
 
     Args:
-        asked: the question's terms.
+        query_terms: the question's terms.
         unrelated: similarities of the question to texts that have nothing to do with anything.
     """
     found = [hit.similarity for hit in hits]
-    return Evidence(background([*found, *_evenly(unrelated, FEWEST - len(found))]), _rarity(hits, asked))
+    return Evidence(
+        background([*found, *_evenly(unrelated, FEWEST - len(found))]), _term_idf(hits, query_terms)
+    )
 
 
 def background(similarities: Sequence[float]) -> Background:
@@ -112,11 +114,11 @@ def _evenly(values: Sequence[float], count: int) -> list[float]:
     return [values[at * len(values) // count] for at in range(max(0, count))]
 
 
-def _rarity(hits: Sequence[Hit], asked: AbstractSet[str]) -> Rarity:
+def _term_idf(hits: Sequence[Hit], query_terms: AbstractSet[str]) -> TermIdf:
     total = max(FEWEST_COUNTED, len(hits))
-    having = Counter([term for hit in hits for term in words_of(hit, asked)])
-    of = {term: idf(total, having[term]) for term in sorted(asked)}
-    return Rarity(of, min(MOST_MASS, math.fsum(of.values())))
+    having = Counter([term for hit in hits for term in words_of(hit, query_terms)])
+    of = {term: idf(total, having[term]) for term in sorted(query_terms)}
+    return TermIdf(of, min(MOST_MASS, math.fsum(of.values())))
 
 
 def idf(total: int, having: int) -> float:

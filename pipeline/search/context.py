@@ -27,7 +27,7 @@ class Context:
         passages: those in the text, best first.
         tokens: estimated, markers and headings included; at most what was asked for.
         chunks: the ids of those in the text.
-        confidence: see :class:`pipeline.search.recall.Found`.
+        confidence: see :class:`pipeline.search.memory_search.Found`.
         trace: the same.
     """
 
@@ -88,18 +88,18 @@ _NOTHING = Context("", (), 0)
 
 
 def assemble(
-    long_term: str, ranked: Sequence[Ranked], worth: Mapping[str, float], max_tokens: int, nonce: str
+    long_term: str, ranked: Sequence[Ranked], values: Mapping[str, float], max_tokens: int, nonce: str
 ) -> Context:
     """Return ``long_term`` and as much of ``ranked`` (best first) as fits into ``max_tokens``.
 
-    The chunks of most ``worth`` (by id) are chosen, one by one, and shown newest first, so that of two that contradict
+    The chunks of most ``values`` (by id) are chosen, one by one, and shown newest first, so that of two that contradict
     each other the later one leads.
     """
     japanese = is_japanese([long_term, *(one.hit.content for one in ranked)])
     words = _JAPANESE if japanese else _ENGLISH
     room = max_tokens - estimate_tokens(fenced(f"{words.notice}\n", nonce))
     notes = _notes(words, long_term, room if not ranked else int(room * NOTES_SHARE))
-    blocks = _fitting(words, ranked, worth, room - estimate_tokens(f"{notes}\n\n{words.passages}\n"))
+    blocks = _fitting(words, ranked, values, room - estimate_tokens(f"{notes}\n\n{words.passages}\n"))
     if not notes and not blocks:
         return _NOTHING
     text = fenced("\n\n".join([words.notice, *filter(None, [notes, _passages(words, blocks)])]), nonce)
@@ -120,14 +120,14 @@ def _notes(words: _Words, long_term: str, room: int) -> str:
 
 
 def _fitting(
-    words: _Words, ranked: Sequence[Ranked], worth: Mapping[str, float], room: float
+    words: _Words, ranked: Sequence[Ranked], values: Mapping[str, float], room: float
 ) -> list[_Block]:
     """Return the pieces of most worth that there is room for; of equal worth, those of the better passage."""
     pieces = [Piece(piece.hit, as_data(piece.text).strip("\n")) for one in ranked for piece in one.pieces]
     before = {piece.id for one in ranked if one.superseded_by for piece in one.pieces}
-    worth = _newer_worth_more(ranked, worth)
+    values = _newer_worth_more(ranked, values)
     chosen: dict[str, _Block] = {}
-    for piece in sorted(pieces, key=lambda one: -worth.get(one.id, 0.0)):
+    for piece in sorted(pieces, key=lambda one: -values.get(one.id, 0.0)):
         if token_share(piece.text) > room:
             continue
         heading = _heading(piece.hit) + (f" · {words.before}" if piece.id in before else "")
@@ -140,16 +140,16 @@ def _fitting(
     return list(chosen.values())
 
 
-def _newer_worth_more(ranked: Sequence[Ranked], worth: Mapping[str, float]) -> Mapping[str, float]:
-    """Return ``worth``, of what was said before no more than of what says it anew: room for one is the newer one's."""
-    best = {one.hit.id: max((worth.get(id_, 0.0) for id_ in one.chunks), default=0.0) for one in ranked}
+def _newer_worth_more(ranked: Sequence[Ranked], values: Mapping[str, float]) -> Mapping[str, float]:
+    """Return ``values``, of what was said before no more than of what says it anew: room for one is the newer one's."""
+    best = {one.hit.id: max((values.get(id_, 0.0) for id_ in one.chunks), default=0.0) for one in ranked}
     most = {
-        id_: min(worth.get(id_, 0.0), best.get(one.superseded_by, math.inf))
+        id_: min(values.get(id_, 0.0), best.get(one.superseded_by, math.inf))
         for one in ranked
         if one.superseded_by
         for id_ in one.chunks
     }
-    return {**worth, **most}
+    return {**values, **most}
 
 
 def _passages(words: _Words, blocks: Iterable[_Block]) -> str:

@@ -13,7 +13,7 @@ PAUSES_SECONDS = (0.02, 0.03, 0.05, 0.1, 0.1, 0.2, 0.2, 0.3, 0.5, 0.5)
 
 
 @dataclass(frozen=True, slots=True)
-class Fresh:
+class IndexFreshness:
     """What an answer says of its own freshness.
 
     Args:
@@ -38,22 +38,24 @@ class FreshnessGate:
 
     def with_search(
         self, tenant_id: str, user_id: str, session_key: str | None, wanted: datetime | None
-    ) -> Callable[[], Fresh]:
+    ) -> Callable[[], IndexFreshness]:
         """Return what tells the same once the memory was searched; who wants it fresher waits before that, and here."""
         if wanted is not None:
             waited = self.fresh(tenant_id, user_id, session_key, wanted)
             return lambda: waited
         until = self.store.indexed_until_when_searched(tenant_id, user_id, session_key)
-        return lambda: Fresh(until(), stale=False)
+        return lambda: IndexFreshness(until(), stale=False)
 
-    def fresh(self, tenant_id: str, user_id: str, session_key: str | None, wanted: datetime | None) -> Fresh:
+    def fresh(
+        self, tenant_id: str, user_id: str, session_key: str | None, wanted: datetime | None
+    ) -> IndexFreshness:
         """Return how fresh a session, or all of a user's memory, is: once it reaches ``wanted``, or the wait is over."""
         until = self.store.indexed_until(tenant_id, user_id, session_key)
         if wanted is None:
-            return Fresh(until, stale=False)
+            return IndexFreshness(until, stale=False)
         for pause in PAUSES_SECONDS:
             if until is not None and until >= wanted:
-                return Fresh(until, stale=False)
+                return IndexFreshness(until, stale=False)
             self.sleep(pause)
             until = self.store.indexed_until(tenant_id, user_id, session_key)
-        return Fresh(until, stale=until is None or until < wanted)
+        return IndexFreshness(until, stale=until is None or until < wanted)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from pipeline.stores.protocol import Hit, Passage
+from pipeline.stores.protocol import Hit, ListedChunk
 
 _HEADER = re.compile(r"\[[^\[\]\n]*\]\n")
 _KANA = re.compile(r"[\u3041-\u30ff]")
@@ -45,12 +45,12 @@ def day(metadata: Mapping[str, Any], created_at: datetime) -> str:
     return str(metadata.get("date") or created_at.date().isoformat())
 
 
-def in_order(passages: Sequence[Passage]) -> list[Passage]:
+def in_order(passages: Sequence[ListedChunk]) -> list[ListedChunk]:
     """Return the passages of one item in the order in which it says them."""
     return sorted(passages, key=position)
 
 
-def position(passage: Passage | Hit) -> tuple[datetime, int, int, str]:
+def position(passage: ListedChunk | Hit) -> tuple[datetime, int, int, str]:
     """Return what the chunks of one item are sorted by, to stand as it says them."""
     metadata = passage.metadata
     dated = metadata.get("kind") == "session"

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import cache
 
 from pipeline.lexical.terms import terms
-from pipeline.search.times import Span, day_terms, spans, without
+from pipeline.search.times import TimeSpan, day_terms, time_spans, without
 from pipeline.source.layouts import safe_text
 
 MAX_TERMS = 256
@@ -24,14 +24,14 @@ class Question:
         text: as it was asked.
         terms: those that are looked for, each once.
         about: those of them that do not say when by the reference time, each once.
-        spans: what it says about when.
+        time_spans: what it says about when.
         days: the terms of the days in those spans, looked for besides.
     """
 
     text: str = field(repr=False)
     terms: tuple[str, ...] = field(repr=False)
     about: frozenset[str] = field(default=frozenset(), repr=False)
-    spans: tuple[Span, ...] = ()
+    time_spans: tuple[TimeSpan, ...] = ()
     days: tuple[str, ...] = ()
 
     @property
@@ -42,8 +42,8 @@ class Question:
     @property
     def asks_only_when(self) -> bool:
         """Tell whether nothing is asked but what was said at some time; a date alone may itself be looked for."""
-        rest = terms(safe_text(without(self.text, self.spans)))
-        when = bool(self.spans and (rest or all(span.relative for span in self.spans)))
+        rest = terms(safe_text(without(self.text, self.time_spans)))
+        when = bool(self.time_spans and (rest or all(span.relative for span in self.time_spans)))
         return when and all(term in _talk_terms() or _TALK_KANJI.issuperset(_kanji(term)) for term in rest)
 
 
@@ -59,12 +59,12 @@ def read_question(text: str, now: datetime) -> Question:
     Args:
         now: the reference time of what it says about when, in the user's zone.
     """
-    found = spans(text, now)
+    found = time_spans(text, now)
     plain = without(text, tuple(span for span in found if span.relative))
-    asked = _both_ends(tuple(dict.fromkeys(terms(safe_text(plain)))))
+    query_terms = _both_ends(tuple(dict.fromkeys(terms(safe_text(plain)))))
     undated = without(text, tuple(span for span in found if not span.dated))
-    about = frozenset(terms(safe_text(undated))).intersection(asked)
-    return Question(text, asked, about, found, tuple(day_terms(found, MOST_DAYS)))
+    about = frozenset(terms(safe_text(undated))).intersection(query_terms)
+    return Question(text, query_terms, about, found, tuple(day_terms(found, MOST_DAYS)))
 
 
 def _both_ends(found: tuple[str, ...]) -> tuple[str, ...]:

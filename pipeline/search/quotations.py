@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from pipeline.lexical.terms import terms
-from pipeline.search.changes import says_change
+from pipeline.search.change_words import says_change
 from pipeline.search.windows import Window
 from pipeline.stores.protocol import Hit
 
@@ -29,7 +29,7 @@ _Run = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Fresh:
+class UnseenText:
     """What is new in a window.
 
     Args:
@@ -43,7 +43,7 @@ class Fresh:
     quotes: bool
 
 
-class Told:
+class SeenText:
     """Remembers what was told.
 
     Args:
@@ -73,14 +73,14 @@ class Told:
         self._judged.clear()
         self._runs.update(_runs(text))
 
-    def fresh(self, window: Window) -> "Fresh":
+    def fresh(self, window: Window) -> "UnseenText":
         """Return what is new in ``window``."""
         bodies = [(part.hit, part.said) for part in window.parts if part.hit.id not in self._chunks]
         unquoted = [(hit, self._unquoted(text)) for hit, text in bodies]
         new = [(hit, text) for hit, text in unquoted if text.strip(" \n…")]
         size = sum(len(part.said) for part in window.parts)
         left = sum(len(text) for _, text in new)
-        return Fresh(new, max(0.0, 1 - left / max(1, size)), quotes=bodies != unquoted)
+        return UnseenText(new, max(0.0, 1 - left / max(1, size)), quotes=bodies != unquoted)
 
     def _unquoted(self, text: str) -> str:
         """Return what is left of ``text``; windows overlap, so it is judged once until more is told."""

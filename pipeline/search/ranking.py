@@ -11,16 +11,16 @@ from typing import Generic, NamedTuple, TypeVar
 
 from pipeline.lexical.terms import terms
 from pipeline.search.calibration import HALF_AT, Evidence, evidence, idf, logistic
-from pipeline.search.hollow import answering
+from pipeline.search.empty_answers import answering
 from pipeline.search.passages import header
-from pipeline.search.quotations import Fresh, Told
-from pipeline.search.times import Span as TimeSpan
+from pipeline.search.quotations import SeenText, UnseenText
+from pipeline.search.times import TimeSpan as TimeSpan  # noqa: PLC0414
 from pipeline.search.windows import Part, Window, chains, parts_of, windows_of
 from pipeline.stores.protocol import Hit
 
 VECTOR_WEIGHT = 0.5
 """Of meaning beside words: both are evidence already, so neither is trusted more."""
-SATURATION, LENGTH_SHARE = 0.8, 0.3
+BM25_K1, BM25_B = 0.8, 0.3
 """BM25's k1 and b. Windows are of much the same length, so it matters little."""
 CHUNK_SHARE = 0.5
 """Of a passage's score, what its best chunk is worth alone; the rest is the whole's. Between .3 and .5 is flat."""
@@ -80,12 +80,12 @@ class Ranked:
 
 
 @dataclass(frozen=True, slots=True)
-class Weighing:
+class ScoringWeights:
     """How a score is made.
 
     Args:
         vector: weight of meaning beside words, 0..1.
-        spans: times that the question speaks of; what was said or is dated then counts more.
+        time_spans: times that the question speaks of; what was said or is dated then counts more.
         days: the terms of their days.
         half_life_days: a passage so old counts half as much as one of today; ``None``: age does not matter.
         now: what ages are counted from.
@@ -94,13 +94,13 @@ class Weighing:
     vector: float = VECTOR_WEIGHT
     half_life_days: float | None = None
     now: datetime | None = None
-    spans: tuple[TimeSpan, ...] = ()
+    time_spans: tuple[TimeSpan, ...] = ()
     days: frozenset[str] = frozenset()
 
     @property
     def ageless(self) -> bool:
         """Tell whether time makes no difference to a score."""
-        return self.half_life_days is None and not self.spans
+        return self.half_life_days is None and not self.time_spans
 
     def of_age(self, written: datetime | None) -> float:
         """Return the factor of something written then, 0..1; what has no date does not age."""
@@ -128,52 +128,52 @@ class Judge:
     """Scores chunks and windows of one question's hits."""
 
     evidence: Evidence
-    weighing: Weighing = Weighing()
+    weights: ScoringWeights = ScoringWeights()
 
-    def scored(self, spans: Sequence[Span]) -> list[Scored[Span]]:
+    def scored(self, time_spans: Sequence[Span]) -> list[Scored[Span]]:
         """Return the score of each span, by meaning and by words."""
-        weight = self.weighing.vector if self.evidence.rarity.mass else 1.0
-        background, ageless = self.evidence.background, self.weighing.ageless
+        weight = self.weights.vector if self.evidence.term_idf.mass else 1.0
+        background, ageless = self.evidence.background, self.weights.ageless
         found = []
-        for span, word in zip(spans, self._words(spans), strict=True):
+        for span, word in zip(time_spans, self._words(time_spans), strict=True):
             vector = logistic((span.similarity - background.mean) / background.spread - HALF_AT)
             score = weight * vector + (1 - weight) * word
-            found.append(
-                Scored(span, vector, word, score if ageless else _weighed(score, span, self.weighing))
-            )
+            found.append(Scored(span, vector, word, score if ageless else _aged(score, span, self.weights)))
         return found
 
-    def _words(self, spans: Sequence[Span]) -> list[float]:
+    def _words(self, time_spans: Sequence[Span]) -> list[float]:
         """Return how well the words of each span fit: BM25, the best at the root of the share of the question it carries."""
-        fits = _lexical(spans)
+        fits = _lexical(time_spans)
         best = max(fits, default=0.0)
         if not best:
             return fits
-        rarity = self.evidence.rarity
-        fitting = (span.words for span, fit in zip(spans, fits, strict=True) if fit >= best * SHARE_AMONG)
-        scale = math.sqrt(max(map(rarity.share, fitting))) / best
+        term_idf = self.evidence.term_idf
+        fitting = (
+            span.words for span, fit in zip(time_spans, fits, strict=True) if fit >= best * SHARE_AMONG
+        )
+        scale = math.sqrt(max(map(term_idf.share, fitting))) / best
         return [fit * scale for fit in fits]
 
 
 def rank(
     hits: Sequence[Hit],
-    asked: Iterable[str] = (),
+    query_terms: Iterable[str] = (),
     top_k: int | None = None,
-    told: Told | None = None,
+    told: SeenText | None = None,
     judge: Judge | None = None,
 ) -> list[Ranked]:
     """Return passages made of ``hits``, best first; ties by id.
 
     Args:
-        asked: the question's terms, the same as the store was asked for; none, or none that any hit has, leaves the
+        query_terms: the question's terms, the same as the store was asked for; none, or none that any hit has, leaves the
             order to the vectors.
         top_k: how many; all by default.
         told: what the reader knows already; no passage repeats it.
         judge: scores; by default it is made of these hits.
     """
-    sought = frozenset(asked)
+    sought = frozenset(query_terms)
     judge = judge or Judge(evidence(hits, sought))
-    passages = _passages(_judged(parts_of(hits, sought), judge), told or Told(), judge.evidence)
+    passages = _passages(_judged(parts_of(hits, sought), judge), told or SeenText(), judge.evidence)
     return list(islice(passages, len(hits) if top_k is None else top_k))
 
 
@@ -194,27 +194,27 @@ def best_scores(found: Iterable[Scored[Span]]) -> Mapping[str, float]:
     return best
 
 
-def _weighed(score: float, span: Part | Window, weighing: Weighing) -> float:
+def _aged(score: float, span: Part | Window, weights: ScoringWeights) -> float:
     """Return a score as its time has it: mixed with being of the time asked for, less for age."""
-    if weighing.spans:
-        score = (1 - TIME_SHARE) * score + TIME_SHARE * of_time(span, weighing)
-    return score * _of_youngest(span, weighing)
+    if weights.time_spans:
+        score = (1 - TIME_SHARE) * score + TIME_SHARE * of_time(span, weights)
+    return score * _of_youngest(span, weights)
 
 
-def of_time(span: Part | Window, weighing: Weighing) -> bool:
+def of_time(span: Part | Window, weights: ScoringWeights) -> bool:
     """Tell whether a span was said at a time that the question speaks of, or names a day of it."""
-    if not weighing.days.isdisjoint(span.words):
+    if not weights.days.isdisjoint(span.words):
         return True
-    return any(one.holds(part.hit.created_at) for one in weighing.spans for part in span.parts)
+    return any(one.holds(part.hit.created_at) for one in weights.time_spans for part in span.parts)
 
 
-def _of_youngest(span: Part | Window, weighing: Weighing) -> float:
-    if weighing.half_life_days is None:
+def _of_youngest(span: Part | Window, weights: ScoringWeights) -> float:
+    if weights.half_life_days is None:
         return 1.0
-    return max(weighing.of_age(part.hit.created_at) for part in span.parts)
+    return max(weights.of_age(part.hit.created_at) for part in span.parts)
 
 
-def _passages(found: Iterable[Scored[Window]], told: Told, known: Evidence) -> Iterator[Ranked]:
+def _passages(found: Iterable[Scored[Window]], told: SeenText, known: Evidence) -> Iterator[Ranked]:
     """Yield the best passage again and again, each judged by what is new in it (lazily: places only ever sink).
 
     A conversation that has spoken stands back for others. That changes the order alone: a score says how well a passage
@@ -241,19 +241,19 @@ def _passages(found: Iterable[Scored[Window]], told: Told, known: Evidence) -> I
         spoken[key] += 1
 
 
-def _still_asked(window: Window, fresh: Fresh, known: Evidence) -> float:
+def _still_asked(window: Window, fresh: UnseenText, known: Evidence) -> float:
     """Return the share of the window's words that still answer without quotations, and questions without an answer.
 
     What merely echoes an earlier answer, or the question, would stand before what it echoes otherwise.
     """
-    asked = window.words.keys()
-    if not asked:
+    query_terms = window.words.keys()
+    if not query_terms:
         return 1.0
     joined = "\n".join(text for _, text in fresh.pieces)
-    kept = answering(joined, known.rarity.of.keys())
+    kept = answering(joined, known.term_idf.of.keys())
     if not fresh.quotes and len(kept) == len(joined):
         return 1.0
-    return len(asked & frozenset(terms(kept))) / len(asked)
+    return len(query_terms & frozenset(terms(kept))) / len(query_terms)
 
 
 def _ranked(
@@ -284,16 +284,16 @@ def _joined(fresh: Sequence[tuple[Hit, str]]) -> str:
     return text
 
 
-def _lexical(spans: Sequence[Span]) -> list[float]:
+def _lexical(time_spans: Sequence[Span]) -> list[float]:
     """Return BM25 of each span, the spans themselves being the collection."""
-    mean = sum([span.tokens for span in spans]) / max(1, len(spans))
-    frequency = Counter([term for span in spans for term in span.words])
-    rarity = {term: (SATURATION + 1) * idf(len(spans), count) for term, count in frequency.items()}
-    return [_fit(span, rarity, mean) for span in spans]
+    mean = sum([span.tokens for span in time_spans]) / max(1, len(time_spans))
+    frequency = Counter([term for span in time_spans for term in span.words])
+    term_idf = {term: (BM25_K1 + 1) * idf(len(time_spans), count) for term, count in frequency.items()}
+    return [_bm25(span, term_idf, mean) for span in time_spans]
 
 
-def _fit(span: Span, rarity: Mapping[str, float], mean: float) -> float:
+def _bm25(span: Span, term_idf: Mapping[str, float], mean: float) -> float:
     if not span.words:
         return 0
-    norm = SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * span.tokens / mean)
-    return sum([rarity[term] * count / (count + norm) for term, count in span.words.items()])
+    norm = BM25_K1 * (1 - BM25_B + BM25_B * span.tokens / mean)
+    return sum([term_idf[term] * count / (count + norm) for term, count in span.words.items()])

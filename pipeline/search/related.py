@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.search.calibration import Evidence, logistic
-from pipeline.search.hollow import answering
+from pipeline.search.empty_answers import answering
 from pipeline.search.passages import body, day, position
 from pipeline.search.ranking import Piece, Ranked
 from pipeline.search.trace import BEYOND, Trace, matched, places, searched
@@ -17,7 +17,7 @@ from pipeline.stores.protocol import Hit
 
 MIN_STANDS_OUT = 3.5
 """Standard deviations that the closest chunk of a session is above the usual, for a whole conversation to bear on it."""
-MIN_BEARING = 30.0
+MIN_SHARED_WEIGHT = 30.0
 """Of rare words in common, each counting ln(sessions / sessions that have it): thirteen words that only two of twenty
 sessions have. Of the same 512 pairs, 3.9% reach 24, 0.8% 28 and 0.2% 32."""
 RARE_SHARE = 0.1
@@ -53,7 +53,7 @@ class RelatedSession:
 
 
 @dataclass(frozen=True, slots=True)
-class Bearing:
+class RelatedCandidate:
     """How much a session bears on the conversation: its closest chunk, and two parts, 0..1, of which the larger counts.
 
     Args:
@@ -78,7 +78,7 @@ class Bearing:
         return max(self.vector, self.lexical)
 
 
-def judged_sessions(looked: Trace, least: float, top_k: int, *, typed: bool) -> list[Bearing]:
+def judged_sessions(looked: Trace, least: float, top_k: int, *, typed: bool) -> list[RelatedCandidate]:
     """Return all sessions, first those that bear on what was asked, best first; none does where nothing stands out.
 
     To what is being typed a session is related if its chunks answer it as they would a question. To a conversation it
@@ -99,12 +99,12 @@ def judged_sessions(looked: Trace, least: float, top_k: int, *, typed: bool) -> 
     order = sorted(judged, key=lambda one: (-one.score, one.hit.id))
     best = [one for one in order if one.left_out is None]
     # What was said at some time is asked for as it was then.
-    ordered = _newest_first(best, looked) if typed and not looked.question.spans else best
+    ordered = _newest_first(best, looked) if typed and not looked.question.time_spans else best
     beyond = [replace(one, left_out=BEYOND) for one in ordered[top_k:]]
     return [*ordered[:top_k], *beyond, *(one for one in order if one.left_out)]
 
 
-def _newest_first(best: Sequence[Bearing], looked: Trace) -> list[Bearing]:
+def _newest_first(best: Sequence[RelatedCandidate], looked: Trace) -> list[RelatedCandidate]:
     """Return ``best`` with each session behind the one whose closest chunk says the same thing anew."""
     of = {one.hit.id: one for one in best}
     passages = [
@@ -113,34 +113,36 @@ def _newest_first(best: Sequence[Bearing], looked: Trace) -> list[Bearing]:
     ]
     return [
         replace(of[one.hit.id], superseded_by=of[one.superseded_by].key if one.superseded_by else None)
-        for one in newest_first(passages, looked.judge.evidence.rarity)
+        for one in newest_first(passages, looked.judge.evidence.term_idf)
     ]
 
 
-def _answering(own: Sequence[Hit], known: Evidence, least: float) -> Bearing:
-    asking = known.rarity.of.keys()
+def _answering(own: Sequence[Hit], known: Evidence, least: float) -> RelatedCandidate:
+    asking = known.term_idf.of.keys()
     confidence = known.confidence(own)
     best = max(own, key=lambda hit: (known.relevance(hit.similarity, words_of(hit, asking)), hit.id))
-    lexical = known.rarity.share(words_of(best, asking)) * confidence
+    lexical = known.term_idf.share(words_of(best, asking)) * confidence
     if confidence < least:
-        return Bearing(best, confidence, lexical, UNSURE)
+        return RelatedCandidate(best, confidence, lexical, UNSURE)
     said = "\n".join(body(hit.content) for hit in sorted(own, key=position))
-    return Bearing(best, confidence, lexical, None if answering(said, asking).strip() else ECHO)
+    return RelatedCandidate(best, confidence, lexical, None if answering(said, asking).strip() else ECHO)
 
 
-def _judged(own: Sequence[Hit], weight: float, known: Evidence) -> Bearing:
+def _judged(own: Sequence[Hit], weight: float, known: Evidence) -> RelatedCandidate:
     closest = min(own, key=lambda hit: (-hit.similarity, hit.id))
     stands_out = known.background.stands_out(closest.similarity)
     near = stands_out >= MIN_STANDS_OUT
-    left_out = None if near or weight >= MIN_BEARING else USUAL
-    wordiest = min(own, key=lambda hit: (-hit.lexical, hit.id))
+    left_out = None if near or weight >= MIN_SHARED_WEIGHT else USUAL
+    most_words = min(own, key=lambda hit: (-hit.lexical, hit.id))
     nearness = logistic(stands_out - MIN_STANDS_OUT) * near
-    return Bearing(closest if near else wordiest, nearness, weight / (weight + MIN_BEARING), left_out)
+    return RelatedCandidate(
+        closest if near else most_words, nearness, weight / (weight + MIN_SHARED_WEIGHT), left_out
+    )
 
 
-def _shared_weights(sessions: Mapping[str, Sequence[Hit]], asked: frozenset[str]) -> dict[str, float]:
+def _shared_weights(sessions: Mapping[str, Sequence[Hit]], query_terms: frozenset[str]) -> dict[str, float]:
     words = {
-        key: {term for hit in own for term in words_of(hit, asked) if not term.isdecimal()}
+        key: {term for hit in own for term in words_of(hit, query_terms) if not term.isdecimal()}
         for key, own in sessions.items()
     }
     seen = Counter(term for own in words.values() for term in own)
@@ -151,7 +153,7 @@ def _shared_weights(sessions: Mapping[str, Sequence[Hit]], asked: frozenset[str]
     }
 
 
-def explained_sessions(trace: Trace, judged: Sequence[Bearing]) -> dict[str, Any]:
+def explained_sessions(trace: Trace, judged: Sequence[RelatedCandidate]) -> dict[str, Any]:
     """Return how sessions came to be named or left out, as JSON; see :func:`pipeline.search.trace.explained`."""
     return {
         **searched(trace),
@@ -160,7 +162,7 @@ def explained_sessions(trace: Trace, judged: Sequence[Bearing]) -> dict[str, Any
     }
 
 
-def _session(one: Bearing, trace: Trace) -> dict[str, Any]:
+def _session(one: RelatedCandidate, trace: Trace) -> dict[str, Any]:
     background = trace.judge.evidence.background
     return {
         "key": one.key,
@@ -178,7 +180,7 @@ def _session(one: Bearing, trace: Trace) -> dict[str, Any]:
     }
 
 
-def entry(one: Bearing, opening: str) -> RelatedSession:
+def entry(one: RelatedCandidate, opening: str) -> RelatedSession:
     """Return the entry of the session that ``one`` is of, which begins with ``opening``."""
     hit = one.hit
     return RelatedSession(

@@ -226,8 +226,8 @@ def _only(fields: Mapping[str, Any], *known: str) -> None:
 def is_too_long(body: Mapping[str, Any], characters: int) -> bool:
     """Tell whether this body's question, or its messages together, are kept by their beginning and end only."""
     messages = body.get("messages")
-    asked = "\n".join(map(str, messages)) if isinstance(messages, list) else body.get("query")
-    return isinstance(asked, str) and len(asked) > characters
+    query_terms = "\n".join(map(str, messages)) if isinstance(messages, list) else body.get("query")
+    return isinstance(query_terms, str) and len(query_terms) > characters
 
 
 def _question(query: object, characters: int = MAX_QUERY_CHARACTERS) -> str:

@@ -146,7 +146,7 @@ _NAMED = _DATED | frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TimeSpan:
     """A span of time that a question speaks of.
 
     Args:
@@ -175,14 +175,14 @@ class Span:
         return tuple((self.start + timedelta(days=at)).date().isoformat() for at in range(count))
 
 
-def spans(question: str, now: datetime) -> tuple[Span, ...]:
+def time_spans(question: str, now: datetime) -> tuple[TimeSpan, ...]:
     """Return the spans that ``question`` speaks of, in its order; what is no date of the calendar is passed over.
 
     Args:
         now: the reference time; its zone is the user's.
     """
     found = [
-        Span(
+        TimeSpan(
             *span,
             match[0],
             relative=_NAMED.isdisjoint(_given(match)),
@@ -357,14 +357,14 @@ def _year(today: datetime, year: int) -> _Range:
     return today.replace(year=year, month=1, day=1), today.replace(year=year + 1, month=1, day=1)
 
 
-def without(question: str, found: tuple[Span, ...]) -> str:
+def without(question: str, found: tuple[TimeSpan, ...]) -> str:
     """Return ``question`` without the characters that say when."""
     for span in found:
         question = question.replace(span.written, " ", 1)
     return question
 
 
-def day_terms(found: tuple[Span, ...], most_days: int) -> Iterator[str]:
+def day_terms(found: tuple[TimeSpan, ...], most_days: int) -> Iterator[str]:
     """Yield the terms by which texts that are dated in these spans are found, as headers and sentences write days."""
     for span in found:
         yield from span.days(most_days)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.search.question import Question
-from pipeline.search.quotations import Told
+from pipeline.search.quotations import SeenText
 from pipeline.search.ranking import MOST_REPEATED, Judge, Ranked, of_time
 from pipeline.search.windows import parts_of, windows_of, words_of
 from pipeline.stores.protocol import Hit
@@ -41,7 +41,7 @@ class Trace:
     judge: Judge = field(repr=False)
     strategy: str
     ranked: Sequence[Ranked] = field(default=(), repr=False)
-    told: Told | None = field(default=None, repr=False)
+    told: SeenText | None = field(default=None, repr=False)
     left_out: Mapping[str, str] = field(default_factory=dict)
     least: float = 0.0
     confidence: float = 0.0
@@ -64,25 +64,25 @@ def explained(trace: Trace, chunks: AbstractSet[str] | None = None) -> dict[str,
 
 def searched(trace: Trace) -> dict[str, Any]:
     """Return what was looked for, how, and what it is measured by, as JSON."""
-    known, weighing = trace.judge.evidence, trace.judge.weighing
+    known, weights = trace.judge.evidence, trace.judge.weights
     return {
         "strategy": trace.strategy,
-        "now": weighing.now.isoformat() if weighing.now else None,
+        "now": weights.now.isoformat() if weights.now else None,
         "candidates": {
             "all": len(trace.hits),
-            "with_words": sum(1 for hit in trace.hits if words_of(hit, known.rarity.of.keys())),
+            "with_words": sum(1 for hit in trace.hits if words_of(hit, known.term_idf.of.keys())),
         },
-        "terms": {term: round(value, 3) for term, value in known.rarity.of.items()},
+        "terms": {term: round(value, 3) for term, value in known.term_idf.of.items()},
         "similarity": {
             "usual": round(known.background.mean, 4),
             "spread": round(known.background.spread, 4),
-            "weight": weighing.vector if known.rarity.mass else 1.0,
+            "weight": weights.vector if known.term_idf.mass else 1.0,
         },
         "times": [
             {"start": span.start.isoformat(), "end": span.end.isoformat(), "relative": span.relative}
-            for span in trace.question.spans
+            for span in trace.question.time_spans
         ],
-        "half_life_days": weighing.half_life_days,
+        "half_life_days": weights.half_life_days,
     }
 
 
@@ -95,11 +95,11 @@ def places(trace: Trace, ids: AbstractSet[str]) -> dict[str, int | None]:
 
 def matched(trace: Trace, hits: Sequence[Hit]) -> dict[str, Any]:
     """Return the question's words that chunks have, with their weights, and the share of the question that they carry."""
-    rarity = trace.judge.evidence.rarity
-    words = {term for hit in hits for term in words_of(hit, rarity.of.keys()) if term in rarity.of}
+    term_idf = trace.judge.evidence.term_idf
+    words = {term for hit in hits for term in words_of(hit, term_idf.of.keys()) if term in term_idf.of}
     return {
-        "words": {term: round(rarity.of[term], 3) for term in sorted(words)},
-        "words_share": round(rarity.share(words), 4),
+        "words": {term: round(term_idf.of[term], 3) for term in sorted(words)},
+        "words_share": round(term_idf.share(words), 4),
     }
 
 
@@ -108,9 +108,9 @@ def _place(order: Sequence[Hit], ids: AbstractSet[str]) -> int | None:
 
 
 def _passage(one: Ranked, trace: Trace, chunks: AbstractSet[str] | None) -> dict[str, Any]:
-    known, weighing = trace.judge.evidence, trace.judge.weighing
+    known, weights = trace.judge.evidence, trace.judge.weights
     hits = [piece.hit for piece in one.pieces]
-    parts = parts_of(hits, known.rarity.of.keys())
+    parts = parts_of(hits, known.term_idf.of.keys())
     told = one.hit.id not in trace.left_out
     return {
         "id": one.hit.id,
@@ -122,8 +122,8 @@ def _passage(one: Ranked, trace: Trace, chunks: AbstractSet[str] | None) -> dict
         "stands_out": round(known.background.stands_out(one.hit.similarity), 2),
         **matched(trace, hits),
         "place": places(trace, {*one.chunks}),
-        "of_time_asked": any(of_time(part, weighing) for part in parts) if weighing.spans else None,
-        "age_factor": round(max((weighing.of_age(part.hit.created_at) for part in parts), default=1.0), 4),
+        "of_time_asked": any(of_time(part, weights) for part in parts) if weights.time_spans else None,
+        "age_factor": round(max((weights.of_age(part.hit.created_at) for part in parts), default=1.0), 4),
         "superseded_by": one.superseded_by,
         "chunks": list(one.chunks),
         "chunks_left_out": [id_ for id_ in one.chunks if told and chunks is not None and id_ not in chunks],
@@ -138,7 +138,7 @@ def _not_ranked(trace: Trace) -> dict[str, Any]:
     return {"said_already": repeating, "ranked_lower": len(rest) - len(repeating)}
 
 
-def _repeats(hit: Hit, told: Told) -> bool:
+def _repeats(hit: Hit, told: SeenText) -> bool:
     [window] = windows_of([parts_of([hit], frozenset())])
     fresh = told.fresh(window)
     return not fresh.pieces or fresh.repeated > MOST_REPEATED

@@ -77,8 +77,8 @@ class Unrelated:
             embed: embeds texts in it.
         """
         self._vectors = self._vectors or [_unit(one) for one in embed(TEXTS)]
-        asked = _unit(vector)
-        return [sum(map(mul, asked, one)) for one in self._vectors]
+        query_terms = _unit(vector)
+        return [sum(map(mul, query_terms, one)) for one in self._vectors]
 
 
 def _unit(vector: Vector) -> Vector:

@@ -14,8 +14,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from pipeline.lexical.terms import terms
-from pipeline.search.calibration import Rarity
-from pipeline.search.changes import says_change
+from pipeline.search.calibration import TermIdf
+from pipeline.search.change_words import says_change
 from pipeline.search.ranking import Ranked
 
 LOOKED_AT = 5
@@ -42,10 +42,10 @@ class _Statement(NamedTuple):
     changes: bool
 
 
-def newest_first(ranked: Sequence[Ranked], rarity: Rarity) -> list[Ranked]:
+def newest_first(ranked: Sequence[Ranked], term_idf: TermIdf) -> list[Ranked]:
     """Return ``ranked`` with each passage behind those of :data:`LOOKED_AT` that say it anew; ``superseded_by`` names the newest."""
     order = list(ranked[:LOOKED_AT])
-    said = {one.hit.id: _statement(one, rarity) for one in order}
+    said = {one.hit.id: _statement(one, term_idf) for one in order}
     for later in sorted(order, key=lambda one: said[one.hit.id].said_at):
         for at, earlier in enumerate(order):
             fits = later.score >= AS_MUCH * earlier.score
@@ -81,11 +81,11 @@ def _is_figure(term: str) -> bool:
     return any(map(str.isdigit, term))
 
 
-def _statement(passage: Ranked, rarity: Rarity) -> _Statement:
+def _statement(passage: Ranked, term_idf: TermIdf) -> _Statement:
     said = [
         statement
         for piece in passage.pieces
-        for statement in _statements(piece.text, piece.hit.created_at, rarity)
+        for statement in _statements(piece.text, piece.hit.created_at, term_idf)
     ]
     return max(said, key=lambda one: (one.share, not one.asks, one.said_at), default=_NOTHING_SAID)
 
@@ -93,10 +93,10 @@ def _statement(passage: Ranked, rarity: Rarity) -> _Statement:
 _NOTHING_SAID = _Statement(frozenset(), 0.0, datetime.min.replace(tzinfo=UTC), asks=False, changes=False)
 
 
-def _statements(text: str, said_at: datetime, rarity: Rarity) -> Iterator[_Statement]:
+def _statements(text: str, said_at: datetime, term_idf: TermIdf) -> Iterator[_Statement]:
     for found, asks, changes in _sentences(text):
-        if asked := found & rarity.of.keys():
-            yield _Statement(found, rarity.share(asked), said_at, asks, changes)
+        if query_terms := found & term_idf.of.keys():
+            yield _Statement(found, term_idf.share(query_terms), said_at, asks, changes)
 
 
 @lru_cache(maxsize=2048)

@@ -95,9 +95,9 @@ UNITS = 10**15
 """Whole numbers come to the same whatever is added and taken away on the way, so that equal windows are equal."""
 
 
-def parts_of(hits: Sequence[Hit], asked: AbstractSet[str]) -> list[Part]:
+def parts_of(hits: Sequence[Hit], query_terms: AbstractSet[str]) -> list[Part]:
     """Return what windows are made of."""
-    return [_part(hit, asked) for hit in hits]
+    return [_part(hit, query_terms) for hit in hits]
 
 
 def windows_of(chains: Iterable[Chain], tokens: int = WINDOW_TOKENS) -> Iterator[Window]:
@@ -178,18 +178,18 @@ def _predecessor(part: Part, end: _End, before: Mapping[_End, Part]) -> Part | N
     return earlier
 
 
-def _part(hit: Hit, asked: AbstractSet[str]) -> Part:
+def _part(hit: Hit, query_terms: AbstractSet[str]) -> Part:
     said = body(hit.content)
     tokens = estimate_tokens(said) + 1
-    return Part(hit, words_of(hit, asked), tokens, round(hit.similarity * UNITS) * tokens, said)
+    return Part(hit, words_of(hit, query_terms), tokens, round(hit.similarity * UNITS) * tokens, said)
 
 
-def words_of(hit: Hit, asked: AbstractSet[str]) -> Mapping[str, int]:
-    """Return how often each of the terms ``asked``, which are those that the store was asked for, occurs in ``hit``."""
+def words_of(hit: Hit, query_terms: AbstractSet[str]) -> Mapping[str, int]:
+    """Return how often each of the terms ``query_terms``, which are those that the store was asked for, occurs in ``hit``."""
     if hit.counts is not None:
         return hit.counts
     found = _counts(hit.content)
-    return {term: min(found[term], MOST_COUNTED) for term in found.keys() & asked}
+    return {term: min(found[term], MOST_COUNTED) for term in found.keys() & query_terms}
 
 
 _counts = lru_cache(maxsize=4096)(counts)

@@ -8,10 +8,10 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from pipeline.embedding.vectors import Space, Vector, placeholder
+from pipeline.embedding.vectors import EmbeddingSpace, Vector, placeholder
 from pipeline.lexical.terms import counts
 from pipeline.source.documents import ItemKey
-from pipeline.stores.forgetting import ForgetRequest, Forgotten, Scope, session_of
+from pipeline.stores.forget_requests import ForgetRequest, Forgotten, Scope, session_of
 from pipeline.stores.protocol import (
     NOBODY,
     SEEDS,
@@ -22,9 +22,9 @@ from pipeline.stores.protocol import (
     IndexDetail,
     IndexState,
     ItemFacts,
+    ListedChunk,
     Markers,
     MessageRow,
-    Passage,
     PlannedWrite,
     SearchRequest,
     StoredText,
@@ -59,7 +59,7 @@ class InMemoryStore:
 
     several = None
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: EmbeddingSpace) -> None:
         self.space = space
         self.searched: Counter[str] = Counter()
         self._revision = 0
@@ -188,7 +188,7 @@ class InMemoryStore:
         wordy = sorted((hit for hit in found if hit.lexical > 0), key=lambda hit: (-hit.lexical, hit.id))
         seeds = {hit.id for hit in (*closest[:SEEDS][: request.top_k], *wordy[:SEEDS][: request.top_k])}
         chosen = {hit.id for hit in (*closest[: request.top_k], *wordy[: request.top_k])}
-        chosen |= set(_beside(rows, seeds, request.around))
+        chosen |= set(_neighbours(rows, seeds, request.around))
         told = [hit for hit in closest if hit.id in chosen or len(closest) <= request.whole]
         return sorted(told, key=lambda hit: (-hit.similarity, hit.id))
 
@@ -201,10 +201,10 @@ class InMemoryStore:
 
     def passages(
         self, tenant_id: str, user_id: str, filters: Filters, limit: int, *, oldest_first: bool = False
-    ) -> Sequence[Passage]:
+    ) -> Sequence[ListedChunk]:
         """Return one user's chunks, newest or oldest first; ties by id."""
         found = [
-            Passage(
+            ListedChunk(
                 row.chunk.id, row.chunk.text, _time(row.chunk), row.chunk.metadata, row.chunk.status != "live"
             )
             for row in self._of(tenant_id, user_id)
@@ -236,7 +236,9 @@ class InMemoryStore:
             if row.state == "kept" and (names is None or row.name in names or id_ in withheld)
         }
         chunks = tuple(
-            HeldChunk(chunk.id, chunk.members, chunk.fingerprint, chunk.user_id, chunk.status, chunk.spans)
+            HeldChunk(
+                chunk.id, chunk.members, chunk.fingerprint, chunk.user_id, chunk.status, chunk.line_lengths
+            )
             for chunk in self._chunks(tenant_id, source)
             if chunk.status != "kept" or chunk.user_id == NOBODY or not kept.keys().isdisjoint(chunk.members)
         )
@@ -289,7 +291,7 @@ def _meets(filters: Filters, row: _Row) -> bool:
     return filters.admit(row.chunk.metadata, _time(row.chunk))
 
 
-def _beside(rows: Sequence[_Row], seeds: AbstractSet[str], around: int) -> Iterator[str]:
+def _neighbours(rows: Sequence[_Row], seeds: AbstractSet[str], around: int) -> Iterator[str]:
     """Yield the ids of chunks at most ``around`` places away from one of ``seeds`` in the same item."""
     items: dict[str, list[_Row]] = {}
     for row in sorted(rows, key=_place):

@@ -9,7 +9,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ChunkPosition:
     """Where a chunk stands."""
 
     id: str
@@ -19,14 +19,14 @@ class Standing:
     part: int = 0
 
 
-def standing(id_: str, source: str, said_at: datetime, metadata: Mapping[str, Any]) -> Standing:
+def chunk_position(id_: str, source: str, said_at: datetime, metadata: Mapping[str, Any]) -> ChunkPosition:
     """Return where a chunk stands, as its metadata say it."""
-    return Standing(id_, source, said_at, int(metadata.get("place", 0)), int(metadata.get("part", 0)))
+    return ChunkPosition(id_, source, said_at, int(metadata.get("place", 0)), int(metadata.get("part", 0)))
 
 
-def beside(rows: Iterable[Standing], seeds: AbstractSet[str], around: int) -> Iterator[str]:
+def neighbours_of(rows: Iterable[ChunkPosition], seeds: AbstractSet[str], around: int) -> Iterator[str]:
     """Yield the ids of what is at most ``around`` places away from one of ``seeds`` in the same item."""
-    items: defaultdict[str, list[Standing]] = defaultdict(list)
+    items: defaultdict[str, list[ChunkPosition]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: (row.said_at, row.place, row.part)):
         items[row.source].append(row)
     for item in items.values():

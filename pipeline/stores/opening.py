@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pipeline.embedding.vectors import Space
+from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.settings import Settings
 from pipeline.stores.inventory import Inventory
 from pipeline.stores.protocol import Store
@@ -38,20 +38,20 @@ class LedgerBacked:
     ) -> None:
         self._settings, self._chosen = settings, settings.store
         self._dynamodb, self._credentials = dynamodb, collection_credentials
-        self._space = Space(settings.embedding.model, settings.embedding.dimensions)
+        self._space = EmbeddingSpace(settings.embedding.model, settings.embedding.dimensions)
 
     def store(self) -> Store:
         """Return the store."""
-        at_once: Any = ThreadPoolExecutor(THREADS).map
+        map_concurrently: Any = ThreadPoolExecutor(THREADS).map
         client, ledger, runtime = self._parts()
         if self._chosen.name == "dynamodb":
             from pipeline.stores.dynamodb.store import DynamoDbStore  # noqa: PLC0415  # numpy takes a while to import
 
             table = self._chosen.require("vector_table")
-            return DynamoDbStore(client, table, ledger, self._space, runtime, at_once)
+            return DynamoDbStore(client, table, ledger, self._space, runtime, map_concurrently)
         from pipeline.stores.opensearch.store import OpenSearchStore  # noqa: PLC0415  # not needed otherwise
 
-        return OpenSearchStore(self._collection(), client, ledger, self._space, runtime, at_once)
+        return OpenSearchStore(self._collection(), client, ledger, self._space, runtime, map_concurrently)
 
     def sweep(self) -> int:
         """Delete what the index holds and the ledger does not list; return how many. Only OpenSearch has such."""

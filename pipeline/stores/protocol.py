@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from pipeline.embedding.vectors import Space, Vector
+from pipeline.embedding.vectors import EmbeddingSpace, Vector
 from pipeline.source.documents import ItemKey
-from pipeline.stores.forgetting import ForgetRequest, Forgotten, Scope, session_of
+from pipeline.stores.forget_requests import ForgetRequest, Forgotten, Scope, session_of
 
 ChunkStatus = Literal["live", "mixed", "kept"]
 """What a chunk says is in its item: all of it, some of it, or none of it (memory alone has it)."""
@@ -35,8 +35,8 @@ class Chunk:
         metadata: ``key, kind, roles, date`` for readers, ``"embedded": false`` if only its words find it, and where it stood in its document when it was written: which
             group (``place``), which part of it (``part``), its last entry (``last``) and the one before its first
             (``after``); JSON.
-        spans: characters of each member's line at the end of the text, if there are several members.
-        header: how many characters at the beginning of the text only readers and words need: they are not embedded.
+        line_lengths: characters of each member's line at the end of the text, if there are several members.
+        header_length: how many characters at the beginning of the text only readers and words need: they are not embedded.
     """
 
     id: str
@@ -46,14 +46,14 @@ class Chunk:
     fingerprint: str
     created_at: datetime | None
     metadata: Mapping[str, Any] = field(repr=False)
-    spans: tuple[int, ...] = ()
-    header: int = 0
+    line_lengths: tuple[int, ...] = ()
+    header_length: int = 0
     status: ChunkStatus = "live"
 
     @property
     def embedded(self) -> str:
         """The text that its vector is made of."""
-        return self.text[self.header :]
+        return self.text[self.header_length :]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class HeldChunk:
         members: ids of the messages whose text it holds.
         fingerprint: of the text that its vector is made of; ``""`` while that is not embedded.
         user_id: whose it is; :data:`NOBODY` while it is withheld.
-        spans: characters of each member's line at the end of the text, if there are several members.
+        line_lengths: characters of each member's line at the end of the text, if there are several members.
     """
 
     id: str
@@ -82,7 +82,7 @@ class HeldChunk:
     fingerprint: str
     user_id: str
     status: ChunkStatus = "live"
-    spans: tuple[int, ...] = ()
+    line_lengths: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,7 +352,7 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class ListedChunk:
     """A chunk read back without a question.
 
     Args:
@@ -403,7 +403,7 @@ class Store(Protocol):
     """Chunks, vectors and the ledger. Every method raises StoreUnavailableError when the store is away."""
 
     @property
-    def space(self) -> Space:
+    def space(self) -> EmbeddingSpace:
         """The space its vectors are in."""
         ...
 
@@ -535,6 +535,6 @@ class Store(Protocol):
 
     def passages(
         self, tenant_id: str, user_id: str, filters: Filters, limit: int, *, oldest_first: bool = False
-    ) -> Sequence[Passage]:
+    ) -> Sequence[ListedChunk]:
         """Return at most ``limit`` of one user's chunks, newest first (or oldest first); of one moment, by id."""
         ...

@@ -117,9 +117,9 @@ def test_deleted_chunks_are_gone(store: Store) -> None:
 
 
 def test_a_chunks_text_and_spans_can_be_read_back(store: Store) -> None:
-    whole = replace(chunk(1, "[2026]\nuser: a\nassistant: b"), members=(mid(1), mid(2)), spans=(7, 12))
+    whole = replace(chunk(1, "[2026]\nuser: a\nassistant: b"), members=(mid(1), mid(2)), line_lengths=(7, 12))
     put(store, (whole, axis(0)))
-    assert chunks(store)[uid(1)].spans == (7, 12)
+    assert chunks(store)[uid(1)].line_lengths == (7, 12)
     assert store.texts("acme", ITEM, [uid(1), uid(2)]) == {
         uid(1): StoredText(whole.text, "mika", TIME, whole.metadata)
     }

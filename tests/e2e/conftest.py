@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.deployed_stack import DeployedStack
 from support.emulators import GAPS, emulator, gap
-from support.house import House
 
 from pipeline.local.aws import REGION
 
@@ -24,12 +24,12 @@ def pytest_report_header() -> str:
 
 
 @pytest.fixture
-def command(house: House) -> Callable[..., str]:
+def command(deployed: DeployedStack) -> Callable[..., str]:
     """Run ``vector-memory`` as an operator would, and give what it printed."""
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
-        "AWS_ENDPOINT_URL": house.stack.aws.endpoint_url,
+        "AWS_ENDPOINT_URL": deployed.stack.aws.endpoint_url,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",

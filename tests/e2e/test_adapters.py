@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
-from support.house import House, until
+from support.deployed_stack import DeployedStack, until
 from support.not_run import not_run
 
 pytestmark = pytest.mark.e2e
@@ -17,30 +17,30 @@ SETUP = "scripts/setup adapters"
 EXAMPLES = sorted((ROOT / "client" / "examples").glob("*.py"))
 
 
-def answers(house: House) -> bool:
+def answers(deployed: DeployedStack) -> bool:
     """Tell whether a question is answered: on a busy machine the first ones run out of time."""
     try:
-        house.contents("anything")
+        deployed.contents("anything")
     except (RuntimeError, ClientError, ReadTimeoutError):
         return False
     return True
 
 
 @pytest.fixture
-def environment(house: House) -> dict[str, str]:
+def environment(deployed: DeployedStack) -> dict[str, str]:
     if not PYTHON.exists():
         not_run(f"the agents' frameworks are not installed. Install them: {SETUP}")
-    until(lambda: answers(house), "the query function answers, however cold it is", 240)
+    until(lambda: answers(deployed), "the query function answers, however cold it is", 240)
     return {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
-        "AWS_ENDPOINT_URL": house.stack.aws.endpoint_url,
+        "AWS_ENDPOINT_URL": deployed.stack.aws.endpoint_url,
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
-        "QUERY_FUNCTION": house.stack.outputs["QueryFunctionName"],
-        "SESSIONS_TABLE": house.table(),
-        "TENANT": house.tenant,
+        "QUERY_FUNCTION": deployed.stack.outputs["QueryFunctionName"],
+        "SESSIONS_TABLE": deployed.table(),
+        "TENANT": deployed.tenant,
         "OPENAI_AGENTS_DISABLE_TRACING": "1",
         "OTEL_SDK_DISABLED": "true",
     }

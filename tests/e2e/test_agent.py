@@ -13,7 +13,7 @@ import anyio
 import pytest
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
-from support.house import House, until
+from support.deployed_stack import DeployedStack, until
 from support.pages import page
 
 from pipeline.local.stack import Stack
@@ -25,16 +25,16 @@ EXAMPLES = [*page("README.md").blocks("python"), *API.blocks("python")]
 [SERVER] = [read for block in API.blocks("json") if "mcpServers" in (read := json.loads(block))]
 
 
-def answers(house: House) -> bool:
+def answers(deployed: DeployedStack) -> bool:
     try:
-        return house.invoke({"method": "GET", "path": "/api/v1/health"})[0] == 200
+        return deployed.invoke({"method": "GET", "path": "/api/v1/health"})[0] == 200
     except KeyError:  # no status: it ran out of time
         return False
 
 
 @pytest.fixture(scope="module")
-def house(stack: Stack) -> House:
-    made = House(stack, "acme")
+def deployed(stack: Stack) -> DeployedStack:
+    made = DeployedStack(stack, "acme")
     said = [
         {"role": "user", "content": "When does the arm ship?", "timestamp": "2026-11-20T10:00:00Z"},
         {
@@ -53,14 +53,14 @@ def house(stack: Stack) -> House:
     return made
 
 
-def environment(house: House) -> dict[str, str]:
+def environment(deployed: DeployedStack) -> dict[str, str]:
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
-        "AWS_ENDPOINT_URL": house.stack.aws.endpoint_url,
+        "AWS_ENDPOINT_URL": deployed.stack.aws.endpoint_url,
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
-        "QUERY_FUNCTION": house.stack.outputs["QueryFunctionName"],
+        "QUERY_FUNCTION": deployed.stack.outputs["QueryFunctionName"],
     }
 
 
@@ -69,14 +69,14 @@ def test_there_are_examples() -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=["readme", "invocation", "client", "tools"])
-def test_the_pages_examples_run(house: House, example: str) -> None:
+def test_the_pages_examples_run(deployed: DeployedStack, example: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", example],
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
-        env=environment(house),
+        env=environment(deployed),
     )
     assert done.returncode == 0, done.stderr
     assert "12 December" in done.stdout
@@ -86,11 +86,11 @@ def test_the_pages_examples_run(house: House, example: str) -> None:
 Talk = Callable[[ClientSession], Any]
 
 
-def talk(house: House, conversation: Talk, *options: str) -> None:
+def talk(deployed: DeployedStack, conversation: Talk, *options: str) -> None:
     """Start the server as the page's configuration says, and talk to it as an MCP host does."""
     server = SERVER["mcpServers"]["memory"]
     assert server["command"] == "vector-memory"
-    given = environment(house)
+    given = environment(deployed)
     named = [given["QUERY_FUNCTION"] if word == "QUERY_FUNCTION" else word for word in server["args"]]
 
     async def run() -> None:
@@ -106,7 +106,7 @@ def talk(house: House, conversation: Talk, *options: str) -> None:
         own_loop.submit(anyio.run, run).result()
 
 
-def test_a_real_mcp_client_finds_what_was_saved(house: House) -> None:
+def test_a_real_mcp_client_finds_what_was_saved(deployed: DeployedStack) -> None:
     async def conversation(session: ClientSession) -> None:
         tools = (await session.list_tools()).tools
         assert [tool.name for tool in tools] == ["search_memory", "get_context", "related_conversations"]
@@ -125,12 +125,14 @@ def test_a_real_mcp_client_finds_what_was_saved(house: House) -> None:
             assert answer.isError
             assert "of ken" not in str(answer.content)
 
-    talk(house, conversation)
+    talk(deployed, conversation)
 
 
-def test_what_is_typed_now_is_found_by_an_mcp_client_a_moment_later(house: House) -> None:
+def test_what_is_typed_now_is_found_by_an_mcp_client_a_moment_later(deployed: DeployedStack) -> None:
     async def conversation(session: ClientSession) -> None:
-        house.save("chat:new", [{"role": "user", "content": "The lamp is behind the zebra."}], user_id="mika")
+        deployed.save(
+            "chat:new", [{"role": "user", "content": "The lamp is behind the zebra."}], user_id="mika"
+        )
         with anyio.fail_after(60):
             while True:
                 answer = await session.call_tool("search_memory", {"query": "lamp behind the zebra"})
@@ -138,10 +140,10 @@ def test_what_is_typed_now_is_found_by_an_mcp_client_a_moment_later(house: House
                     return
                 await anyio.sleep(0.05)
 
-    talk(house, conversation)
+    talk(deployed, conversation)
 
 
-def test_without_a_way_or_a_tenant_the_server_says_what_is_missing(house: House) -> None:
+def test_without_a_way_or_a_tenant_the_server_says_what_is_missing(deployed: DeployedStack) -> None:
     for words, said in [
         ([], "--function"),
         (["--function", "x"], "--tenant"),
@@ -153,7 +155,7 @@ def test_without_a_way_or_a_tenant_the_server_says_what_is_missing(house: House)
             text=True,
             timeout=60,
             check=False,
-            env=environment(house),
+            env=environment(deployed),
         )
         assert done.returncode == 2
         assert said in done.stderr

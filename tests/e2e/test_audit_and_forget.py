@@ -9,20 +9,20 @@ from typing import Any
 
 import psycopg
 import pytest
-from support.house import House, until
+from support.deployed_stack import DeployedStack, until
 
 pytestmark = pytest.mark.e2e
 PROGRAM = str(Path(sys.prefix) / "bin" / "vector-memory")
 
 
-def command(house: House, *words: str) -> subprocess.CompletedProcess[str]:
+def command(deployed: DeployedStack, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {
         **os.environ,
-        "AWS_ENDPOINT_URL": house.stack.aws.endpoint_url,
+        "AWS_ENDPOINT_URL": deployed.stack.aws.endpoint_url,
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
-        "DATABASE_URL": house.stack.postgres.conninfo(),
+        "DATABASE_URL": deployed.stack.postgres.conninfo(),
         "EMBEDDING_PROVIDER": "offline",
     }
     return subprocess.run(
@@ -30,20 +30,20 @@ def command(house: House, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def audit(house: House, *words: str) -> dict[str, Any]:
-    done = command(house, "audit", "--stack", house.stack.name, "--settle", "1", "--json", *words)
+def audit(deployed: DeployedStack, *words: str) -> dict[str, Any]:
+    done = command(deployed, "audit", "--stack", deployed.stack.name, "--settle", "1", "--json", *words)
     assert done.returncode in {0, 1}, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
-    mine = [row for row in report["findings"] if house.tenant in row[2]]
+    mine = [row for row in report["findings"] if deployed.tenant in row[2]]
     return {kind: sum(row[0] == kind for row in mine) for kind in {row[0] for row in mine}}
 
 
-def sql(house: House, statement: str, *values: object) -> int:
-    with psycopg.connect(house.stack.postgres.conninfo()) as connection:
+def sql(deployed: DeployedStack, statement: str, *values: object) -> int:
+    with psycopg.connect(deployed.stack.postgres.conninfo()) as connection:
         return connection.execute(statement, values).rowcount
 
 
-def fill(house: House, sessions: int) -> None:
+def fill(deployed: DeployedStack, sessions: int) -> None:
     for number in range(sessions):
         messages = [
             {
@@ -53,77 +53,89 @@ def fill(house: House, sessions: int) -> None:
             }
             for box in range(5)
         ]
-        house.save(f"chat:{number:03}", messages)
-    until(lambda: count(house) == 5 * sessions, "everything is indexed")
+        deployed.save(f"chat:{number:03}", messages)
+    until(lambda: count(deployed) == 5 * sessions, "everything is indexed")
 
 
-def count(house: House) -> int:
-    with psycopg.connect(house.stack.postgres.conninfo()) as connection:
+def count(deployed: DeployedStack) -> int:
+    with psycopg.connect(deployed.stack.postgres.conninfo()) as connection:
         row = connection.execute(
-            "SELECT count(*) FROM memories WHERE tenant_id = %s", [house.tenant]
+            "SELECT count(*) FROM memories WHERE tenant_id = %s", [deployed.tenant]
         ).fetchone()
     return int(row[0]) if row else 0
 
 
-def test_the_audit_finds_exactly_what_was_broken_and_repair_embeds_no_more_than_that(house: House) -> None:
-    fill(house, 50)
-    assert audit(house) == {}
+def test_the_audit_finds_exactly_what_was_broken_and_repair_embeds_no_more_than_that(
+    deployed: DeployedStack,
+) -> None:
+    fill(deployed, 50)
+    assert audit(deployed) == {}
     first = "SELECT DISTINCT ON (source) id FROM memories WHERE tenant_id = %s ORDER BY source, created_at"
     second = f"SELECT id FROM ({first}, id OFFSET 0) ids"
     missing = sql(
-        house, f"DELETE FROM memories WHERE tenant_id = %s AND id IN ({second})", house.tenant, house.tenant
+        deployed,
+        f"DELETE FROM memories WHERE tenant_id = %s AND id IN ({second})",
+        deployed.tenant,
+        deployed.tenant,
     )
     stale = sql(
-        house,
+        deployed,
         f"UPDATE memories SET content = 'something else' WHERE tenant_id = %s AND id IN ({second})",
-        house.tenant,
-        house.tenant,
+        deployed.tenant,
+        deployed.tenant,
     )
-    columns = "user_id, content, embedding, metadata, tenant_id, source, members, spans, fingerprint, status"
+    columns = (
+        "user_id, content, embedding, metadata, tenant_id, source, members, line_lengths, fingerprint, status"
+    )
     remaining = "SELECT DISTINCT ON (source) * FROM memories WHERE tenant_id = %s AND content <> 'something else' ORDER BY source"
     extra = sql(
-        house,
+        deployed,
         f"INSERT INTO memories ({columns}) SELECT {columns.replace('content', chr(39) + 'stray' + chr(39))} FROM ({remaining}) r",
-        house.tenant,
+        deployed.tenant,
     )
     astray = sql(
-        house,
-        f"INSERT INTO memories ({columns}) SELECT {columns.replace('tenant_id', repr(house.tenant + '-other'))} FROM ({remaining}) r",
-        house.tenant,
+        deployed,
+        f"INSERT INTO memories ({columns}) SELECT {columns.replace('tenant_id', repr(deployed.tenant + '-other'))} FROM ({remaining}) r",
+        deployed.tenant,
     )
     assert (missing, stale, extra, astray) == (50, 50, 50, 50)
-    assert audit(house) == {"missing": 50, "stale": 50, "extra": 50, "wrong_tenant": 50}
+    assert audit(deployed) == {"missing": 50, "stale": 50, "extra": 50, "wrong_tenant": 50}
 
-    before = house.demo.log_totals()
-    assert command(house, "audit", "--stack", house.stack.name, "--settle", "1", "--repair").returncode == 0
-    until(lambda: count(house) == 250 and house.demo.queue_depth() == 0, "the repair is done")
-    until(lambda: audit(house) == {}, "nothing differs any more")
-    embedded = house.demo.log_totals()["chunks_embedded"] - before["chunks_embedded"]
+    before = deployed.demo.log_totals()
+    assert (
+        command(deployed, "audit", "--stack", deployed.stack.name, "--settle", "1", "--repair").returncode
+        == 0
+    )
+    until(lambda: count(deployed) == 250 and deployed.demo.queue_depth() == 0, "the repair is done")
+    until(lambda: audit(deployed) == {}, "nothing differs any more")
+    embedded = deployed.demo.log_totals()["chunks_embedded"] - before["chunks_embedded"]
     assert embedded == 100
 
 
-def test_retained_and_foreign_rows_are_no_findings(house: House) -> None:
-    fill(house, 1)
-    house.save("chat:000", [])
+def test_retained_and_foreign_rows_are_no_findings(deployed: DeployedStack) -> None:
+    fill(deployed, 1)
+    deployed.save("chat:000", [])
     sql(
-        house,
+        deployed,
         "INSERT INTO memories (tenant_id, user_id, content, embedding) SELECT %s, 'u', 'foreign', embedding FROM memories LIMIT 1",
-        house.tenant,
+        deployed.tenant,
     )
-    until(lambda: audit(house) == {}, "nothing differs")
-    assert count(house) == 6
+    until(lambda: audit(deployed) == {}, "nothing differs")
+    assert count(deployed) == 6
 
 
-def test_what_vanished_is_hidden_by_repair_until_its_record_tells_why(house: House) -> None:
+def test_what_vanished_is_hidden_by_repair_until_its_record_tells_why(deployed: DeployedStack) -> None:
     typed = {
-        "tenant_id": {"S": house.tenant},
+        "tenant_id": {"S": deployed.tenant},
         "messages": {"S": json.dumps([{"role": "user", "content": "gone"}])},
     }
-    client = house.stack.client("dynamodb")
+    client = deployed.stack.client("dynamodb")
     for key, ttl in [("deleted", "99999999999"), ("expired", "1000000000")]:
-        client.put_item(TableName=house.table(), Item={**typed, "session_key": {"S": key}, "ttl": {"N": ttl}})
-    until(lambda: count(house) == 2, "both are indexed")
-    mappings = house.stack.client("lambda")
+        client.put_item(
+            TableName=deployed.table(), Item={**typed, "session_key": {"S": key}, "ttl": {"N": ttl}}
+        )
+    until(lambda: count(deployed) == 2, "both are indexed")
+    mappings = deployed.stack.client("lambda")
     stream = [
         m["UUID"]
         for m in mappings.list_event_source_mappings()["EventSourceMappings"]
@@ -133,48 +145,52 @@ def test_what_vanished_is_hidden_by_repair_until_its_record_tells_why(house: Hou
         mappings.update_event_source_mapping(UUID=mapping, Enabled=False)
     try:
         for key in ("deleted", "expired"):
-            house.delete(key)
-        assert audit(house) == {"vanished": 2}
-        command(house, "audit", "--stack", house.stack.name, "--settle", "1", "--repair")
-        until(lambda: house.contents() == [], "nobody knows why they left: both are hidden")
-        assert audit(house) == {}
-        assert count(house) == 2
+            deployed.delete(key)
+        assert audit(deployed) == {"vanished": 2}
+        command(deployed, "audit", "--stack", deployed.stack.name, "--settle", "1", "--repair")
+        until(lambda: deployed.contents() == [], "nobody knows why they left: both are hidden")
+        assert audit(deployed) == {}
+        assert count(deployed) == 2
     finally:
         for mapping in stream:
             mappings.update_event_source_mapping(UUID=mapping, Enabled=True)
-    until(lambda: count(house) == 1, "the record of the deletion came late, and counts")
-    until(lambda: len(house.contents()) == 1, "what had expired is shown again")
-    assert audit(house) == {}
+    until(lambda: count(deployed) == 1, "the record of the deletion came late, and counts")
+    until(lambda: len(deployed.contents()) == 1, "what had expired is shown again")
+    assert audit(deployed) == {}
 
 
-def test_what_was_forgotten_stays_forgotten_while_the_app_goes_on_rewriting_the_session(house: House) -> None:
-    secret, later = f"secret-{house.tenant}", f"later-{house.tenant}"
+def test_what_was_forgotten_stays_forgotten_while_the_app_goes_on_rewriting_the_session(
+    deployed: DeployedStack,
+) -> None:
+    secret, later = f"secret-{deployed.tenant}", f"later-{deployed.tenant}"
     said = {"role": "user", "content": secret, "timestamp": "2026-11-20T10:00:00Z"}
-    house.save("chat:1", [said])
-    until(lambda: house.contents() != [], "it is searchable")
+    deployed.save("chat:1", [said])
+    until(lambda: deployed.contents() != [], "it is searchable")
     done = command(
-        house, "forget", "--stack", house.stack.name, "--tenant", house.tenant, "--session", "chat:1"
+        deployed, "forget", "--stack", deployed.stack.name, "--tenant", deployed.tenant, "--session", "chat:1"
     )
     assert done.stdout.startswith("forgotten: 1 messages")
-    assert house.contents() == []
-    house.save("chat:1", [said, {"role": "assistant", "content": later, "timestamp": "2126-11-20T10:00:00Z"}])
-    until(lambda: any(later in content for content in house.contents()), "what came later is searchable")
-    command(house, "audit", "--stack", house.stack.name, "--settle", "1", "--repair")
-    assert audit(house) == {}
-    assert not any(secret in content for content in house.contents())
-    assert secret not in house.stack.logs
+    assert deployed.contents() == []
+    deployed.save(
+        "chat:1", [said, {"role": "assistant", "content": later, "timestamp": "2126-11-20T10:00:00Z"}]
+    )
+    until(lambda: any(later in content for content in deployed.contents()), "what came later is searchable")
+    command(deployed, "audit", "--stack", deployed.stack.name, "--settle", "1", "--repair")
+    assert audit(deployed) == {}
+    assert not any(secret in content for content in deployed.contents())
+    assert secret not in deployed.stack.logs
 
 
-def test_forgetting_a_user_reaches_every_session_of_that_user(house: House) -> None:
+def test_forgetting_a_user_reaches_every_session_of_that_user(deployed: DeployedStack) -> None:
     for number in range(3):
-        house.save(f"chat:{number}", [{"role": "user", "content": f"plum {number}"}], user_id="mika")
-    house.save("chat:9", [{"role": "user", "content": "pear"}], user_id="ken")
-    until(lambda: count(house) == 4, "all four are indexed")
+        deployed.save(f"chat:{number}", [{"role": "user", "content": f"plum {number}"}], user_id="mika")
+    deployed.save("chat:9", [{"role": "user", "content": "pear"}], user_id="ken")
+    until(lambda: count(deployed) == 4, "all four are indexed")
     assert (
         command(
-            house, "forget", "--stack", house.stack.name, "--tenant", house.tenant, "--user", "mika"
+            deployed, "forget", "--stack", deployed.stack.name, "--tenant", deployed.tenant, "--user", "mika"
         ).returncode
         == 0
     )
-    assert house.contents(user="mika") == []
-    assert len(house.contents(user="ken")) == 1
+    assert deployed.contents(user="mika") == []
+    assert len(deployed.contents(user="ken")) == 1

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from pipeline.lab.backfill import Operator, fill
+from lab.backfill import Operator, fill
 from pipeline.local.stack import Stack
 
 pytestmark = pytest.mark.e2e

@@ -20,7 +20,7 @@ import anyio
 import pytest
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
-from support.house import until
+from support.deployed_stack import until
 from support.pages import page
 
 pytestmark = pytest.mark.e2e

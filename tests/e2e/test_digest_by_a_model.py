@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from support.chat_api import ORDER, ChatApi
-from support.house import House, until
+from support.deployed_stack import DeployedStack, until
 
-from pipeline.lab.backfill import Operator
+from lab.backfill import Operator
 from pipeline.local.stack import Stack
 from pipeline.prices import CHAT
 from pipeline.store_settings import StoreName
@@ -38,41 +38,42 @@ def api() -> Iterator[ChatApi]:
 
 
 @pytest.fixture(params=STORES)
-def house(request: pytest.FixtureRequest, api: ChatApi) -> Iterator[House]:
+def deployed(request: pytest.FixtureRequest, api: ChatApi) -> Iterator[DeployedStack]:
     parameters = {"DigestProvider": "openai", "DigestModel": MODEL, "OpenAiBaseUrl": api.base_url}
     with Stack(parameters, {"OpenAiSecretArn": "sk-of-tests"}, request.param) as running:
-        yield House(running, "ant")
+        yield DeployedStack(running, "ant")
 
 
-def digest(house: House) -> dict[str, Any]:
-    answer = house.stack.client("lambda").invoke(
-        FunctionName=house.stack.outputs["DigestFunctionName"], Payload=json.dumps({"now": NOW.isoformat()})
+def digest(deployed: DeployedStack) -> dict[str, Any]:
+    answer = deployed.stack.client("lambda").invoke(
+        FunctionName=deployed.stack.outputs["DigestFunctionName"],
+        Payload=json.dumps({"now": NOW.isoformat()}),
     )
     found: dict[str, Any] = json.loads(answer["Payload"].read())
     return found
 
 
-def put_log(house: House, tenant: str, line: str) -> None:
+def put_log(deployed: DeployedStack, tenant: str, line: str) -> None:
     item = {"tenant_id": tenant, "sk": f"memory:daily:{YESTERDAY}", "content": f"# {YESTERDAY}\n\n{line}"}
-    house.put(item, "Memory")
+    deployed.put(item, "Memory")
 
 
-def summaries(house: House) -> dict[str, str]:
-    items = house.stack.client("dynamodb").scan(TableName=house.table("Memory"))["Items"]
+def summaries(deployed: DeployedStack) -> dict[str, str]:
+    items = deployed.stack.client("dynamodb").scan(TableName=deployed.table("Memory"))["Items"]
     return {i["tenant_id"]["S"]: i["content"]["S"] for i in items if ":summary:" in i["sk"]["S"]}
 
 
-def found(house: House, tenant: str) -> list[dict[str, Any]]:
+def found(deployed: DeployedStack, tenant: str) -> list[dict[str, Any]]:
     try:
-        hits = house.demo.search(tenant, tenant, "code", 50, min_confidence=0)
+        hits = deployed.demo.search(tenant, tenant, "code", 50, min_confidence=0)
     except RuntimeError:
         return []
     return [hit for hit in hits if hit["kind"] == "summary"]
 
 
-def used(house: House, folder: Path) -> dict[str, tuple[int, float]]:
+def used(deployed: DeployedStack, folder: Path) -> dict[str, tuple[int, float]]:
     """Return what the ledger says of the chat model: kind of tokens → tokens and dollars of all tenants."""
-    rows = json.loads(Operator(house.stack, folder).run("usage", "--stack", house.stack.name, "--json"))
+    rows = json.loads(Operator(deployed.stack, folder).run("usage", "--stack", deployed.stack.name, "--json"))
     chat = [row for row in rows if row["model"].startswith(MODEL)]
     assert {row["tenant_id"] for row in chat} <= LOGS.keys()
     return {
@@ -85,15 +86,15 @@ def used(house: House, folder: Path) -> dict[str, tuple[int, float]]:
 
 
 def test_who_gives_orders_spoils_only_their_own_summary_and_the_books_equal_the_models(
-    house: House, api: ChatApi, tmp_path: Path
+    deployed: DeployedStack, api: ChatApi, tmp_path: Path
 ) -> None:
     for tenant, line in LOGS.items():
-        put_log(house, tenant, line)
-    first, second = digest(house), digest(house)
+        put_log(deployed, tenant, line)
+    first, second = digest(deployed), digest(deployed)
     assert (first["written"], first["causes"]) == (3, {}), first
     assert (second["written"], second["unchanged"]) == (0, 3)
 
-    made = summaries(house)
+    made = summaries(deployed)
     assert made.keys() == LOGS.keys()
     assert "quince-4711" in made["ant"]
     assert "As you wish" in made["bee"]
@@ -102,15 +103,15 @@ def test_who_gives_orders_spoils_only_their_own_summary_and_the_books_equal_the_
 
     price = CHAT[MODEL]
     assert len(api.asked) == first["chat_requests"] == 3
-    assert used(house, tmp_path) == {
+    assert used(deployed, tmp_path) == {
         "input": (api.input_tokens, pytest.approx(api.input_tokens * price.read.dollars / 1e6)),
         "output": (api.output_tokens, pytest.approx(api.output_tokens * price.written.dollars / 1e6)),
     }
 
-    until(lambda: len(found(house, "ant")) == 1, "the summary is searchable", PATIENCE_SECONDS)
-    status, _ = house.invoke({"method": "DELETE", "path": "/api/v1/memory", "tenant_id": "ant"})
+    until(lambda: len(found(deployed, "ant")) == 1, "the summary is searchable", PATIENCE_SECONDS)
+    status, _ = deployed.invoke({"method": "DELETE", "path": "/api/v1/memory", "tenant_id": "ant"})
     assert status == 202
-    until(lambda: found(house, "ant") == [], "the summary is forgotten", PATIENCE_SECONDS)
-    assert digest(house)["deleted"] == 1
-    assert summaries(house).keys() == {"bee", "cat"}
+    until(lambda: found(deployed, "ant") == [], "the summary is forgotten", PATIENCE_SECONDS)
+    assert digest(deployed)["deleted"] == 1
+    assert summaries(deployed).keys() == {"bee", "cat"}
     assert len(api.asked) == 3

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from support.house import House, until
+from support.deployed_stack import DeployedStack, until
 
 from pipeline.local.stack import Stack
 
@@ -47,40 +47,45 @@ def turn(number: int) -> dict[str, str]:
     said = (
         f"The {thing} number {number} stands on shelf {number * 3} in the {THINGS[(number + 3) % 10]} room."
     )
-    stamp = f"2026-11-{10 + number // 10:02}T10:{number % 60:02}:00+09:00"
-    return {"role": role, "content": said, "timestamp": stamp, "name": "美香" if role == "user" else "bot"}
+    said_at = f"2026-11-{10 + number // 10:02}T10:{number % 60:02}:00+09:00"
+    return {"role": role, "content": said, "timestamp": said_at, "name": "美香" if role == "user" else "bot"}
 
 
-def fill(house: House) -> None:
+def fill(deployed: DeployedStack) -> None:
     for number in range(10):
-        house.save(f"chat:{number}", [turn(10 * number + each) for each in range(10)], user_id="mika")
-    until(lambda: states(house) == {"live": 100}, "every message is indexed", 240)
-    house.save("chat:0", [turn(each) for each in range(4, 11)], user_id="mika")  # capped
-    house.save("chat:1", [], user_id="mika")  # cleared
+        deployed.save(f"chat:{number}", [turn(10 * number + each) for each in range(10)], user_id="mika")
+    until(lambda: states(deployed) == {"live": 100}, "every message is indexed", 240)
+    deployed.save("chat:0", [turn(each) for each in range(4, 11)], user_id="mika")  # capped
+    deployed.save("chat:1", [], user_id="mika")  # cleared
     text = "# About\n\n- likes tea\n\n## Work\n\nShips anvils to the harbour."
-    note = {"tenant_id": house.tenant, "sk": "memory:long_term", "user_id": "mika", "content": text}
-    house.put(note, "Memory")
-    until(lambda: states(house) == {"live": 89, "kept": 14}, "what left is kept, what came is there", 240)
+    note = {"tenant_id": deployed.tenant, "sk": "memory:long_term", "user_id": "mika", "content": text}
+    deployed.put(note, "Memory")
+    until(lambda: states(deployed) == {"live": 89, "kept": 14}, "what left is kept, what came is there", 240)
 
 
-def states(house: House) -> dict[str, int]:
-    with psycopg.connect(house.stack.postgres.conninfo()) as connection:
+def states(deployed: DeployedStack) -> dict[str, int]:
+    with psycopg.connect(deployed.stack.postgres.conninfo()) as connection:
         asked = "SELECT state, count(*) FROM message WHERE tenant_id = %s GROUP BY state"
-        return dict(connection.execute(asked, [house.tenant]).fetchall())
+        return dict(connection.execute(asked, [deployed.tenant]).fetchall())
 
 
-def told(house: House) -> list[dict[str, Any]]:
-    lines = command(house.stack, "export", "--stack", house.stack.name, "--tenant", house.tenant).splitlines()
+def told(deployed: DeployedStack) -> list[dict[str, Any]]:
+    lines = command(
+        deployed.stack, "export", "--stack", deployed.stack.name, "--tenant", deployed.tenant
+    ).splitlines()
     rows = [json.loads(line) for line in lines]
     assert rows[-1]["type"] == "end"
     return [row for row in rows if row["type"] == "message"]
 
 
-def answers(house: House, stack: Stack) -> list[list[tuple[str, float]]]:
+def answers(deployed: DeployedStack, stack: Stack) -> list[list[tuple[str, float]]]:
     asked = [f"Where does the {THINGS[n % 10]} number {n} stand?" for n in range(100)]
-    demo = House(stack, house.tenant).demo
+    demo = DeployedStack(stack, deployed.tenant).demo
     return [
-        [(hit["content"], round(hit["score"], 4)) for hit in demo.search(house.tenant, "mika", question, 5)]
+        [
+            (hit["content"], round(hit["score"], 4))
+            for hit in demo.search(deployed.tenant, "mika", question, 5)
+        ]
         for question in asked
     ]
 
@@ -93,11 +98,18 @@ def alike(one: list[tuple[str, float]], other: list[tuple[str, float]]) -> bool:
     return told[0] == told[1] and scores[0] == pytest.approx(scores[1], abs=0.001)
 
 
-def test_memory_moves_to_an_empty_deployment(house: House, empty: Stack, tmp_path: Path) -> None:
-    fill(house)
+def test_memory_moves_to_an_empty_deployment(deployed: DeployedStack, empty: Stack, tmp_path: Path) -> None:
+    fill(deployed)
     file = tmp_path / "acme.jsonl"
     said = command(
-        house.stack, "export", "--stack", house.stack.name, "--tenant", house.tenant, "--out", str(file)
+        deployed.stack,
+        "export",
+        "--stack",
+        deployed.stack.name,
+        "--tenant",
+        deployed.tenant,
+        "--out",
+        str(file),
     )
     assert said.startswith("exported: 11 conversations and notes with 103 messages")
     assert file.stat().st_mode & 0o077 == 0
@@ -105,9 +117,9 @@ def test_memory_moves_to_an_empty_deployment(house: House, empty: Stack, tmp_pat
     assert said.startswith("imported: 11 conversations and notes with 103 messages")
     report = json.loads(command(empty, "audit", "--stack", empty.name, "--settle", "1", "--json"))
     assert report["findings"] == []
-    here, there = House(empty, house.tenant), [_said(row) for row in told(house)]
+    here, there = DeployedStack(empty, deployed.tenant), [_said(row) for row in told(deployed)]
     assert sorted(_said(row) for row in told(here)) == sorted(there)
-    before, after = answers(house, house.stack), answers(house, empty)
+    before, after = answers(deployed, deployed.stack), answers(deployed, empty)
     assert sum(bool(hits) for hits in before) >= 90
     same = sum(alike(one, other) for one, other in zip(before, after, strict=True))
     print(f"same answers: {same} of {len(before)}")

@@ -7,10 +7,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from support.deployed_stack import DeployedStack, until
 from support.embedding_api import CountingApi
-from support.house import House, until
 
-from pipeline.lab.backfill import Operator
+from lab.backfill import Operator
 from pipeline.local.emf import publish
 from pipeline.local.stack import Stack
 
@@ -25,7 +25,7 @@ def api() -> Iterator[CountingApi]:
 
 
 @pytest.fixture(scope="module")
-def house(api: CountingApi) -> Iterator[House]:
+def deployed(api: CountingApi) -> Iterator[DeployedStack]:
     parameters = {
         "EmbeddingProvider": "openai",
         "EmbeddingModel": "text-embedding-3-small",
@@ -34,21 +34,21 @@ def house(api: CountingApi) -> Iterator[House]:
         "MaxRetryDelaySeconds": "2",
     }
     with Stack(parameters, {"OpenAiSecretArn": "sk-of-tests"}) as running:
-        yield House(running, "acme")
+        yield DeployedStack(running, "acme")
 
 
-class Desk:
+class OperatorConsole:
     """What an operator has: the commands, and the metrics so far."""
 
-    def __init__(self, house: House, folder: Path) -> None:
-        self.house, self.operator, self.read = house, Operator(house.stack, folder), 0
+    def __init__(self, deployed: DeployedStack, folder: Path) -> None:
+        self.deployed, self.operator, self.read = deployed, Operator(deployed.stack, folder), 0
 
     def status(self) -> dict[str, Any]:
-        lines = self.house.stack.logs.splitlines()
-        publish(lines[self.read :], self.house.stack.client("cloudwatch"))
+        lines = self.deployed.stack.logs.splitlines()
+        publish(lines[self.read :], self.deployed.stack.client("cloudwatch"))
         self.read = len(lines)
         found: dict[str, Any] = json.loads(
-            self.operator.run("status", "--stack", self.house.stack.name, "--json")
+            self.operator.run("status", "--stack", self.deployed.stack.name, "--json")
         )
         return found
 
@@ -57,26 +57,26 @@ class Desk:
         return sum(row["tokens"] for row in rows)
 
 
-def chunks(house: House) -> int:
-    with psycopg.connect(house.stack.postgres.conninfo()) as connection:
+def chunks(deployed: DeployedStack) -> int:
+    with psycopg.connect(deployed.stack.postgres.conninfo()) as connection:
         row = connection.execute("SELECT count(DISTINCT source) FROM memories").fetchone()
     return int(row[0]) if row else 0
 
 
-def waiting(house: House) -> int:
+def waiting(deployed: DeployedStack) -> int:
     """Count the chunks that are stored without a vector."""
-    with psycopg.connect(house.stack.postgres.conninfo()) as connection:
+    with psycopg.connect(deployed.stack.postgres.conninfo()) as connection:
         row = connection.execute("SELECT count(*) FROM memories WHERE fingerprint = ''").fetchone()
     return int(row[0]) if row else 0
 
 
-def save(house: House, name: str, count: int) -> None:
+def save(deployed: DeployedStack, name: str, count: int) -> None:
     for number in range(count):
-        house.save(f"{name}:{number}", [{"role": "user", "content": f"{name} {number}: a plan for tea"}])
+        deployed.save(f"{name}:{number}", [{"role": "user", "content": f"{name} {number}: a plan for tea"}])
 
 
-def quiet(house: House) -> bool:
-    return house.demo.queue_depth() == 0
+def quiet(deployed: DeployedStack) -> bool:
+    return deployed.demo.queue_depth() == 0
 
 
 def advised(status: dict[str, Any]) -> list[tuple[str, str]]:
@@ -84,56 +84,56 @@ def advised(status: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def test_status_and_metrics_tell_the_story_and_the_ledger_equals_the_providers_count(
-    house: House, api: CountingApi, tmp_path: Path
+    deployed: DeployedStack, api: CountingApi, tmp_path: Path
 ) -> None:
-    desk = Desk(house, tmp_path)
+    console = OperatorConsole(deployed, tmp_path)
 
-    save(house, "calm", 5)
-    until(lambda: chunks(house) == 5 and quiet(house), "the first saves are searchable")
-    calm = desk.status()
+    save(deployed, "calm", 5)
+    until(lambda: chunks(deployed) == 5 and quiet(deployed), "the first saves are searchable")
+    calm = console.status()
     assert calm["advice"] == []
     assert calm["items"] == 5
     assert calm["lag_p95"] > 0
 
     api.down = True
-    save(house, "outage", 5)
-    house.save("poison", "this is no JSON")
+    save(deployed, "outage", 5)
+    deployed.save("poison", "this is no JSON")
     until(
         lambda: all(
-            f'"{cause}":' in house.stack.logs for cause in ("embedding_unavailable", "malformed_item")
+            f'"{cause}":' in deployed.stack.logs for cause in ("embedding_unavailable", "malformed_item")
         ),
         "trouble shows",
     )
-    trouble = desk.status()
+    trouble = console.status()
     assert trouble["retries"]["embedding_unavailable"] >= 1
-    assert trouble["buried"] == {"malformed_item": 1}
-    assert trouble["waiting"] + trouble["put_off"] >= 1
-    until(lambda: chunks(house) == 10, "what waits for its vector is found by its words meanwhile")
-    assert waiting(house) == 5
+    assert trouble["dead_lettered"] == {"malformed_item": 1}
+    assert trouble["waiting"] + trouble["delayed"] >= 1
+    until(lambda: chunks(deployed) == 10, "what waits for its vector is found by its words meanwhile")
+    assert waiting(deployed) == 5
     # The poison and the outage are both named, whichever of the notices is in flight just now.
     whats = " ".join(what for _, what in advised(trouble))
     assert "dead letter" in whats
     assert "embedding_unavailable" in whats
 
     api.down = False
-    until(lambda: waiting(house) == 0 and quiet(house), "everything that waited has its vector")
-    assert chunks(house) == 10
-    after = desk.status()
+    until(lambda: waiting(deployed) == 0 and quiet(deployed), "everything that waited has its vector")
+    assert chunks(deployed) == 10
+    after = console.status()
     assert ("act", "1 dead letter (lately: 1 malformed_item)") in advised(after)
     assert all(
-        level == "watch" and "over by now" in what for level, what in advised(after) if "put off" in what
+        level == "watch" and "over by now" in what for level, what in advised(after) if "retried" in what
     )
-    assert after["put_off"] == 0
+    assert after["delayed"] == 0
     assert after["tokens"] > calm["tokens"]
 
-    desk.operator.run("dlq", "drop", "--stack", house.stack.name, "--cause", "malformed_item", "--yes")
-    assert [level for level, _ in advised(desk.status()) if level == "act"] == []
+    console.operator.run("dlq", "drop", "--stack", deployed.stack.name, "--cause", "malformed_item", "--yes")
+    assert [level for level, _ in advised(console.status()) if level == "act"] == []
 
-    assert desk.usage() == api.tokens > 0
+    assert console.usage() == api.tokens > 0
     for _ in range(2):  # what the first question of a process is measured by is counted with the next one
-        house.contents("what about tea?")
-    assert desk.usage() == api.tokens
-    assert desk.status()["latency_p95"].keys() == {"exact"}
+        deployed.contents("what about tea?")
+    assert console.usage() == api.tokens
+    assert console.status()["latency_p95"].keys() == {"exact"}
 
 
 def test_alarms_are_deployed_with_their_thresholds(stack: Stack) -> None:

@@ -13,7 +13,7 @@ import pytest
 from psycopg import sql
 from support.embedding_api import CountingApi
 
-from pipeline.embedding.vectors import Space
+from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.local.aws import LocalAws
 from pipeline.local.lambda_process import RESERVED, LambdaProcess, lambda_environment
 from pipeline.local.postgres import Postgres
@@ -36,7 +36,7 @@ class Account:
 
     def __init__(self, folder: Path, api: CountingApi) -> None:
         self.aws, self.postgres = LocalAws(folder).start(), Postgres(folder / "postgres").start()
-        migrate(self.postgres.conninfo(), Space(MODEL, CountingApi.DIMENSIONS))
+        migrate(self.postgres.conninfo(), EmbeddingSpace(MODEL, CountingApi.DIMENSIONS))
         self.sqs, self.dynamodb = self.aws.client("sqs"), self.aws.client("dynamodb")
         self.queue, self.dead = (
             str(self.sqs.create_queue(QueueName=name)["QueueUrl"]) for name in ("notices", "dead")

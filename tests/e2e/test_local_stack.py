@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from support.house import House, until
+from support.deployed_stack import DeployedStack, until
 
 from pipeline.local.processes import PREFIX, new_run_folder
 from pipeline.local.stack import Stack
@@ -51,9 +51,9 @@ def test_a_second_stack_runs_beside_the_first_and_stops_without_a_trace(stack: S
     for _ in range(2):
         with Stack() as other:
             folder = str(other._folder)
-            House(other, "acme").save("chat:1", [{"role": "user", "content": "only in the second"}])
-            until(lambda: len(House(other, "acme").contents()) == 1, "the second stack works")
-            assert House(stack, "acme").contents() == []
+            DeployedStack(other, "acme").save("chat:1", [{"role": "user", "content": "only in the second"}])
+            until(lambda: len(DeployedStack(other, "acme").contents()) == 1, "the second stack works")
+            assert DeployedStack(stack, "acme").contents() == []
             assert of_folder(folder)
         assert of_folder(folder) == []
         assert not Path(folder).exists()

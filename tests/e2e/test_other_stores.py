@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import pytest
 import urllib3
-from support.house import House, until
+from support.deployed_stack import DeployedStack, until
 
-from pipeline.lab.backfill import Operator
+from lab.backfill import Operator
 from pipeline.local.emf import publish
 from pipeline.local.page.people import Person
 from pipeline.local.page.server import PageServer
@@ -29,20 +29,20 @@ STORES: list[StoreName] = ["dynamodb", "opensearch"]
 
 
 @pytest.fixture(params=STORES)
-def other(request: pytest.FixtureRequest) -> Iterator[House]:
+def other(request: pytest.FixtureRequest) -> Iterator[DeployedStack]:
     with Stack(store=request.param) as stack:
-        yield House(stack, f"tenant-{uuid4().hex[:8]}")
+        yield DeployedStack(stack, f"tenant-{uuid4().hex[:8]}")
 
 
-def answers(house: House, text: str) -> bool:
+def answers(deployed: DeployedStack, text: str) -> bool:
     """Tell whether memory answers with ``text``; a cold function may time out first."""
     try:
-        return any(text in content for content in house.contents(text))
+        return any(text in content for content in deployed.contents(text))
     except RuntimeError:
         return False
 
 
-def test_what_is_saved_answers_until_it_is_forgotten(other: House, tmp_path: Path) -> None:
+def test_what_is_saved_answers_until_it_is_forgotten(other: DeployedStack, tmp_path: Path) -> None:
     other.save("chat:1", TALK)
     other.save("chat:2", ASKED_FOR)
     until(lambda: answers(other, "12 December"), "the first session is searchable", PATIENCE_SECONDS)
@@ -68,8 +68,8 @@ def test_what_is_saved_answers_until_it_is_forgotten(other: House, tmp_path: Pat
         opened = urllib3.request("GET", page.url, timeout=60)
     assert (opened.status, b"<html" in opened.data) == (200, True)
 
-    wish = {"method": "DELETE", "path": "/api/v1/memory", "tenant_id": other.tenant}
-    status, _ = other.invoke({**wish, "params": {"session_key": "chat:1"}})
+    forget_message = {"method": "DELETE", "path": "/api/v1/memory", "tenant_id": other.tenant}
+    status, _ = other.invoke({**forget_message, "params": {"session_key": "chat:1"}})
     assert status == 202
     until(lambda: not answers(other, "12 December"), "the first session is forgotten", PATIENCE_SECONDS)
     assert answers(other, "田中商店")

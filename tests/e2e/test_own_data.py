@@ -10,12 +10,12 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from support.house import House, until
+from support.deployed_stack import DeployedStack, until
 from support.secret_samples import positives
 from support.shapes import ANSWERED, ASKED, SHAPES
 
+from lab.backfill import Operator
 from pipeline.ingest.measures import item_label
-from pipeline.lab.backfill import Operator
 from pipeline.local.stack import Stack
 from pipeline.source.documents import ItemKey
 from pipeline.store_settings import StoreName
@@ -33,30 +33,30 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def own(stack: Stack) -> House:
-    return House(stack, f"tenant-{uuid4().hex[:8]}")
+def own(stack: Stack) -> DeployedStack:
+    return DeployedStack(stack, f"tenant-{uuid4().hex[:8]}")
 
 
-def put(house: House, **item: Any) -> None:
-    house.stack.client("dynamodb").put_item(TableName=house.table(), Item=item)
+def put(deployed: DeployedStack, **item: Any) -> None:
+    deployed.stack.client("dynamodb").put_item(TableName=deployed.table(), Item=item)
 
 
 def hits(
-    house: House, query: str, tenant: str | None = None, user: str | None = None
+    deployed: DeployedStack, query: str, tenant: str | None = None, user: str | None = None
 ) -> list[dict[str, Any]]:
-    owner = tenant or house.tenant
+    owner = tenant or deployed.tenant
     try:
-        return house.demo.search(owner, user or owner, query, 20, min_confidence=0)
+        return deployed.demo.search(owner, user or owner, query, 20, min_confidence=0)
     except RuntimeError:  # a cold function may time out first
         return []
 
 
-def indexed(house: House, key: str, tenant: str | None = None) -> list[str]:
-    owner = tenant or house.tenant
-    return [row.content for row in house.stack.rows() if (row.tenant_id, row.key) == (owner, key)]
+def indexed(deployed: DeployedStack, key: str, tenant: str | None = None) -> list[str]:
+    owner = tenant or deployed.tenant
+    return [row.content for row in deployed.stack.rows() if (row.tenant_id, row.key) == (owner, key)]
 
 
-def test_every_shape_is_found_with_its_role(own: House) -> None:
+def test_every_shape_is_found_with_its_role(own: DeployedStack) -> None:
     names = {f"{own.tenant}-{number}": name for number, name in enumerate(SHAPES)}
     for tenant, name in names.items():
         own.save(name, SHAPES[name], tenant)
@@ -76,7 +76,7 @@ def test_every_shape_is_found_with_its_role(own: House) -> None:
 
 
 def test_an_unknown_shape_is_counted_in_log_and_audit_and_its_neighbour_is_found(
-    own: House, tmp_path: Path
+    own: DeployedStack, tmp_path: Path
 ) -> None:
     own.save(
         "chat:1", [{"who": "user", "said": "xylophone"}, {"role": "user", "content": "the kayak is red"}]
@@ -101,7 +101,7 @@ def test_an_unknown_shape_is_counted_in_log_and_audit_and_its_neighbour_is_found
     assert kinds == {"unreadable"}
 
 
-def test_users_with_numbers_for_ids_are_kept_apart_and_forgotten_by_them(own: House) -> None:
+def test_users_with_numbers_for_ids_are_kept_apart_and_forgotten_by_them(own: DeployedStack) -> None:
     for key, user, text in (
         ("a", "1001", "Alice keeps her spare key under the fern."),
         ("b", "1002", "Bob is looking for a new job."),
@@ -124,7 +124,7 @@ def test_users_with_numbers_for_ids_are_kept_apart_and_forgotten_by_them(own: Ho
     assert hits(own, "key job") == []
 
 
-def test_a_user_that_cannot_be_read_is_a_dead_letter_and_nobodys_memory(own: House) -> None:
+def test_a_user_that_cannot_be_read_is_a_dead_letter_and_nobodys_memory(own: DeployedStack) -> None:
     message = json.dumps([{"role": "user", "content": "the kayak is red"}])
     put(
         own,
@@ -138,7 +138,7 @@ def test_a_user_that_cannot_be_read_is_a_dead_letter_and_nobodys_memory(own: Hou
     assert indexed(own, "a") == []
 
 
-def test_a_picture_pasted_as_text_is_a_few_words(own: House) -> None:
+def test_a_picture_pasted_as_text_is_a_few_words(own: DeployedStack) -> None:
     blob = base64.b64encode(random.Random(1).randbytes(75_000)).decode()
     scan = f"Here is the scan: ![scan](data:image/png;base64,{blob})"
     own.save(
@@ -156,7 +156,7 @@ def test_a_picture_pasted_as_text_is_a_few_words(own: House) -> None:
 
 
 def test_a_session_saved_fifty_times_with_new_times_is_embedded_once_and_forgets(
-    own: House, tmp_path: Path
+    own: DeployedStack, tmp_path: Path
 ) -> None:
     def used() -> int:
         command = ("usage", "--stack", own.stack.name, "--tenant", own.tenant, "--json")
@@ -179,7 +179,7 @@ def test_a_session_saved_fifty_times_with_new_times_is_embedded_once_and_forgets
     assert 0 < once <= used() < 2 * once  # what was said beside the forgotten message may be embedded anew
 
 
-def test_messages_rewritten_in_another_shape_stay(own: House) -> None:
+def test_messages_rewritten_in_another_shape_stay(own: DeployedStack) -> None:
     def said(text: str, *, parts: bool) -> dict[str, Any]:
         body = {"parts": [{"type": "text", "text": text}]} if parts else {"content": text}
         return {"role": "user", **body, "timestamp": "2026-11-01T10:00:00Z"}
@@ -195,7 +195,7 @@ def test_messages_rewritten_in_another_shape_stay(own: House) -> None:
     assert [text.count(word) for word in ("one", "two", "three", "four")] == [1, 1, 1, 1]
 
 
-def test_no_secret_gets_into_store_queue_or_log(own: House, tmp_path: Path) -> None:
+def test_no_secret_gets_into_store_queue_or_log(own: DeployedStack, tmp_path: Path) -> None:
     samples = positives(2)
     for number, one in enumerate(samples):
         own.save(
@@ -226,7 +226,9 @@ def test_no_secret_gets_into_store_queue_or_log(own: House, tmp_path: Path) -> N
         )
 
 
-def test_an_export_of_chatgpt_is_saved_into_a_table_and_becomes_memory(own: House, tmp_path: Path) -> None:
+def test_an_export_of_chatgpt_is_saved_into_a_table_and_becomes_memory(
+    own: DeployedStack, tmp_path: Path
+) -> None:
     def node(name: str, parent: str | None, role: str, text: str) -> dict[str, Any]:
         message = {"author": {"role": role}, "content": {"content_type": "text", "parts": [text]}}
         return {"id": name, "parent": parent, "message": message}

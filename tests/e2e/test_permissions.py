@@ -74,7 +74,7 @@ def calls(stack: Stack) -> dict[str, Any]:
         "delete an item": ("dynamodb", "delete_item", {"TableName": sessions, "Key": item}),
         "scan": ("dynamodb", "scan", {"TableName": sessions}),
         "purge": ("sqs", "purge_queue", {"QueueUrl": stack.outputs["NoticeQueueUrl"]}),
-        "bury": ("sqs", "send_message", {"QueueUrl": stack.outputs["DeadLetterQueueUrl"], "MessageBody": "x"}),
+        "dead-letter": ("sqs", "send_message", {"QueueUrl": stack.outputs["DeadLetterQueueUrl"], "MessageBody": "x"}),
         "read the message key": ("secretsmanager", "get_secret_value", {"SecretId": stack.outputs["MessageKeyArn"]}),
         "list secrets": ("secretsmanager", "list_secrets", {}),
         "list buckets": ("s3", "list_buckets", {}),
@@ -85,7 +85,7 @@ def calls(stack: Stack) -> dict[str, Any]:
     ("function", "allowed"),
     [
         ("Stream", {"read the message key"}),
-        ("Ingest", {"read the message key", "read an item", "bury"}),
+        ("Ingest", {"read the message key", "read an item", "dead-letter"}),
         ("Query", set()),
     ],
 )

@@ -6,9 +6,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from pipeline.lab.index import Database
-from pipeline.lab.laboratory import Laboratory
-from pipeline.lab.workers import installed
+from lab.index import Database
+from lab.laboratory import Laboratory
+from lab.workers import installed
 from pipeline.local.postgres import Postgres
 
 

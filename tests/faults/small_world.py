@@ -15,23 +15,23 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.embedding.vectors import Space, Usage, float32
+from pipeline.embedding.vectors import EmbeddingSpace, Usage, float32
 from pipeline.errors import EmbeddingUnavailableError
 from pipeline.ingest.announce import Announcer
 from pipeline.ingest.chunking import Chunker
-from pipeline.ingest.forgetting import Forgetter
+from pipeline.ingest.forget_executor import ForgetExecutor
 from pipeline.ingest.message_ledger import HORIZON_SECONDS
 from pipeline.ingest.notices import Notice, coalesce, decode, encode
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
-from pipeline.source.changes import read_change
 from pipeline.source.documents import EntryHasher
 from pipeline.source.layouts import Layouts
+from pipeline.source.stream_records import read_stream_record
 from pipeline.source.transitions import TransitionReader
-from pipeline.stores.forgetting import ForgetRequest
+from pipeline.stores.forget_requests import ForgetRequest
 from pipeline.stores.memory import InMemoryStore
 
-SPACE = Space("small", 4)
+SPACE = EmbeddingSpace("small", 4)
 START = 1_790_000_000.25
 TENANT = "acme"
 
@@ -49,7 +49,7 @@ class Clocks:
     step: float = 1.0
 
     @property
-    def apart(self) -> float:
+    def skew(self) -> float:
         """So long must lie between a message and a forget request for both clocks to agree on their order."""
         return 0.0 if self == Clocks() else abs(self.ahead) + self.step
 
@@ -237,7 +237,7 @@ class SmallWorld:
             lambda _: None,
             now=lambda: datetime.fromtimestamp(self.ours, UTC),
         )
-        self.forgetter = Forgetter(self.store, self.reconciler, self.layouts, self)  # type: ignore[arg-type]
+        self.forgetter = ForgetExecutor(self.store, self.reconciler, self.layouts, self)  # type: ignore[arg-type]
         self.skew = source.choice((0.0, 0.0, 9 * 3600.0, -8 * 3600.0, 120.0))
         self.depth, self.settling = 0, False
 
@@ -304,7 +304,7 @@ class SmallWorld:
             self.lost = True
             self.oracle.lost(key, old, item)
             return
-        notice = self.announcer.notice(read_change(record), self.ours)
+        notice = self.announcer.notice(read_stream_record(record), self.ours)
         if notice:
             self.send([notice])
 
@@ -400,12 +400,12 @@ class SmallWorld:
             self._put(key, dict(self.items[key]), "grown")
 
     def _forget(self, key: str) -> None:
-        self.now += self.clocks.apart
+        self.now += self.clocks.skew
         until = math.floor(self.ours) + 1.0
         user, session = self.random.choice((("mika", None), ("ken", None), (None, key), ("mika", key)))
         self.oracle.asked(until - self.clocks.ahead, user, session)
         self.oracle.requests.append((until, user, session))
-        self.now = until - self.clocks.ahead + self.clocks.apart + 0.001  # it is answered after that
+        self.now = until - self.clocks.ahead + self.clocks.skew + 0.001  # it is answered after that
         request = ForgetRequest(
             f"r{next(self.ids)}", TENANT, datetime.fromtimestamp(until, UTC), user, session
         )
@@ -504,7 +504,7 @@ def findings(world: SmallWorld) -> list[str]:
     wrong = [f"missing {one}" for one in sorted(must - found)]
     wrong += [f"extra {one}" for one in sorted(found - may) if one[1] not in excused]
     if not (
-        world.lost or world.oracle.requests or world.clocks.apart
+        world.lost or world.oracle.requests or world.clocks.skew
     ):  # else what left may stay hidden, in doubt
         kept = world.oracle.kept()
         wrong += [f"waiting {one}" for one in sorted(world.unexplained())]

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from psycopg.conninfo import make_conninfo
 from support.histories import SEEDS_THAT_FAILED, TROUBLEMAKERS, said_once
 
-from pipeline.lab import faults
-from pipeline.lab.crash_points import crash_everywhere
-from pipeline.lab.faults import report
-from pipeline.lab.histories import GAPS_SECONDS, KINDS, History, Place, Step
-from pipeline.lab.laboratory import Laboratory, history_of
-from pipeline.lab.simulation import Shape
-from pipeline.lab.weather import CALM
+from lab import faults
+from lab.crash_points import crash_everywhere
+from lab.fault_profile import NO_FAULTS
+from lab.faults import report
+from lab.histories import GAPS_SECONDS, KINDS, History, ItemSpec, Step
+from lab.laboratory import Laboratory, history_of
+from lab.simulation import Shape
 from pipeline.local.postgres import Postgres
 from pipeline.source.transitions import Transition, TransitionReader
 
@@ -28,13 +28,13 @@ HISTORIES = int(os.environ.get("FAULT_HISTORIES", "100"))
 SEED = int(os.environ.get("FAULT_SEED", "2"))
 
 places = st.builds(
-    Place,
+    ItemSpec,
     tenant=st.sampled_from(["acme", "zebra"]),
     key=st.sampled_from(["chat:1", "chat:2"]),
     stamped=st.booleans(),
     user=st.sampled_from([None, "mika"]),
 ) | st.builds(
-    Place,
+    ItemSpec,
     tenant=st.sampled_from(["acme", "zebra"]),
     key=st.just("memory:long_term"),
     note=st.sampled_from([True]),
@@ -118,7 +118,7 @@ def test_the_same_seed_gives_the_same_trace(lab: Laboratory, number: int) -> Non
 
 TRACES = """
 import hashlib, os
-from pipeline.lab.laboratory import history_of, laboratory
+from lab.laboratory import history_of, laboratory
 with laboratory(os.environ["LABORATORY"]) as lab:
     lines = [line for seed in range(8) for line in lab.run(history_of(seed), seed).trace]
 print(hashlib.sha256("\\n".join(lines).encode()).hexdigest())
@@ -148,8 +148,8 @@ def test_the_trace_does_not_hang_on_how_strings_hash(postgres: Postgres) -> None
 
 
 @pytest.mark.parametrize("number", range(60))
-def test_in_calm_weather_nothing_the_index_holds_is_embedded_again(lab: Laboratory, number: int) -> None:
-    outcome = lab.run(said_once(history_of(f"calm {number}")), number, CALM, Shape(workers=3))
+def test_without_faults_nothing_the_index_holds_is_embedded_again(lab: Laboratory, number: int) -> None:
+    outcome = lab.run(said_once(history_of(f"calm {number}")), number, NO_FAULTS, Shape(workers=3))
     assert not outcome.findings()
     assert outcome.counts["embedded_again"] == 0
 
@@ -164,7 +164,10 @@ def test_every_crash_point_ends_as_it_must(lab: Laboratory) -> None:
 def test_a_hot_session_that_is_complete_costs_a_handful_of_embeddings(lab: Laboratory) -> None:
     messages = tuple(Step("grow", 0, 1, 0, 0.0) for _ in range(200))
     outcome = lab.run(
-        History((Place("acme", "chat:1"),), messages), 7, CALM, Shape(workers=10, max_batch=1, late=True)
+        History((ItemSpec("acme", "chat:1"),), messages),
+        7,
+        NO_FAULTS,
+        Shape(workers=10, max_batch=1, late=True),
     )
     print(dict(outcome.counts))
     assert not outcome.findings()

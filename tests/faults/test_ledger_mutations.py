@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from support.histories import TROUBLEMAKERS
 
-from pipeline.lab.laboratory import Laboratory, history_of
-from pipeline.lab.ledger_index import LedgerIndex
-from pipeline.lab.workers import installed
+from lab.laboratory import Laboratory, history_of
+from lab.ledger_index import LedgerIndex
+from lab.workers import installed
 from pipeline.stores.dynamodb.vector_table import VectorTable
 from pipeline.stores.ledger import item_reader
 from pipeline.stores.ledger.forget_requests import ForgetRequests

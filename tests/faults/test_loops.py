@@ -16,16 +16,16 @@ from support.sam import source
 from pipeline import bootstrap
 from pipeline.errors import CapReachedError, StoreUnavailableError
 from pipeline.handlers import ingest
-from pipeline.ingest.fate import MAX_ATTEMPTS, Bury, PutOff, fate
+from pipeline.ingest.forget_messages import encode_forget_message, new_forget_message, new_id
 from pipeline.ingest.notices import Notice, decode, encode
 from pipeline.ingest.queue import NoticeQueue
-from pipeline.ingest.wishes import encode_wish, new_id, new_wish
+from pipeline.ingest.retry_policy import MAX_ATTEMPTS, DeadLetter, Retry, retry_decision
 from pipeline.ingest.work import Report
 from pipeline.settings import Settings
-from pipeline.stores.forgetting import ForgetRequest
+from pipeline.stores.forget_requests import ForgetRequest
 
 HOUR, DAY = 3600, 86_400
-ITEMS, WISHES = 12, 4
+ITEMS, FORGET_REQUESTS = 12, 4
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def queue_settings() -> dict[str, Any]:
 @pytest.fixture
 def begin(monkeypatch: pytest.MonkeyPatch, queue_settings: dict[str, Any]) -> Begin:
     def make(
-        outage_seconds: float, items: int = ITEMS, wishes: int = WISHES, **changes: Any
+        outage_seconds: float, items: int = ITEMS, forget_messages: int = FORGET_REQUESTS, **changes: Any
     ) -> tuple[LambdaQueue, Dependencies]:
         queue = LambdaQueue(**{**queue_settings, **changes})
         there, client, dice = Dependencies(queue, START + outage_seconds), queue, random.Random(1)
@@ -87,7 +87,7 @@ def begin(monkeypatch: pytest.MonkeyPatch, queue_settings: dict[str, Any]) -> Be
         }.items():
             monkeypatch.setattr(bootstrap, name, made)
         monkeypatch.setattr(ingest, "logger", SimpleNamespace(info=_say_nothing, warning=_say_nothing))
-        _fill(queue, items, wishes)
+        _fill(queue, items, forget_messages)
         return queue, there
 
     return make
@@ -97,14 +97,18 @@ def _say_nothing(*_: Any, **__: Any) -> None:
     """Take the place of a logger's methods."""
 
 
-def _fill(queue: LambdaQueue, items: int, wishes: int) -> None:
+def _fill(queue: LambdaQueue, items: int, forget_messages: int) -> None:
     table = OneTable()
     for number in range(items):
         address = table.put(f"chat:{number}", "hello").address
         queue.add(encode(Notice(address, first_sent_at=START)))
-    for number in range(wishes):
+    for number in range(forget_messages):
         now = datetime.fromtimestamp(START, UTC)
-        queue.add(encode_wish(new_wish(new_id(now, f"{number:024x}"), now, "acme", f"user{number}", None)))
+        queue.add(
+            encode_forget_message(
+                new_forget_message(new_id(now, f"{number:024x}"), now, "acme", f"user{number}", None)
+            )
+        )
 
 
 def _names(queue: LambdaQueue) -> Counter[str]:
@@ -121,7 +125,7 @@ def test_after_an_outage_of_26_hours_nothing_is_dead_and_every_forget_request_is
     queue, there = begin(26 * HOUR)
     queue.run_until(START + 26 * HOUR + 600)
     print(f"\n26 hours away: {queue.invocations} invocations, {len(queue.dead)} dead letters")
-    assert (len(there.indexed), len(there.forgotten)) == (ITEMS, WISHES)
+    assert (len(there.indexed), len(there.forgotten)) == (ITEMS, FORGET_REQUESTS)
     assert queue.dead == []
     assert queue.messages == []
 
@@ -129,7 +133,7 @@ def test_after_an_outage_of_26_hours_nothing_is_dead_and_every_forget_request_is
 def test_if_lambda_ended_the_loops_the_same_outage_would_dead_letter_everything(begin: Begin) -> None:
     queue, there = begin(26 * HOUR, loops_allowed=False)
     queue.run_until(START + 26 * HOUR + 600)
-    assert len(queue.dead) == ITEMS + WISHES
+    assert len(queue.dead) == ITEMS + FORGET_REQUESTS
     assert there.forgotten == set()
 
 
@@ -139,15 +143,15 @@ def test_an_outage_in_which_every_first_invocation_dies_dead_letters_nothing(beg
     for one in queue.messages:
         one.received, one.visible_at = 1, START + 360
     queue.run_until(START + 26 * HOUR + 7 * HOUR)
-    assert (len(there.indexed), len(there.forgotten)) == (ITEMS, WISHES)
+    assert (len(there.indexed), len(there.forgotten)) == (ITEMS, FORGET_REQUESTS)
     assert queue.dead == []
     assert queue.messages == []
 
 
-def test_if_every_invocation_is_killed_after_its_put_offs_messages_grow_by_one_a_round_and_no_more(
+def test_if_every_invocation_is_killed_after_its_retries_messages_grow_by_one_a_round_and_no_more(
     begin: Begin,
 ) -> None:
-    queue, there = begin(8 * DAY, items=1, wishes=1, dies=lambda: queue.now < START + 12 * HOUR)
+    queue, there = begin(8 * DAY, items=1, forget_messages=1, dies=lambda: queue.now < START + 12 * HOUR)
     grown = []
     for hour in (3, 6, 12):
         queue.run_until(START + hour * HOUR)
@@ -163,7 +167,7 @@ def test_if_every_invocation_is_killed_after_its_put_offs_messages_grow_by_one_a
 
 
 def test_the_kills_over_everything_is_carried_out_and_nothing_is_left(begin: Begin) -> None:
-    queue, there = begin(3 * HOUR, items=2, wishes=2, dies=lambda: queue.now < START + 3 * HOUR)
+    queue, there = begin(3 * HOUR, items=2, forget_messages=2, dies=lambda: queue.now < START + 3 * HOUR)
     queue.run_until(START + DAY)
     assert (len(there.indexed), len(there.forgotten)) == (2, 2)
     assert queue.messages == []
@@ -174,14 +178,15 @@ def test_a_notice_that_waits_for_its_tenants_cap_ends_after_its_last_attempt() -
     limits: dict[str, Any] = {"now": START, "jitter": 1.0, "max_delay_seconds": 300, "max_age_seconds": 60}
     notice = OneTable().put("chat:1", "hello")
     waits = Notice(notice.address, first_sent_at=1.0, attempts=MAX_ATTEMPTS - 1)
-    assert isinstance(fate(CapReachedError("cap"), waits, **limits), PutOff)
-    assert isinstance(fate(CapReachedError("cap"), waits.put_off(START), **limits), Bury)
+    assert isinstance(retry_decision(CapReachedError("cap"), waits, **limits), Retry)
+    assert isinstance(retry_decision(CapReachedError("cap"), waits.retried(START), **limits), DeadLetter)
 
 
 def test_no_message_is_copied_twice_however_often_it_is_received() -> None:
     limits: dict[str, Any] = {"now": START, "jitter": 0.0, "max_delay_seconds": 300, "max_age_seconds": DAY}
     notice = OneTable().put("chat:1", "hello")
     decisions = [
-        fate(StoreUnavailableError("away"), notice, **limits, received=count) for count in range(1, 40)
+        retry_decision(StoreUnavailableError("away"), notice, **limits, received=count)
+        for count in range(1, 40)
     ]
-    assert [isinstance(decision, PutOff) for decision in decisions] == [True] + [False] * 38
+    assert [isinstance(decision, Retry) for decision in decisions] == [True] + [False] * 38

@@ -9,20 +9,20 @@ from typing import Any
 import pytest
 from support.histories import TROUBLEMAKERS, said_once
 
+from lab.fault_profile import NO_FAULTS, FaultProfile
+from lab.histories import History
+from lab.laboratory import Laboratory, history_of
 from pipeline.handlers import ingest, stream
-from pipeline.ingest import announce, chunking, embedding_work, forgetting, notices, plan, reconcile
+from pipeline.ingest import announce, chunking, embedding_work, forget_executor, notices, plan, reconcile
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.ownership import Cover, Ownership
 from pipeline.ingest.queue import NoticeQueue, Refused
 from pipeline.ingest.reconcile import Reconciler
-from pipeline.lab.histories import History
-from pipeline.lab.laboratory import Laboratory, history_of
-from pipeline.lab.weather import CALM, Weather
-from pipeline.source import changes, transitions
+from pipeline.source import stream_records, transitions
 from pipeline.source.documents import ItemKey
 from pipeline.source.table import SourceTable
 from pipeline.source.transitions import Transition, TransitionReader
-from pipeline.stores.pgvector import queries, writing
+from pipeline.stores.pgvector import write_sql, writing
 from pipeline.stores.pgvector.store import PgVectorStore
 from pipeline.stores.protocol import ChunkMove, Markers
 
@@ -33,17 +33,17 @@ Mutation = Callable[[pytest.MonkeyPatch], None]
 
 
 def no_revision_check(patch: pytest.MonkeyPatch) -> None:
-    mutated = queries.MOVE_LEDGER.replace("l.revision = w.revision", "true").replace(
+    mutated = write_sql.MOVE_LEDGER.replace("l.revision = w.revision", "true").replace(
         "WHERE revision = 0", "WHERE NOT EXISTS (SELECT FROM ledger o WHERE o.source = open.source)"
     )
     assert mutated.count("true") == 2
-    patch.setattr(queries, "MOVE_LEDGER", mutated)
+    patch.setattr(write_sql, "MOVE_LEDGER", mutated)
 
 
 def no_epoch_check(patch: pytest.MonkeyPatch) -> None:
-    mutated = queries.MOVE_LEDGER.replace("w.epoch = g.epoch", "true")
+    mutated = write_sql.MOVE_LEDGER.replace("w.epoch = g.epoch", "true")
     assert mutated.count("true") == 1
-    patch.setattr(queries, "MOVE_LEDGER", mutated)
+    patch.setattr(write_sql, "MOVE_LEDGER", mutated)
 
 
 def an_empty_plan_skips_the_commit(patch: pytest.MonkeyPatch) -> None:
@@ -123,12 +123,12 @@ def all_items_go_to_the_first_tenant(patch: pytest.MonkeyPatch) -> None:
 
 def a_retried_notice_loses_its_transitions(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
-        Notice, "put_off", lambda self: dataclasses.replace(self, transitions=(), attempts=self.attempts + 1)
+        Notice, "delayed", lambda self: dataclasses.replace(self, transitions=(), attempts=self.attempts + 1)
     )
 
 
 def a_put_off_notice_is_not_sent(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(NoticeQueue, "put_off", lambda *_: None)
+    patch.setattr(NoticeQueue, "delayed", lambda *_: None)
 
 
 def coalescing_drops_transitions(patch: pytest.MonkeyPatch) -> None:
@@ -177,12 +177,12 @@ def a_note_keeps_what_it_no_longer_says(patch: pytest.MonkeyPatch) -> None:
 
 
 def numbers_are_compared_without_padding(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(changes, "position", lambda label, number: f"{label}/{number}")
+    patch.setattr(stream_records, "position", lambda label, number: f"{label}/{number}")
 
 
 def a_stream_made_anew_begins_before_the_old_one(patch: pytest.MonkeyPatch) -> None:
     real = transitions.position
-    patch.setattr(changes, "position", lambda _, number: real("", number))
+    patch.setattr(stream_records, "position", lambda _, number: real("", number))
 
 
 def deletes_are_not_written(patch: pytest.MonkeyPatch) -> None:
@@ -221,11 +221,11 @@ def a_request_covers_what_came_after_it(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_summary_outlives_its_log(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(forgetting, "_of_summary", lambda _: ())
+    patch.setattr(forget_executor, "_of_summary", lambda _: ())
 
 
 def an_unreadable_item_is_let_go(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(ingest, "_bury", lambda *_: True)
+    patch.setattr(ingest, "_dead_letter", lambda *_: True)
 
 
 def an_unreadable_item_counts_as_gone(patch: pytest.MonkeyPatch) -> None:
@@ -310,7 +310,7 @@ MUTATIONS: Mapping[str, Mutation] = {
 
 
 MERE_WASTE = frozenset({"chunk_ids_are_random"})
-"""What only costs money: in calm weather nothing may be embedded that the index holds."""
+"""What only costs money: without faults nothing may be embedded that the index holds."""
 
 HINTS: Mapping[str, str] = {
     "a_failed_notice_is_acknowledged": "an item that nobody can read at last",
@@ -334,29 +334,31 @@ HINTS: Mapping[str, str] = {
 """Histories that catch a mutation soon; without one, or in vain, random ones are tried."""
 
 
-WEATHERS: Mapping[str, Weather] = {"a_stream_made_anew_begins_before_the_old_one": Weather(remake=0.5)}
+WEATHERS: Mapping[str, FaultProfile] = {
+    "a_stream_made_anew_begins_before_the_old_one": FaultProfile(remake=0.5)
+}
 """What the hinted history of a mutation needs, where that is rare."""
 
 
-def tries(name: str) -> Iterator[tuple[History, str, Weather | None]]:
-    """Yield histories, their seeds and weathers: 60 of what is known to catch the mutation, then random ones and all that is known."""
+def tries(name: str) -> Iterator[tuple[History, str, FaultProfile | None]]:
+    """Yield histories, their seeds and faults: 60 of what is known to catch the mutation, then random ones and all that is known."""
     if name in HINTS:
-        hinted, weather = TROUBLEMAKERS[HINTS[name]], WEATHERS.get(name)
-        yield from ((hinted, f"{name} {number}", weather) for number in range(60))
+        hinted, profile = TROUBLEMAKERS[HINTS[name]], WEATHERS.get(name)
+        yield from ((hinted, f"{name} {number}", profile) for number in range(60))
     for number in range(MOST_HISTORIES):
         seed = f"mutation {number}"
         yield (KNOWN[number // 4 % len(KNOWN)] if number % 4 == 3 else history_of(seed)), seed, None
 
 
 def wasted(lab: Laboratory, history: History, seed: str) -> list[str]:
-    return ["embedded_again"] * bool(lab.run(said_once(history), seed, CALM).counts["embedded_again"])
+    return ["embedded_again"] * bool(lab.run(said_once(history), seed, NO_FAULTS).counts["embedded_again"])
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_broken_product_is_caught(lab: Laboratory, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     MUTATIONS[name](monkeypatch)
-    for number, (history, seed, weather) in enumerate(tries(name), start=1):
-        found = sorted(lab.run(history, seed, weather).findings())
+    for number, (history, seed, profile) in enumerate(tries(name), start=1):
+        found = sorted(lab.run(history, seed, profile).findings())
         found += wasted(lab, history, seed) if name in MERE_WASTE else []
         if found:
             print(f"{name}: caught by history {number}: {found}")

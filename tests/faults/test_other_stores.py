@@ -25,11 +25,11 @@ from support.chunks import (
 from support.histories import SEEDS_THAT_FAILED, TROUBLEMAKERS
 from support.local_aws import Tables
 
-from pipeline.lab.dynamodb import MemoryDynamoDb
-from pipeline.lab.faults import report
-from pipeline.lab.laboratory import Laboratory, history_of
-from pipeline.lab.ledger_index import LedgerIndex
-from pipeline.lab.workers import installed
+from lab.dynamodb import MemoryDynamoDb
+from lab.faults import report
+from lab.laboratory import Laboratory, history_of
+from lab.ledger_index import LedgerIndex
+from lab.workers import installed
 from pipeline.local.aws import LocalAws
 from pipeline.stores.protocol import ChunkMove
 

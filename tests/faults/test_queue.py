@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from pipeline.lab.queue import Message, Queue, QueueClient, as_event
-from pipeline.lab.scheduler import Scheduler, Verdict
-from pipeline.lab.weather import ScriptedFaults
+from lab.fault_profile import ScriptedFaults
+from lab.queue import Message, Queue, QueueClient, as_event
+from lab.scheduler import FaultAction, Scheduler
 
 SOURCE = random.Random(1)  # a simulation
 
@@ -107,13 +107,13 @@ def entries(*ids: str, **fields: Any) -> list[dict[str, Any]]:
     return [{"Id": id_, "MessageBody": id_, **fields} for id_ in ids]
 
 
-def client_with(queue: Queue, verdict: Verdict) -> tuple[Scheduler, QueueClient]:
-    scheduler = Scheduler(ScriptedFaults({1: verdict}))
+def client_with(queue: Queue, fault_action: FaultAction) -> tuple[Scheduler, QueueClient]:
+    scheduler = Scheduler(ScriptedFaults({1: fault_action}))
     return scheduler, QueueClient({"notices": queue}, scheduler)
 
 
 def test_a_batch_may_be_taken_in_part(queue: Queue) -> None:
-    scheduler, client = client_with(queue, Verdict.FAIL_IN_PART)
+    scheduler, client = client_with(queue, FaultAction.FAIL_IN_PART)
     answer = call(
         scheduler, lambda: client.send_message_batch(QueueUrl="notices", Entries=entries("a", "b", "c"))
     )
@@ -123,9 +123,13 @@ def test_a_batch_may_be_taken_in_part(queue: Queue) -> None:
     assert set(bodies(queue.messages)) == taken
 
 
-@pytest.mark.parametrize(("verdict", "arrived"), [(Verdict.FAIL_BEFORE, 0), (Verdict.FAIL_AFTER, 2)])
-def test_a_refused_batch_may_have_arrived_all_the_same(queue: Queue, verdict: Verdict, arrived: int) -> None:
-    scheduler, client = client_with(queue, verdict)
+@pytest.mark.parametrize(
+    ("fault_action", "arrived"), [(FaultAction.FAIL_BEFORE, 0), (FaultAction.FAIL_AFTER, 2)]
+)
+def test_a_refused_batch_may_have_arrived_all_the_same(
+    queue: Queue, fault_action: FaultAction, arrived: int
+) -> None:
+    scheduler, client = client_with(queue, fault_action)
     with pytest.raises(ClientError):
         call(scheduler, lambda: client.send_message_batch(QueueUrl="notices", Entries=entries("a", "b")))
     assert len(queue.messages) == arrived
@@ -141,7 +145,7 @@ def refused() -> Iterator[list[dict[str, Any]]]:
 
 @pytest.mark.parametrize("batch", list(refused()), ids=["none", "eleven", "twins", "late", "large"])
 def test_what_sqs_refuses_is_refused(queue: Queue, batch: list[dict[str, Any]]) -> None:
-    scheduler, client = client_with(queue, Verdict.GO)
+    scheduler, client = client_with(queue, FaultAction.GO)
     with pytest.raises(ClientError, match="InvalidParameterValue"):
         call(scheduler, lambda: client.send_message_batch(QueueUrl="notices", Entries=batch))
     assert queue.messages == []

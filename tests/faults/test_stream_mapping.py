@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from pipeline.lab.stream_mapping import Limits, Reader, StreamMapping
-from pipeline.lab.table import Table
-from pipeline.source.changes import read_change
+from lab.stream_mapping import Limits, Reader, StreamMapping
+from lab.table import Table
+from pipeline.source.stream_records import read_stream_record
 
 KEY = ("tenant_id", "session_key")
 
@@ -70,7 +70,7 @@ def test_a_removal_by_ttl_says_so() -> None:
     made.expire(item("chat"))
     [_, record] = made.shards[0].records
     assert record["userIdentity"] == {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
-    assert read_change(record).expired
+    assert read_stream_record(record).expired
 
 
 def test_a_write_that_changes_nothing_emits_nothing() -> None:
@@ -85,7 +85,7 @@ def test_positions_sort_as_the_changes_came_whatever_their_length() -> None:
     made = table(Clock(), 10**39 - 3)
     for number in range(6):
         made.put(item("chat", f"[{number}]"))
-    positions = [read_change(record).position for record in made.shards[0].records]
+    positions = [read_stream_record(record).position for record in made.shards[0].records]
     assert positions == sorted(positions)
     assert {len(record["dynamodb"]["SequenceNumber"]) for record in made.shards[0].records} == {39, 40}
 

@@ -8,31 +8,34 @@ import pytest
 from support.words import SPACE
 
 from pipeline import bootstrap
-from pipeline.ingest.wishes import Wish
+from pipeline.ingest.forget_messages import ForgetMessage
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.store import PgVectorStore
 
 MADE_ONCE = [made for made in vars(bootstrap).values() if hasattr(made, "cache_clear")]
 
 
-class Wishes:
+class ForgetRequests:
     """A notice queue that only remembers."""
 
     def __init__(self) -> None:
-        self.sent: list[Wish] = []
+        self.sent: list[ForgetMessage] = []
 
-    def send_wish(self, wish: Wish) -> None:
-        self.sent.append(wish)
+    def send_forget_message(self, forget_message: ForgetMessage) -> None:
+        self.sent.append(forget_message)
 
 
 @pytest.fixture
-def wishes() -> Wishes:
-    return Wishes()
+def forget_messages() -> ForgetRequests:
+    return ForgetRequests()
 
 
 @pytest.fixture
 def query_function(
-    database: Callable[..., str], embedder: Any, wishes: Wishes, monkeypatch: pytest.MonkeyPatch
+    database: Callable[..., str],
+    embedder: Any,
+    forget_messages: ForgetRequests,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[PgVectorStore]:
     """Wire the handler to a database of its own, under the query role; give a store that may write."""
     reading, writing = database("memory_query"), database("memory_ingest")
@@ -42,7 +45,7 @@ def query_function(
     monkeypatch.setenv("EMBEDDING_MODEL", SPACE.model)
     monkeypatch.setenv("EMBEDDING_DIMENSIONS", str(SPACE.dimensions))
     monkeypatch.setattr(bootstrap, "embedder", cache(lambda: embedder))
-    monkeypatch.setattr(bootstrap, "notice_queue", lambda: wishes)
+    monkeypatch.setattr(bootstrap, "notice_queue", lambda: forget_messages)
     monkeypatch.setattr("time.sleep", lambda _: None)
     writer = PgVectorStore(Connector(lambda: writing), SPACE)
     yield writer

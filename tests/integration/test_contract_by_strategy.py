@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 import pytest
-from contract.test_hybrid_search import *  # noqa: F403  # the same tests, collected here once more
-from contract.test_isolation import *  # noqa: F403
-from contract.test_large_memories import *  # noqa: F403
-from contract.test_neighbours import *  # noqa: F403
-from contract.test_search import *  # noqa: F403
-from contract.test_withholding import *  # noqa: F403
+from contract.test_hybrid_search import *  # noqa: F403, RUF100
+from contract.test_isolation import *  # noqa: F403, RUF100
+from contract.test_large_memories import *  # noqa: F403, RUF100
+from contract.test_neighbours import *  # noqa: F403, RUF100
+from contract.test_search import *  # noqa: F403, RUF100
+from contract.test_withholding import *  # noqa: F403, RUF100
 from support.chunks import StoreMaker
 from support.pgvector import pgvector
 

@@ -39,7 +39,7 @@ from support.chunks import (
 from support.local_aws import Tables
 from support.words import SPACE
 
-from pipeline.embedding.vectors import Space, float32
+from pipeline.embedding.vectors import EmbeddingSpace, float32
 from pipeline.errors import MalformedItemError, StoreUnavailableError
 from pipeline.local.aws import LocalAws
 from pipeline.stores.pgvector.connection import Connector
@@ -155,7 +155,7 @@ def test_rows_the_chat_app_wrote_are_found_too_and_go_with_their_user(tables: Ta
 
 @pytest.mark.parametrize("dimensions", [256, 1536])
 def test_the_top_ten_are_pgvectors_and_numpys(local_aws: LocalAws, postgres: Any, dimensions: int) -> None:
-    space = Space("random", dimensions)
+    space = EmbeddingSpace("random", dimensions)
     random = np.random.default_rng(dimensions)
     vectors = random.standard_normal((400, dimensions)).astype(np.float32)
     chunks = [(chunk(number), float32(vector)) for number, vector in enumerate(vectors)]
@@ -183,7 +183,7 @@ def test_the_top_ten_are_pgvectors_and_numpys(local_aws: LocalAws, postgres: Any
     )
 
 
-def _another_database(postgres: Any, name: str, space: Space) -> str:
+def _another_database(postgres: Any, name: str, space: EmbeddingSpace) -> str:
     with psycopg.connect(postgres.conninfo(), autocommit=True) as owner:
         owner.execute(f"CREATE DATABASE {name} TEMPLATE template0")
     conninfo = make_conninfo(postgres.conninfo(), dbname=name)
@@ -453,7 +453,7 @@ def test_no_message_row_holds_text_and_nothing_erased_does(tables: Tables) -> No
 
 
 def test_pages_of_a_megabyte_are_all_read(local_aws: LocalAws) -> None:
-    space = Space("wide", 1536)
+    space = EmbeddingSpace("wide", 1536)
     tables = Tables(local_aws.client("dynamodb"), space)
     watched = Watched(tables.client)
     random = np.random.default_rng(3)
@@ -477,7 +477,10 @@ def test_a_chunk_that_no_item_holds_is_the_items_fault_and_quotes_nothing(tables
 def test_an_index_of_another_space_is_refused(tables: Tables, local_aws: LocalAws) -> None:
     put(tables.store(), (chunk(1), axis(0)))
     other = Tables(
-        local_aws.client("dynamodb"), Space("other", 16), vectors=tables.vectors, ledger=tables.ledger
+        local_aws.client("dynamodb"),
+        EmbeddingSpace("other", 16),
+        vectors=tables.vectors,
+        ledger=tables.ledger,
     )
     with pytest.raises(StoreUnavailableError, match="test-words in 16 dimensions"):
         held(other.store())

@@ -10,7 +10,7 @@ import numpy as np
 from support.chunks import chunk, put
 from support.local_aws import Tables
 
-from pipeline.embedding.vectors import Space, Vector, float32
+from pipeline.embedding.vectors import EmbeddingSpace, Vector, float32
 from pipeline.local.aws import LocalAws
 from pipeline.stores.protocol import SearchRequest
 
@@ -60,7 +60,7 @@ def test_figures_of_a_thousand_chunks(local_aws: LocalAws) -> None:
     random = np.random.default_rng(11)
     vectors = random.standard_normal((CHUNKS, DIMENSIONS)).astype(np.float32)
     texts = [" ".join(random.choice(WORDS, 40)) for _ in range(CHUNKS)]
-    tables = Tables(local_aws.client("dynamodb"), Space("figures", DIMENSIONS))
+    tables = Tables(local_aws.client("dynamodb"), EmbeddingSpace("figures", DIMENSIONS))
     put(tables.store(), *((chunk(place, texts[place]), float32(vectors[place])) for place in range(CHUNKS)))
     question = random.standard_normal(DIMENSIONS).astype(np.float32)
     closest = SearchRequest("acme", "mika", float32(question), TOP_K)

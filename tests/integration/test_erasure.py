@@ -10,16 +10,16 @@ from psycopg import sql
 from support.two_spaces import Two
 
 from pipeline.operations.erasure import Remains, Search
-from pipeline.stores.forgetting import ForgetRequest
+from pipeline.stores.forget_requests import ForgetRequest
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.inventory import Inventory
-from pipeline.stores.pgvector.words import WORD_DIMENSIONS
+from pipeline.stores.pgvector.sparse_terms import WORD_DIMENSIONS
 
 pytestmark = pytest.mark.integration
 REQUEST = ForgetRequest("w", "acme", datetime(2099, 1, 1, tzinfo=UTC), "acme")
 SOURCE = '["sessions", "acme", "chat:1"]'
 PLANT = """
-INSERT INTO {schema}.memories (tenant_id, user_id, content, embedding, source, members, spans, fingerprint)
+INSERT INTO {schema}.memories (tenant_id, user_id, content, embedding, source, members, line_lengths, fingerprint)
 VALUES ('acme', %(user)s, 'the cat is called Momo', array_fill(1, ARRAY[16])::vector, %(source)s, '{{}}', '{{}}', 'x')
 """
 

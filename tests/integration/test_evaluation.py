@@ -4,10 +4,10 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from lab.evaluation.command import JAPANESE, evaluate, stores, table
+from lab.evaluation.measures import Figures
+from lab.evaluation.sets import read_set
 from pipeline.embedding.offline import OfflineEmbedder
-from pipeline.lab.evaluation.command import JAPANESE, evaluate, stores, table
-from pipeline.lab.evaluation.measures import Figures
-from pipeline.lab.evaluation.sets import read_set
 from pipeline.local.postgres import Postgres
 from pipeline.stores.pgvector.migrations import migrate
 

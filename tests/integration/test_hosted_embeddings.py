@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 from support.embedding_api import EmbeddingApi, Reply, encoded, reply
 
+from lab.evaluation.command import JAPANESE, stores
+from lab.evaluation.measures import figures
+from lab.evaluation.memory import Memory
+from lab.evaluation.sets import read_set
 from pipeline.embedding.offline import OfflineEmbedder
 from pipeline.embedding.openai import OpenAIEmbedder
 from pipeline.embedding.tokens import estimate_tokens
-from pipeline.embedding.vectors import Space
-from pipeline.lab.evaluation.command import JAPANESE, stores
-from pipeline.lab.evaluation.measures import figures
-from pipeline.lab.evaluation.memory import Memory
-from pipeline.lab.evaluation.sets import read_set
+from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.settings import EmbeddingSettings
 
 pytestmark = pytest.mark.integration
-HOSTED = Space("text-embedding-3-small", 1536)
+HOSTED = EmbeddingSpace("text-embedding-3-small", 1536)
 
 
 def turned() -> Callable[[dict[str, Any]], Reply]:

@@ -1,6 +1,6 @@
-"""Forged tenants and users through every door, on a real database: nobody reads, or forgets, what is another's.
+"""Forged tenants and users through every entrance, on a real database: nobody reads, or forgets, what is another's.
 
-``IDENTITY_FUZZ_REQUESTS`` says how many requests go through each door.
+``IDENTITY_FUZZ_REQUESTS`` says how many requests go through each entrance.
 """
 
 import json
@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from support.caller_events import AGENT, direct_event, jwt_event, url_event
 from support.chunks import put
-from support.doors import AGENT, direct_event, jwt_event, url_event
 
 from pipeline.handlers import query
 from pipeline.stores.pgvector.store import PgVectorStore
@@ -137,31 +137,35 @@ def _of_headers(headers: dict[str, str]) -> tuple[object, object]:
     return tenant, given.get("x-user-id") or tenant
 
 
-@pytest.mark.parametrize("door", [direct, by_url, by_token])
-def test_no_door_leads_to_anothers_memory(
-    door: Callable[[random.Random, Ask], tuple[dict[str, Any], tuple[object, object]]], wishes: Any
+@pytest.mark.parametrize("entrance", [direct, by_url, by_token])
+def test_no_entrance_leads_to_anothers_memory(
+    entrance: Callable[[random.Random, Ask], tuple[dict[str, Any], tuple[object, object]]],
+    forget_messages: Any,
 ) -> None:
     dice = random.Random(20261122)
     statuses: Counter[int] = Counter()
     rows = foreign = 0
     for _ in range(REQUESTS):
-        event, identity = door(dice, asked(dice))
-        sent = len(wishes.sent)
+        event, identity = entrance(dice, asked(dice))
+        sent = len(forget_messages.sent)
         answer = query.handler(event, CONTEXT)
         statuses[answer["statusCode"]] += 1
         read = {OWNERS[int(number)] for number in re.findall(r"owner-(\d+)", answer["body"])}
-        forgotten = {(wish.request.tenant_id, wish.request.user_id) for wish in wishes.sent[sent:]}
+        forgotten = {
+            (forget_message.request.tenant_id, forget_message.request.user_id)
+            for forget_message in forget_messages.sent[sent:]
+        }
         rows += len(read)
         foreign += len((read | forgotten) - {identity})
     print(
-        f"\n{door.__name__}: {REQUESTS} requests, {dict(sorted(statuses.items()))}, {rows} own, {foreign} foreign"
+        f"\n{entrance.__name__}: {REQUESTS} requests, {dict(sorted(statuses.items()))}, {rows} own, {foreign} foreign"
     )
     assert foreign == 0
     assert rows > REQUESTS / 100
     assert all(status < 500 for status in statuses)
 
 
-def test_the_urls_grants_are_all_that_it_opens(wishes: Any) -> None:
+def test_the_urls_grants_are_all_that_it_opens(forget_messages: Any) -> None:
     """Every principal against every owner: an oracle of four lines."""
     for principal in PRINCIPALS:
         for tenant, user in OWNERS:
@@ -172,4 +176,4 @@ def test_the_urls_grants_are_all_that_it_opens(wishes: Any) -> None:
             event = url_event("POST", f"{MEMORY}/search", {"query": "parcel"}, {}, tenant, user, principal)
             answer = query.handler(event, CONTEXT)
             assert (answer["statusCode"] == 200) == allowed, (principal, tenant, user)
-    assert wishes.sent == []
+    assert forget_messages.sent == []

@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 from support.chunks import FACTS, axis, chunk, planned, row
 from support.words import SPACE
 
-from pipeline.stores.pgvector import queries
+from pipeline.stores.pgvector import write_sql
 from pipeline.stores.pgvector.connection import SET_TENANT, Connector
 from pipeline.stores.pgvector.parameters import named_rows
 from pipeline.stores.pgvector.store import PgVectorStore
@@ -21,10 +21,10 @@ pytestmark = pytest.mark.integration
 FEW, MANY, LIVE = 100, 20_000, 30
 SMALL, LARGE = '["sessions", "acme", "small"]', '["sessions", "acme", "large"]'
 READS = {
-    "messages": queries.READ_MESSAGES,
-    "waiting": queries.READ_WAITING,
-    "kept": queries.READ_KEPT,
-    "chunks": queries.READ_CHUNKS,
+    "messages": write_sql.READ_MESSAGES,
+    "waiting": write_sql.READ_WAITING,
+    "kept": write_sql.READ_KEPT,
+    "chunks": write_sql.READ_CHUNKS,
 }
 CHUNKS = """
 INSERT INTO memories (id, user_id, content, embedding, metadata, source, members, fingerprint, status)

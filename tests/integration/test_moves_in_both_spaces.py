@@ -22,14 +22,14 @@ from support.chunks import (
 from support.two_spaces import NEXT, Two
 from support.words import SPACE
 
-from pipeline.embedding.vectors import Space
+from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.lexical.terms import terms
 from pipeline.operations.reembed import two
 from pipeline.stores.pgvector.connection import Connector
-from pipeline.stores.pgvector.mirror import Mirror
-from pipeline.stores.pgvector.standing import Spaces
+from pipeline.stores.pgvector.cutover import switch
+from pipeline.stores.pgvector.space_copy import SpaceCopy
+from pipeline.stores.pgvector.space_progress import Spaces
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.pgvector.switching import switch
 from pipeline.stores.protocol import ChunkMove, Filters, HeldChunk, SearchRequest
 
 pytestmark = pytest.mark.integration
@@ -41,7 +41,7 @@ def there(database: Callable[..., str]) -> Two:
     return Two(database)
 
 
-def writer(there: Two, space: Space = SPACE) -> PgVectorStore:
+def writer(there: Two, space: EmbeddingSpace = SPACE) -> PgVectorStore:
     return there.store(space, there.ingest)
 
 
@@ -55,12 +55,12 @@ def filled(there: Two) -> PgVectorStore:
 
 
 def fill(there: Two, tenant: str) -> int:
-    mirror = Mirror(there.connector, *two(there.register))
-    behind = mirror.behind(tenant, [ITEM])
-    return mirror.put(tenant, [(one, axis(int(one.id[-1]) - 1), "own") for one in behind])
+    copy = SpaceCopy(there.connector, *two(there.register))
+    behind = copy.behind(tenant, [ITEM])
+    return copy.put(tenant, [(one, axis(int(one.id[-1]) - 1), "own") for one in behind])
 
 
-def seen(there: Two, space: Space, user: str = "mika") -> dict[str, tuple[float, bool]]:
+def seen(there: Two, space: EmbeddingSpace, user: str = "mika") -> dict[str, tuple[float, bool]]:
     """What a user finds there by "tea": similarity, and whether the word is in it."""
     hits = there.store(space).search(SearchRequest("acme", user, axis(0), 5, terms("tea")))
     return {hit.id: (hit.similarity, hit.lexical > 0) for hit in hits}

@@ -10,7 +10,7 @@ from support.chunks import planned
 from support.words import SPACE, WordEmbedder
 
 from pipeline.handlers import query
-from pipeline.search.recall import Recall
+from pipeline.search.memory_search import MemorySearch
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.store import PgVectorStore
 from pipeline.stores.protocol import Chunk
@@ -47,7 +47,7 @@ def test_an_odd_question_has_an_answer(database: Callable[..., str], question: s
     change = planned('["sessions", "acme", "chat:1"]', upserts=[(chunk, embedder.embed([text])[0])])
     assert not ingest.apply("acme", [change])
 
-    [found] = Recall(embedder, query, min_confidence=0.0).search("acme", "mika", question, 5).passages
+    [found] = MemorySearch(embedder, query, min_confidence=0.0).search("acme", "mika", question, 5).passages
     assert found.hit.content == text
 
 

@@ -11,7 +11,7 @@ from support.counting_proxy import CountingProxy
 from support.words import SPACE
 
 from pipeline.errors import StoreUnavailableError, VectorMemoryError
-from pipeline.search.freshness import Fresh, FreshnessGate
+from pipeline.search.freshness import FreshnessGate, IndexFreshness
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.store import PgVectorStore
 from pipeline.stores.pgvector.usage import PgUsageLedger, UseAlong
@@ -37,7 +37,7 @@ class Asking:
         self.meter = Meter(UseAlong(PgUsageLedger(self.connector, "model", 1.0)))
         self.store.search(REQUEST)  # the first looks where the space lies
 
-    def ask(self, tokens: int = 7) -> tuple[list[str], Fresh, int]:
+    def ask(self, tokens: int = 7) -> tuple[list[str], IndexFreshness, int]:
         """Ask as the query function does; return what was found, how fresh it is, and the round trips."""
         before = self.proxy.round_trips
         fresh = self.gate.with_search("acme", "mika", None, None)
@@ -70,7 +70,7 @@ def used(database: Database) -> int:
 
 
 def test_search_freshness_and_use_are_one_round_trip(asking: Asking, database: Database) -> None:
-    assert asking.ask() == ([uid(1)], Fresh(SAVED, stale=False), 1)
+    assert asking.ask() == ([uid(1)], IndexFreshness(SAVED, stale=False), 1)
     assert used(database) == 7
 
 
@@ -78,7 +78,7 @@ def test_a_use_row_that_somebody_holds_takes_no_answer_along(asking: Asking, dat
     asking.ask()
     with psycopg.connect(database(), options="-c app.tenant_id=acme") as other:
         assert other.execute("SELECT FROM usage WHERE tenant_id = 'acme' FOR UPDATE").rowcount == 1
-        assert asking.ask() == ([uid(1)], Fresh(SAVED, stale=False), 1)
+        assert asking.ask() == ([uid(1)], IndexFreshness(SAVED, stale=False), 1)
         assert used(database) == 7
     asking.ask()
     assert used(database) == 21  # what was owed came with the next question
@@ -88,7 +88,7 @@ def test_use_that_cannot_be_counted_at_all_takes_no_answer_along(asking: Asking,
     with psycopg.connect(database(), autocommit=True) as owner:
         owner.execute("REVOKE INSERT, UPDATE ON usage FROM memory_query")
         for _ in range(3):
-            assert asking.ask() == ([uid(1)], Fresh(SAVED, stale=False), 1)
+            assert asking.ask() == ([uid(1)], IndexFreshness(SAVED, stale=False), 1)
         owner.execute("GRANT INSERT, UPDATE ON usage TO memory_query")
     asking.ask()
     assert used(database) == 28

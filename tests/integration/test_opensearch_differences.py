@@ -330,7 +330,7 @@ def test_a_refresh_shows_all_that_was_written_until_then(opensearch_url: str) ->
 
 
 def test_a_real_one_counts_deleted_documents_in_its_scores_until_it_merges(opensearch_url: str) -> None:
-    """The one difference that stays: a word's rarity is that of the index's files, not of what searches see."""
+    """The one difference that stays: a word's idf mass is that of the index's files, not of what searches see."""
     parts = BODY, ServiceRules("classic", ready_at=0), Refreshes(0, REFRESH_SECONDS)
     node, name = Node(opensearch_url), f"differences-{uuid4().hex}"
     scores = []

@@ -11,14 +11,14 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import AuthorizationException, NotFoundError, RequestError
 from support.real_opensearch import engine
 
-from pipeline.embedding.vectors import Space
+from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.errors import StoreUnavailableError
 from pipeline.local.opensearch_rules import ID_REFUSED
 from pipeline.local.opensearch_server import ACCESS_KEY, REFRESH_SECONDS, SECRET_KEY, OpenSearchServer
 from pipeline.stores.opensearch.collection import Collection, connect
 from pipeline.stores.opensearch.queries import closest, cosine, index_body, scope
 
-SPACE = Space("plane", 2)
+SPACE = EmbeddingSpace("plane", 2)
 INDEX = "memories"
 
 

@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 from support.chunks import ITEM, held, planned, put
 from support.words import SPACE
 
-from pipeline.embedding.vectors import Space, float32
+from pipeline.embedding.vectors import EmbeddingSpace, float32
 from pipeline.errors import SettingsError, StoreUnavailableError, VectorMemoryError
 from pipeline.local.postgres import Postgres
 from pipeline.local.processes import new_run_folder
@@ -53,7 +53,7 @@ def test_the_proposals_own_sql_runs_verbatim(database: Database) -> None:
         assert cursor.fetchall() == [("ships on Friday", 1.0), ("likes tea", pytest.approx(0.6))]
 
 
-WIDE = Space("wide", 1536)
+WIDE = EmbeddingSpace("wide", 1536)
 OUT_OF_LINE = """
 SELECT pg_relation_size(reltoastrelid) FROM pg_class WHERE oid = 'memories'::regclass
 """
@@ -164,7 +164,7 @@ def test_a_newer_schema_is_refused(database: Database) -> None:
 
 
 def test_another_space_is_refused_at_migration_and_at_use(database: Database) -> None:
-    other = Space("another-model", 16)
+    other = EmbeddingSpace("another-model", 16)
     with pytest.raises(SettingsError, match="cannot join them"):
         migrate(database(), other)
     conninfo = database("memory_ingest")

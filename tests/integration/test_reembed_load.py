@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from support.house import until
+from support.deployed_stack import until
 from support.two_spaces import NEXT, Queue, TurnedEmbedder, Two
 from support.words import SPACE, WordEmbedder
 
@@ -22,8 +22,8 @@ from pipeline.operations import reembed_command
 from pipeline.operations.reembed_command import run_reembed
 from pipeline.operations.reembed_options import add_arguments
 from pipeline.stores.pgvector.connection import Connector
+from pipeline.stores.pgvector.cutover import drop_standby
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.pgvector.switching import drop_beside
 from pipeline.stores.protocol import Hit, SearchRequest
 
 pytestmark = pytest.mark.integration
@@ -178,7 +178,7 @@ def test_ten_thousand_chunks_go_over_and_back_while_questions_come_in(
     asked_in(SPACE)
     command(there, monkeypatch, "switch")
     asked_in(NEXT)
-    assert drop_beside(there.owner, settle_seconds=0)
+    assert drop_standby(there.owner, settle_seconds=0)
     asked_in(NEXT)
     asker.stopped.set()
     asker.join()

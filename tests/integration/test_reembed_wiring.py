@@ -13,7 +13,7 @@ from support.words import SPACE, WordEmbedder
 from pipeline import bootstrap, cli
 from pipeline.handlers import ingest
 from pipeline.ingest.notices import Notice, encode
-from pipeline.stores.pgvector.switching import drop_beside, make_beside, switch
+from pipeline.stores.pgvector.cutover import drop_standby, make_standby, switch
 from pipeline.stores.protocol import SearchRequest
 
 pytestmark = pytest.mark.integration
@@ -73,8 +73,8 @@ def count(two: Two, space: Any) -> int:
 
 def test_a_warm_ingest_function_follows_what_the_operator_does(there: Two) -> None:
     ingested(there.notice(there.table.save("chat:1", "before")))
-    make_beside(there.owner, NEXT)
-    ingested(there.notice(there.table.save("chat:2", "beside")))
+    make_standby(there.owner, NEXT)
+    ingested(there.notice(there.table.save("chat:2", "standby")))
     assert (count(there, SPACE), count(there, NEXT)) == (2, 1)
     switch(there.owner, newer=True)
     ingested(there.notice(there.table.save("chat:3", "after")))
@@ -82,13 +82,13 @@ def test_a_warm_ingest_function_follows_what_the_operator_does(there: Two) -> No
     assert (count(there, SPACE), count(there, NEXT)) == (3, 2)
     ingested(there.notice(there.table.save("chat:1", "before"), look=True))
     assert (count(there, SPACE), count(there, NEXT)) == (3, 3)
-    drop_beside(there.owner, settle_seconds=0)
+    drop_standby(there.owner, settle_seconds=0)
     ingested(there.notice(there.table.save("chat:4", "alone")))
     assert (count(there, NEXT), list(bootstrap.fillers())) == (4, [])
 
 
 def test_both_spaces_are_paid_for_at_their_own_price(there: Two, capsys: pytest.CaptureFixture[str]) -> None:
-    make_beside(there.owner, NEXT)
+    make_standby(there.owner, NEXT)
     ingested(there.notice(there.table.save("chat:1", "three words here")))
     tokens = there.embedders[SPACE].usage.tokens
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
@@ -101,7 +101,7 @@ def test_a_function_that_knows_one_space_only_still_forgets_in_both(
     there: Two, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = there.save("chat:1", "one", "two")
-    make_beside(there.owner, NEXT)
+    make_standby(there.owner, NEXT)
     there.work(there.notice(key, look=True))
     monkeypatch.delenv("NEXT_EMBEDDING_MODEL")
     unmade()
@@ -121,7 +121,7 @@ def test_the_command_line_takes_every_step(
         assert cli.main(["reembed", *arguments, "--json"]) == 0
         return json.loads(capsys.readouterr().out.splitlines()[-1])
 
-    assert run("status")["beside"] is None
+    assert run("status")["standby"] is None
     assert run("start")["items"] == 1
     assert run("fill")["items"] == 0
     assert run("status")["behind"] == 0
@@ -130,9 +130,9 @@ def test_the_command_line_takes_every_step(
     asked.write_text('{"tenant_id": "acme", "query": "one?"}\n{"tenant_id": "nobody", "query": "?"}', "utf-8")
     own = run("compare", "--questions", str(asked))
     assert (own["overlaps"], own["mean"]) == ([1.0], 1.0)
-    assert run("switch") == {"current": "next-words/16", "changed": True}
+    assert run("switch") == {"active": "next-words/16", "changed": True}
     assert run("switch")["changed"] is False
-    assert run("rollback") == {"current": "test-words/16", "changed": True}
+    assert run("rollback") == {"active": "test-words/16", "changed": True}
     unmade()
     assert cli.main(["reembed", "drop", "--yes"]) == 2
     assert "no sooner than 60 s" in capsys.readouterr().err

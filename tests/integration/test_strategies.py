@@ -17,10 +17,10 @@ from support.chunks import planned
 from support.counting_proxy import CountingProxy
 from support.words import SPACE
 
-from pipeline.embedding.vectors import Space, float32
+from pipeline.embedding.vectors import EmbeddingSpace, float32
 from pipeline.lexical.terms import terms
 from pipeline.settings import Strategy
-from pipeline.stores.pgvector import statements, strategies
+from pipeline.stores.pgvector import search_sql, strategies
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.migrations import migrate
 from pipeline.stores.pgvector.store import PgVectorStore
@@ -31,7 +31,7 @@ Database = Callable[..., str]
 TIME = datetime(2026, 11, 22, tzinfo=UTC)
 MANY = strategies.EXACT_ROWS + 100
 WORDS = ("tea", "ships", "friday", "kyoto", "rain", "train", "budget", "garden")
-UNLIKE = Space("unlike", 256)
+UNLIKE = EmbeddingSpace("unlike", 256)
 KINDS: list[Strategy] = ["exact", "bq", "hnsw"]
 VALUES: dict[str, Any] = {
     "p_tenant_id": "acme",
@@ -75,17 +75,19 @@ def filled(database: Database) -> Database:
     return database
 
 
-def plan_of(connection: "psycopg.Connection[Any]", way: statements.Way, *, filtered: bool) -> dict[str, Any]:
+def plan_of(
+    connection: "psycopg.Connection[Any]", way: search_sql.QueryPlan, *, filtered: bool
+) -> dict[str, Any]:
     """Return the plan as the function makes it: its parameters unknown, its settings made."""
-    text = statements.statement(way, filtered=filtered).replace("${dimensions}", "16")
-    for number, name in enumerate(statements.PARAMETERS, 1):
+    text = search_sql.statement(way, filtered=filtered).replace("${dimensions}", "16")
+    for number, name in enumerate(search_sql.PARAMETERS, 1):
         text = re.sub(rf"\b{name}\b", f"${number}", text)
-    kinds = ", ".join(statements.PARAMETERS.values())
-    for name, value in {**statements.PLANNING, **statements.PLANNING_OF.get(way, {})}.items():
+    kinds = ", ".join(search_sql.PARAMETERS.values())
+    for name, value in {**search_sql.PLANNING, **search_sql.PLANNING_OF.get(way, {})}.items():
         connection.execute(f"SET {name} = '{value}'")
     connection.execute("SELECT set_config('app.tenant_id', 'acme', false)")
     connection.execute(f"PREPARE asked ({kinds}) AS {text}")
-    literals = psycopg.sql.SQL(", ").join(psycopg.sql.Literal(VALUES[name]) for name in statements.PARAMETERS)
+    literals = psycopg.sql.SQL(", ").join(psycopg.sql.Literal(VALUES[name]) for name in search_sql.PARAMETERS)
     found = connection.execute(
         psycopg.sql.SQL("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE asked ({})").format(literals)
     ).fetchone()
@@ -119,9 +121,9 @@ EXPECTED: dict[str, set[tuple[str, str]]] = {
 
 
 @pytest.mark.parametrize("filtered", [False, True])
-@pytest.mark.parametrize("way", statements.WAYS)
+@pytest.mark.parametrize("way", search_sql.QUERY_PLANS)
 def test_the_query_role_gets_the_intended_plan(
-    filled: Database, way: statements.Way, *, filtered: bool
+    filled: Database, way: search_sql.QueryPlan, *, filtered: bool
 ) -> None:
     with psycopg.connect(filled("memory_query"), autocommit=True) as connection:
         plan = plan_of(connection, way, filtered=filtered)
@@ -137,7 +139,7 @@ def test_the_function_plans_once_for_everybody(filled: Database) -> None:
             "SELECT proconfig FROM pg_proc WHERE proname IN ('memory_search', 'memory_strategy')"
         ).fetchall()
     assert len(found) == 2
-    assert all(f"{name}={value}" in set_ for (set_,) in found for name, value in statements.PLANNING.items())
+    assert all(f"{name}={value}" in set_ for (set_,) in found for name, value in search_sql.PLANNING.items())
 
 
 def test_an_answer_does_not_change_as_the_connection_gets_older(filled: Database) -> None:

@@ -17,9 +17,9 @@ from pipeline.local import dynamodb_local
 from pipeline.local.dynamodb_local import DynamoDbLocal
 from pipeline.local.processes import new_run_folder
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
-from pipeline.source.changes import Change, read_change
 from pipeline.source.documents import EntryHasher
 from pipeline.source.layouts import Layouts
+from pipeline.source.stream_records import StreamChange, read_stream_record
 from pipeline.source.transitions import TransitionReader
 
 pytestmark = pytest.mark.integration
@@ -75,8 +75,8 @@ class Table:
         change = {**record["dynamodb"], "ApproximateCreationDateTime": created}
         return {**record, "dynamodb": change, "eventSourceARN": self.stream}
 
-    def changes(self) -> list[Change]:
-        return [read_change(event) for event in self.events()]
+    def changes(self) -> list[StreamChange]:
+        return [read_stream_record(event) for event in self.events()]
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_a_refused_transaction_makes_no_record(table: Table) -> None:
     assert table.events() == []
 
 
-def test_an_edit_in_genuine_records_is_a_wish_to_forget_and_an_append_is_not(table: Table) -> None:
+def test_an_edit_in_genuine_records_is_a_forget_request_to_forget_and_an_append_is_not(table: Table) -> None:
     table.put("one", "secret", "three")
     table.put("one", "secret", "three", "four")
     table.put("one", "three", "four")
@@ -173,7 +173,7 @@ def expired(table: Table) -> dict[str, Any]:
 
 
 def test_a_removal_by_ttl_is_told_from_one_by_a_user(table: Table) -> None:
-    change = read_change(expired(table))
+    change = read_stream_record(expired(table))
     assert (change.removed, change.expired) == (True, True)
     notice = announcer().notice(change, 0.0)
     assert notice
@@ -188,4 +188,4 @@ def test_a_removal_by_ttl_is_told_from_one_by_a_user(table: Table) -> None:
     ],
 )
 def test_another_identity_is_no_expiry(table: Table, identity: dict[str, str]) -> None:
-    assert not read_change({**expired(table), "userIdentity": identity}).expired
+    assert not read_stream_record({**expired(table), "userIdentity": identity}).expired

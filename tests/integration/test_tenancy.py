@@ -19,7 +19,7 @@ from support.words import SPACE
 
 from pipeline.embedding.vectors import float32
 from pipeline.lexical.terms import terms
-from pipeline.stores.pgvector import place, queries
+from pipeline.stores.pgvector import schema_binding, write_sql
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.inventory import Inventory
 from pipeline.stores.pgvector.store import PgVectorStore
@@ -148,13 +148,15 @@ def tenants_forgotten(conninfo: str, patch: pytest.MonkeyPatch) -> Iterator[None
             owner.execute(forgetful.encode())
     with patch.context() as forgotten:
         for name in FORGETFUL:
-            statement, taken = _TENANT.subn("true", getattr(queries, name))
+            statement, taken = _TENANT.subn("true", getattr(write_sql, name))
             assert taken, name
-            forgotten.setattr(queries, name, statement)
-        writing = {name: _TENANT.subn("true", getattr(queries.Writing(), name)) for name in FORGETFUL_PLACED}
+            forgotten.setattr(write_sql, name, statement)
+        writing = {
+            name: _TENANT.subn("true", getattr(write_sql.WriteSql(), name)) for name in FORGETFUL_PLACED
+        }
         assert all(taken for _, taken in writing.values())
-        own = queries.Writing(**{name: statement for name, (statement, _) in writing.items()})
-        forgotten.setattr(place, "ALONE", own)
+        own = write_sql.WriteSql(**{name: statement for name, (statement, _) in writing.items()})
+        forgotten.setattr(schema_binding, "ALONE", own)
         yield
 
 
@@ -207,7 +209,7 @@ def test_nobody_writes_under_another_tenant(database: Database) -> None:
     connector = Connector(lambda: conninfo)
     conninfo = database("memory_ingest")
     with connector.tenant("acme") as connection:
-        connection.execute(queries.CREATE_EPOCH, {"tenants": ["acme"]})
+        connection.execute(write_sql.CREATE_EPOCH, {"tenants": ["acme"]})
     with psycopg.connect(conninfo) as connection:
         connection.execute("SELECT set_config('app.tenant_id', 'acme', true)")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):

@@ -12,7 +12,7 @@ from support.words import SPACE
 from pipeline.embedding.vectors import Vector, float32
 from pipeline.lexical.terms import terms
 from pipeline.source.documents import ItemKey
-from pipeline.stores.forgetting import ForgetRequest
+from pipeline.stores.forget_requests import ForgetRequest
 from pipeline.stores.protocol import (
     Chunk,
     ChunkMove,

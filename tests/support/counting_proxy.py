@@ -2,7 +2,7 @@
 
 import threading
 
-from support.proxy import Proxy, Way
+from support.proxy import Direction, Proxy
 
 READY = b"Z\x00\x00\x00\x05"
 """How the server's ReadyForQuery begins: it ends each round trip, and stands last in what is sent."""
@@ -20,7 +20,7 @@ class CountingProxy(Proxy):
         self.silent = threading.Event()
         super().__init__(port)
 
-    def forward(self, packet: bytes, way: Way) -> bool:
+    def forward(self, packet: bytes, direction: Direction) -> bool:
         """Count, and pass on unless it is silent."""
         self.round_trips += packet[-6:].startswith(READY)
-        return self.silent.is_set() or super().forward(packet, way)
+        return self.silent.is_set() or super().forward(packet, direction)

@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Callable
 
-from support.proxy import Proxy, Way
+from support.proxy import Direction, Proxy
 
 
 class CuttingProxy(Proxy):
@@ -18,13 +18,13 @@ class CuttingProxy(Proxy):
         self.cut = 0
         super().__init__(port)
 
-    def forward(self, packet: bytes, way: Way) -> bool:
+    def forward(self, packet: bytes, direction: Direction) -> bool:
         """Pass on, and end the connection if it is to be cut."""
-        if not (way.of_client and self._cuts(packet)):
-            return super().forward(packet, way)
+        if not (direction.of_client and self._cuts(packet)):
+            return super().forward(packet, direction)
         self.cut += 1
-        way.source.shutdown(socket.SHUT_RDWR)  # the client first: it must not see the answer
-        way.target.sendall(packet)
-        way.target.settimeout(5)
-        way.target.recv(65536)  # the server has answered, so the packet took effect
+        direction.source.shutdown(socket.SHUT_RDWR)  # the client first: it must not see the answer
+        direction.target.sendall(packet)
+        direction.target.settimeout(5)
+        direction.target.recv(65536)  # the server has answered, so the packet took effect
         return False

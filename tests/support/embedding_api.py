@@ -1,4 +1,4 @@
-"""An embeddings API on this machine, with whatever weather or habits a test wants."""
+"""An embeddings API on this machine, with whatever faults or habits a test wants."""
 
 import base64
 import struct

@@ -38,11 +38,11 @@ _NO_HTTP_API = "the free edition has no apigatewayv2"
 _HTTP_API = (
     "test_a_token_reads_its_own_users_memory",
     "test_without_a_good_token_nobody_gets_in",
-    "test_forgetting_through_a_door_goes_all_the_way",
+    "test_forgetting_through_a_entrance_goes_all_the_way",
 )
 
 GAPS = (
-    Gap(MINISTACK, "test_event_sources.py::test_letters_go_back_by_the_queues_own_move_task", "has no StartMessageMoveTask"),
+    Gap(MINISTACK, "test_event_sources.py::test_dead_letters_go_back_by_the_queues_own_move_task", "has no StartMessageMoveTask"),
     Gap(MINISTACK, "test_event_sources.py::test_a_reported_record_comes_again_and_its_neighbours_are_not_lost", _NO_STREAM_RETRIES),
     Gap(MINISTACK, "test_event_sources.py::test_saves_during_an_outage_of_the_queue_become_memory_after_it", _NO_STREAM_RETRIES),
     Gap(MINISTACK, "test_event_sources.py::test_what_lambda_gave_up_on_is_replayed_from_its_own_message", _NO_STREAM_RETRIES),
@@ -106,7 +106,7 @@ def emulator() -> str:
 
 
 def has_http_apis() -> bool:
-    """Tell whether the template's JWT door can be deployed."""
+    """Tell whether the template's JWT entrance can be deployed."""
     return emulator() != LOCALSTACK
 
 

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from pipeline.lab.histories import History, Place, Step
+from lab.histories import History, ItemSpec, Step
 
 SEEDS_THAT_FAILED = ("1.4032", "200116.683", "973545.77", "884608.6", "2.956", "82001.635", "84001.62")
-"""Random histories, with the weather they met: an exchange of which one message was removed, while nothing could be
+"""Random histories, with the faults they met: an exchange of which one message was removed, while nothing could be
 embedded, in an item that expired before that was over; on OpenSearch, a forget marker of which a worker saw the half; on
 DynamoDB, a transaction seen by halves while what was left of an exchange was read; what came back before its item became
 unreadable; a note that expired and was written anew unrecorded; a second copy recorded before the first; an absence read before
@@ -13,19 +13,19 @@ the expiry was told."""
 
 TROUBLEMAKERS = {
     "a note edited, and expired before anybody looked": History(
-        (Place("zebra", "memory:daily:2026-11-22", note=True),),
+        (ItemSpec("zebra", "memory:daily:2026-11-22", note=True),),
         (Step("grow", 0, 3), Step("edit", 0, 1, 1, 3600.0), Step("expire", 0)),
     ),
     "an edit between two copies of a message": History(
-        (Place("acme", "chat:1"),),
+        (ItemSpec("acme", "chat:1"),),
         (Step("grow", 0, 3), Step("repeat", 0, 1, 0, 3600.0), Step("edit", 0, 1, 1, 3600.0)),
     ),
     "an edit undone with a copy at the end": History(
-        (Place("acme", "chat:1", stamped=True),),
+        (ItemSpec("acme", "chat:1", stamped=True),),
         (Step("grow", 0, 2), Step("repeat", 0, 1, 0, 3600.0), Step("undo", 0, 1, 3), Step("grow", 0, 1)),
     ),
     "a removal undone, and what came back capped": History(
-        (Place("acme", "chat:1", stamped=True),),
+        (ItemSpec("acme", "chat:1", stamped=True),),
         (
             Step("grow", 0, 3),
             Step("undo", 0, 1, 1),
@@ -34,7 +34,7 @@ TROUBLEMAKERS = {
         ),
     ),
     "orders to forget while what they cover is being embedded": History(
-        tuple(Place(tenant, key) for tenant in ("acme", "zebra") for key in ("chat:1", "chat:2")),
+        tuple(ItemSpec(tenant, key) for tenant in ("acme", "zebra") for key in ("chat:1", "chat:2")),
         (
             *(Step("grow", place, 2) for place in range(4)),
             Step("forget_session", 0),
@@ -42,7 +42,7 @@ TROUBLEMAKERS = {
         ),
     ),
     "an item made after the order to forget it, and changed at once": History(
-        (Place("acme", "chat:1"), Place("zebra", "memory:long_term", note=True)),
+        (ItemSpec("acme", "chat:1"), ItemSpec("zebra", "memory:long_term", note=True)),
         (
             Step("grow", 0, 2),
             Step("grow", 1, 2),
@@ -55,11 +55,11 @@ TROUBLEMAKERS = {
         ),
     ),
     "the question of an exchange capped, and its answer not": History(
-        (Place("acme", "chat:1"),),
+        (ItemSpec("acme", "chat:1"),),
         (Step("grow", 0, 4), Step("cap", 0, 1, 0, 3600.0)),
     ),
     "a message removed, and the item expired before the rest of its exchange was embedded anew": History(
-        (Place("acme", "chat:1"),),
+        (ItemSpec("acme", "chat:1"),),
         (
             Step("grow", 0, 1),
             Step("grow", 0, 1, 1),
@@ -68,31 +68,31 @@ TROUBLEMAKERS = {
         ),
     ),
     "said after the order to forget what was said before": History(
-        (Place("acme", "chat:1", stamped=True),),
+        (ItemSpec("acme", "chat:1", stamped=True),),
         (Step("grow", 0, 3), Step("forget_session", 0, 1, 0, 3600.0), Step("grow", 0, 1, 0, 5.0)),
     ),
     "a day's log and its summary": History(
         (
-            Place("acme", "memory:daily:2026-09-21", note=True),
-            Place("acme", "memory:summary:2026-09-21", note=True),
+            ItemSpec("acme", "memory:daily:2026-09-21", note=True),
+            ItemSpec("acme", "memory:summary:2026-09-21", note=True),
         ),
         (Step("grow", 0, 2), Step("grow", 1, 2), Step("forget_session", 0, 1, 0, 3600.0)),
     ),
     "an item that nobody can read, between two versions": History(
-        (Place("acme", "chat:1"),),
+        (ItemSpec("acme", "chat:1"),),
         (Step("grow", 0, 3), Step("spoil", 0, 1, 0, 3600.0), Step("touch", 0, 1, 0, 30_000.0)),
     ),
     "an edit undone before the item cannot be read": History(
-        (Place("acme", "chat:1"),),
+        (ItemSpec("acme", "chat:1"),),
         (Step("grow", 0, 1), Step("undo", 0, 1, 1, 3600.0), Step("spoil", 0)),
     ),
     "a removal of which the record is lost, of an item that nobody can read later": History(
-        (Place("acme", "chat:1"),),
+        (ItemSpec("acme", "chat:1"),),
         (Step("grow", 0, 2), Step("remove", 0, 1, 1, 3600.0), Step("spoil", 0, 1, 0, 3600.0)),
         loss=0.3,
     ),
     "an item asked to be forgotten, that nobody can read, and that can be read again": History(
-        (Place("acme", "chat:1"),),
+        (ItemSpec("acme", "chat:1"),),
         (
             Step("grow", 0, 2),
             Step("forget_session", 0, 1, 0, 0.5),
@@ -102,12 +102,12 @@ TROUBLEMAKERS = {
         ),
     ),
     "a note that expired, and was written anew, of which the record is lost": History(
-        (Place("zebra", "memory:daily:2026-11-22", note=True),),
+        (ItemSpec("zebra", "memory:daily:2026-11-22", note=True),),
         (Step("grow", 0, 3), Step("expire", 0, 1, 0, 3600.0), Step("grow", 0, 2, 0, 3600.0)),
         loss=0.3,
     ),
     "saved before the order to forget it, and first read after its item was unreadable": History(
-        (Place("acme", "chat:1", stamped=True),),
+        (ItemSpec("acme", "chat:1", stamped=True),),
         (
             Step("grow", 0, 2),
             Step("forget_user", 0, 1, 1, 0.0),
@@ -116,37 +116,38 @@ TROUBLEMAKERS = {
         ),
     ),
     "an item that expired, and was written anew so that nobody can read it": History(
-        (Place("acme", "chat:1"),),
+        (ItemSpec("acme", "chat:1"),),
         (Step("grow", 0, 2), Step("expire", 0, 1, 0, 3600.0), Step("spoil", 0, 1, 0, 3600.0)),
     ),
     "given to another user, and expired before any read": History(
-        (Place("acme", "chat:1"),),
+        (ItemSpec("acme", "chat:1"),),
         (Step("grow", 0, 2), Step("owner", 0, 1, 1, 3600.0), Step("expire", 0)),
     ),
     "an item that nobody can read at last": History(
-        (Place("acme", "chat:1"),), (Step("grow", 0, 3), Step("spoil", 0, 1, 0, 3600.0))
+        (ItemSpec("acme", "chat:1"),), (Step("grow", 0, 3), Step("spoil", 0, 1, 0, 3600.0))
     ),
     "an item that nobody can read, written twice": History(
-        (Place("acme", "chat:1"),),
+        (ItemSpec("acme", "chat:1"),),
         (Step("grow", 0, 3), Step("spoil", 0, 1, 0, 3600.0), Step("spoil", 0, 1, 0, 3600.0)),
     ),
     "a refused text among others": History(
-        (Place("acme", "chat:1"),), (Step("refused", 0), Step("grow", 0, 3), Step("refused", 0, 1, 0, 3600.0))
+        (ItemSpec("acme", "chat:1"),),
+        (Step("refused", 0), Step("grow", 0, 3), Step("refused", 0, 1, 0, 3600.0)),
     ),
     "an edit of which the record is lost": History(
-        (Place("acme", "chat:1"),),
+        (ItemSpec("acme", "chat:1"),),
         (Step("grow", 0, 4), Step("edit", 0, 1, 1, 3600.0), Step("edit", 0, 1, 2, 3600.0)),
         loss=0.5,
     ),
     "a conversation that is given to another user": History(
-        (Place("acme", "chat:1", user="ken"),),
+        (ItemSpec("acme", "chat:1", user="ken"),),
         (Step("grow", 0, 4), Step("owner", 0, 1, 0, 3600.0), Step("cap", 0, 2, 0, 3600.0)),
     ),
     "said again and again": History(
-        (Place("acme", "chat:1"),), tuple(Step("grow", 0, 1, 0, 3600.0) for _ in range(4))
+        (ItemSpec("acme", "chat:1"),), tuple(Step("grow", 0, 1, 0, 3600.0) for _ in range(4))
     ),
     "made and deleted at once, over and over": History(
-        tuple(Place("acme", f"chat:{number}") for number in range(3)),
+        tuple(ItemSpec("acme", f"chat:{number}") for number in range(3)),
         (
             *(Step("grow", place, 2) for place in range(3)),
             *(Step("flash", place, 1) for _ in range(2) for place in range(3)),

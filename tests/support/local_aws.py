@@ -10,7 +10,7 @@ from uuid import uuid4
 from botocore.credentials import Credentials
 from support.words import SPACE
 
-from pipeline.embedding.vectors import Space
+from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.local.opensearch_server import ACCESS_KEY, SECRET_KEY, OpenSearchServer
 from pipeline.stores.dynamodb.store import DynamoDbStore
 from pipeline.stores.ledger.client import Client
@@ -52,7 +52,7 @@ class Tables:
     """
 
     client: Any
-    space: Space = SPACE
+    space: EmbeddingSpace = SPACE
     max_ops: int = MAX_OPS
     now: Any = field(default=lambda: datetime.now(UTC))
     vectors: str = ""

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from support.doors import AGENT, url_event
+from support.caller_events import AGENT, url_event
 
 from pipeline.handlers import query
 

@@ -6,7 +6,7 @@ import threading
 from typing import NamedTuple
 
 
-class Way(NamedTuple):
+class Direction(NamedTuple):
     """One direction of a connection."""
 
     source: socket.socket
@@ -31,9 +31,9 @@ class Proxy:
         """Take no more connections."""
         self._listener.close()
 
-    def forward(self, packet: bytes, way: Way) -> bool:
+    def forward(self, packet: bytes, direction: Direction) -> bool:
         """Pass on what the source sent; return whether to go on."""
-        way.target.sendall(packet)
+        direction.target.sendall(packet)
         return True
 
     def _accept(self) -> None:
@@ -44,15 +44,21 @@ class Proxy:
                 server = socket.create_connection(("127.0.0.1", self._target))
                 for side in (client, server):  # or small packets would wait for an acknowledgement
                     side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                for way in (Way(client, server, of_client=True), Way(server, client, of_client=False)):
-                    threading.Thread(target=self._pump, args=(way,), daemon=True).start()
+                for direction in (
+                    Direction(client, server, of_client=True),
+                    Direction(server, client, of_client=False),
+                ):
+                    threading.Thread(target=self._pump, args=(direction,), daemon=True).start()
 
-    def _pump(self, way: Way) -> None:
+    def _pump(self, direction: Direction) -> None:
         with contextlib.suppress(OSError):
-            while packet := way.source.recv(65536):
-                if not self.forward(packet, way):
+            while packet := direction.source.recv(65536):
+                if not self.forward(packet, direction):
                     break
-        for side in (way.source, way.target):  # a close alone would wait for the thread that reads from it
+        for side in (
+            direction.source,
+            direction.target,
+        ):  # a close alone would wait for the thread that reads from it
             with contextlib.suppress(OSError):
                 side.shutdown(socket.SHUT_RDWR)
             side.close()

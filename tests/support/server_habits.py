@@ -14,7 +14,7 @@ from support.json_server import DROP, Answer, Reply, as_json
 DIMENSIONS = 16
 POISON = "POISON"
 Body = dict[str, Any]
-Outcome = Literal["indexed", "put off", "buried"]
+Outcome = Literal["indexed", "retried", "dead_lettered"]
 """Of a text: it has its vector; all wait and heal by themselves; it is refused, alone and for good."""
 
 
@@ -180,7 +180,7 @@ HABITS = (
     Habit(
         "refuses dimensions and makes others",
         unless(has("dimensions"), _VLLM, lambda body: with_rows(body, vectors(body, lambda _: [1.0] * 24))),
-        "put off",
+        "retried",
         says="24 dimensions.*set EMBEDDING_DIMENSIONS",
     ),
     Habit("takes 32 texts (TEI, 413)", unless(more_than(32), _TEI), learned=2),
@@ -188,8 +188,8 @@ HABITS = (
     Habit("takes 10 texts (DashScope, 400)", unless(more_than(10), _DASHSCOPE), learned=9),
     Habit("takes 1 text (400)", unless(more_than(1), as_json(400, {})), learned=60),
     Habit("takes 1 text, answers the first only", lambda body: good({**body, "input": body["input"][:1]}), learned=0),
-    Habit("takes 600 bytes (413, no JSON)", unless(more_bytes_than(600), (413, {}, b"<html>")), poisoned="buried", says="413", learned=0),
-    Habit("takes so many tokens a request (400)", unless(more_bytes_than(600), _TOO_MANY_TOKENS), poisoned="buried", says="max_tokens_per_request", learned=0),
+    Habit("takes 600 bytes (413, no JSON)", unless(more_bytes_than(600), (413, {}, b"<html>")), poisoned="dead_lettered", says="413", learned=0),
+    Habit("takes so many tokens a request (400)", unless(more_bytes_than(600), _TOO_MANY_TOKENS), poisoned="dead_lettered", says="max_tokens_per_request", learned=0),
     Habit(
         "takes 10 texts and no dimensions",
         unless(has("dimensions"), _VLLM, unless(more_than(10), _DASHSCOPE)),
@@ -202,53 +202,53 @@ HABITS = (
     Habit(
         "indexes contradict each other",
         lambda body: with_rows(body, _without_index(vectors(body), 0)[::-1] + vectors(body)[:1]),
-        "put off",
+        "retried",
         says="contradict",
     ),
-    Habit("refuses one text (400)", unless(poisoned, _FILTER), poisoned="buried", says="content_filter"),
-    Habit("refuses one text (413)", unless(poisoned, as_json(413, {})), poisoned="buried", says="413"),
-    Habit("refuses one text (422)", unless(poisoned, as_json(422, {})), poisoned="buried", says="422"),
-    Habit("refuses one text (403)", unless(poisoned, as_json(403, {})), poisoned="buried", says="403"),
-    Habit("fails at one text (Ollama, 500)", unless(poisoned, _OLLAMA_NAN), poisoned="buried", says="500"),
-    Habit("drops the connection at one text", unless(poisoned, DROP), poisoned="buried", says="no answer"),
-    Habit("answers NaN for one text", _spoilt(math.nan), poisoned="buried", says="not finite"),
-    Habit("answers zeros for one text", _spoilt(0.0), poisoned="buried", says="zero"),
+    Habit("refuses one text (400)", unless(poisoned, _FILTER), poisoned="dead_lettered", says="content_filter"),
+    Habit("refuses one text (413)", unless(poisoned, as_json(413, {})), poisoned="dead_lettered", says="413"),
+    Habit("refuses one text (422)", unless(poisoned, as_json(422, {})), poisoned="dead_lettered", says="422"),
+    Habit("refuses one text (403)", unless(poisoned, as_json(403, {})), poisoned="dead_lettered", says="403"),
+    Habit("fails at one text (Ollama, 500)", unless(poisoned, _OLLAMA_NAN), poisoned="dead_lettered", says="500"),
+    Habit("drops the connection at one text", unless(poisoned, DROP), poisoned="dead_lettered", says="no answer"),
+    Habit("answers NaN for one text", _spoilt(math.nan), poisoned="dead_lettered", says="not finite"),
+    Habit("answers zeros for one text", _spoilt(0.0), poisoned="dead_lettered", says="zero"),
     Habit(
         "takes 10 texts, refuses one text",
         unless(poisoned, _FILTER, unless(more_than(10), _DASHSCOPE)),
-        poisoned="buried",
+        poisoned="dead_lettered",
         says="content_filter",
         learned=9,
     ),
     Habit(
         "takes 512 tokens a text (400)",
         unless(lambda body: any(len(text) > 2_000 for text in body["input"]), _TOO_LONG),
-        poisoned="buried",
+        poisoned="dead_lettered",
         says="context_length_exceeded.*MAX_CHUNK_TOKENS",
     ),
     Habit(
         "budget spent (LiteLLM, 400)",
         unless(always, openai_error(400, "Budget has been exceeded!", "budget_exceeded", "400")),
-        "put off",
+        "retried",
         says="budget_exceeded.*add credit",
     ),
     Habit(
         "budget spent, no code (400)",
         unless(always, openai_error(400, "Budget has been exceeded!", None, "400")),
-        "put off",
+        "retried",
         says="budget",
     ),
-    Habit("account in arrears (DashScope, 400)", unless(always, openai_error(400, "x", "Arrearage", "Arrearage")), "put off", says="Arrearage"),
-    Habit("payment required (402)", unless(always, as_json(402, {})), "put off", says="402.*add credit"),
-    Habit("not allowed (403)", unless(always, as_json(403, {})), "put off", says="403.*what the key may do"),
-    Habit("no such model (Ollama, 404)", unless(always, openai_error(404, 'model "x" not found, try pulling it first', "not_found_error")), "put off", says="404 .not_found_error.*EMBEDDING_MODEL"),
-    Habit("no such model (LiteLLM, 400)", unless(always, openai_error(400, "Invalid model name", "invalid_request_error", "400")), "put off", says="400 .invalid_request_error.*EMBEDDING_MODEL"),
-    Habit("quota spent (OpenAI, 429)", unless(always, openai_error(429, "x", "insufficient_quota", "insufficient_quota")), "put off", says="insufficient_quota.*add credit"),
-    Habit("key refused (401)", unless(always, openai_error(401, "x", None, "invalid_api_key")), "put off", says="invalid_api_key.*secret"),
-    Habit("throttled (429)", unless(always, openai_error(429, "x", None, "rate_limit_exceeded")), "put off", says="429 .rate_limit_exceeded"),
-    Habit("overloaded (503)", unless(always, as_json(503, {})), "put off", says="503"),
-    Habit("broken (500)", unless(always, as_json(500, {})), "put off", says="500"),
-    Habit("another program answers (200, HTML)", unless(always, (200, {}, b"<html>canary</html>")), "put off", says="another shape"),
+    Habit("account in arrears (DashScope, 400)", unless(always, openai_error(400, "x", "Arrearage", "Arrearage")), "retried", says="Arrearage"),
+    Habit("payment required (402)", unless(always, as_json(402, {})), "retried", says="402.*add credit"),
+    Habit("not allowed (403)", unless(always, as_json(403, {})), "retried", says="403.*what the key may do"),
+    Habit("no such model (Ollama, 404)", unless(always, openai_error(404, 'model "x" not found, try pulling it first', "not_found_error")), "retried", says="404 .not_found_error.*EMBEDDING_MODEL"),
+    Habit("no such model (LiteLLM, 400)", unless(always, openai_error(400, "Invalid model name", "invalid_request_error", "400")), "retried", says="400 .invalid_request_error.*EMBEDDING_MODEL"),
+    Habit("quota spent (OpenAI, 429)", unless(always, openai_error(429, "x", "insufficient_quota", "insufficient_quota")), "retried", says="insufficient_quota.*add credit"),
+    Habit("key refused (401)", unless(always, openai_error(401, "x", None, "invalid_api_key")), "retried", says="invalid_api_key.*secret"),
+    Habit("throttled (429)", unless(always, openai_error(429, "x", None, "rate_limit_exceeded")), "retried", says="429 .rate_limit_exceeded"),
+    Habit("overloaded (503)", unless(always, as_json(503, {})), "retried", says="503"),
+    Habit("broken (500)", unless(always, as_json(500, {})), "retried", says="500"),
+    Habit("another program answers (200, HTML)", unless(always, (200, {}, b"<html>canary</html>")), "retried", says="another shape"),
 )  # fmt: skip
 
 

@@ -9,18 +9,18 @@ from typing import Any
 from support.words import SPACE, WordEmbedder
 
 from pipeline.ingest.chunking import Chunker
-from pipeline.ingest.forgetting import Forgetter
+from pipeline.ingest.forget_executor import ForgetExecutor
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.ingest.splitting import split_markdown
 from pipeline.operations.audit import Audit, AuditReport
-from pipeline.search.recall import Recall
+from pipeline.search.memory_search import MemorySearch
 from pipeline.search.wanted import Wanted
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
 from pipeline.source.documents import EntryHasher, ItemKey
 from pipeline.source.layouts import Item, Layouts
 from pipeline.source.transitions import Transition, TransitionReader
-from pipeline.stores.forgetting import ForgetRequest
+from pipeline.stores.forget_requests import ForgetRequest
 from pipeline.stores.inventory import LyingRow, StoredChunk, StoredItem
 from pipeline.stores.memory import InMemoryStore
 from pipeline.stores.protocol import MessageRow
@@ -45,8 +45,8 @@ class SmallPipeline:
         parts = (self.layouts, self, chunker, WordEmbedder(), self.store, lambda _: None)
         self.clock = start
         self.reconciler = Reconciler(*parts, now=lambda: datetime.fromtimestamp(self.clock, UTC))
-        self.forgetter = Forgetter(self.store, self.reconciler, self.layouts, _NoQueue())  # type: ignore[arg-type]  # nothing is put off
-        self.recall = Recall(WordEmbedder(), self.store)
+        self.forgetter = ForgetExecutor(self.store, self.reconciler, self.layouts, _NoQueue())  # type: ignore[arg-type]  # nothing is retried
+        self.recall = MemorySearch(WordEmbedder(), self.store)
         self.deaf = False
         self.planted: list[LyingRow] = []
         """Rows that nobody of ours wrote, and only a look at what lies there finds."""

@@ -10,10 +10,10 @@ import yaml
 from support.sam import Template, spelt
 
 from pipeline.errors import StoreUnavailableError
-from pipeline.ingest.fate import Wait, fate
-from pipeline.ingest.wishes import Wish
+from pipeline.ingest.forget_messages import ForgetMessage
+from pipeline.ingest.retry_policy import Wait, retry_decision
 from pipeline.packaging.contents import BUNDLES
-from pipeline.stores.forgetting import ForgetRequest
+from pipeline.stores.forget_requests import ForgetRequest
 
 Rule = Callable[[Template], list[str]]
 Resource = Mapping[str, Any]
@@ -47,7 +47,7 @@ QUERY_MAY_ALSO = {
         "arn:${AWS::Partition}:rds-db:${AWS::Region}:${AWS::AccountId}:dbuser:${DatabaseResourceId}/${QueryDatabaseUser} if UsesIam",
     ),
 }
-"""A wish to forget is sent as a notice, and tokens are counted; nothing else leaves the query function."""
+"""A forget request is sent as a notice, and tokens are counted; nothing else leaves the query function."""
 SIX = 6
 OUTAGE_HOURS = 26
 _ANY_REQUEST = ForgetRequest("1", "acme", datetime(2026, 11, 1, tzinfo=UTC), "mika", None)
@@ -110,17 +110,17 @@ def five_receives_before_a_dead_letter(template: Template) -> list[str]:
 def what_comes_again_outlasts_a_day_of_outage(template: Template) -> list[str]:
     delay = template["Parameters"]["MaxRetryDelaySeconds"]["Default"]
     return [
-        f"{name}: maxReceiveCount must let a message wait for {OUTAGE_HOURS} hours (pipeline/ingest/fate.py)"
+        f"{name}: maxReceiveCount must let a message wait for {OUTAGE_HOURS} hours (pipeline/ingest/retry_policy.py)"
         for name, queue, _ in polled_queues(template)
         if _waited(queue.get("RedrivePolicy", {}).get("maxReceiveCount", 0), delay) < OUTAGE_HOURS * 3600
     ]
 
 
 def _waited(receives: int, max_delay_seconds: int) -> float:
-    """Return the shortest time between a message's first receive and its dead-letter queue, all receives but one put off."""
-    error, notice = StoreUnavailableError("away"), Wish(_ANY_REQUEST)
+    """Return the shortest time between a message's first receive and its dead-letter queue, all receives but one retried."""
+    error, notice = StoreUnavailableError("away"), ForgetMessage(_ANY_REQUEST)
     decisions = (
-        fate(
+        retry_decision(
             error,
             notice,
             now=0,
@@ -311,7 +311,7 @@ def no_door_is_open_to_everybody(template: Template) -> list[str]:
         if not all(authorizer.get("JwtConfiguration", {}).get(part) for part in ("Issuer", "Audience"))
     ]
     unasked = [
-        f"{name}: a door exists only when it is asked for"
+        f"{name}: an entrance exists only when it is asked for"
         for name, resource in template["Resources"].items()
         if resource["Type"] in DOORS and "Condition" not in resource
     ]

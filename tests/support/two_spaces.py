@@ -9,24 +9,24 @@ from typing import Any
 
 from support.words import SPACE, WordEmbedder
 
-from pipeline.embedding.vectors import Space, Vector
+from pipeline.embedding.vectors import EmbeddingSpace, Vector
 from pipeline.ingest.chunking import Chunker
-from pipeline.ingest.forgetting import Forgetter
+from pipeline.ingest.forget_executor import ForgetExecutor
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.reconcile import Reconciler
-from pipeline.ingest.second_space import Filler
+from pipeline.ingest.standby_filler import Filler
 from pipeline.ingest.work import Report
 from pipeline.source.documents import EntryHasher, ItemKey
 from pipeline.source.layouts import Item, Layouts
 from pipeline.source.transitions import Reason, Transition
-from pipeline.stores.forgetting import ForgetRequest, Forgotten
+from pipeline.stores.forget_requests import ForgetRequest, Forgotten
 from pipeline.stores.pgvector.connection import Connector
-from pipeline.stores.pgvector.mirror import Mirror
-from pipeline.stores.pgvector.spaces import Placed, Register, SpaceWatch
+from pipeline.stores.pgvector.cutover import make_standby, registered
+from pipeline.stores.pgvector.space_copy import SpaceCopy
+from pipeline.stores.pgvector.spaces import Register, RegisteredSpace, SpaceWatch
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.pgvector.switching import make_beside, registered
 
-NEXT = Space("next-words", 16)
+NEXT = EmbeddingSpace("next-words", 16)
 """Of the same length: a mistake would show in the answers, not in an error of the database."""
 NAMES = {
     name: name
@@ -79,7 +79,7 @@ class Queue:
 
 
 class Two:
-    """A database with the current space, and what it takes to have another beside it."""
+    """A database with the active space, and what it takes to have another beside it."""
 
     def __init__(self, database: Callable[..., str]) -> None:
         self.owner = database()
@@ -87,19 +87,22 @@ class Two:
         self.query = database("memory_query")
         self.table = Table()
         self.layouts = Layouts(NAMES, EntryHasher(b"0123456789abcdef"))
-        self.embedders: dict[Space, WordEmbedder] = {SPACE: WordEmbedder(), NEXT: TurnedEmbedder(NEXT)}
+        self.embedders: dict[EmbeddingSpace, WordEmbedder] = {
+            SPACE: WordEmbedder(),
+            NEXT: TurnedEmbedder(NEXT),
+        }
         self.connector = Connector(lambda: self.ingest)
         self.positions = itertools.count(1)
-        self.asking: dict[Space, WordEmbedder] = {}
+        self.asking: dict[EmbeddingSpace, WordEmbedder] = {}
 
     @property
     def register(self) -> Register:
         return registered(self.owner)
 
-    def start(self) -> Placed:
-        return make_beside(self.owner, NEXT)
+    def start(self) -> RegisteredSpace:
+        return make_standby(self.owner, NEXT)
 
-    def store(self, space: Space, conninfo: str | None = None) -> PgVectorStore:
+    def store(self, space: EmbeddingSpace, conninfo: str | None = None) -> PgVectorStore:
         connector = Connector(lambda: conninfo or self.query)
         return PgVectorStore(connector, space, "exact")
 
@@ -120,39 +123,39 @@ class Two:
         """A change newer than all that deleted whatever is no longer in an item."""
         return Transition("s/" + "9" * 40, None, "modified", "removed", everything=True)
 
-    def reconciler(self, space: Space) -> Reconciler:
+    def reconciler(self, space: EmbeddingSpace) -> Reconciler:
         parts: Any = (self.layouts, self.table, self.chunker(space), self.embedders[space])
         return Reconciler(*parts, PgVectorStore(self.connector, space, "exact"), lambda _: None)
 
-    def forget(self, request: ForgetRequest, space: Space = SPACE) -> Forgotten:
+    def forget(self, request: ForgetRequest, space: EmbeddingSpace = SPACE) -> Forgotten:
         """Carry a request out in the space that is current."""
         store = PgVectorStore(self.connector, space, "exact")
         queue: Any = Queue(self.work)
-        return Forgetter(store, self.reconciler(space), self.layouts, queue).carry_out(request)
+        return ForgetExecutor(store, self.reconciler(space), self.layouts, queue).carry_out(request)
 
-    def chunker(self, space: Space) -> Chunker:
+    def chunker(self, space: EmbeddingSpace) -> Chunker:
         return Chunker(
             frozenset(), 256, lambda text, size: re.findall(f".{{1,{size}}}", text, re.DOTALL), space
         )
 
     def fillers(self) -> list[Filler]:
         register = self.register
-        current, beside = register.current, register.beside
-        assert current
-        if beside is None:
+        active, standby = register.active, register.standby
+        assert active
+        if standby is None:
             return []
         return [
             Filler(
-                Mirror(self.connector, here, there), self.embedders[there.space], self.chunker(there.space)
+                SpaceCopy(self.connector, here, there), self.embedders[there.space], self.chunker(there.space)
             )
-            for here, there in ((current, beside), (beside, current))
+            for here, there in ((active, standby), (standby, active))
         ]
 
     def work(self, notices: Mapping[str, Notice]) -> Report:
-        """What the ingest function does with notices, by what it finds current now."""
-        current = SpaceWatch(self.connector, lambda: 0.0).register.current
-        assert current
-        report = self.reconciler(current.space).run(notices)
+        """What the ingest function does with notices, by what it finds active now."""
+        active = SpaceWatch(self.connector, lambda: 0.0).register.active
+        assert active
+        report = self.reconciler(active.space).run(notices)
         for filler in self.fillers():
             done = {source: one.address.tenant_id for source, one in notices.items()}
             report.failures.update(

@@ -10,7 +10,7 @@ from support.words import SPACE, WordEmbedder
 
 from pipeline.ingest.chunking import Chunker
 from pipeline.ingest.splitting import split_markdown
-from pipeline.search.recall import Recall
+from pipeline.search.memory_search import MemorySearch
 from pipeline.source.documents import Document, Entry, ItemKey, Kind
 from pipeline.stores.memory import InMemoryStore
 
@@ -23,7 +23,7 @@ class UserMemory:
 
     def __init__(self, embedder: WordEmbedder) -> None:
         self.embedder, self.store, self._ids = embedder, InMemoryStore(SPACE), count()
-        self.recall = Recall(embedder, self.store)
+        self.recall = MemorySearch(embedder, self.store)
 
     def save(self, document: Document, *, retained: bool = False) -> None:
         chunks = CHUNKER.chunks(document)

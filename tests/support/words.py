@@ -3,15 +3,15 @@
 import hashlib
 from collections.abc import Sequence
 
-from pipeline.embedding.vectors import Space, Usage, Vector, float32
+from pipeline.embedding.vectors import EmbeddingSpace, Usage, Vector, float32
 
-SPACE = Space("test-words", 16)
+SPACE = EmbeddingSpace("test-words", 16)
 
 
 class WordEmbedder:
     """Counts words into buckets: the same words give the same vector, and nothing is downloaded."""
 
-    def __init__(self, space: Space = SPACE) -> None:
+    def __init__(self, space: EmbeddingSpace = SPACE) -> None:
         self.space = space
         self.usage = Usage()
         self.texts: list[str] = []

@@ -13,7 +13,7 @@ import pytest
 from moto import mock_aws
 
 from pipeline import bootstrap
-from pipeline.embedding.vectors import Space, Usage, Vector, float32
+from pipeline.embedding.vectors import EmbeddingSpace, Usage, Vector, float32
 from pipeline.handlers import ingest as ingest_handler
 from pipeline.handlers import query as query_handler
 from pipeline.handlers import stream as stream_handler
@@ -32,7 +32,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("unit")
 
-SPACE = Space("counting", 8)
+SPACE = EmbeddingSpace("counting", 8)
 REGION = "us-east-1"
 MESSAGE_KEY = "a message key of enough characters"
 MADE_ONCE = [made for made in vars(bootstrap).values() if hasattr(made, "cache_clear")]
@@ -217,7 +217,7 @@ class Aws:
         return [entry for request in self.requests for entry in request.get("Entries", [])]
 
     @property
-    def buried(self) -> list[dict[str, Any]]:
+    def dead_lettered(self) -> list[dict[str, Any]]:
         """Messages that were sent to the dead-letter queue."""
         return [request for request in self.requests if request["QueueUrl"] == self.dead_letter_queue_url]
 

@@ -20,12 +20,12 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError, ReadTimeoutError
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from support.caller_events import AGENT
 from support.chunks import planned
-from support.doors import AGENT
 from support.loopback import Loopback
 
 from pipeline.handlers import query
-from pipeline.ingest.wishes import new_id
+from pipeline.ingest.forget_messages import new_id
 from pipeline.stores.memory import InMemoryStore
 from pipeline.stores.protocol import Chunk
 from vector_memory import (
@@ -138,12 +138,12 @@ def test_every_other_question_through_the_real_handler() -> None:
     assert fresh.freshness.stale is False
 
 
-def test_a_wish_to_forget(aws: Any) -> None:  # noqa: ARG001  # a queue
+def test_a_forget_request_to_forget(aws: Any) -> None:  # noqa: ARG001  # a queue
     lambda_: Any = InProcess()
     client = MemoryClient(LambdaTransport("memory", "株式会社", "mika", lambda_))
-    wish = client.forget("chat:1")
-    assert (wish.done, wish.source_items) == (False, "kept")
-    assert client.forgetting(wish.id).done is False
+    forget_message = client.forget("chat:1")
+    assert (forget_message.done, forget_message.source_items) == (False, "kept")
+    assert client.forgetting(forget_message.id).done is False
 
 
 NOTES = {"long_term": "", "daily": "", "indexed_until": None, "stale": False}

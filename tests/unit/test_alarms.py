@@ -87,7 +87,7 @@ class Functions:
         def refuse(*_: Any, **__: Any) -> Any:
             raise error
 
-        self.patch.setattr(bootstrap, "recall", lambda: SimpleNamespace(search=refuse))
+        self.patch.setattr(bootstrap, "memory_search", lambda: SimpleNamespace(search=refuse))
         for _ in range(times):
             self.ask()
 

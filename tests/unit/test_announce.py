@@ -8,8 +8,8 @@ from pipeline.ingest.announce import Announcer, announce
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.queue import Refused
 from pipeline.settings import Retention
-from pipeline.source.changes import Change, read_change
 from pipeline.source.layouts import Layouts
+from pipeline.source.stream_records import StreamChange, read_stream_record
 from pipeline.source.transitions import Transition, TransitionReader
 
 Event = Callable[[str], dict[str, Any]]
@@ -17,8 +17,8 @@ NOW = 1795341999.0
 
 
 @pytest.fixture(scope="session")
-def changes(event: Event) -> list[Change]:
-    return [read_change(record) for record in event("dynamodb-stream")["Records"]]
+def changes(event: Event) -> list[StreamChange]:
+    return [read_stream_record(record) for record in event("dynamodb-stream")["Records"]]
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +30,7 @@ def announcer_of(layouts: Layouts, on_clear: Retention = "keep", on_expiry: Rete
     return Announcer(layouts, TransitionReader(on_clear, on_expiry))
 
 
-def transition_of(announcer: Announcer, change: Change) -> Transition:
+def transition_of(announcer: Announcer, change: StreamChange) -> Transition:
     notice = announcer.notice(change, NOW)
     assert notice
     [transition] = notice.transitions
@@ -38,7 +38,7 @@ def transition_of(announcer: Announcer, change: Change) -> Transition:
     return transition
 
 
-def test_an_insert_tells_what_came(announcer: Announcer, changes: list[Change]) -> None:
+def test_an_insert_tells_what_came(announcer: Announcer, changes: list[StreamChange]) -> None:
     notice = announcer.notice(changes[0], NOW)
     assert notice
     assert notice.address.key.to_dynamodb() == changes[0].key
@@ -49,13 +49,13 @@ def test_an_insert_tells_what_came(announcer: Announcer, changes: list[Change]) 
     assert (notice.saved_at, notice.first_sent_at, notice.attempts) == (1795341600.0, NOW, 0)
 
 
-def test_only_what_makes_an_item_is_an_insertion(announcer: Announcer, changes: list[Change]) -> None:
+def test_only_what_makes_an_item_is_an_insertion(announcer: Announcer, changes: list[StreamChange]) -> None:
     events = [transition_of(announcer, change).event for change in changes]
     assert events == ["inserted", "modified", "deleted", "expired"]
 
 
 def test_an_edit_names_what_was_taken_by_hash_alone(
-    announcer: Announcer, layouts: Layouts, changes: list[Change]
+    announcer: Announcer, layouts: Layouts, changes: list[StreamChange]
 ) -> None:
     notice = announcer.notice(changes[1], NOW)
     assert notice
@@ -69,7 +69,7 @@ def test_an_edit_names_what_was_taken_by_hash_alone(
 
 
 def test_a_change_tells_whose_the_item_was_and_is_by_hash_alone(
-    announcer: Announcer, layouts: Layouts, changes: list[Change]
+    announcer: Announcer, layouts: Layouts, changes: list[StreamChange]
 ) -> None:
     inserted, modified, removed, expired = (transition_of(announcer, change) for change in changes)
     owners = [(each.owner_before, each.owner_after) for each in (inserted, modified, removed, expired)]
@@ -84,7 +84,7 @@ def test_a_change_tells_whose_the_item_was_and_is_by_hash_alone(
 
 
 def test_a_change_of_the_user_id_is_a_change_of_owner(
-    announcer: Announcer, layouts: Layouts, changes: list[Change]
+    announcer: Announcer, layouts: Layouts, changes: list[StreamChange]
 ) -> None:
     assert changes[1].old
     moved = replace(changes[1], new={**changes[1].old, "user_id": {"S": "somebody-new"}})
@@ -99,7 +99,7 @@ def test_a_change_of_the_user_id_is_a_change_of_owner(
     ("index", "on_expiry", "forgets"), [(2, "keep", True), (3, "keep", False), (3, "forget", True)]
 )
 def test_a_users_deletion_forgets_all_and_expiry_does_as_set(
-    layouts: Layouts, changes: list[Change], index: int, on_expiry: Retention, *, forgets: bool
+    layouts: Layouts, changes: list[StreamChange], index: int, on_expiry: Retention, *, forgets: bool
 ) -> None:
     transition = transition_of(announcer_of(layouts, on_expiry=on_expiry), changes[index])
     assert (transition.everything, transition.keeps) == (forgets, not forgets)
@@ -109,7 +109,7 @@ def test_a_users_deletion_forgets_all_and_expiry_does_as_set(
     ("ttl", "counts_as"), [(-1, "expired"), (0, "expired"), (1, "deleted"), (None, "deleted")]
 )
 def test_a_removal_without_a_word_of_ttl_counts_as_expired_once_the_items_time_had_passed(
-    announcer: Announcer, changes: list[Change], ttl: int | None, counts_as: str
+    announcer: Announcer, changes: list[StreamChange], ttl: int | None, counts_as: str
 ) -> None:
     """As in the other regions of a global table, where the record of an expiry does not say so."""
     removed = changes[2]
@@ -120,7 +120,7 @@ def test_a_removal_without_a_word_of_ttl_counts_as_expired_once_the_items_time_h
     assert transition_of(announcer, replace(removed, old=old)).event == counts_as
 
 
-def test_a_removal_without_a_time_is_a_deletion(announcer: Announcer, changes: list[Change]) -> None:
+def test_a_removal_without_a_time_is_a_deletion(announcer: Announcer, changes: list[StreamChange]) -> None:
     removed = changes[2]
     assert removed.old
     old = removed.old | {"ttl": {"N": "1"}}
@@ -136,12 +136,14 @@ def test_a_removal_without_a_time_is_a_deletion(announcer: Announcer, changes: l
         {"id": {"N": "1"}},
     ],
 )
-def test_what_is_no_memory_is_not_announced(announcer: Announcer, changes: list[Change], key: Any) -> None:
+def test_what_is_no_memory_is_not_announced(
+    announcer: Announcer, changes: list[StreamChange], key: Any
+) -> None:
     assert announcer.notice(replace(changes[0], key=key), NOW) is None
 
 
 def test_an_item_that_never_had_messages_is_not_announced(
-    announcer: Announcer, changes: list[Change]
+    announcer: Announcer, changes: list[StreamChange]
 ) -> None:
     change = replace(changes[0], new={**changes[0].key, "note": {"S": "no chat"}})
     assert announcer.notice(change, NOW) is None
@@ -149,7 +151,7 @@ def test_an_item_that_never_had_messages_is_not_announced(
 
 @pytest.mark.parametrize(("on_clear", "reason"), [("forget", "removed"), ("keep", "cleared")])
 def test_a_session_that_loses_its_messages_is_announced(
-    layouts: Layouts, changes: list[Change], on_clear: Retention, reason: str
+    layouts: Layouts, changes: list[StreamChange], on_clear: Retention, reason: str
 ) -> None:
     change = replace(changes[1], new=changes[1].key)
     transition = transition_of(announcer_of(layouts, on_clear), change)
@@ -157,7 +159,7 @@ def test_a_session_that_loses_its_messages_is_announced(
 
 
 def test_a_session_that_lost_its_messages_before_it_was_deleted_is_announced_both_times(
-    announcer: Announcer, changes: list[Change]
+    announcer: Announcer, changes: list[StreamChange]
 ) -> None:
     """The second record shows no messages, and all that was kept by the first must go."""
     assert changes[1].old
@@ -169,7 +171,7 @@ def test_a_session_that_lost_its_messages_before_it_was_deleted_is_announced_bot
 
 
 def test_without_images_a_change_removes_what_was_there_and_a_removal_forgets_all(
-    announcer: Announcer, changes: list[Change]
+    announcer: Announcer, changes: list[StreamChange]
 ) -> None:
     changed = transition_of(announcer, replace(changes[1], old=None, new=None))
     removed = transition_of(announcer, replace(changes[2], old=None, new=None))
@@ -177,13 +179,15 @@ def test_without_images_a_change_removes_what_was_there_and_a_removal_forgets_al
     assert (removed.event, removed.reason, removed.everything) == ("deleted", "deleted", True)
 
 
-def test_without_images_an_insertion_asks_for_a_look(announcer: Announcer, changes: list[Change]) -> None:
+def test_without_images_an_insertion_asks_for_a_look(
+    announcer: Announcer, changes: list[StreamChange]
+) -> None:
     transition = transition_of(announcer, replace(changes[0], old=None, new=None))
     assert (transition.event, transition.everything, transition.names) == ("inserted", False, frozenset())
 
 
 def test_an_unreadable_image_is_announced_for_the_ingest_function_to_judge(
-    announcer: Announcer, changes: list[Change]
+    announcer: Announcer, changes: list[StreamChange]
 ) -> None:
     broken = {**changes[0].key, "messages": {"S": "[broken"}}
     inserted = transition_of(announcer, replace(changes[0], new=broken))

@@ -8,8 +8,8 @@ import pytest
 from support.user_memory import UserMemory
 from support.words import WordEmbedder
 
-from pipeline.search.hollow import answering
-from pipeline.search.recall import Found
+from pipeline.search.empty_answers import answering
+from pipeline.search.memory_search import Found
 from pipeline.search.related import explained_sessions
 from pipeline.search.trace import explained
 from pipeline.search.updates import LOOKED_AT

@@ -11,27 +11,27 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from pipeline.embedding.vectors import Space
+from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.errors import QueueUnavailableError, SettingsError, SourceUnavailableError
 from pipeline.ingest.chunking import Chunker
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.operations.backfill import Backfill, Import
 from pipeline.operations.checkpoint import Checkpoint, Totals, load, save
+from pipeline.operations.embedding_estimate import IndexEstimator, TextEstimator
 from pipeline.operations.limits import Limits
 from pipeline.operations.pacing import Pacer
 from pipeline.operations.parallel import side_by_side
 from pipeline.operations.progress import Pace, duration, money
-from pipeline.operations.weighing import IndexScales, TextScales
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
 from pipeline.source.documents import EntryHasher, ItemKey
 from pipeline.source.exports import BucketFolder, Export, LocalFolder
 from pipeline.source.layouts import Item, Layouts
 from pipeline.source.pages import Page, TableScan
-from pipeline.stores.forgetting import ForgetRequest
+from pipeline.stores.forget_requests import ForgetRequest
 from pipeline.stores.memory import InMemoryStore
 
-SPACE = Space("counting", 8)
+SPACE = EmbeddingSpace("counting", 8)
 LAYOUTS = Layouts(DEFAULT_ATTRIBUTE_NAMES, EntryHasher(b"a key of tests only"))
 CHUNKER = Chunker(frozenset({"system", "tool"}), 256, lambda text, _: [text], SPACE)
 
@@ -52,7 +52,7 @@ def legacy(user: str, name: str, values: Sequence[float], text: str = "likes tea
     }
 
 
-class Shelf:
+class FakeTable:
     """A table and its scan: two parts, pages of three."""
 
     live = True
@@ -109,9 +109,9 @@ class Filling:
         self.noted: list[Checkpoint] = []
         self.slept: list[float] = []
 
-    def run(self, shelf: Any, since: Checkpoint | None = None, **changes: Any) -> Checkpoint:
+    def run(self, fake_table: Any, since: Checkpoint | None = None, **changes: Any) -> Checkpoint:
         parts: dict[str, Any] = {
-            "scales": IndexScales(self.worker(shelf)),
+            "estimator": IndexEstimator(self.worker(fake_table)),
             "queue": self.queue,
             "legacy": None,
             "limits": Limits(workers=2, read_units=None, tokens=None),
@@ -125,14 +125,14 @@ class Filling:
             sleep=self.slept.append,
             **parts,
         )
-        return filling.run(shelf, since or Checkpoint(shelf.name))
+        return filling.run(fake_table, since or Checkpoint(fake_table.name))
 
-    def ingest(self, shelf: Shelf) -> None:
-        self.worker(shelf).run({notice.address.key.source: notice for notice in self.queue.taken})
+    def ingest(self, fake_table: FakeTable) -> None:
+        self.worker(fake_table).run({notice.address.key.source: notice for notice in self.queue.taken})
         self.queue.taken = []
 
-    def worker(self, shelf: Any) -> Reconciler:
-        return Reconciler(LAYOUTS, shelf, CHUNKER, self.embedder, self.store, lambda _: None)
+    def worker(self, fake_table: Any) -> Reconciler:
+        return Reconciler(LAYOUTS, fake_table, CHUNKER, self.embedder, self.store, lambda _: None)
 
 
 @pytest.fixture
@@ -141,29 +141,29 @@ def filling(embedder: Any) -> Filling:
 
 
 def test_everything_is_announced_once_as_a_look(filling: Filling) -> None:
-    done = filling.run(Shelf([session(number) for number in range(10)]))
+    done = filling.run(FakeTable([session(number) for number in range(10)]))
     assert sorted(n.address.key.range_value for n in filling.queue.taken) == [f"chat:{n}" for n in range(10)]
     assert all(notice.force_read and notice.first_sent_at == 5.0 for notice in filling.queue.taken)
     assert (done.totals.items, done.totals.announced, done.cursors) == (10, 10, {"0": None, "1": None})
 
 
 def test_what_the_index_matches_is_not_announced_again(filling: Filling) -> None:
-    shelf = Shelf([session(number) for number in range(10)])
-    filling.run(shelf)
-    filling.ingest(shelf)
-    shelf.items[3] = session(3, "something else")
-    done = filling.run(shelf)
+    fake_table = FakeTable([session(number) for number in range(10)])
+    filling.run(fake_table)
+    filling.ingest(fake_table)
+    fake_table.items[3] = session(3, "something else")
+    done = filling.run(fake_table)
     assert [notice.address.key.range_value for notice in filling.queue.taken] == ["chat:3"]
     assert 0 < done.totals.tokens < 10
 
 
 def test_after_a_break_it_goes_on_and_repeats_nothing_that_was_taken(filling: Filling) -> None:
-    shelf = Shelf([session(number) for number in range(20)])
-    shelf.breaks_at = 6
+    fake_table = FakeTable([session(number) for number in range(20)])
+    fake_table.breaks_at = 6
     with pytest.raises(SourceUnavailableError):
-        filling.run(shelf)
-    shelf.breaks_at = None
-    done = filling.run(shelf, filling.noted[-1])
+        filling.run(fake_table)
+    fake_table.breaks_at = None
+    done = filling.run(fake_table, filling.noted[-1])
     assert sorted(n.address.key.range_value for n in filling.queue.taken) == sorted(
         f"chat:{n}" for n in range(20)
     )
@@ -173,49 +173,49 @@ def test_after_a_break_it_goes_on_and_repeats_nothing_that_was_taken(filling: Fi
 def test_a_page_that_the_queue_does_not_take_is_not_in_the_checkpoint(filling: Filling) -> None:
     filling.queue.refusals = 1_000
     with pytest.raises(QueueUnavailableError):
-        filling.run(Shelf([session(1)]))
+        filling.run(FakeTable([session(1)]))
     assert filling.noted == []
 
 
 def test_refused_notices_are_sent_again(filling: Filling) -> None:
     filling.queue.refusals = 2
-    filling.run(Shelf([session(1)]))
+    filling.run(FakeTable([session(1)]))
     assert len(filling.queue.taken) == 1
 
 
 def test_it_waits_while_the_queue_is_long(filling: Filling) -> None:
     filling.queue.depths = [5_000, 1_000, 999]
-    filling.run(Shelf([session(1)]))
+    filling.run(FakeTable([session(1)]))
     assert len(filling.slept) == 2
 
 
 def test_a_dry_run_counts_and_sends_nothing(filling: Filling) -> None:
-    done = filling.run(Shelf([session(n) for n in range(4)]), queue=None)
+    done = filling.run(FakeTable([session(n) for n in range(4)]), queue=None)
     assert (done.totals.announced, filling.queue.taken) == (4, [])
     assert done.totals.tokens > 0
 
 
 def test_malformed_items_are_counted_and_left_out(filling: Filling) -> None:
-    done = filling.run(Shelf([session(1), session(2, messages={"S": "not JSON"})]))
+    done = filling.run(FakeTable([session(1), session(2, messages={"S": "not JSON"})]))
     assert (done.totals.malformed, done.totals.announced) == (1, 1)
 
 
 def test_what_an_export_held_does_not_decide_what_is_announced(filling: Filling) -> None:
-    shelf = Shelf([session(1), session(2, messages={"S": "not JSON"})])
-    filling.run(shelf, scales=TextScales(LAYOUTS, CHUNKER))
+    fake_table = FakeTable([session(1), session(2, messages={"S": "not JSON"})])
+    filling.run(fake_table, estimator=TextEstimator(LAYOUTS, CHUNKER))
     assert len(filling.queue.taken) == 2
 
 
 def test_items_that_are_no_memory_are_passed_over(filling: Filling) -> None:
     other: Item = {"pk": {"S": "SYNC#1"}, "sk": {"S": "x"}}
-    done = filling.run(Shelf([other, session(1)]))
+    done = filling.run(FakeTable([other, session(1)]))
     assert (done.totals.items, done.totals.memory) == (2, 1)
 
 
 def test_a_legacy_vector_of_the_same_space_is_imported_as_it_is(filling: Filling) -> None:
     item = legacy("mika", "memory:long_term", [1.0, 0, 0, 0, 0, 0, 0, 0])
-    done = filling.run(Shelf([item]), legacy=Import(filling.store, "counting"))
-    again = filling.run(Shelf([item]), legacy=Import(filling.store, "counting"))
+    done = filling.run(FakeTable([item]), legacy=Import(filling.store, "counting"))
+    again = filling.run(FakeTable([item]), legacy=Import(filling.store, "counting"))
     held = filling.store.detail("mika", {_source(item): None})[_source(item)]
     assert (done.totals.imported, again.totals.imported, len(held.chunks)) == (1, 1, 1)
     assert (filling.embedder.texts, filling.queue.taken) == ([], [])
@@ -239,7 +239,7 @@ def test_legacy_vectors_of_another_space_or_broken_ones_stay_out(
     filling: Filling, model: str, values: Sequence[float]
 ) -> None:
     item = legacy("mika", "memory:long_term", values)
-    done = filling.run(Shelf([item]), legacy=Import(filling.store, model))
+    done = filling.run(FakeTable([item]), legacy=Import(filling.store, model))
     assert (done.totals.imported, done.totals.left_out) == (0, 1)
 
 
@@ -247,7 +247,7 @@ def test_a_legacy_vector_whose_owner_was_forgotten_stays_out(filling: Filling) -
     filling.store.mark(ForgetRequest("r", "mika", datetime(2026, 11, 22, tzinfo=UTC), "mika"))
     item = legacy("mika", "memory:long_term", [1.0] * 8)
     item = {**item, "timestamp": {"N": "1600000000"}}
-    done = filling.run(Shelf([item]), legacy=Import(filling.store, "counting"))
+    done = filling.run(FakeTable([item]), legacy=Import(filling.store, "counting"))
     assert (done.totals.imported, done.totals.left_out) == (0, 1)
 
 
@@ -257,10 +257,10 @@ def test_a_legacy_vector_of_a_note_that_lives_on_stays_out(filling: Filling) -> 
         "session_key": {"S": "memory:long_term"},
         "content": {"S": "- tea"},
     }
-    filling.run(Shelf([note]))
-    filling.ingest(Shelf([note]))
+    filling.run(FakeTable([note]))
+    filling.ingest(FakeTable([note]))
     done = filling.run(
-        Shelf([legacy("mika", "memory:long_term", [1.0] * 8)]), legacy=Import(filling.store, "counting")
+        FakeTable([legacy("mika", "memory:long_term", [1.0] * 8)]), legacy=Import(filling.store, "counting")
     )
     assert (done.totals.imported, done.totals.left_out) == (0, 1)
 

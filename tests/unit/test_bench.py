@@ -4,8 +4,8 @@ from itertools import count
 import numpy as np
 import pytest
 
-from pipeline.lab.bench.data import SPACE, InstantEmbedder, World
-from pipeline.lab.bench.rows import Row, interleaved_ms, percentile, table, times_ms
+from lab.bench.data import SPACE, InstantEmbedder, World
+from lab.bench.rows import Row, interleaved_ms, percentile, table, times_ms
 
 
 @pytest.mark.parametrize(
@@ -20,11 +20,11 @@ from pipeline.lab.bench.rows import Row, interleaved_ms, percentile, table, time
 )
 def test_a_row_stands_beside_its_target(row: Row, target: str, met: bool | None) -> None:
     assert (row.target, row.met) == (target, met)
-    assert row.as_json() == {"name": "a", "value": row.value, "target": target, "met": met, "beside": ""}
+    assert row.as_json() == {"name": "a", "value": row.value, "target": target, "met": met, "detail": ""}
 
 
 def test_the_table_says_what_was_missed() -> None:
-    lines = table([Row("one", 1, least=2), Row("two", 3, least=2, beside="of four")]).splitlines()
+    lines = table([Row("one", 1, least=2), Row("two", 3, least=2, detail="of four")]).splitlines()
     assert "MISSED" in lines[0]
     assert "MISSED" not in lines[1]
     assert lines[1].endswith("of four")

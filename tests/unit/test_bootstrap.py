@@ -7,7 +7,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from pipeline import bootstrap
 from pipeline.embedding.openai import OpenAIEmbedder
-from pipeline.embedding.vectors import Space
+from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.errors import SecretUnavailableError, SettingsError
 from pipeline.stores.ledger.usage import DynamoDbUsageLedger
 
@@ -115,7 +115,7 @@ def test_the_openai_key_may_be_bare_or_json(aws: Any, monkeypatch: pytest.Monkey
     assert isinstance(embedder, OpenAIEmbedder)
     assert callable(embedder._key)
     assert embedder._key() == "sk-key"
-    assert embedder.space == Space("text-embedding-3-small", 1536)
+    assert embedder.space == EmbeddingSpace("text-embedding-3-small", 1536)
 
 
 @pytest.mark.parametrize("secret", ['{"key": "canary"}', '{"api_key": ""}', '{"api_key": 7}', " "])
@@ -151,7 +151,7 @@ def test_usage_is_the_embedders() -> None:
 @pytest.mark.usefixtures("index")
 def test_everything_is_made_once(aws: Any) -> None:
     assert bootstrap.reconciler() is bootstrap.reconciler()
-    assert bootstrap.recall() is bootstrap.recall()
+    assert bootstrap.memory_search() is bootstrap.memory_search()
     assert bootstrap.announcer() is bootstrap.announcer()
     assert aws.queue_url == bootstrap.notice_queue()._queue_url
 

@@ -34,9 +34,9 @@ def test_many_chunks_need_no_unrelated_texts() -> None:
     assert evidence(many, frozenset(), [0.9] * 48) == evidence(many, frozenset())
 
 
-def test_words_count_by_the_share_of_the_questions_rarity_and_unknown_words_are_missed() -> None:
+def test_words_count_by_the_share_of_the_questions_idf_mass_and_unknown_words_are_missed() -> None:
     asked = frozenset(terms("soba tea zanzibar"))
-    known = evidence([*hits(0.1, text="soba"), *hits(*[0.1] * 60, text="tea")], asked).rarity
+    known = evidence([*hits(0.1, text="soba"), *hits(*[0.1] * 60, text="tea")], asked).term_idf
     soba, tea = (known.share(terms(word)) for word in ("soba", "tea"))
     assert 0 < tea < soba < 0.5
     assert known.share(terms("soba tea")) == pytest.approx(soba + tea)

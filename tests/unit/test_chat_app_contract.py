@@ -1,4 +1,4 @@
-"""The chat app's own requests, replayed through every door: its shapes stay valid, whatever is added."""
+"""The chat app's own requests, replayed through every entrance: its shapes stay valid, whatever is added."""
 
 import json
 from collections.abc import Callable
@@ -8,8 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from support.caller_events import direct_event, jwt_event, url_event
 from support.chunks import planned
-from support.doors import direct_event, jwt_event, url_event
 
 from pipeline import bootstrap
 from pipeline.handlers import query
@@ -47,11 +47,11 @@ def ask(request: pytest.FixtureRequest) -> Ask:
     return through(request.param)
 
 
-def through(door: str) -> Ask:
+def through(entrance: str) -> Ask:
     def by_door(
         method: str, path: str, body: Any = None, parameters: Any = None
     ) -> tuple[int, dict[str, Any]]:
-        match door:
+        match entrance:
             case "direct":
                 event = direct_event(method, path, body, parameters, tenant_id="acme", user_id="mika")
             case "url":
@@ -139,15 +139,17 @@ def test_filters(ask: Ask, asked: dict[str, Any], keys: list[str]) -> None:
 
 def test_a_save_that_is_not_indexed_makes_the_answer_stale(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
-    wish = {"query": "aaaa", "session_key": "chat:1"}
-    fresh = ask("POST", "/api/v1/memory/search", {**wish, "min_updated_at": TIME.isoformat()})[1]
+    forget_message = {"query": "aaaa", "session_key": "chat:1"}
+    fresh = ask("POST", "/api/v1/memory/search", {**forget_message, "min_updated_at": TIME.isoformat()})[1]
     assert (fresh["stale"], fresh["indexed_until"]) == (False, TIME.isoformat())
-    stale = ask("POST", "/api/v1/memory/search", {**wish, "min_updated_at": "2026-11-22T10:00:01Z"})[1]
+    stale = ask(
+        "POST", "/api/v1/memory/search", {**forget_message, "min_updated_at": "2026-11-22T10:00:01Z"}
+    )[1]
     assert (stale["stale"], stale["indexed_until"]) == (True, TIME.isoformat())
     never = ask(
         "POST",
         "/api/v1/memory/search",
-        {**wish, "session_key": "x", "min_updated_at": "2026-11-22T10:00:01Z"},
+        {**forget_message, "session_key": "x", "min_updated_at": "2026-11-22T10:00:01Z"},
     )[1]
     assert (never["stale"], never["indexed_until"]) == (True, None)
 

@@ -8,14 +8,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pipeline.embedding.tokens import estimate_tokens, token_share
-from pipeline.embedding.vectors import Space
+from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.ingest.chunking import Chunker, Splitter
 from pipeline.ingest.splitting import split_markdown
 from pipeline.source.documents import Document, Entry, ItemKey, Kind
 from pipeline.source.layouts import Layouts
 from pipeline.stores.protocol import Chunk
 
-SPACE = Space("none", 8)
+SPACE = EmbeddingSpace("none", 8)
 KEY = ItemKey("sessions", "tenant_id", "acme", "session_key", "chat:1")
 START = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 
@@ -353,8 +353,8 @@ def test_the_fingerprint_changes_with_text_and_space_and_not_with_the_user() -> 
     base = chunker().chunks(document(entries))[0]
     again = chunker().chunks(document(entries))[0]
     user = chunker().chunks(document(entries, user_id="ken"))[0]
-    space = chunker(space=Space("none", 9)).chunks(document(entries))[0]
-    model = chunker(space=Space("other", 8)).chunks(document(entries))[0]
+    space = chunker(space=EmbeddingSpace("none", 9)).chunks(document(entries))[0]
+    model = chunker(space=EmbeddingSpace("other", 8)).chunks(document(entries))[0]
     named = chunker().chunks(document([Entry(entries[0].id, "user", "hello", START, "Mika")]))[0]
     assert again == base
     assert user.fingerprint == base.fingerprint

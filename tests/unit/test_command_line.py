@@ -17,9 +17,9 @@ from pipeline import cli
 from pipeline.errors import RetryableError, SettingsError
 from pipeline.local import connection, processes
 from pipeline.operations.advised import placed, where_of
+from pipeline.operations.aws_errors import explanation
 from pipeline.operations.outcome import Outcome
-from pipeline.operations.refusals import explanation
-from pipeline.operations.situation import Situation, advice
+from pipeline.operations.stack_health import StackHealth, advice
 
 COMMANDS = ["search", "dlq list", "dlq redrive", "dlq drop", "dlq replay-stream", "audit", "forget", "backfill", "usage", "status", "reembed status", "migrate", "demo"]  # fmt: skip
 AT_A_DEMO = [name for name in COMMANDS if name not in {"migrate", "demo"}]
@@ -158,13 +158,13 @@ def test_advised_commands_name_the_deployment() -> None:
 
 CAUSES = [*(kind.cause for kind in RetryableError.__subclasses__()), "settings"]
 TROUBLE = [
-    Situation(15, dead_letters=2, buried={"malformed_item": 2}),
-    Situation(15, stream_failures=1),
-    Situation(15, dollars_today=11.0),
-    Situation(15, unreadable_messages=1),
-    Situation(15, function_errors={"ingest": 1}),
-    Situation(15, put_off=len(CAUSES), retries=dict.fromkeys(CAUSES, 1)),
-    Situation(15, summary_failures={"malformed_item": 1}),
+    StackHealth(15, dead_letters=2, dead_lettered={"malformed_item": 2}),
+    StackHealth(15, stream_failures=1),
+    StackHealth(15, dollars_today=11.0),
+    StackHealth(15, unreadable_messages=1),
+    StackHealth(15, function_errors={"ingest": 1}),
+    StackHealth(15, delayed=len(CAUSES), retries=dict.fromkeys(CAUSES, 1)),
+    StackHealth(15, summary_failures={"malformed_item": 1}),
 ]
 
 

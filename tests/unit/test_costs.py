@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.lab.metered import Row, compared, workload
+from lab.metered import Row, compared, workload
 from pipeline.operations.costs.__main__ import main
 from pipeline.operations.costs.estimate import HOSTINGS, STORES, acus, bill, bills, crossovers
 from pipeline.operations.costs.limits import limits

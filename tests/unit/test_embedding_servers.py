@@ -39,11 +39,11 @@ def outcomes(made: OpenAIEmbedder, texts: Sequence[str]) -> tuple[list[Outcome],
     try:
         found = embed_each(made, texts)
     except EmbeddingUnavailableError as error:
-        return ["put off"] * len(texts), str(error)
+        return ["retried"] * len(texts), str(error)
     for text, one in zip(texts, found, strict=True):
         assert isinstance(one, Refused) or list(one) == letters(text, DIMENSIONS)
     reasons = [one.reason for one in found if isinstance(one, Refused)]
-    return ["buried" if isinstance(one, Refused) else "indexed" for one in found], " ".join(reasons)
+    return ["dead_lettered" if isinstance(one, Refused) else "indexed" for one in found], " ".join(reasons)
 
 
 @pytest.mark.parametrize("habit", HABITS, ids=lambda habit: habit.name)
@@ -89,7 +89,7 @@ def test_a_refused_text_that_names_a_parameter_teaches_nothing() -> None:
         assert made.habits.left_out == frozenset()
 
 
-def test_a_budget_that_is_spent_half_way_buries_nothing() -> None:
+def test_a_budget_that_is_spent_half_way_dead_letters_nothing() -> None:
     asked: list[int] = []
 
     def spent(body: dict[str, object]) -> object:
@@ -99,4 +99,4 @@ def test_a_budget_that_is_spent_half_way_buries_nothing() -> None:
     with EmbeddingApi(spent) as api:  # type: ignore[arg-type]
         made = embedder(api)
         made.habits.max_inputs = 1
-        assert outcomes(made, TEXTS)[0] == ["put off"] * 60
+        assert outcomes(made, TEXTS)[0] == ["retried"] * 60

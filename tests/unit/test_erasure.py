@@ -12,8 +12,8 @@ import pytest
 from support.small_pipeline import SmallPipeline
 
 from pipeline.errors import InvalidRequestError
+from pipeline.ingest.forget_messages import ForgetMessage, encode_forget_message
 from pipeline.ingest.notices import Notice, encode
-from pipeline.ingest.wishes import Wish, encode_wish
 from pipeline.operations.certificate import Issuer, as_text, statement
 from pipeline.operations.certificate_command import looked
 from pipeline.operations.erasure import PLACES, Remains, Search
@@ -190,7 +190,7 @@ def of_an_item_that_ingest_never_read(world: World) -> None:
 
 
 def the_request_itself(world: World) -> None:
-    world.bodies["dead-letter queue"].append(encode_wish(Wish(world.request)))
+    world.bodies["dead-letter queue"].append(encode_forget_message(ForgetMessage(world.request)))
 
 
 def something_unreadable_in_a_queue(world: World) -> None:

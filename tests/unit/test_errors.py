@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pipeline import errors
 from pipeline.errors import MalformedItemError, VectorMemoryError, describe
-from pipeline.handlers.guard import without_values
+from pipeline.handlers.guard import redact_errors
 
 ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, VectorMemoryError)]
 
@@ -61,7 +61,7 @@ def test_what_a_handler_raises_reaches_the_runtime_without_values_or_cause() -> 
         raise KeyError("canary")
 
     with pytest.raises(VectorMemoryError) as found:
-        without_values(handler)({}, None)  # type: ignore[arg-type]
+        redact_errors(handler)({}, None)  # type: ignore[arg-type]
     error = found.value
     assert "KeyError" in str(error)
     assert "canary" not in str(error)
@@ -70,4 +70,4 @@ def test_what_a_handler_raises_reaches_the_runtime_without_values_or_cause() -> 
 
 
 def test_a_handlers_answer_passes_through() -> None:
-    assert without_values(lambda event, _context: event)({"a": 1}, None) == {"a": 1}  # type: ignore[arg-type]
+    assert redact_errors(lambda event, _context: event)({"a": 1}, None) == {"a": 1}  # type: ignore[arg-type]

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from lab.evaluation.command import FOLDER, JAPANESE
+from lab.evaluation.comparing import MEASURES, chance, compared
+from lab.evaluation.measures import Answer, figures, share_read
+from lab.evaluation.sets import read_set
 from pipeline.errors import SettingsError
-from pipeline.lab.evaluation.command import FOLDER, JAPANESE
-from pipeline.lab.evaluation.comparing import MEASURES, chance, compared
-from pipeline.lab.evaluation.measures import Answer, figures, share_read
-from pipeline.lab.evaluation.sets import read_set
 
 
 def test_the_set_is_what_it_says() -> None:

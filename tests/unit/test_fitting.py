@@ -2,7 +2,7 @@ import pytest
 from support.kinds_of_text import kinds
 
 from pipeline.embedding.tokens import token_share
-from pipeline.ingest.fitting import SLACK, fitting
+from pipeline.ingest.fit_to_model import SLACK, fitting
 from pipeline.ingest.splitting import split_markdown
 
 KINDS = kinds()

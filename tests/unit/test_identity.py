@@ -1,24 +1,26 @@
-"""Who may ask for whose memory, by each door."""
+"""Who may ask for whose memory, by each entrance."""
 
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.doors import AGENT, direct_event, jwt_event, url_event
+from support.caller_events import AGENT, direct_event, jwt_event, url_event
 
 from pipeline.errors import InvalidRequestError, SettingsError
-from pipeline.identity import Caller, Doors, Grants, read_grants
+from pipeline.identity import Caller, CallerAuthenticator, Grants, read_grants
 
 PATH = ("POST", "/api/v1/memory/search")
 ROLE = "arn:aws:iam::123456789012:role/service/agent"
 
 
-def doors(grants: str | None = f'{{"{ROLE}": {{"acme": ["mika"], "bravo": "*"}}}}', **jwt: Any) -> Doors:
-    return Doors(read_grants(grants), **jwt)
+def authenticator(
+    grants: str | None = f'{{"{ROLE}": {{"acme": ["mika"], "bravo": "*"}}}}', **jwt: Any
+) -> CallerAuthenticator:
+    return CallerAuthenticator(read_grants(grants), **jwt)
 
 
-def refusal(of: Doors, event: dict[str, Any]) -> int:
+def refusal(of: CallerAuthenticator, event: dict[str, Any]) -> int:
     with pytest.raises(InvalidRequestError) as caught:
         of.caller(event)
     assert caught.value.hint
@@ -41,19 +43,19 @@ def refusal(of: Doors, event: dict[str, Any]) -> int:
 def test_a_principal_names_whom_it_was_granted(tenant: str, user: str | None, allowed: bool) -> None:
     event = url_event(*PATH, tenant=tenant, user=user)
     if allowed:
-        assert doors().caller(event) == Caller(tenant, user or tenant)
+        assert authenticator().caller(event) == Caller(tenant, user or tenant)
     else:
-        assert refusal(doors(), event) == 403
+        assert refusal(authenticator(), event) == 403
 
 
 def test_a_list_of_tenants_grants_their_own_users_only() -> None:
-    listed = doors(f'{{"{ROLE}": ["acme"]}}')
+    listed = authenticator(f'{{"{ROLE}": ["acme"]}}')
     assert listed.caller(url_event(*PATH, user=None)) == Caller("acme", "acme")
     assert refusal(listed, url_event(*PATH)) == 403
 
 
 def test_one_may_be_granted_every_tenant() -> None:
-    assert doors(f'{{"{ROLE}": {{"*": "*"}}}}').caller(url_event(*PATH, tenant="会社")) == Caller(
+    assert authenticator(f'{{"{ROLE}": {{"*": "*"}}}}').caller(url_event(*PATH, tenant="会社")) == Caller(
         "会社", "mika"
     )
 
@@ -70,45 +72,47 @@ def test_one_may_be_granted_every_tenant() -> None:
     ],
 )
 def test_another_principal_gets_nothing(principal: str) -> None:
-    assert refusal(doors(), url_event(*PATH, principal=principal)) == 403
+    assert refusal(authenticator(), url_event(*PATH, principal=principal)) == 403
 
 
 def test_a_role_is_the_same_whatever_its_sessions_name_but_a_session_granted_is_only_that_one() -> None:
-    assert doors().caller(url_event(*PATH, principal=AGENT.replace("/chat", "/x@y"))) == Caller(
+    assert authenticator().caller(url_event(*PATH, principal=AGENT.replace("/chat", "/x@y"))) == Caller(
         "acme", "mika"
     )
-    session = doors(f'{{"{AGENT}": ["acme"]}}')
+    session = authenticator(f'{{"{AGENT}": ["acme"]}}')
     assert session.caller(url_event(*PATH, user=None)) == Caller("acme", "acme")
     assert refusal(session, url_event(*PATH, user=None, principal=AGENT.replace("/chat", "/x"))) == 403
 
 
-def test_no_tenant_is_401_and_a_shut_door_403() -> None:
-    assert refusal(doors(), url_event(*PATH, tenant=None)) == 401
-    assert refusal(doors(None), url_event(*PATH)) == 403
-    assert refusal(doors(), jwt_event(*PATH)) == 403
-    assert refusal(doors(None, tenant_claim="tenant"), url_event(*PATH)) == 403
+def test_no_tenant_is_401_and_a_shut_entrance_403() -> None:
+    assert refusal(authenticator(), url_event(*PATH, tenant=None)) == 401
+    assert refusal(authenticator(None), url_event(*PATH)) == 403
+    assert refusal(authenticator(), jwt_event(*PATH)) == 403
+    assert refusal(authenticator(None, tenant_claim="tenant"), url_event(*PATH)) == 403
 
 
 def test_an_event_with_two_identities_or_none_is_refused() -> None:
     both = url_event(*PATH)
     both["requestContext"]["authorizer"]["jwt"] = {"claims": {"tenant": "acme", "sub": "mika"}}
-    assert refusal(doors(tenant_claim="tenant"), both) == 403
+    assert refusal(authenticator(tenant_claim="tenant"), both) == 403
     for context in (None, [], {}, {"authorizer": None}, {"authorizer": {"iam": {"userArn": 7}}}):
         forged = {**direct_event(*PATH, tenant_id="acme"), "requestContext": context}
-        assert refusal(doors(tenant_claim="tenant"), forged) == 403
+        assert refusal(authenticator(tenant_claim="tenant"), forged) == 403
 
 
 def test_a_header_that_is_no_utf_8_is_400() -> None:
     event = url_event(*PATH)
     event["headers"]["x-tenant-id"] = "%ff"
-    assert refusal(doors(), event) == 400
+    assert refusal(authenticator(), event) == 400
 
 
 def test_a_tokens_claims_name_the_caller() -> None:
-    assert doors(tenant_claim="tenant").caller(jwt_event(*PATH)) == Caller("acme", "mika")
+    assert authenticator(tenant_claim="tenant").caller(jwt_event(*PATH)) == Caller("acme", "mika")
     named = jwt_event(*PATH, headers={"x-tenant-id": "acme", "x-user-id": "mika"})
-    assert doors(tenant_claim="tenant").caller(named) == Caller("acme", "mika")
-    assert doors(tenant_claim="sub", user_claim="tenant").caller(jwt_event(*PATH)) == Caller("mika", "acme")
+    assert authenticator(tenant_claim="tenant").caller(named) == Caller("acme", "mika")
+    assert authenticator(tenant_claim="sub", user_claim="tenant").caller(jwt_event(*PATH)) == Caller(
+        "mika", "acme"
+    )
 
 
 @pytest.mark.parametrize(
@@ -126,11 +130,11 @@ def test_a_tokens_claims_name_the_caller() -> None:
 )
 def test_a_token_reaches_no_further_than_its_claims(headers: dict[str, str], claims: dict[str, Any]) -> None:
     event = jwt_event(*PATH, headers=headers, **claims)
-    assert refusal(doors(tenant_claim="tenant", any_user_scope="admin"), event) == 403
+    assert refusal(authenticator(tenant_claim="tenant", any_user_scope="admin"), event) == 403
 
 
 def test_a_scope_opens_the_other_users_of_the_tenant_and_no_other_tenant() -> None:
-    open_ = doors(tenant_claim="tenant", any_user_scope="admin")
+    open_ = authenticator(tenant_claim="tenant", any_user_scope="admin")
     ken = jwt_event(*PATH, headers={"x-user-id": "ken"}, scope="openid admin")
     assert open_.caller(ken) == Caller("acme", "ken")
     bravo = jwt_event(*PATH, headers={"x-tenant-id": "bravo"}, scope="openid admin")
@@ -166,7 +170,7 @@ IDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1,
 @given(tenant=IDS, user=IDS, principal=st.sampled_from([AGENT, ROLE, "arn:aws:iam::1:user/x"]))
 def test_forging_an_http_event_gains_a_direct_caller_nothing(tenant: str, user: str, principal: str) -> None:
     """Whatever identity a forged event reaches, the same caller could have named outright."""
-    open_ = doors(f'{{"{ROLE}": {{"*": "*"}}}}', tenant_claim="tenant", any_user_scope="admin")
+    open_ = authenticator(f'{{"{ROLE}": {{"*": "*"}}}}', tenant_claim="tenant", any_user_scope="admin")
     for event in (
         url_event(*PATH, tenant=tenant, user=user, principal=principal),
         jwt_event(*PATH, tenant=tenant, sub=user),

@@ -83,41 +83,41 @@ def test_one_line_a_batch_counts_and_names_nothing(
     assert texts(index)
 
 
-def test_garbage_is_buried_with_its_cause_and_harms_nobody(
+def test_garbage_is_dead_lettered_with_its_cause_and_harms_nobody(
     aws: Any, index: InMemoryStore, notice_of: Build, session_item: Build
 ) -> None:
     aws.put(session_item(("user", "hello")))
     assert failed(ingest.handler(batch("garbage", notice_of("chat:1", "1")), CONTEXT)) == []
-    [grave] = aws.buried
-    assert grave["MessageBody"] == "garbage"
-    assert grave["MessageAttributes"]["cause"]["StringValue"] == "malformed_notice"
+    [dead_letter] = aws.dead_lettered
+    assert dead_letter["MessageBody"] == "garbage"
+    assert dead_letter["MessageAttributes"]["cause"]["StringValue"] == "malformed_notice"
     assert aws.bodies(aws.dead_letter_queue_url) == ["garbage"]
     assert texts(index) == ["user: hello"]
 
 
-def test_a_malformed_item_is_buried_under_its_notice(
+def test_a_malformed_item_is_dead_lettered_under_its_notice(
     aws: Any, index: InMemoryStore, notice_of: Build, session_item: Build
 ) -> None:
     aws.put({**session_item(), "messages": {"S": "[broken"}})
     aws.put(session_item(("user", "good"), key="chat:2"))
     bad = notice_of("chat:1", "1", deletion("1"))  # its transitions are stored, whatever the item says
     assert failed(ingest.handler(batch(bad, notice_of("chat:2", "1")), CONTEXT)) == []
-    [grave] = aws.buried
-    assert json.loads(grave["MessageBody"]) == json.loads(encode(bad.without_transitions()))
-    assert grave["MessageAttributes"]["cause"]["StringValue"] == "malformed_item"
+    [dead_letter] = aws.dead_lettered
+    assert json.loads(dead_letter["MessageBody"]) == json.loads(encode(bad.without_transitions()))
+    assert dead_letter["MessageAttributes"]["cause"]["StringValue"] == "malformed_item"
     assert texts(index) == ["user: good"]
 
 
 @pytest.mark.usefixtures("index")
-def test_a_text_the_provider_refuses_is_buried(
+def test_a_text_the_provider_refuses_is_dead_lettered(
     aws: Any, embedder: Any, notice_of: Build, session_item: Build
 ) -> None:
     aws.put(session_item(("user", "poison")))
     embedder.refuses, embedder.refused = "poison", EmbeddingRejectedError("refused (400)")
     assert failed(ingest.handler(batch(notice_of("chat:1", "1")), CONTEXT)) == []
-    assert [grave["MessageAttributes"]["cause"]["StringValue"] for grave in aws.buried] == [
-        "embedding_rejected"
-    ]
+    assert [
+        dead_letter["MessageAttributes"]["cause"]["StringValue"] for dead_letter in aws.dead_lettered
+    ] == ["embedding_rejected"]
 
 
 @pytest.mark.usefixtures("index")
@@ -138,17 +138,19 @@ def test_while_a_dependency_is_down_a_delayed_copy_takes_the_messages_place(
 
 
 @pytest.mark.usefixtures("index")
-def test_a_notice_put_off_for_a_week_is_buried(
+def test_a_notice_retried_for_a_week_is_dead_lettered(
     aws: Any, embedder: Any, notice_of: Build, session_item: Build
 ) -> None:
     aws.put(session_item(("user", "hello")))
     embedder.error = EmbeddingUnavailableError("down")
     old = notice_of("chat:1", "1", first_sent_at=time.time() - 8 * 86_400, attempts=500)
     assert failed(ingest.handler(batch(old), CONTEXT)) == []
-    assert [grave["MessageAttributes"]["cause"]["StringValue"] for grave in aws.buried] == ["expired_notice"]
+    assert [
+        dead_letter["MessageAttributes"]["cause"]["StringValue"] for dead_letter in aws.dead_lettered
+    ] == ["expired_notice"]
 
 
-def test_with_the_store_down_every_notice_is_put_off(
+def test_with_the_store_down_every_notice_is_retried(
     aws: Any, index: InMemoryStore, monkeypatch: pytest.MonkeyPatch, notice_of: Build
 ) -> None:
     def away(*_: Any) -> Any:
@@ -212,7 +214,7 @@ def test_messages_about_one_item_are_reconciled_once(
 
 
 @pytest.mark.usefixtures("index")
-def test_what_could_be_neither_buried_nor_put_off_stays_in_the_queue(
+def test_what_could_be_neither_dead_lettered_nor_retried_stays_in_the_queue(
     aws: Any, embedder: Any, monkeypatch: pytest.MonkeyPatch, notice_of: Build, session_item: Build
 ) -> None:
     aws.put(session_item(("user", "hello")))
@@ -253,7 +255,7 @@ def test_a_forgotten_item_stays_forgotten_when_old_notices_come_again(
 def test_a_notice_that_nobody_accounts_for_stays_in_the_queue_and_is_counted(
     aws: Any, monkeypatch: pytest.MonkeyPatch, index: InMemoryStore, notice_of: Build, logs: io.StringIO
 ) -> None:
-    """One is skipped, one applied, one put off, one buried; of the last nobody says anything."""
+    """One is skipped, one applied, one retried, one dead-lettered; of the last nobody says anything."""
     notices = [notice_of(f"chat:{number}", "1") for number in range(5)]
     sources = [notice.address.key.source for notice in notices]
     told = Report(
@@ -264,7 +266,7 @@ def test_a_notice_that_nobody_accounts_for_stays_in_the_queue_and_is_counted(
     )
     monkeypatch.setattr(type(bootstrap.reconciler()), "run", lambda *_: told)
     assert failed(ingest.handler(batch(*notices), CONTEXT)) == ["m4"]
-    assert (len(aws.sent), len(aws.buried)) == (1, 1)
+    assert (len(aws.sent), len(aws.dead_lettered)) == (1, 1)
     assert json.loads(logs.getvalue())["unaccounted"] == 1
     assert texts(index) == []
 
@@ -318,7 +320,7 @@ class _OfAnotherMakeError(EmbeddingUnavailableError):
 
 
 @pytest.mark.usefixtures("index")
-def test_an_error_that_cannot_be_copied_is_counted_and_put_off_once(
+def test_an_error_that_cannot_be_copied_is_counted_and_retried_once(
     request: pytest.FixtureRequest, embedder: Any, notice_of: Build, session_item: Build
 ) -> None:
     aws, logs = map(request.getfixturevalue, ("aws", "logs"))

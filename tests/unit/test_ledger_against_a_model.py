@@ -10,7 +10,7 @@ import pytest
 from support.chunks import TIME, axis, chunk, key_of, mid, planned, request, row, uid
 from support.words import SPACE
 
-from pipeline.lab.dynamodb import MemoryDynamoDb
+from lab.dynamodb import MemoryDynamoDb
 from pipeline.lexical.terms import terms
 from pipeline.stores.dynamodb.store import DynamoDbStore
 from pipeline.stores.ledger.client import Client

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from pipeline.stores.forgetting import session_of
+from pipeline.stores.forget_requests import session_of
 from pipeline.stores.protocol import Markers
 
 T = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.embedding.vectors import Space
+from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.lexical.terms import terms
-from pipeline.stores.forgetting import ForgetRequest
+from pipeline.stores.forget_requests import ForgetRequest
 from pipeline.stores.memory import InMemoryStore, cosine
 from pipeline.stores.protocol import (
     NOBODY,
@@ -48,7 +48,7 @@ def chunks(store: InMemoryStore, source: str) -> dict[str, HeldChunk]:
 
 @pytest.fixture
 def plane() -> InMemoryStore:
-    return InMemoryStore(Space("plane", 2))
+    return InMemoryStore(EmbeddingSpace("plane", 2))
 
 
 def test_an_unknown_item_holds_nothing(plane: InMemoryStore) -> None:

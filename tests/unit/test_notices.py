@@ -234,7 +234,7 @@ def test_whatever_the_fields_hold_a_body_decodes_or_is_permanently_refused(
     encode(notice).encode()
     assert isinstance(hash(notice.address), int)
     assert "\x00" not in notice.position
-    assert notice.put_off(1.0).attempts == (1 if notice.capped else notice.attempts + 1)
+    assert notice.retried(1.0).attempts == (1 if notice.capped else notice.attempts + 1)
 
 
 @given(st.text(st.characters()))
@@ -251,17 +251,17 @@ def test_refusals_do_not_quote_the_body(layouts: Layouts) -> None:
 
 def test_putting_off_keeps_all_but_the_count(notice_of: Build) -> None:
     notice = notice_of("chat:1", "p/1", went("p/1", "a"), saved_at=1.0, first_sent_at=2.0, attempts=3)
-    assert notice.put_off(9.0) == replace(notice, attempts=4)
+    assert notice.retried(9.0) == replace(notice, attempts=4)
 
 
 def test_waiting_for_a_cap_is_no_sign_of_age(notice_of: Build) -> None:
     notice = notice_of("chat:1", "p/1", went("p/1", "a"), saved_at=1.0, first_sent_at=2.0, attempts=3)
-    waiting = notice.put_off(9.0, capped=True)
+    waiting = notice.retried(9.0, capped=True)
     assert waiting == replace(notice, attempts=1, first_sent_at=9.0, capped=True)
-    assert waiting.put_off(20.0, capped=True) == replace(waiting, first_sent_at=20.0)
-    after = waiting.put_off(30.0)  # what fails next has only begun to fail
+    assert waiting.retried(20.0, capped=True) == replace(waiting, first_sent_at=20.0)
+    after = waiting.retried(30.0)  # what fails next has only begun to fail
     assert after == replace(notice, attempts=1, first_sent_at=30.0, capped=False)
-    assert after.put_off(40.0) == replace(after, attempts=2)
+    assert after.retried(40.0) == replace(after, attempts=2)
 
 
 def test_once_its_transitions_are_stored_a_notice_only_asks_for_a_look(notice_of: Build) -> None:

@@ -19,9 +19,9 @@ from pipeline.handlers.metrics import emit
 from pipeline.ingest.measures import Measure, Spent, correlation_ids, ingest_measures, query_measures
 from pipeline.ingest.work import Report
 from pipeline.local.emf import data_of, publish
-from pipeline.operations.situation import Situation, Thresholds, advice, as_text
+from pipeline.operations.health_collector import HealthCollector
+from pipeline.operations.stack_health import StackHealth, Thresholds, advice, as_text
 from pipeline.operations.status_command import name_of
-from pipeline.operations.watching import Watch
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 NOTHING = Spent(0, 0, 0.0)
@@ -57,7 +57,7 @@ def test_retries_and_burials_are_counted_by_cause() -> None:
     found = named(ingest_measures(Report(frozenset("abcdefgh"), failures=failures), {}, NOTHING, 1.0))
     assert found["Retries", "store_unavailable"] == [2]
     assert found["Retries", "internal"] == [1]
-    assert found["Buried", "malformed_item"] == [1]
+    assert found["DeadLettered", "malformed_item"] == [1]
     assert found["FailureRatio"] == [50.0]
     assert "IngestLag" not in found
 
@@ -107,10 +107,10 @@ def test_what_no_stream_announced_has_no_correlation_id(notice_of: Any) -> None:
     assert correlation_ids({"a": with_one, "b": replace(with_one, position="")}) == ["42"]
 
 
-CALM = Situation(15)
+CALM = StackHealth(15)
 
 
-def levels(seen: Situation) -> dict[str, str]:
+def levels(seen: StackHealth) -> dict[str, str]:
     return {one.what: one.level for one in advice(seen)}
 
 
@@ -127,11 +127,11 @@ def test_when_all_is_well_nothing_is_advised() -> None:
 @pytest.mark.parametrize(
     ("seen", "level", "words"),
     [
-        (replace(CALM, dead_letters=2, buried={"malformed_item": 2}), "act", "dlq list"),
+        (replace(CALM, dead_letters=2, dead_lettered={"malformed_item": 2}), "act", "dlq list"),
         (replace(CALM, stream_failures=1), "act", "replay-stream"),
-        (replace(CALM, put_off=3, retries={"embedding_unavailable": 3}), "act", "key"),
-        (replace(CALM, put_off=0, retries={"embedding_unavailable": 3}), "watch", "key"),
-        (replace(CALM, put_off=3, retries={"cap_reached": 3}), "watch", "usage"),
+        (replace(CALM, delayed=3, retries={"embedding_unavailable": 3}), "act", "key"),
+        (replace(CALM, delayed=0, retries={"embedding_unavailable": 3}), "watch", "key"),
+        (replace(CALM, delayed=3, retries={"cap_reached": 3}), "watch", "usage"),
         (replace(CALM, lag_p95=90_000.0), "watch", "IngestConcurrency"),
         (replace(CALM, iterator_age=400_000.0), "act", "shard"),
         (replace(CALM, dollars_today=11.0), "act", "usage"),
@@ -140,7 +140,7 @@ def test_when_all_is_well_nothing_is_advised() -> None:
         (replace(CALM, unseen=("metrics",)), "watch", "allow"),
     ],
 )
-def test_each_trouble_has_its_advice(seen: Situation, level: str, words: str) -> None:
+def test_each_trouble_has_its_advice(seen: StackHealth, level: str, words: str) -> None:
     [one] = advice(seen)
     assert one.level == level
     assert words in one.do
@@ -155,7 +155,7 @@ def test_what_must_be_acted_on_comes_first_and_thresholds_are_the_stacks_own() -
 
 def test_every_retryable_cause_has_an_advice_of_its_own() -> None:
     for kind in RetryableError.__subclasses__():
-        found = advice(replace(CALM, put_off=1, retries={kind.cause: 1}))
+        found = advice(replace(CALM, delayed=1, retries={kind.cause: 1}))
         assert [one.do for one in found] != ["see the log"], kind
 
 
@@ -170,14 +170,14 @@ class Away:
 
 
 def test_what_cannot_be_asked_is_said_and_not_guessed() -> None:
-    watch = Watch(Away(), Away(), {"notices": "q"}, "VectorMemory/x", {"ingest": "f"}, None)
-    seen = watch.look(15, NOW)
+    watch = HealthCollector(Away(), Away(), {"notices": "q"}, "VectorMemory/x", {"ingest": "f"}, None)
+    seen = watch.collect(15, NOW)
     assert (seen.lag_p95, seen.waiting, seen.items, seen.dollars_today) == (None, None, None, None)
     assert [what.partition(" (")[0] for what in seen.unseen] == ["the notices queue", "metrics", "metrics"]
 
 
 @pytest.mark.usefixtures("aws")
-def test_published_lines_come_back_as_the_situation(
+def test_published_lines_come_back_as_the_health(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "VectorMemory/mine")
@@ -190,8 +190,8 @@ def test_published_lines_come_back_as_the_situation(
         ],
     )
     publish(capsys.readouterr().out.splitlines(), cloudwatch)
-    watch = Watch(Away(), cloudwatch, {}, "VectorMemory/mine", {}, None)
-    seen = watch.look(15, datetime.now(UTC))
+    watch = HealthCollector(Away(), cloudwatch, {}, "VectorMemory/mine", {}, None)
+    seen = watch.collect(15, datetime.now(UTC))
     assert (seen.items, seen.retries) == (4, {"embedding_unavailable": 3})
 
 
@@ -204,8 +204,8 @@ def test_without_a_book_the_metrics_of_all_functions_tell_what_was_spent_today(
     for service, dollars in (("ingest", 1.0), ("query", 0.5), ("digest", 0.25), ("other", 9.0)):
         emit(service, [Measure("Dollars", "None", [dollars])])
     publish(capsys.readouterr().out.splitlines(), cloudwatch)
-    watch = Watch(Away(), cloudwatch, {}, "VectorMemory/mine", {}, None)
-    assert watch.look(15, datetime.now(UTC) + timedelta(seconds=1)).dollars_today == 1.75
+    watch = HealthCollector(Away(), cloudwatch, {}, "VectorMemory/mine", {}, None)
+    assert watch.collect(15, datetime.now(UTC) + timedelta(seconds=1)).dollars_today == 1.75
 
 
 @pytest.mark.usefixtures("aws")
@@ -217,8 +217,8 @@ def test_status_tells_of_summaries_and_what_to_do_about_those_that_failed(
     failures = Measure("SummaryFailures", "Count", [3], ("cause", "malformed_item"))
     emit("digest", [Measure("Summaries", "Count", [147]), failures])
     publish(capsys.readouterr().out.splitlines(), cloudwatch)
-    watch = Watch(Away(), cloudwatch, {}, "VectorMemory/mine", {}, None)
-    seen = watch.look(15, datetime.now(UTC))
+    watch = HealthCollector(Away(), cloudwatch, {}, "VectorMemory/mine", {}, None)
+    seen = watch.collect(15, datetime.now(UTC))
     assert (seen.summaries, seen.summary_failures) == (147, {"malformed_item": 3})
     said = as_text(seen, advice(seen))
     assert "summaries written" in said

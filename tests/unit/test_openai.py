@@ -11,10 +11,10 @@ from support.embedding_api import EmbeddingApi, Reply, answered, encoded, refuse
 
 from pipeline.embedding.openai import OpenAIEmbedder
 from pipeline.embedding.retrying import MAX_PAUSE_SECONDS, PROBE
-from pipeline.embedding.vectors import Space
+from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.errors import EmbeddingRejectedError, EmbeddingUnavailableError, needs_mending
-from pipeline.ingest.fate import PutOff, fate
 from pipeline.ingest.notices import Notice
+from pipeline.ingest.retry_policy import Retry, retry_decision
 from pipeline.settings import EmbeddingSettings
 
 KEY = "sk-canary-key"
@@ -43,7 +43,7 @@ def test_vectors_come_in_the_order_of_their_texts(
 ) -> None:
     vectors = embedder.embed(["a", "bbb", "cc"])
     assert [list(vector) for vector in vectors] == [[1.0, 1.0, 0.5], [3.0, 1.0, 0.5], [2.0, 1.0, 0.5]]
-    assert embedder.space == Space("text-embedding-3-small", 3)
+    assert embedder.space == EmbeddingSpace("text-embedding-3-small", 3)
     assert (embedder.usage.requests, embedder.usage.tokens) == (1, 7)
     assert pauses == []
     [request] = api.requests
@@ -131,7 +131,7 @@ def test_a_server_error_is_tried_again_after_a_pause(
     assert all(0 <= pause <= MAX_PAUSE_SECONDS for pause in pauses)
 
 
-def test_after_the_last_try_the_notice_is_to_be_put_off(
+def test_after_the_last_try_the_notice_is_to_be_retried(
     api: EmbeddingApi, embedder: OpenAIEmbedder, pauses: list[float]
 ) -> None:
     api.replies = [refused(500)] * 9
@@ -153,7 +153,7 @@ def test_a_throttled_call_waits_as_long_as_it_was_told(
 
 
 @pytest.mark.parametrize("value", ["Sun, 22 Nov 2026 10:00:00 GMT", "soon", "nan", "-5"])
-def test_an_odd_wish_is_no_error(
+def test_an_odd_forget_request_is_no_error(
     api: EmbeddingApi, embedder: OpenAIEmbedder, pauses: list[float], value: str
 ) -> None:
     api.replies = [refused(429, retry_after=value)]
@@ -161,7 +161,7 @@ def test_an_odd_wish_is_no_error(
     assert 0 <= pauses[0] <= MAX_PAUSE_SECONDS
 
 
-def test_a_throttled_call_without_a_wish_backs_off(
+def test_a_throttled_call_without_a_forget_request_backs_off(
     api: EmbeddingApi, embedder: OpenAIEmbedder, pauses: list[float]
 ) -> None:
     api.replies = [refused(429)]
@@ -169,17 +169,17 @@ def test_a_throttled_call_without_a_wish_backs_off(
     assert len(pauses) == 1
 
 
-def test_a_longer_wish_puts_the_notice_off_by_it(
+def test_a_longer_forget_request_puts_the_notice_off_by_it(
     api: EmbeddingApi, embedder: OpenAIEmbedder, pauses: list[float], notice_of: Callable[..., Notice]
 ) -> None:
     api.replies = [refused(429, retry_after="60")] * 3
     with pytest.raises(EmbeddingUnavailableError) as caught:
         embedder.embed(["a"])
     assert (len(api.requests), pauses) == (1, [])
-    decision = fate(
+    decision = retry_decision(
         caught.value, notice_of(), now=0.0, jitter=0.5, max_delay_seconds=300, max_age_seconds=1e9
     )
-    assert decision == PutOff(60)
+    assert decision == Retry(60)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_a_longer_wish_puts_the_notice_off_by_it(
         (refused(400, "no_db_connection"), "400 .no_db_connection", 5),
     ],
 )
-def test_what_is_the_accounts_fault_is_put_off_without_a_pause(  # noqa: PLR0913, PLR0917  # a table
+def test_what_is_the_accounts_fault_is_retried_without_a_pause(  # noqa: PLR0913, PLR0917  # a table
     api: EmbeddingApi,
     embedder: OpenAIEmbedder,
     pauses: list[float],

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from support.words import SPACE, WordEmbedder
 
-from pipeline.lab.evaluation.command import OWN, levels_told, main, tallies_of
-from pipeline.lab.evaluation.logs_reader import documents
-from pipeline.lab.evaluation.measures import Answer, at_level
-from pipeline.lab.evaluation.own_logs import conversations, spread
-from pipeline.lab.evaluation.sets import Conversation, Message, Question, Session
-from pipeline.lab.evaluation.strangers import with_strangers
+from lab.evaluation.command import OWN, levels_told, main, tallies_of
+from lab.evaluation.logs_reader import documents
+from lab.evaluation.measures import Answer, at_level
+from lab.evaluation.own_logs import conversations, spread
+from lab.evaluation.sets import Conversation, Message, Question, Session
+from lab.evaluation.strangers import with_strangers
 from pipeline.source.documents import Document, Entry, ItemKey
 from pipeline.stores.memory import InMemoryStore
 

@@ -9,10 +9,10 @@ import pytest
 from support.chat_tables import chat_tables
 
 from pipeline.local.page.actions import Actions, AskedWronglyError
-from pipeline.local.page.journeys import Journey
+from pipeline.local.page.indexing_progress import IndexingProgress
 from pipeline.local.page.memory import Memory, MemoryAwayError
 from pipeline.local.page.people import Person
-from pipeline.local.page.watch import Watch
+from pipeline.local.page.progress_watcher import ProgressWatcher
 
 MIKA, HIRO = Person("acme", "mika"), Person("acme", "hiro")
 OLD = {
@@ -25,7 +25,7 @@ OLD = {
 
 
 @pytest.fixture
-def journeys() -> list[Journey]:
+def progresses() -> list[IndexingProgress]:
     return []
 
 
@@ -37,12 +37,12 @@ def memory() -> Any:
 
 
 @pytest.fixture
-def actions(memory: Any, journeys: list[Journey]) -> Iterator[Actions]:
-    def begin(_: Person, journey: Journey, change: Callable[[], Any]) -> Any:
-        journeys.append(journey)
+def actions(memory: Any, progresses: list[IndexingProgress]) -> Iterator[Actions]:
+    def begin(_: Person, progress: IndexingProgress, change: Callable[[], Any]) -> Any:
+        progresses.append(progress)
         return change()
 
-    watch = create_autospec(Watch, instance=True)
+    watch = create_autospec(ProgressWatcher, instance=True)
     watch.begin.side_effect = begin
     with chat_tables() as tables:
         yield Actions(tables, memory, watch, clock=lambda: datetime(2026, 11, 22, 10, tzinfo=UTC))
@@ -60,11 +60,11 @@ def test_a_turn_begins_a_conversation_and_the_next_goes_on_with_it(actions: Acti
     assert [one["title"] for one in actions.chats(MIKA, {})["chats"]] == ["the code is plum"]
 
 
-def test_a_turn_sent_twice_is_saved_once(actions: Actions, journeys: list[Journey]) -> None:
+def test_a_turn_sent_twice_is_saved_once(actions: Actions, progresses: list[IndexingProgress]) -> None:
     begun = actions.turn(MIKA, turn())["chat"]
     again = actions.turn(MIKA, turn(key=begun["key"]))["chat"]
     assert again == begun
-    assert len(journeys) == 1
+    assert len(progresses) == 1
 
 
 def test_what_was_recalled_is_shown_and_not_saved(actions: Actions, memory: Any) -> None:
@@ -112,7 +112,9 @@ def test_a_full_conversation_takes_no_more(actions: Actions) -> None:
     assert raised.value.code == "full"
 
 
-def test_forgetting_is_for_the_owner_and_follows_the_text(actions: Actions, journeys: list[Journey]) -> None:
+def test_forgetting_is_for_the_owner_and_follows_the_text(
+    actions: Actions, progresses: list[IndexingProgress]
+) -> None:
     chat = actions.turn(MIKA, turn())["chat"]
     [said, answered] = chat["messages"]
     for wrong in (HIRO, Person("other", "mika")):
@@ -122,8 +124,8 @@ def test_forgetting_is_for_the_owner_and_follows_the_text(actions: Actions, jour
         actions.forget(MIKA, {"key": chat["key"], "message": "another"})
     left = actions.forget(MIKA, {"key": chat["key"], "message": answered["id"]})["chat"]
     assert [one["id"] for one in left["messages"]] == [said["id"]]
-    assert (journeys[-1].kind, journeys[-1].text) == ("forget", answered["content"])
-    assert actions.forget(MIKA, {"key": chat["key"]}) == {"chat": None, "journey": journeys[-1].id}
+    assert (progresses[-1].kind, progresses[-1].text) == ("forget", answered["content"])
+    assert actions.forget(MIKA, {"key": chat["key"]}) == {"chat": None, "progress": progresses[-1].id}
     assert actions.chats(MIKA, {})["chats"] == []
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.local.page.chats import Chat, FullError, digest, has_turn, item_of, new_key, read_chat, without
-from pipeline.local.page.people import Passes, Person
+from pipeline.local.page.people import Person, SessionTokens
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
 from pipeline.source.documents import EntryHasher
 from pipeline.source.layouts import Layouts
@@ -118,18 +118,18 @@ def test_two_messages_are_told_apart_by_role_text_or_time() -> None:
 
 @given(st.text(), st.text())
 def test_a_pass_reads_back_whose_it_is(tenant_id: str, user_id: str) -> None:
-    passes = Passes(b"k" * 32)
+    tokens = SessionTokens(b"k" * 32)
     person = Person(
         tenant_id.encode("utf-8", "replace").decode(), user_id.encode("utf-8", "replace").decode()
     )
-    assert passes.read(passes.sign(person)) == person
+    assert tokens.read(tokens.sign(person)) == person
 
 
 def test_a_pass_of_another_key_or_a_changed_one_is_nobodys() -> None:
-    passes = Passes(b"k" * 32)
-    given_pass = passes.sign(MIKA)
-    assert Passes(b"j" * 32).read(given_pass) is None
-    other_claim = passes.sign(Person("acme", "hiro")).partition(".")[0]
-    assert passes.read(f"{other_claim}.{given_pass.partition('.')[2]}") is None
-    for nonsense in ("", ".", "a.b", "a.b.c", given_pass[:-4], given_pass.replace(".", "")):
-        assert passes.read(nonsense) is None
+    tokens = SessionTokens(b"k" * 32)
+    given_token = tokens.sign(MIKA)
+    assert SessionTokens(b"j" * 32).read(given_token) is None
+    other_claim = tokens.sign(Person("acme", "hiro")).partition(".")[0]
+    assert tokens.read(f"{other_claim}.{given_token.partition('.')[2]}") is None
+    for nonsense in ("", ".", "a.b", "a.b.c", given_token[:-4], given_token.replace(".", "")):
+        assert tokens.read(nonsense) is None

@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.local.page.holdings import holdings, kind_of
 from pipeline.local.page.people import Person, introduced
-from pipeline.local.page.pipeline import letter_of, measures
+from pipeline.local.page.pipeline import dead_letter_of, measures
 from pipeline.source.documents import ItemKey
 from pipeline.stores.inventory import StoredChunk
 from pipeline.stores.protocol import NOBODY, MessageRow
@@ -89,10 +89,10 @@ def letter(tenant: str, **attributes: str) -> dict[str, Any]:
 
 def test_a_dead_letter_names_its_item_to_its_own_tenant_only() -> None:
     named = {"cause": "malformed_item", "error": "no JSON in chat:1"}
-    assert letter_of(letter("acme", **named), MIKA)["key"] == "chat:1"
-    foreign = letter_of(letter("other", **named), MIKA)
+    assert dead_letter_of(letter("acme", **named), MIKA)["key"] == "chat:1"
+    foreign = dead_letter_of(letter("other", **named), MIKA)
     assert foreign == {"id": "m", "cause": "malformed_item", "error": "", "key": None}
-    assert letter_of({"MessageId": "m", "Body": "{"}, MIKA)["cause"] == "crashed"
+    assert dead_letter_of({"MessageId": "m", "Body": "{"}, MIKA)["cause"] == "crashed"
 
 
 def metric(name: str, *values: float) -> str:

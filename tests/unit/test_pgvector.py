@@ -10,7 +10,7 @@ from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pipeline.errors import RetryableError, StoreBusyError, StoreUnavailableError, VectorMemoryError
-from pipeline.stores.pgvector import queries
+from pipeline.stores.pgvector import write_sql
 from pipeline.stores.pgvector.connection import Connector, translated, with_defaults
 from pipeline.stores.pgvector.migrations import FOLDER, migrations
 from pipeline.stores.pgvector.tls import AMAZON_ROOTS
@@ -262,12 +262,12 @@ def test_only_numbered_files_are_migrations_and_they_come_in_order(tmp_path: Pat
     ]
 
 
-STATEMENTS = [value for name, value in vars(queries).items() if name.isupper() and isinstance(value, str)]
+STATEMENTS = [value for name, value in vars(write_sql).items() if name.isupper() and isinstance(value, str)]
 
 
 @pytest.mark.parametrize(
     "statement",
-    [sql for sql in STATEMENTS if " FROM " in sql and "index_space" not in sql and sql != queries.OVERDUE],
+    [sql for sql in STATEMENTS if " FROM " in sql and "index_space" not in sql and sql != write_sql.OVERDUE],
 )
 def test_every_statement_names_the_tenant(statement: str) -> None:
     assert "tenant_id)b" in statement or "tenants)b" in statement

@@ -81,7 +81,7 @@ class Index:
 
     def _hold(self, chunk: Chunk, fingerprint: str) -> None:
         self.chunks[chunk.id] = HeldChunk(
-            chunk.id, chunk.members, fingerprint, chunk.user_id, chunk.status, chunk.spans
+            chunk.id, chunk.members, fingerprint, chunk.user_id, chunk.status, chunk.line_lengths
         )
         self.texts[chunk.id] = StoredText(chunk.text, chunk.user_id, TIME, chunk.metadata)
 
@@ -290,25 +290,29 @@ def test_a_chunk_of_another_space_is_embedded_again_under_its_id(index: Index) -
     assert ([chunk.id for chunk in plan.missing], plan.deletes) == ([id_], ())
 
 
-FATES = st.dictionaries(st.sampled_from("ABCabc"), st.sampled_from("lkuep"), max_size=6)
+DRAWN = st.dictionaries(st.sampled_from("ABCabc"), st.sampled_from("lkuep"), max_size=6)
 
 
-@given(st.lists(FATES, min_size=1, max_size=4))
+@given(st.lists(DRAWN, min_size=1, max_size=4))
 def test_whatever_becomes_of_messages_what_is_found_is_right_and_planning_again_changes_nothing(
     chunker: Chunker, steps: list[dict[str, str]]
 ) -> None:
     """Each step says of each message: live, kept, unexplained, erased or purged; what is purged stays so."""
     index, gone, known = Index(chunker), set[str](), set[str]()
     for step in steps:
-        fates = {name: step.get(name, "k" if name in known else "") for name in "AaBbCc"}
-        fates = {name: fate for name, fate in fates.items() if fate == "l" or (fate and name in known - gone)}
-        entries = "".join(name for name in fates if fates[name] == "l")
+        drawn = {name: step.get(name, "k" if name in known else "") for name in "AaBbCc"}
+        drawn = {
+            name: drawn_state
+            for name, drawn_state in drawn.items()
+            if drawn_state == "l" or (drawn_state and name in known - gone)
+        }
+        entries = "".join(name for name in drawn if drawn[name] == "l")
         others = {
-            state: [n for n in fates if fates[n] == letter]
+            state: [n for n in drawn if drawn[n] == letter]
             for letter, state in STATES.items()
             if letter != "l"
         }
-        purged = "".join(name for name in fates if fates[name] == "p")
+        purged = "".join(name for name in drawn if drawn[name] == "p")
         gone = (gone | set(purged) | set(others["erased"])) - set(entries)
         known |= set(entries)
         says, document = settled(entries, purged=purged, **others), session(entries)

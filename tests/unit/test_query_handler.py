@@ -243,7 +243,7 @@ def test_a_wrong_setting_is_500_and_only_the_log_names_it(
     def wrong() -> Any:
         raise SettingsError("EMBEDDING_PROVIDER must be openai or offline")
 
-    monkeypatch.setattr(bootstrap, "recall", wrong)
+    monkeypatch.setattr(bootstrap, "memory_search", wrong)
     status, body = ask(tenant_id="acme", user_id="mika", body={"query": "aaaa"})
     assert status == 500
     assert "EMBEDDING_PROVIDER" not in json.dumps(body)

@@ -112,7 +112,7 @@ def test_a_batch_that_was_not_taken_failed_whole_and_alone(notice_of: Build) -> 
 
 def test_putting_off_sends_a_delayed_copy_that_counts(notice_of: Build, layouts: Layouts) -> None:
     client = Client()
-    queue(client).put_off(notice_of("chat:1", "p/1", first_sent_at=5.0, attempts=2), 30)
+    queue(client).retry_later(notice_of("chat:1", "p/1", first_sent_at=5.0, attempts=2), 30)
     [entry] = client.batches[0]["Entries"]
     assert entry["DelaySeconds"] == 30
     assert decode(entry["MessageBody"], layouts) == notice_of("chat:1", "p/1", first_sent_at=5.0, attempts=3)
@@ -120,12 +120,12 @@ def test_putting_off_sends_a_delayed_copy_that_counts(notice_of: Build, layouts:
 
 def test_a_copy_that_was_not_taken_says_so(notice_of: Build) -> None:
     with pytest.raises(QueueUnavailableError):
-        queue(Client({"Failed": [{"Id": "0"}]})).put_off(notice_of(), 30)
+        queue(Client({"Failed": [{"Id": "0"}]})).retry_later(notice_of(), 30)
 
 
 def test_burying_sends_the_body_with_its_cause() -> None:
     client = Client()
-    queue(client).bury("the body", MalformedItemError("x" * 600), "acme")
+    queue(client).dead_letter("the body", MalformedItemError("x" * 600), "acme")
     [message] = client.messages
     assert message["QueueUrl"] == f"{URL}-dead"
     assert message["MessageBody"] == "the body"
@@ -134,9 +134,9 @@ def test_burying_sends_the_body_with_its_cause() -> None:
     assert attributes == {"cause": "malformed_item", "error": "x" * 500}
 
 
-def test_a_body_of_nobody_knows_whom_is_buried_without_a_group() -> None:
+def test_a_body_of_nobody_knows_whom_is_dead_lettered_without_a_group() -> None:
     client = Client()
-    queue(client).bury("garbage", MalformedItemError("x"))
+    queue(client).dead_letter("garbage", MalformedItemError("x"))
     assert "MessageGroupId" not in client.messages[0]
 
 
@@ -149,13 +149,13 @@ def test_a_body_of_nobody_knows_whom_is_buried_without_a_group() -> None:
 )
 def test_a_grave_that_is_away_says_so(fault: Exception) -> None:
     with pytest.raises(QueueUnavailableError):
-        queue(Client(fault)).bury("body", MalformedItemError("x"))
+        queue(Client(fault)).dead_letter("body", MalformedItemError("x"))
 
 
-def test_without_a_grave_nothing_is_buried() -> None:
+def test_without_a_grave_nothing_is_dead_lettered() -> None:
     client = Client()
     with pytest.raises(QueueUnavailableError, match="DEAD_LETTER_QUEUE_URL"):
-        queue(client, None).bury("body", MalformedItemError("x"))
+        queue(client, None).dead_letter("body", MalformedItemError("x"))
     assert client.messages == []
 
 
@@ -169,7 +169,7 @@ def test_requests_and_answers_are_of_botocores_own_shape(notice_of: Build) -> No
         assert queue(client).send([notice_of()]) == {source("chat:1")}
         assert queue(client).send([notice_of()]) == {source("chat:1")}
         with pytest.raises(QueueUnavailableError):
-            queue(client).bury("body", MalformedItemError("x"))
+            queue(client).dead_letter("body", MalformedItemError("x"))
 
 
 @pytest.fixture
@@ -178,11 +178,11 @@ def sqs() -> Iterator[Any]:
         yield boto3.client("sqs", "us-east-1")
 
 
-def test_what_was_sent_and_buried_is_received(sqs: Any, notice_of: Build, layouts: Layouts) -> None:
+def test_what_was_sent_and_dead_lettered_is_received(sqs: Any, notice_of: Build, layouts: Layouts) -> None:
     url, dead = (sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("notices", "dead"))
     notices = NoticeQueue(sqs, url, dead)
     assert notices.send([notice_of(f"chat:{number}", "p/1") for number in range(11)]) == frozenset()
-    notices.bury("body", MalformedItemError("the messages are not valid JSON"), "acme")
+    notices.dead_letter("body", MalformedItemError("the messages are not valid JSON"), "acme")
     received = [
         message
         for _ in range(2)
@@ -191,5 +191,5 @@ def test_what_was_sent_and_buried_is_received(sqs: Any, notice_of: Build, layout
     assert {decode(message["Body"], layouts).address.key.range_value for message in received} == {
         f"chat:{number}" for number in range(11)
     }
-    [buried] = sqs.receive_message(QueueUrl=dead, MessageAttributeNames=["All"])["Messages"]
-    assert buried["MessageAttributes"]["error"]["StringValue"] == "the messages are not valid JSON"
+    [dead_lettered] = sqs.receive_message(QueueUrl=dead, MessageAttributeNames=["All"])["Messages"]
+    assert dead_lettered["MessageAttributes"]["error"]["StringValue"] == "the messages are not valid JSON"

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pipeline.embedding.tokens import estimate_tokens
 from pipeline.lexical.terms import terms
 from pipeline.search.calibration import evidence
-from pipeline.search.quotations import Told
-from pipeline.search.ranking import Judge, Ranked, Weighing, rank
+from pipeline.search.quotations import SeenText
+from pipeline.search.ranking import Judge, Ranked, ScoringWeights, rank
 from pipeline.search.windows import WINDOW_TOKENS, chains, parts_of, windows_of
 from pipeline.stores.protocol import Hit
 
@@ -43,12 +43,12 @@ def chain(*texts: str, key: str = "chat:1", similarity: float = 0.5) -> list[Hit
     ]
 
 
-def order(*hits: Hit, asked: str = "") -> list[str]:
-    return [ranked.hit.id for ranked in rank(hits, terms(asked))]
+def order(*hits: Hit, query_terms: str = "") -> list[str]:
+    return [ranked.hit.id for ranked in rank(hits, terms(query_terms))]
 
 
-def judge(hits: list[Hit], asked: str = "", weighing: Weighing | None = None) -> Judge:
-    return Judge(evidence(hits, frozenset(terms(asked))), weighing or Weighing())
+def judge(hits: list[Hit], query_terms: str = "", weights: ScoringWeights | None = None) -> Judge:
+    return Judge(evidence(hits, frozenset(terms(query_terms))), weights or ScoringWeights())
 
 
 def contents(ranked: list[Ranked]) -> list[str]:
@@ -61,16 +61,16 @@ def test_age_counts_only_if_asked_for(half_life_days: float | None, first: str) 
     new = Hit("new", "b", 0.6, TIME, {"key": "chat:2"})
     lowest = Hit("undated", "c", 0.1, None, {"key": "chat:3"})
     hits = [old, new, lowest]
-    weighing = Weighing(half_life_days=half_life_days, now=TIME)
-    best, *_, last = rank(hits, judge=judge(hits, weighing=weighing))
+    weights = ScoringWeights(half_life_days=half_life_days, now=TIME)
+    best, *_, last = rank(hits, judge=judge(hits, weights=weights))
     assert (best.hit.id, last.hit.id) == (first, "undated")
     assert 0 <= best.score <= 1
 
 
 def test_an_age_is_halved_by_each_half_life() -> None:
-    weighing = Weighing(half_life_days=7, now=TIME)
+    weights = ScoringWeights(half_life_days=7, now=TIME)
     ages = [TIME, TIME - timedelta(days=7), TIME - timedelta(days=14), TIME + timedelta(days=1), None]
-    assert [weighing.of_age(written) for written in ages] == [1, 0.5, 0.25, 1, 1]
+    assert [weights.of_age(written) for written in ages] == [1, 0.5, 0.25, 1, 1]
 
 
 def test_nothing_ranks_to_nothing() -> None:
@@ -83,7 +83,7 @@ def test_without_words_the_vector_decides() -> None:
 
 def test_words_can_outweigh_the_vector() -> None:
     hits = (hit("near", 0.9, "tea"), hit("words", 0.5, "soba noodles"), hit("far", 0.1, "rain"))
-    assert order(*hits, asked="soba") == ["words", "near", "far"]
+    assert order(*hits, query_terms="soba") == ["words", "near", "far"]
 
 
 def test_a_score_is_half_meaning_and_half_words() -> None:
@@ -101,7 +101,7 @@ def test_ties_go_by_id_whatever_the_order_of_the_candidates() -> None:
 
 def test_rare_words_count_more_than_common_ones() -> None:
     common = [hit(f"c{number}", 0.5, f"office number{number}") for number in range(9)]
-    assert order(*common, hit("rare", 0.5, "soba"), asked="office soba")[0] == "rare"
+    assert order(*common, hit("rare", 0.5, "soba"), query_terms="office soba")[0] == "rare"
 
 
 def test_chunks_that_stand_together_are_told_together() -> None:
@@ -170,7 +170,7 @@ def test_a_quotation_is_told_once() -> None:
 
 
 def test_what_is_new_beside_a_quotation_is_kept() -> None:
-    told = Told([QUOTE])
+    told = SeenText([QUOTE])
     answer = (
         f"assistant: {QUOTE} But the landlord moved it to the letter box in October, so look there first."
     )
@@ -186,7 +186,7 @@ def test_what_differs_by_a_figure_is_no_quotation() -> None:
     ]
     hits = [hit(f"{number}", 0.5, text, key=f"{number}") for number, text in enumerate(said)]
     assert sorted(contents(rank(hits, terms("back door code")))) == sorted(said)
-    assert rank(hits, told=Told(said)) == []
+    assert rank(hits, told=SeenText(said)) == []
 
 
 def test_short_sentences_are_nobodys_quotation() -> None:
@@ -201,7 +201,7 @@ def test_short_sentences_are_nobodys_quotation() -> None:
 
 def test_what_the_reader_has_is_not_told() -> None:
     hits = chain("one", "two")
-    assert rank(hits, told=Told(chunks=[one.id for one in hits])) == []
+    assert rank(hits, told=SeenText(chunks=[one.id for one in hits])) == []
 
 
 def test_nothing_that_ranking_works_with_shows_what_was_said() -> None:

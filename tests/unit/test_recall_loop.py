@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from lab.evaluation.memory import Memory
+from lab.evaluation.sets import Conversation, Message, Session
 from pipeline.embedding.offline import OfflineEmbedder
-from pipeline.lab.evaluation.memory import Memory
-from pipeline.lab.evaluation.sets import Conversation, Message, Session
 from pipeline.search.context import Context
-from pipeline.search.recall import Recall
+from pipeline.search.memory_search import MemorySearch
 from pipeline.stores.memory import InMemoryStore
 from pipeline.stores.protocol import Filters
 
@@ -33,19 +33,19 @@ def embedder() -> OfflineEmbedder:
     return OfflineEmbedder()
 
 
-Agent = Callable[[Context, Recall], str]
+Agent = Callable[[Context, MemorySearch], str]
 
 
-def copies_the_fence(context: Context, recall: Recall) -> str:  # noqa: ARG001  # an agent's own signature
+def copies_the_fence(context: Context, recall: MemorySearch) -> str:  # noqa: ARG001  # an agent's own signature
     return f"This is what I remember:\n{context.text}\nI hope it helps."
 
 
-def quotes_without_it(context: Context, recall: Recall) -> str:  # noqa: ARG001  # the same
+def quotes_without_it(context: Context, recall: MemorySearch) -> str:  # noqa: ARG001  # the same
     quoted = next((line for line in context.text.splitlines() if COPY.search(line)), "nothing")
     return f"You once told me: “{quoted.removeprefix('user: ')}” Is that what you were looking for?"
 
 
-def paraphrases(context: Context, recall: Recall) -> str:  # noqa: ARG001  # the same
+def paraphrases(context: Context, recall: MemorySearch) -> str:  # noqa: ARG001  # the same
     return "Look beneath flower pot number three, to the left: that is where the key to Osaka is kept."
 
 
@@ -55,7 +55,7 @@ class Life:
     def __init__(self, embedder: OfflineEmbedder, agent: Agent) -> None:
         self.store = InMemoryStore(embedder.space)
         self.memory = Memory(embedder, self.store, self.store)
-        self.recall = Recall(embedder, self.store)
+        self.recall = MemorySearch(embedder, self.store)
         self.agent = agent
         self._said("chat:0", *SMALL_TALK)
 

@@ -2,7 +2,7 @@ import pytest
 
 from pipeline.errors import SettingsError
 from pipeline.operations.reembed import Question, question_of, questions_in
-from pipeline.stores.pgvector.standing import Sample
+from pipeline.stores.pgvector.space_progress import Sample
 
 LINES = """
 {"tenant_id": "acme", "user_id": "mika", "query": "when does it ship?"}

@@ -10,14 +10,14 @@ from support.one_table import CHUNKER, LAYOUTS
 from support.pages import page, rows
 from support.words import SPACE, WordEmbedder
 
+from lab.table import Table
 from pipeline.ingest.announce import Announcer
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.reconcile import Reconciler
-from pipeline.lab.table import Table
 from pipeline.settings import Retention
-from pipeline.source.changes import read_change
 from pipeline.source.documents import ItemKey
 from pipeline.source.layouts import Item
+from pipeline.source.stream_records import read_stream_record
 from pipeline.source.transitions import TransitionReader
 from pipeline.stores.memory import InMemoryStore
 from pipeline.stores.protocol import SearchRequest
@@ -97,7 +97,7 @@ class App:
         change(table)
         self.time += 0.5
         for record in [] if self.loses else table.shards[0].records[seen:]:
-            notice = self.announcer.notice(read_change(record), 0.0)
+            notice = self.announcer.notice(read_stream_record(record), 0.0)
             assert notice
             assert not self.reconciler.run({notice.address.key.source: notice}).failures
 

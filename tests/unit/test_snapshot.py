@@ -44,15 +44,15 @@ def cut_off(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_warming_imports_what_a_question_needs_and_connects_to_nothing() -> None:
     bootstrap.warm()
     assert {"urllib3", "psycopg", "aws_lambda_powertools.utilities.parameters"} <= sys.modules.keys()
-    assert bootstrap.recall.cache_info().currsize == 1
+    assert bootstrap.memory_search.cache_info().currsize == 1
 
 
 @pytest.mark.usefixtures("cut_off")
 def test_a_restored_function_uses_no_object_of_the_snapshot() -> None:
     bootstrap.warm()
-    before = (bootstrap.recall(), bootstrap.store(), bootstrap.embedder())
+    before = (bootstrap.memory_search(), bootstrap.store(), bootstrap.embedder())
     bootstrap.forget_collaborators()
-    after = (bootstrap.recall(), bootstrap.store(), bootstrap.embedder())
+    after = (bootstrap.memory_search(), bootstrap.store(), bootstrap.embedder())
     assert all(old is not new for old, new in zip(before, after, strict=True))
 
 

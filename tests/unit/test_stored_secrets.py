@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from support.secret_samples import MAKERS
 
-from pipeline.embedding.vectors import Space
+from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.errors import StoreUnavailableError
 from pipeline.ingest.chunking import Chunker
-from pipeline.ingest.forgetting import Forgetter
+from pipeline.ingest.forget_executor import ForgetExecutor
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.operations.audit import address_of
@@ -24,7 +24,7 @@ from pipeline.stores.inventory import StoredChunk
 from pipeline.stores.memory import InMemoryStore
 from pipeline.stores.protocol import ItemFacts
 
-SPACE = Space("counting", 8)
+SPACE = EmbeddingSpace("counting", 8)
 CHUNKER = Chunker(frozenset({"system", "tool"}), 256, lambda text, _: [text], SPACE)
 SECRET = MAKERS["github"]()
 SCHEMAS = {"sessions": (("tenant_id", "session_key"), ("S", "N"))}
@@ -89,10 +89,10 @@ def test_a_secret_that_was_stored_is_found_and_goes(embedder: Any) -> None:
     assert secrets_in(rows(store, source), Redactor()).chunks == {}
 
 
-def forgetter(store: InMemoryStore, table: Table, embedder: Any) -> Forgetter:
+def forgetter(store: InMemoryStore, table: Table, embedder: Any) -> ForgetExecutor:
     worker = Reconciler(layouts(), table, CHUNKER, embedder, store, lambda _: None)
     queue: Any = None  # everything can be embedded
-    return Forgetter(store, worker, layouts(), queue)
+    return ForgetExecutor(store, worker, layouts(), queue)
 
 
 def test_what_is_in_none_of_the_tables_is_named() -> None:

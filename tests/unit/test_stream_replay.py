@@ -9,12 +9,12 @@ from botocore.exceptions import ClientError
 from pipeline.ingest.announce import Announcer
 from pipeline.ingest.notices import decode
 from pipeline.ingest.queue import NoticeQueue
-from pipeline.operations.box import Box, opened
+from pipeline.operations.queue_drain import QueueDrain, drained
 from pipeline.operations.replay import Replay, Replayed
 from pipeline.operations.stream_batches import StreamBatch, as_lambda_delivers, read_batch
 from pipeline.operations.stream_reader import MAX_EMPTY_PAGES, StreamReader
-from pipeline.source.changes import read_change
 from pipeline.source.layouts import Item, Layouts
+from pipeline.source.stream_records import read_stream_record
 from pipeline.source.transitions import TransitionReader, position
 
 LABEL = "2026-11-20T09:00:00.000"
@@ -148,7 +148,7 @@ def test_a_record_takes_the_shape_lambda_gives_it() -> None:
         "map": {"M": {"inner": {"B": "ZA=="}}},
     }
     assert json.loads(json.dumps(delivered)) == delivered
-    change = read_change(delivered)
+    change = read_stream_record(delivered)
     assert (change.table, change.position) == ("sessions", position(LABEL, "7"))
 
 
@@ -157,7 +157,7 @@ def test_an_expiry_is_recognised_as_boto3_spells_it() -> None:
         **record(7),
         "userIdentity": {"PrincipalId": "dynamodb.amazonaws.com", "Type": "Service"},
     }
-    assert read_change(as_lambda_delivers(expired, ARN)).expired
+    assert read_stream_record(as_lambda_delivers(expired, ARN)).expired
 
 
 # Reading.
@@ -230,20 +230,20 @@ class Failures:
     def replay(self, stream: Stream, *, dry_run: bool = False) -> Replayed:
         announcer = Announcer(self.layouts, TransitionReader("keep", "keep"))
         replay = Replay(StreamReader(stream, lambda _: None), announcer, self.queue, NOW)
-        with opened(self._box()) as box:
-            return replay.run(box, dry_run=dry_run)
+        with drained(self._box()) as drain:
+            return replay.run(drain, dry_run=dry_run)
 
     def left(self) -> int:
-        with opened(self._box()) as box:
-            return len(box.messages)
+        with drained(self._box()) as drain:
+            return len(drain.messages)
 
     def sent(self) -> list[Any]:
         answer = self.sqs.receive_message(QueueUrl=self.notices_url, MaxNumberOfMessages=10)
         return [decode(each["Body"], self.layouts) for each in answer.get("Messages", [])]
 
-    def _box(self) -> Box:
+    def _box(self) -> QueueDrain:
         name, setting = "stream failure queue", "STREAM_FAILURE_QUEUE_URL"
-        return Box(self.sqs, self.url, name=name, setting=setting, wait_seconds=0)
+        return QueueDrain(self.sqs, self.url, name=name, setting=setting, wait_seconds=0)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from support.template_rules import RULES, Rule, of_type
 from pipeline.local.conditions import live
 from pipeline.local.stack import TEMPLATE
 from pipeline.packaging.template import environments, spelt_out
-from pipeline.search.recall import MIN_CONFIDENCE
+from pipeline.search.memory_search import MIN_CONFIDENCE
 from pipeline.settings import Settings
 
 Change = Callable[[dict[str, Any]], object]
@@ -57,7 +57,7 @@ MUTATIONS: Mapping[str, list[tuple[str, Change]]] = {
     "query_reads_only": [
         ("it writes an item", allow("QueryFunction", "dynamodb:PutItem", arn("SessionsTable"))),
         ("it reads the queue", allow("QueryFunction", "sqs:ReceiveMessage", arn("NoticeQueue"))),
-        ("it buries", allow("QueryFunction", "sqs:SendMessage", arn("DeadLetterQueue"))),
+        ("it dead-letters", allow("QueryFunction", "sqs:SendMessage", arn("DeadLetterQueue"))),
         ("it changes a secret", allow("QueryFunction", "secretsmanager:PutSecretValue", arn("MessageKey"))),
     ],
     "no_stars": [

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from pipeline.search.question import read_question
-from pipeline.search.times import MOST_SPANS, spans
+from pipeline.search.times import MOST_SPANS, time_spans
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 WEDNESDAY = datetime(2026, 11, 25, 14, 30, tzinfo=TOKYO)
@@ -56,7 +56,7 @@ WEDNESDAY = datetime(2026, 11, 25, 14, 30, tzinfo=TOKYO)
     ],
 )
 def test_an_expression_is_a_span_in_the_users_zone(question: str, start: str, end: str) -> None:
-    [span] = spans(question, WEDNESDAY)
+    [span] = time_spans(question, WEDNESDAY)
     assert (f"{span.start:%Y-%m-%d %H}", f"{span.end:%Y-%m-%d %H}") == (start, end)
     assert span.start.tzinfo is TOKYO
 
@@ -76,11 +76,11 @@ def test_an_expression_is_a_span_in_the_users_zone(question: str, start: str, en
     ],
 )
 def test_what_is_no_date_is_no_span(question: str) -> None:
-    assert spans(question, WEDNESDAY) == ()
+    assert time_spans(question, WEDNESDAY) == ()
 
 
 def test_a_list_of_dates_says_nothing_about_when() -> None:
-    assert spans("、".join(f"11月{day}日" for day in range(1, MOST_SPANS + 2)), WEDNESDAY) == ()
+    assert time_spans("、".join(f"11月{day}日" for day in range(1, MOST_SPANS + 2)), WEDNESDAY) == ()
 
 
 @pytest.mark.parametrize(

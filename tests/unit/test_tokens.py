@@ -13,7 +13,7 @@ MAX_INPUT_TOKENS = 8_192  # of OpenAI's embedding models
     ("text", "tokens"),
     [("", 0), ("a", 1), ("abcd", 1), ("abcde", 2), ("Abcd", 1), ("ABCD", 4), ("山", 2), ("山川", 3), ("é", 1), ("4711", 4)],
 )  # fmt: skip
-def test_letters_of_words_are_cheap_and_the_rest_is_not(text: str, tokens: int) -> None:
+def test_dead_letters_of_words_are_cheap_and_the_rest_is_not(text: str, tokens: int) -> None:
     assert estimate_tokens(text) == tokens
 
 

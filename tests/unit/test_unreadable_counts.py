@@ -10,7 +10,7 @@ from pipeline.ingest.measures import Spent, ingest_measures
 from pipeline.ingest.work import Report
 from pipeline.operations.audit import AuditReport, repair_notices
 from pipeline.operations.differences import Finding
-from pipeline.operations.situation import Situation, advice, as_text
+from pipeline.operations.stack_health import StackHealth, advice, as_text
 from pipeline.source.layouts import Layouts
 
 
@@ -43,7 +43,7 @@ def test_the_metrics_carry_the_counts(report: Report) -> None:
 
 
 def test_the_status_says_what_to_do() -> None:
-    seen = Situation(60, unreadable_messages=3)
+    seen = StackHealth(60, unreadable_messages=3)
     [advised] = advice(seen)
     assert (advised.level, advised.what.startswith("3 messages")) == ("act", True)
     assert "audit" in advised.do

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import CapReachedError, ConflictError, EmbeddingUnavailableError, StoreUnavailableError
-from pipeline.ingest.fate import PutOff, fate
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.reconcile import Reconciler
+from pipeline.ingest.retry_policy import Retry, retry_decision
 from pipeline.ingest.work import Report
 from pipeline.settings import Settings
 from pipeline.source.documents import ItemKey
@@ -44,7 +44,7 @@ class Book:
 
 
 @dataclass
-class Desk:
+class OperatorConsole:
     """A worker, and all it works with."""
 
     layouts: Layouts
@@ -81,14 +81,14 @@ def book() -> Book:
 
 
 @pytest.fixture
-def desk(request: pytest.FixtureRequest, book: Book) -> Desk:
+def console(request: pytest.FixtureRequest, book: Book) -> OperatorConsole:
     layouts, chunker, embedder, store = map(
         request.getfixturevalue, ("layouts", "chunker", "embedder", "store")
     )
     items: dict[str, Item] = {}
     parts = layouts, Table(items), chunker, embedder, store, lambda _: None
     worker = Reconciler(*parts, meter=Meter(book), now=lambda: NOON)
-    return Desk(layouts, embedder, store, worker, items)
+    return OperatorConsole(layouts, embedder, store, worker, items)
 
 
 @given(
@@ -102,34 +102,36 @@ def test_shares_add_up_and_are_fair_to_one_token(total: int, weights: dict[str, 
     assert all(abs(shares[name] * whole - total * weight) < whole for name, weight in weights.items())
 
 
-def test_the_book_says_what_the_provider_was_asked_for_by_tenant(desk: Desk, book: Book) -> None:
-    desk.run(
-        desk.put("acme", "chat:1", "one two three"),
-        desk.put("zebra", "chat:1", "four " * 50),
+def test_the_book_says_what_the_provider_was_asked_for_by_tenant(
+    console: OperatorConsole, book: Book
+) -> None:
+    console.run(
+        console.put("acme", "chat:1", "one two three"),
+        console.put("zebra", "chat:1", "four " * 50),
     )
-    desk.run(desk.put("acme", "chat:2", "five"))
-    assert sum(book.used.values()) == desk.embedder.usage.tokens
+    console.run(console.put("acme", "chat:2", "five"))
+    assert sum(book.used.values()) == console.embedder.usage.tokens
     assert 0 < book.used["acme", DAY] < book.used["zebra", DAY]
 
 
 def test_what_a_conflict_threw_away_is_in_the_book(
-    desk: Desk, book: Book, monkeypatch: pytest.MonkeyPatch
+    console: OperatorConsole, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, calls = desk.store.apply, []
+    real, calls = console.store.apply, []
 
     def lose_once(tenant_id: str, changes: Any) -> Any:
         calls.append(1)
         return frozenset(c.source for c in changes) if len(calls) == 1 else real(tenant_id, changes)
 
-    monkeypatch.setattr(desk.store, "apply", lose_once, raising=False)
-    report = desk.run(desk.put("acme", "chat:1", "one"))
-    assert (report.failures, report.conflicts, len(desk.embedder.calls)) == ({}, 1, 2)
-    assert book.used["acme", DAY] == desk.embedder.usage.tokens
+    monkeypatch.setattr(console.store, "apply", lose_once, raising=False)
+    report = console.run(console.put("acme", "chat:1", "one"))
+    assert (report.failures, report.conflicts, len(console.embedder.calls)) == ({}, 1, 2)
+    assert book.used["acme", DAY] == console.embedder.usage.tokens
 
 
-def test_a_call_that_failed_leaves_nothing_in_the_book(desk: Desk, book: Book) -> None:
-    desk.embedder.error = EmbeddingUnavailableError("down")
-    desk.run(desk.put("acme", "chat:1", "one"))
+def test_a_call_that_failed_leaves_nothing_in_the_book(console: OperatorConsole, book: Book) -> None:
+    console.embedder.error = EmbeddingUnavailableError("down")
+    console.run(console.put("acme", "chat:1", "one"))
     assert book.used == {("acme", DAY): 0}
 
 
@@ -145,32 +147,32 @@ def test_a_correction_the_ledger_did_not_take_is_made_with_the_next_one(book: Bo
     assert book.used == {("acme", DAY): 7, ("zebra", DAY): 5}
 
 
-def test_a_tenant_over_its_cap_waits_and_the_others_do_not(desk: Desk, book: Book) -> None:
+def test_a_tenant_over_its_cap_waits_and_the_others_do_not(console: OperatorConsole, book: Book) -> None:
     book.cap = 1
-    desk.run(desk.put("acme", "chat:1", "one"))
-    notices = desk.put("acme", "chat:2", "two"), desk.put("zebra", "chat:1", "three")
-    report = desk.run(*notices)
+    console.run(console.put("acme", "chat:1", "one"))
+    notices = console.put("acme", "chat:2", "two"), console.put("zebra", "chat:1", "three")
+    report = console.run(*notices)
     fault = report.failures[notices[0].address.key.source]
     assert isinstance(fault, CapReachedError)
     assert fault.retry_after_seconds == 12 * 3600
     assert list(report.failures) == [notices[0].address.key.source]
-    assert not any("two" in text for text in desk.embedder.texts)
-    desk.worker = replace(desk.worker, now=lambda: datetime(2026, 11, 23, tzinfo=UTC))
-    assert desk.run(notices[0]).failures == {}
-    assert any("two" in text for text in desk.embedder.texts)
+    assert not any("two" in text for text in console.embedder.texts)
+    console.worker = replace(console.worker, now=lambda: datetime(2026, 11, 23, tzinfo=UTC))
+    assert console.run(notices[0]).failures == {}
+    assert any("two" in text for text in console.embedder.texts)
 
 
 def test_over_the_cap_what_is_taken_away_is_forgotten_at_once_and_what_only_grows_stays(
-    desk: Desk, book: Book
+    console: OperatorConsole, book: Book
 ) -> None:
-    notice = desk.put("acme", "chat:1", "secret " * 40, "short")
-    desk.run(notice)
+    notice = console.put("acme", "chat:1", "secret " * 40, "short")
+    console.run(notice)
     book.cap = 1
-    edited = desk.put("acme", "chat:1", "public " * 40, "short")
+    edited = console.put("acme", "chat:1", "public " * 40, "short")
     transition = Transition("~", None, "modified", "edited", everything=True)
-    report = desk.run(replace(edited, transitions=(transition,)))
+    report = console.run(replace(edited, transitions=(transition,)))
     assert isinstance(report.failures[edited.address.key.source], CapReachedError)
-    texts = [row.chunk.text for row in desk.store._rows.values()]
+    texts = [row.chunk.text for row in console.store._rows.values()]
     assert not any("secret" in text for text in texts)
     assert any("short" in text for text in texts)
 
@@ -178,8 +180,8 @@ def test_over_the_cap_what_is_taken_away_is_forgotten_at_once_and_what_only_grow
 def test_a_capped_notice_never_grows_too_old(notice_of: Any) -> None:
     limits: dict[str, Any] = {"now": 1e9, "jitter": 1.0, "max_delay_seconds": 300, "max_age_seconds": 60}
     old = replace(notice_of("chat:1"), first_sent_at=1.0)
-    assert fate(CapReachedError("cap", retry_after_seconds=9e4), old, **limits) == PutOff(300)
-    assert not isinstance(fate(ConflictError("busy"), old, **limits), PutOff)
+    assert retry_decision(CapReachedError("cap", retry_after_seconds=9e4), old, **limits) == Retry(300)
+    assert not isinstance(retry_decision(ConflictError("busy"), old, **limits), Retry)
 
 
 def test_the_day_ends_at_midnight_utc() -> None:

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.embedding.vectors import Space, check_vectors, float32
+from pipeline.embedding.vectors import EmbeddingSpace, check_vectors, float32
 from pipeline.errors import EmbeddingUnavailableError
 
-SPACE = Space("model", 2)
+SPACE = EmbeddingSpace("model", 2)
 
 
 @pytest.mark.parametrize("vectors", [[], [[1.0, 0.0]], [array("f", [0.0, -1e-30]), (3.0, 4.0)]])

@@ -15,7 +15,7 @@ from pipeline.handlers import query
 from pipeline.ingest.announce import Announcer
 from pipeline.ingest.notices import encode
 from pipeline.ingest.reconcile import Reconciler
-from pipeline.source.changes import read_change
+from pipeline.source.stream_records import read_stream_record
 from pipeline.source.transitions import TransitionReader
 from pipeline.stores.memory import InMemoryStore
 
@@ -63,7 +63,7 @@ def made(  # noqa: PLR0913, PLR0917  # the parts that a save goes through
     for number, (old, new) in enumerate([(None, before), (before, after)], start=1):
         table.put(new)
         record = stream_record(number, old, new)
-        notice = announcer.notice(read_change(record), SAID.timestamp() + 5.2)
+        notice = announcer.notice(read_stream_record(record), SAID.timestamp() + 5.2)
         assert notice
         source = notice.address.key.source
         assert not reconciler.run({source: notice}).failures

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Browser
 from support.browser import chromium
-from support.house import House, until
+from support.deployed_stack import DeployedStack, until
 from support.tab import DEADLINE_MS, Tab
 
 from pipeline.local.page.people import Person
@@ -45,17 +45,17 @@ def other(_strangers: Iterator[Person]) -> Person:
     return next(_strangers)
 
 
-def answers(house: House) -> bool:
+def answers(deployed: DeployedStack) -> bool:
     """Tell whether memory answers at last; on a machine that is busy a cold function times out first."""
     try:
-        return bool(house.contents())
+        return bool(deployed.contents())
     except RuntimeError:
         return False
 
 
 @pytest.fixture(scope="session")
 def page_server(stack: Stack, browser: Browser, cast: list[Person]) -> Iterator[PageServer]:  # noqa: ARG001  # no page without a browser
-    warm = House(stack, "warm")
+    warm = DeployedStack(stack, "warm")
     warm.save("chat:1", [{"role": "user", "content": "the functions are warm"}])
     until(lambda: answers(warm), "the pipeline works", 300)
     with PageServer(

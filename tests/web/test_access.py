@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import expect
-from support.house import House
+from support.deployed_stack import DeployedStack
 from support.tab import Tab
 
 from pipeline.local.page.people import Person
@@ -39,8 +39,8 @@ TALK = [
 @pytest.fixture
 def furnished(open_tab: OpenTab, person: Person, stack: Stack) -> Callable[..., Tab]:
     """Open the page with a conversation, a related one, search results, and a strip."""
-    house = House(stack, person.tenant_id)
-    house.save("slack:" + "k" * 120, TALK, user_id=person.user_id, updated_at="2026-10-20T10:02:00Z")
+    deployed = DeployedStack(stack, person.tenant_id)
+    deployed.save("slack:" + "k" * 120, TALK, user_id=person.user_id, updated_at="2026-10-20T10:02:00Z")
 
     def opened(**options: Any) -> Tab:
         tab = open_tab(**options).visit(person)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import expect
-from support.house import House, until
+from support.deployed_stack import DeployedStack, until
 from support.tab import Tab
 
 from pipeline.local.page.people import Person
@@ -24,14 +24,16 @@ TALK = [
 
 
 @pytest.fixture
-def house(stack: Stack, person: Person) -> House:
-    return House(stack, person.tenant_id)
+def deployed(stack: Stack, person: Person) -> DeployedStack:
+    return DeployedStack(stack, person.tenant_id)
 
 
-def remember(house: House, person: Person, key: str = "slack:kettle") -> None:
-    house.save(key, TALK, user_id=person.user_id, updated_at="2026-10-21T10:00:05Z")
+def remember(deployed: DeployedStack, person: Person, key: str = "slack:kettle") -> None:
+    deployed.save(key, TALK, user_id=person.user_id, updated_at="2026-10-21T10:00:05Z")
     until(
-        lambda: any("second month" in one for one in house.contents("kettle descaled", user=person.user_id)),
+        lambda: any(
+            "second month" in one for one in deployed.contents("kettle descaled", user=person.user_id)
+        ),
         "it is memory",
     )
 
@@ -42,9 +44,9 @@ def browse(tab: Tab) -> None:
 
 
 def test_everything_held_is_shown_with_dates_in_the_readers_zone(
-    open_tab: OpenTab, person: Person, house: House
+    open_tab: OpenTab, person: Person, deployed: DeployedStack
 ) -> None:
-    remember(house, person)
+    remember(deployed, person)
     tab = open_tab().visit(person)  # in Tokyo, where the first exchange was said after midnight
     browse(tab)
     holding = tab.page.locator("#holdings .holding")
@@ -65,9 +67,11 @@ def _british(tab: Tab) -> bool:
     )
 
 
-def test_what_left_or_was_erased_says_so_and_why(open_tab: OpenTab, person: Person, house: House) -> None:
-    remember(house, person)
-    house.save("slack:kettle", [], user_id=person.user_id)  # cleared: kept
+def test_what_left_or_was_erased_says_so_and_why(
+    open_tab: OpenTab, person: Person, deployed: DeployedStack
+) -> None:
+    remember(deployed, person)
+    deployed.save("slack:kettle", [], user_id=person.user_id)  # cleared: kept
     tab = open_tab().visit(person)
 
     def kept() -> bool:
@@ -81,10 +85,10 @@ def test_what_left_or_was_erased_says_so_and_why(open_tab: OpenTab, person: Pers
     event = {
         "method": "DELETE",
         "path": "/api/v1/memory",
-        "tenant_id": house.tenant,
+        "tenant_id": deployed.tenant,
         "user_id": person.user_id,
     }
-    assert house.invoke(event)[0] == 202
+    assert deployed.invoke(event)[0] == 202
 
     def erased() -> bool:
         tab.page.click("#new-chat")
@@ -99,7 +103,7 @@ def test_what_left_or_was_erased_says_so_and_why(open_tab: OpenTab, person: Pers
 
 
 def test_it_is_live_and_switching_leaves_nothing_of_the_person_before(
-    open_tab: OpenTab, person: Person, other: Person, house: House
+    open_tab: OpenTab, person: Person, other: Person, deployed: DeployedStack
 ) -> None:
     tab = open_tab().visit(person)
     browse(tab)
@@ -112,13 +116,13 @@ def test_it_is_live_and_switching_leaves_nothing_of_the_person_before(
     tab.visit(other)
     expect(tab.page.locator("#holdings .holding")).to_have_count(0)
     assert "plum jam" not in tab.page.content()
-    assert house.tenant == person.tenant_id
+    assert deployed.tenant == person.tenant_id
 
 
 def test_a_hit_says_why_with_the_numbers_and_a_conversation_is_one_card(
-    open_tab: OpenTab, person: Person, house: House
+    open_tab: OpenTab, person: Person, deployed: DeployedStack
 ) -> None:
-    remember(house, person)
+    remember(deployed, person)
     tab = open_tab().visit(person)
     cards = tab.search("Where is the copper kettle?")
     expect(cards).to_have_count(1)
@@ -129,8 +133,10 @@ def test_a_hit_says_why_with_the_numbers_and_a_conversation_is_one_card(
     assert 0 < score <= 1
 
 
-def test_what_an_agent_gets_is_shown_as_it_gets_it(open_tab: OpenTab, person: Person, house: House) -> None:
-    remember(house, person)
+def test_what_an_agent_gets_is_shown_as_it_gets_it(
+    open_tab: OpenTab, person: Person, deployed: DeployedStack
+) -> None:
+    remember(deployed, person)
     tab = open_tab().visit(person)
     expect(tab.search("Where is the copper kettle?")).not_to_have_count(0)
     tab.page.get_by_text("What an agent is given for this").click()
@@ -139,8 +145,10 @@ def test_what_an_agent_gets_is_shown_as_it_gets_it(open_tab: OpenTab, person: Pe
     expect(tab.page.locator("#agent-state")).to_contain_text(re.compile(r"\d+ tokens"))
 
 
-def test_the_speakers_filter_shows_that_speaker(open_tab: OpenTab, person: Person, house: House) -> None:
-    remember(house, person)
+def test_the_speakers_filter_shows_that_speaker(
+    open_tab: OpenTab, person: Person, deployed: DeployedStack
+) -> None:
+    remember(deployed, person)
     tab = open_tab().visit(person)
     expect(tab.search("copper kettle")).not_to_have_count(0)
     tab.page.select_option("#filter-role", "assistant")
@@ -149,9 +157,11 @@ def test_the_speakers_filter_shows_that_speaker(open_tab: OpenTab, person: Perso
     expect(quote).not_to_contain_text("You:")
 
 
-def test_the_question_and_its_best_hit_stay_in_view(open_tab: OpenTab, person: Person, house: House) -> None:
+def test_the_question_and_its_best_hit_stay_in_view(
+    open_tab: OpenTab, person: Person, deployed: DeployedStack
+) -> None:
     for number in range(4):
-        remember(house, person, f"slack:kettle-{number}")
+        remember(deployed, person, f"slack:kettle-{number}")
     tab = open_tab(height=700).visit(person)
     for number in range(3):
         tab.say(f"Filler number {number}.\n" * 12)
@@ -161,10 +171,10 @@ def test_the_question_and_its_best_hit_stay_in_view(open_tab: OpenTab, person: P
 
 
 def test_the_pipeline_tells_its_figures_and_what_failed(
-    open_tab: OpenTab, person: Person, house: House
+    open_tab: OpenTab, person: Person, deployed: DeployedStack
 ) -> None:
-    remember(house, person)
-    house.save("broken", "{no json", user_id=person.user_id)
+    remember(deployed, person)
+    deployed.save("broken", "{no json", user_id=person.user_id)
     tab = open_tab().visit(person)
     tab.page.click("#open-pipeline")
     expect(tab.page.locator("[data-figure=tokens]")).to_have_text(re.compile(r"[1-9]"))
@@ -172,7 +182,7 @@ def test_the_pipeline_tells_its_figures_and_what_failed(
     own = tab.page.locator("#letters li[data-cause=malformed_item]", has_text="broken")
     expect(own).to_have_count(1)  # it comes by itself
     expect(tab.page.locator("#letters-help")).to_contain_text("vector-memory dlq list --demo")
-    house.stack.client("sqs").purge_queue(QueueUrl=house.stack.outputs["DeadLetterQueueUrl"])
+    deployed.stack.client("sqs").purge_queue(QueueUrl=deployed.stack.outputs["DeadLetterQueueUrl"])
     expect(tab.page.locator("[data-figure=dead]")).to_have_text("0")
 
 

@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from pipeline.local.page.actions import Actions
 from pipeline.local.page.app import page_app
-from pipeline.local.page.news import News
-from pipeline.local.page.people import Passes, Person
+from pipeline.local.page.event_broker import EventBroker
+from pipeline.local.page.people import Person, SessionTokens
 from pipeline.local.page.server import _listening
 
 pytestmark = pytest.mark.web
@@ -67,7 +67,7 @@ PIECES = [
 ]
 SEEN = {
     "waiting": 1,
-    "put_off": 2,
+    "delayed": 2,
     "dead": 1,
     "letters": [{"id": "m", "cause": "malformed_item", "error": "no JSON", "key": "b" * 120}],
     "items": 5,
@@ -108,7 +108,7 @@ def actions() -> Any:
 def address(actions: Any) -> Iterator[str]:
     listener = _listening(0)
     port = listener.getsockname()[1]
-    app = page_app(actions, News("s"), Passes(b"k" * 32), [MIKA, KEN], port)
+    app = page_app(actions, EventBroker("s"), SessionTokens(b"k" * 32), [MIKA, KEN], port)
     config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

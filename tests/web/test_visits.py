@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import expect
-from support.house import House, until
+from support.deployed_stack import DeployedStack, until
 from support.tab import Tab
 
 from pipeline.local.page.people import Person
@@ -38,17 +38,17 @@ OLD_TALK = [
 
 
 @pytest.fixture
-def house(stack: Stack, person: Person) -> House:
-    return House(stack, person.tenant_id)
+def deployed(stack: Stack, person: Person) -> DeployedStack:
+    return DeployedStack(stack, person.tenant_id)
 
 
 def remember(
-    house: House, person: Person, key: str = "slack:old", talk: list[dict[str, str]] = OLD_TALK
+    deployed: DeployedStack, person: Person, key: str = "slack:old", talk: list[dict[str, str]] = OLD_TALK
 ) -> None:
     """Save a conversation as another channel of the chat app would, and wait until it is memory."""
-    house.save(key, talk, user_id=person.user_id, updated_at="2026-10-20T10:01:05Z")
+    deployed.save(key, talk, user_id=person.user_id, updated_at="2026-10-20T10:01:05Z")
     last = talk[-1]["content"]
-    until(lambda: any(last in one for one in house.contents(last, user=person.user_id)), "it is memory")
+    until(lambda: any(last in one for one in deployed.contents(last, user=person.user_id)), "it is memory")
 
 
 def test_a_first_visit_tells_what_to_do(open_tab: OpenTab, person: Person) -> None:
@@ -63,7 +63,7 @@ def test_a_first_visit_tells_what_to_do(open_tab: OpenTab, person: Person) -> No
 
 
 def test_a_chat_in_both_languages_is_saved_as_the_chat_app_saves(
-    open_tab: OpenTab, person: Person, house: House
+    open_tab: OpenTab, person: Person, deployed: DeployedStack
 ) -> None:
     tab = open_tab().visit(person)
     tab.say("The spare key hangs behind the blue door.")
@@ -73,8 +73,8 @@ def test_a_chat_in_both_languages_is_saved_as_the_chat_app_saves(
     expect(tab.page.get_by_role("heading", name="関連する過去の会話")).to_be_visible()
     tab.say("合鍵は青い扉の裏に掛けてあります。")
     expect(tab.page.locator("#messages")).to_contain_text("これに関わる記憶はまだありません。")
-    [item] = house.stack.client("dynamodb").query(
-        TableName=house.table(),
+    [item] = deployed.stack.client("dynamodb").query(
+        TableName=deployed.table(),
         KeyConditionExpression="tenant_id = :tenant",
         ExpressionAttributeValues={":tenant": {"S": person.tenant_id}},
     )["Items"]
@@ -106,9 +106,9 @@ def test_language_conversation_and_draft_outlast_a_reload(open_tab: OpenTab, per
 
 
 def test_a_related_conversation_appears_while_one_types_and_opens_at_its_place(
-    open_tab: OpenTab, person: Person, house: House
+    open_tab: OpenTab, person: Person, deployed: DeployedStack
 ) -> None:
-    remember(house, person)
+    remember(deployed, person)
     tab = open_tab().visit(person)
     tab.page.locator("#draft").press_sequentially("田中商店の請求書", delay=20)
     card = tab.page.locator("#related .card")
@@ -124,12 +124,12 @@ def test_a_related_conversation_appears_while_one_types_and_opens_at_its_place(
 
 
 def test_opening_a_conversation_shows_others_that_bear_on_it(
-    open_tab: OpenTab, person: Person, house: House
+    open_tab: OpenTab, person: Person, deployed: DeployedStack
 ) -> None:
-    remember(house, person)
+    remember(deployed, person)
     # A question that says nothing new is not told by a search, so that one could not wait for it.
     asked = "Has the robot arm been shipped from Osaka? I ordered the blue one with three fingers."
-    remember(house, person, "line:new", [{"role": "user", "content": asked}])
+    remember(deployed, person, "line:new", [{"role": "user", "content": asked}])
     tab = open_tab().visit(person)
     tab.page.locator("#chats button", has_text="Has the robot arm").click()
     expect(tab.page.locator("#related .card")).to_contain_text("When does the robot arm ship?")
@@ -137,11 +137,11 @@ def test_opening_a_conversation_shows_others_that_bear_on_it(
 
 
 def test_search_goes_across_all_memory_and_its_filters_hold(
-    open_tab: OpenTab, person: Person, house: House
+    open_tab: OpenTab, person: Person, deployed: DeployedStack
 ) -> None:
-    remember(house, person)
+    remember(deployed, person)
     remember(
-        house,
+        deployed,
         person,
         "app:other",
         [{"role": "user", "content": "The arm needs oil.", "timestamp": "2026-11-01T00:00:00Z"}],
@@ -167,9 +167,9 @@ def test_search_goes_across_all_memory_and_its_filters_hold(
 
 @pytest.mark.parametrize("which", ["first", "second"])
 def test_a_forgotten_message_leaves_the_conversation_and_memory(
-    open_tab: OpenTab, person: Person, house: House, which: str
+    open_tab: OpenTab, person: Person, deployed: DeployedStack, which: str
 ) -> None:
-    remember(house, person)
+    remember(deployed, person)
     doomed, kept = ("robot arm ship", "請求書") if which == "first" else ("12 December", "robot arm ship")
     tab = open_tab().visit(person)
     tab.page.locator("#chats button").click()
@@ -182,21 +182,21 @@ def test_a_forgotten_message_leaves_the_conversation_and_memory(
     tab.page.get_by_role("dialog").get_by_role("button", name="Forget").click()
     expect(message).to_have_count(0)
     tab.settled("forget")
-    left = house.contents(doomed, user=person.user_id)
+    left = deployed.contents(doomed, user=person.user_id)
     assert not [one for one in left if doomed in one]
     assert [one for one in left if kept in one]
     expect(tab.search(doomed).filter(has_text=doomed)).to_have_count(0)
 
 
-def test_a_forgotten_conversation_is_gone(open_tab: OpenTab, person: Person, house: House) -> None:
-    remember(house, person)
+def test_a_forgotten_conversation_is_gone(open_tab: OpenTab, person: Person, deployed: DeployedStack) -> None:
+    remember(deployed, person)
     tab = open_tab().visit(person)
     tab.page.locator("#chats button").click()
     tab.page.get_by_role("button", name="Forget conversation").click()
     tab.page.get_by_role("dialog").get_by_role("button", name="Forget").click()
     expect(tab.page.get_by_text("No conversations yet.")).to_be_visible()
     tab.settled("forget")
-    assert house.contents("robot arm", user=person.user_id) == []
+    assert deployed.contents("robot arm", user=person.user_id) == []
     expect(tab.search("robot arm")).to_have_count(0)
 
 
@@ -302,7 +302,7 @@ def test_a_typed_message_is_findable_from_the_page(open_tab: OpenTab, person: Pe
 
 
 FIND = """async (text) => {
-  const headers = { "content-type": "application/json", authorization: `Bearer ${sessionStorage.getItem("pass")}` };
+  const headers = { "content-type": "application/json", authorization: `Bearer ${sessionStorage.getItem("token")}` };
   const body = JSON.stringify({ query: text });
   for (;;) {
     const answer = await fetch("/api/search", { method: "POST", headers, body });

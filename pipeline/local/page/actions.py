@@ -11,12 +11,12 @@ from typing import Any
 
 from pipeline.local.page.chats import Chat, FullError, Message, digest, has_turn, new_key, spoken, without
 from pipeline.local.page.hits import Hit, filters, shown, shown_session, tells
-from pipeline.local.page.journeys import Journey, Kind
+from pipeline.local.page.indexing_progress import IndexingProgress, Kind
 from pipeline.local.page.memory import Memory, MemoryAwayError
 from pipeline.local.page.people import Person
+from pipeline.local.page.progress_watcher import ProgressWatcher
 from pipeline.local.page.replies import recalled, reply
 from pipeline.local.page.tables import Tables
-from pipeline.local.page.watch import Watch
 
 MAX_MESSAGE_BYTES = 200_000
 RELATED = 5
@@ -25,7 +25,7 @@ CANDIDATES = 100
 SHOWN_RESULTS = 30
 CONTEXT_TOKENS = 600
 
-Asked = Mapping[str, Any]
+RequestBody = Mapping[str, Any]
 Answer = dict[str, Any]
 
 
@@ -51,29 +51,29 @@ class Actions:
 
     tables: Tables
     memory: Memory
-    watch: Watch
+    watch: ProgressWatcher
     starters: Mapping[Person, Sequence[str]] = field(default_factory=dict)
     holdings: Callable[[Person], list[dict[str, Any]]] = field(default=lambda _: [])
     look: Callable[[Person], dict[str, Any]] = field(default=lambda _: {})
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
-    def chats(self, person: Person, _: Asked) -> Answer:
+    def chats(self, person: Person, _: RequestBody) -> Answer:
         """List the person's conversations, newest first."""
         listed = [_listed(chat) for chat in self.tables.chats(person)]
         return {"chats": listed, "starters": self.starters.get(person, [])[:STARTERS]}
 
-    def chat(self, person: Person, asked: Asked) -> Answer:
+    def chat(self, person: Person, asked: RequestBody) -> Answer:
         """Show one conversation."""
         return {"chat": _shown(self._chat(person, asked))}
 
-    def note(self, person: Person, asked: Asked) -> Answer:
+    def note(self, person: Person, asked: RequestBody) -> Answer:
         """Show one note."""
         content = self.tables.note(person, _text(asked, "key"))
         if content is None:
             raise AskedWronglyError(404, "no_note")
         return {"note": {"key": asked["key"], "content": content}}
 
-    def turn(self, person: Person, asked: Asked) -> Answer:
+    def turn(self, person: Person, asked: RequestBody) -> Answer:
         """Save what was typed and what is answered, in one put; a turn that is sent twice is saved once.
 
         Without a key a new conversation begins.
@@ -93,7 +93,7 @@ class Actions:
         told = self._change(person, "save", key, text, lambda chat: _with_turn(chat or Chat(key, ()), said))
         return {**told, "recalled": [shown(hit) for hit in found or ()]}
 
-    def forget(self, person: Person, asked: Asked) -> Answer:
+    def forget(self, person: Person, asked: RequestBody) -> Answer:
         """Take out one message, or the whole conversation, and follow it out of memory."""
         name = asked.get("message")
         chat = self._chat(person, asked)
@@ -103,18 +103,18 @@ class Actions:
         text = max((str(one.get("content", "")) for one in doomed), key=len)
         return self._change(person, "forget", chat.key, text, lambda now: _without(now, name))
 
-    def related(self, person: Person, asked: Asked) -> Answer:
+    def related(self, person: Person, asked: RequestBody) -> Answer:
         """Find past conversations that bear on what is being typed, or on how the open one ended."""
         key, text = str(asked.get("key") or "") or None, str(asked.get("text") or "").strip()
         found = self.memory.related(person, text, key, RELATED) if text or key else []
         return {"related": [shown_session(one) for one in found]}
 
-    def search(self, person: Person, asked: Asked) -> Answer:
+    def search(self, person: Person, asked: RequestBody) -> Answer:
         """Search all of the person's memory, with filters."""
         hits = self._hits(person, _text(asked, "query"), filters(asked))
         return {"results": [shown(hit) for hit in islice(hits, SHOWN_RESULTS)]}
 
-    def why(self, person: Person, asked: Asked) -> Answer:
+    def why(self, person: Person, asked: RequestBody) -> Answer:
         """Explain one hit of a search, with the numbers."""
         told = self.memory.explanation(person, _text(asked, "query"), CANDIDATES, filters(asked))
         one = next((row for row in told["passages"] if row["id"] == asked.get("id")), None)
@@ -122,22 +122,22 @@ class Actions:
             raise AskedWronglyError(404, "no_hit")
         return {"passage": one, "similarity": told["similarity"], "confidence": told["confidence"]}
 
-    def agent(self, person: Person, asked: Asked) -> Answer:
+    def agent(self, person: Person, asked: RequestBody) -> Answer:
         """Show what an agent is given for a question: the context as text, and how much was left out, and why."""
         given = self.memory.context(person, _text(asked, "query"), CONTEXT_TOKENS)
         passages = given.get("explanation", {}).get("passages", [])
         left_out = Counter(row["left_out"] for row in passages if row["left_out"])
         return {"text": given["text"], "tokens": given["tokens"], "left_out": dict(left_out.most_common())}
 
-    def held(self, person: Person, _: Asked) -> Answer:
+    def held(self, person: Person, _: RequestBody) -> Answer:
         """Show everything that memory holds of the person."""
         return {"items": self.holdings(person)}
 
-    def pipeline(self, person: Person, _: Asked) -> Answer:
+    def pipeline(self, person: Person, _: RequestBody) -> Answer:
         """Show how the pipeline does."""
         return self.look(person)
 
-    def _chat(self, person: Person, asked: Asked) -> Chat:
+    def _chat(self, person: Person, asked: RequestBody) -> Chat:
         chat = self.tables.chat(person, _text(asked, "key"))
         if chat is None:
             raise AskedWronglyError(404, "no_chat")
@@ -149,23 +149,23 @@ class Actions:
         except MemoryAwayError:
             return None
 
-    def _hits(self, person: Person, text: str, only: Asked | None = None) -> Iterable[Hit]:
+    def _hits(self, person: Person, text: str, only: RequestBody | None = None) -> Iterable[Hit]:
         return filter(tells, self.memory.search(person, text, CANDIDATES, only))
 
     def _change(
         self, person: Person, kind: Kind, key: str, text: str, change: Callable[[Chat | None], Chat | None]
     ) -> Answer:
-        """Change a conversation and follow that; tell what it is now, and the journey's name in the news."""
-        journey = Journey(uuid.uuid4().hex, kind, key, text, time.time())
+        """Change a conversation and follow that; tell what it is now, and the progress's name in the events."""
+        progress = IndexingProgress(uuid.uuid4().hex, kind, key, text, time.time())
         try:
             now = self.watch.begin(
-                person, journey, lambda: self.tables.change(person, key, self.clock(), change)
+                person, progress, lambda: self.tables.change(person, key, self.clock(), change)
             )
         except PermissionError:
             raise AskedWronglyError(404, "no_chat") from None
         except FullError:
             raise AskedWronglyError(413, "full") from None
-        return {"chat": now and _shown(now), "journey": journey.id}
+        return {"chat": now and _shown(now), "progress": progress.id}
 
 
 def _with_turn(chat: Chat, said: Sequence[Message]) -> Chat:
@@ -184,7 +184,7 @@ def _without(chat: Chat | None, name: str | None) -> Chat | None:
     return None if left is None else replace(chat, messages=left)
 
 
-def _text(asked: Asked, name: str) -> str:
+def _text(asked: RequestBody, name: str) -> str:
     value = asked.get(name)
     if not isinstance(value, str) or not value.strip():
         raise AskedWronglyError(400, "incomplete")

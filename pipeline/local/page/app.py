@@ -1,4 +1,4 @@
-"""The page over HTTP. Who asks is what the pass says; a body is read for what is asked only."""
+"""The page over HTTP. Who asks is what the token says; a body is read for what is asked only."""
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -18,20 +18,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.errors import StoreUnavailableError
 from pipeline.local.page.actions import Actions, Answer, AskedWronglyError
-from pipeline.local.page.doors import HEADERS, refusal
+from pipeline.local.page.event_broker import EventBroker
 from pipeline.local.page.memory import MemoryAwayError
-from pipeline.local.page.news import News
-from pipeline.local.page.people import Passes, Person, introduced
+from pipeline.local.page.people import Person, SessionTokens, introduced
+from pipeline.local.page.security_headers import HEADERS, refused_request
 
 STATIC = Path(__file__).parent / "static"
 Action = Callable[[Person, Mapping[str, Any]], Answer]
 
 
-def page_app(actions: Actions, news: News, passes: Passes, people: Sequence[Person], port: int) -> Starlette:
+def page_app(
+    actions: Actions, events: EventBroker, tokens: SessionTokens, people: Sequence[Person], port: int
+) -> Starlette:
     """Return the ASGI application.
 
     Args:
-        people: who may be chosen on the page; nobody else gets a pass.
+        people: who may be chosen on the page; nobody else gets a token.
         port: where it will be served; requests for another host or port are refused.
     """
     named: dict[str, Action] = {
@@ -47,12 +49,12 @@ def page_app(actions: Actions, news: News, passes: Passes, people: Sequence[Pers
         "held": actions.held,
         "pipeline": actions.pipeline,
     }
-    door = _Door(passes, people, actions.starters)
+    door = _Authenticated(tokens, people, actions.starters)
     routes = [
         Route("/", _index),
         Route("/api/people", door.people),
-        Route("/api/pass", door.sign, methods=["POST"]),
-        Route("/api/news", door.news(news)),
+        Route("/api/token", door.sign, methods=["POST"]),
+        Route("/api/events", door.events(events)),
         *(Route(f"/api/{name}", door.act(action), methods=["POST"]) for name, action in named.items()),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
@@ -63,13 +65,13 @@ async def _index(_: Request) -> Response:
     return FileResponse(STATIC / "index.html")
 
 
-class _Door:
+class _Authenticated:
     """Turns a request into a person and what is asked, and an answer or a fault into JSON."""
 
     def __init__(
-        self, passes: Passes, people: Sequence[Person], starters: Mapping[Person, Sequence[str]]
+        self, tokens: SessionTokens, people: Sequence[Person], starters: Mapping[Person, Sequence[str]]
     ) -> None:
-        self._passes, self._people, self._starters = passes, people, starters
+        self._tokens, self._people, self._starters = tokens, people, starters
 
     async def people(self, _: Request) -> Response:
         return JSONResponse(
@@ -77,19 +79,19 @@ class _Door:
         )
 
     async def sign(self, request: Request) -> Response:
-        """Give a pass to one of the people. The demo asks for no password: whoever sits here may be any of them."""
+        """Give a token to one of the people. The demo asks for no password: whoever sits here may be any of them."""
         asked = await _asked(request)
         wanted = (asked.get("tenant_id"), asked.get("user_id"))
         for person in self._people:
             if (person.tenant_id, person.user_id) == wanted:
-                return JSONResponse({"pass": self._passes.sign(person)})
+                return JSONResponse({"token": self._tokens.sign(person)})
         return _fault(404, "no_person")
 
     def act(self, action: Action) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
             person = self._person(request)
             if person is None:
-                return _fault(401, "no_pass")
+                return _fault(401, "no_token")
             try:
                 answer = await run_in_threadpool(action, person, await _asked(request))
             except AskedWronglyError as error:
@@ -102,21 +104,21 @@ class _Door:
 
         return endpoint
 
-    def news(self, news: News) -> Callable[[Request], Any]:
+    def events(self, events: EventBroker) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
             person = self._person(request)
             if person is None:
-                return _fault(401, "no_pass")
-            return StreamingResponse(_lines(news, person), media_type="application/x-ndjson")
+                return _fault(401, "no_token")
+            return StreamingResponse(_lines(events, person), media_type="application/x-ndjson")
 
         return endpoint
 
     def _person(self, request: Request) -> Person | None:
-        return self._passes.read(request.headers.get("authorization", "").removeprefix("Bearer "))
+        return self._tokens.read(request.headers.get("authorization", "").removeprefix("Bearer "))
 
 
-async def _lines(news: News, person: Person) -> AsyncIterator[str]:
-    async for told in news.listen(person):
+async def _lines(events: EventBroker, person: Person) -> AsyncIterator[str]:
+    async for told in events.listen(person):
         yield json.dumps(told) + "\n"
 
 
@@ -148,6 +150,6 @@ class _Guard:
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
-        refused = refusal(scope["method"], Headers(scope=scope), self._port)
+        refused = refused_request(scope["method"], Headers(scope=scope), self._port)
         app = self._app if refused is None else JSONResponse({"error": refused[1]}, refused[0])
         await app(scope, receive, guarded)

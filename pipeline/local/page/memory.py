@@ -1,4 +1,4 @@
-"""Asks the query function. Tenant and user are the ones of the pass, whatever a body says."""
+"""Asks the query function. Tenant and user are the ones of the token, whatever a body says."""
 
 import json
 from collections.abc import Mapping

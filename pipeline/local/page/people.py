@@ -21,17 +21,17 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Passes:
-    """Signs passes, and reads those that it signed.
+class SessionTokens:
+    """Signs tokens, and reads those that it signed.
 
     Args:
-        key: secret, of this server's process: a restarted server asks for new passes.
+        key: secret, of this server's process: a restarted server asks for new tokens.
     """
 
     key: bytes = field(repr=False)
 
     def sign(self, person: Person) -> str:
-        """Return a pass for ``person``: ASCII, fit for a header."""
+        """Return a token for ``person``: ASCII, fit for a header."""
         claim = json.dumps([person.tenant_id, person.user_id]).encode()
         return f"{_text(claim)}.{_text(self._seal(claim))}"
 

@@ -24,10 +24,10 @@ class PipelineView:
 
     def look(self, person: Person) -> dict[str, Any]:
         """Return what there is to see; a dead letter's item is named to its own tenant only."""
-        waiting, flying, put_off = self._depths("NoticeQueueUrl")
+        waiting, flying, retried = self._depths("NoticeQueueUrl")
         return {
             "waiting": waiting + flying,
-            "put_off": put_off,
+            "delayed": retried,
             "dead": sum(self._depths("DeadLetterQueueUrl")),
             "letters": self._letters(person),
             **measures(self.stack.logs.splitlines()),
@@ -38,8 +38,8 @@ class PipelineView:
         answer = self.stack.client("sqs").get_queue_attributes(
             QueueUrl=self.stack.outputs[output], AttributeNames=names
         )
-        waiting, flying, put_off = (int(answer["Attributes"].get(name, 0)) for name in names)
-        return waiting, flying, put_off
+        waiting, flying, retried = (int(answer["Attributes"].get(name, 0)) for name in names)
+        return waiting, flying, retried
 
     def _letters(self, person: Person) -> list[dict[str, Any]]:
         answer = self.stack.client("sqs").receive_message(
@@ -48,10 +48,10 @@ class PipelineView:
             MessageAttributeNames=["All"],
             VisibilityTimeout=0,  # they stay for whoever works on them
         )
-        return [letter_of(message, person) for message in answer.get("Messages", [])]
+        return [dead_letter_of(message, person) for message in answer.get("Messages", [])]
 
 
-def letter_of(message: Mapping[str, Any], person: Person) -> dict[str, Any]:
+def dead_letter_of(message: Mapping[str, Any], person: Person) -> dict[str, Any]:
     """Return cause and error of a dead letter, and its item's key if it is of the person's tenant."""
     named = {
         name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()

@@ -13,18 +13,18 @@ from botocore.config import Config
 
 from pipeline.local.page.actions import Actions
 from pipeline.local.page.app import page_app
+from pipeline.local.page.event_broker import EventBroker
 from pipeline.local.page.holdings import holdings
 from pipeline.local.page.memory import Memory
-from pipeline.local.page.news import News
-from pipeline.local.page.people import Passes, Person
+from pipeline.local.page.people import Person, SessionTokens
 from pipeline.local.page.pipeline import PipelineView
+from pipeline.local.page.progress_watcher import ProgressWatcher
 from pipeline.local.page.tables import Tables
-from pipeline.local.page.watch import Watch
 from pipeline.local.stack import Stack
 
 HOST = "127.0.0.1"
 HOME_PORT = 8765
-PASS_KEY_BYTES = 32
+TOKEN_KEY_BYTES = 32
 START_SECONDS = 20
 LOOK_SECONDS = 0.2
 
@@ -46,10 +46,10 @@ class PageServer:
     ) -> None:
         self._socket = _listening(port)
         self.port = int(self._socket.getsockname()[1])
-        self._news = News(secrets.token_hex(4))
-        actions = _actions(stack, people, self._news, patience_seconds)
-        passes = Passes(secrets.token_bytes(PASS_KEY_BYTES))
-        app = page_app(actions, self._news, passes, list(people), self.port)
+        self._events = EventBroker(secrets.token_hex(4))
+        actions = _actions(stack, people, self._events, patience_seconds)
+        tokens = SessionTokens(secrets.token_bytes(TOKEN_KEY_BYTES))
+        app = page_app(actions, self._events, tokens, list(people), self.port)
         config = uvicorn.Config(
             app, log_config=None, access_log=False, timeout_graceful_shutdown=1, lifespan="off", ws="none"
         )
@@ -83,7 +83,7 @@ class PageServer:
 
     def __exit__(self, *_: object) -> None:
         """Stop serving; tabs that listen are cut off."""
-        self._news.end()
+        self._events.end()
         self._server.should_exit = True
         self._thread.join()
         self._socket.close()
@@ -106,7 +106,7 @@ def _listening(port: int) -> socket.socket:
 
 
 def _actions(
-    stack: Stack, starters: Mapping[Person, Sequence[str]], news: News, patience_seconds: float
+    stack: Stack, starters: Mapping[Person, Sequence[str]], events: EventBroker, patience_seconds: float
 ) -> Actions:
     names = stack.outputs
     tables = Tables(
@@ -117,7 +117,7 @@ def _actions(
     )
     config = Config(max_pool_connections=32, read_timeout=patience_seconds, retries={"total_max_attempts": 1})
     memory = Memory(stack.client("lambda", config), names["QueryFunctionName"])
-    watch = Watch(memory, news, stack.log)
+    watch = ProgressWatcher(memory, events, stack.log)
     return Actions(tables, memory, watch, starters, _holdings(stack), PipelineView(stack).look)
 
 

@@ -98,9 +98,9 @@ def _crossovers(work: Workload, region: Region, model: str) -> Iterator[str]:
 def _limits(work: Workload) -> Iterator[str]:
     tight = limits(work)
     first = tight[0]
-    verdict = "binds" if first.load > 1 else "is the tightest"
+    conclusion = "binds" if first.load > 1 else "is the tightest"
     yield (
-        f"{work.users:,.0f} users: {first.name} {verdict} first, at {first.load:,.0%} of it "
+        f"{work.users:,.0f} users: {first.name} {conclusion} first, at {first.load:,.0%} of it "
         f"({first.demand:,.0f} of {first.limit:,.0f}); {first.raised}."
     )
     for limit in tight[1:]:

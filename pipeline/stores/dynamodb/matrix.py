@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.embedding.vectors import Vector
 from pipeline.lexical.terms import MOST_COUNTED
 from pipeline.stores.dynamodb.vectors import VectorRow
-from pipeline.stores.neighbours import Standing, beside, standing
+from pipeline.stores.neighbours import ChunkPosition, chunk_position, neighbours_of
 from pipeline.stores.protocol import SEEDS, Filters, Hit, SearchRequest
 
 K1, B = 1.2, 0.75
@@ -59,8 +59,8 @@ class UserMatrix:
         lexical = self._lexical(request.terms)
         chosen = self._chosen(request, lexical)
         similarity = self._cosine(chosen, request.vector)
-        order, asked = np.argsort(-similarity, kind="stable"), frozenset(request.terms)
-        return [_hit(self.rows[chosen[at]], similarity[at], lexical[chosen[at]], asked) for at in order]
+        order, query_terms = np.argsort(-similarity, kind="stable"), frozenset(request.terms)
+        return [_hit(self.rows[chosen[at]], similarity[at], lexical[chosen[at]], query_terms) for at in order]
 
     def _chosen(self, request: SearchRequest, lexical: _Floats) -> _Places:
         allowed = self._allowed(request.filters)
@@ -69,10 +69,10 @@ class UserMatrix:
             return all_
         closest = self._closest(request.vector, allowed & self._embedded, request.top_k)
         wordy = _best(lexical, allowed & (lexical > 0), request.top_k)
-        near = self._beside([*closest[:SEEDS], *wordy[:SEEDS]], allowed, request.around)
+        near = self._neighbours([*closest[:SEEDS], *wordy[:SEEDS]], allowed, request.around)
         return np.unique(np.concatenate([closest, wordy, near]))
 
-    def _beside(self, seeds: Sequence[int], allowed: NDArray[np.bool_], around: int) -> _Places:
+    def _neighbours(self, seeds: Sequence[int], allowed: NDArray[np.bool_], around: int) -> _Places:
         """Return what stands beside the seeds in their items, among what is allowed."""
         if not around:
             return np.array([], np.intp)
@@ -84,11 +84,11 @@ class UserMatrix:
             if self.rows[place].source in items
         }
         stand = (self._standing(place) for place in rows.values())
-        return np.array([rows[id_] for id_ in beside(stand, ids, around)], np.intp)
+        return np.array([rows[id_] for id_ in neighbours_of(stand, ids, around)], np.intp)
 
-    def _standing(self, place: np.intp) -> Standing:
+    def _standing(self, place: np.intp) -> ChunkPosition:
         row = self.rows[place]
-        return standing(row.id, row.source, row.said_at, row.metadata)
+        return chunk_position(row.id, row.source, row.said_at, row.metadata)
 
     def _allowed(self, filters: Filters) -> NDArray[np.bool_]:
         if filters == _EVERYTHING:
@@ -147,12 +147,12 @@ def _postings(texts: Sequence[Sequence[str]]) -> dict[str, _Postings]:
 
 
 def _weights(counts: NDArray[Any], normal: _Floats, texts: int) -> _Floats:
-    rarity = np.log(1 + (texts - len(counts) + 0.5) / (len(counts) + 0.5))
-    weights: _Floats = rarity * counts * (K1 + 1) / (counts + normal)
+    idf = np.log(1 + (texts - len(counts) + 0.5) / (len(counts) + 0.5))
+    weights: _Floats = idf * counts * (K1 + 1) / (counts + normal)
     return weights
 
 
-def _hit(row: VectorRow, similarity: float, lexical: float, asked: AbstractSet[str]) -> Hit:
-    found = Counter(term for term in row.terms if term in asked)
+def _hit(row: VectorRow, similarity: float, lexical: float, query_terms: AbstractSet[str]) -> Hit:
+    found = Counter(term for term in row.terms if term in query_terms)
     counts = {term: min(count, MOST_COUNTED) for term, count in found.items()}
     return Hit(row.id, row.content, float(similarity), row.said_at, row.metadata, float(lexical), counts)

@@ -5,18 +5,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.embedding.vectors import Space
+from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.errors import StoreUnavailableError
 from pipeline.stores.dynamodb.matrix import UserMatrix
 from pipeline.stores.dynamodb.vector_table import VectorTable, place_of
 from pipeline.stores.dynamodb.vectors import KEY_PREFIX, VectorRow, row_key, stored_text, vector_row
-from pipeline.stores.forgetting import ForgetRequest
+from pipeline.stores.forget_requests import ForgetRequest
 from pipeline.stores.ledger.client import Client
 from pipeline.stores.ledger.forget_requests import ForgetRequests
 from pipeline.stores.ledger.ledger import READ_AGAIN_SECONDS, Ledger, Runtime
 from pipeline.stores.ledger.records import Item, UserState, user_weight
 from pipeline.stores.ledger.store import LedgerStore
-from pipeline.stores.protocol import Filters, Hit, Passage, PlannedWrite, SearchRequest, StoredText
+from pipeline.stores.protocol import Filters, Hit, ListedChunk, PlannedWrite, SearchRequest, StoredText
 
 FEW = 100
 """Chunks that one page may hold: read in one range."""
@@ -36,15 +36,21 @@ class DynamoDbStore(LedgerStore):
 
     Args:
         table: of the vectors, in the chat app's format; keys ``tenant_id`` and ``session_key``.
-        at_once: as the builtin ``map``, in threads or not: reads the ranges of a large memory.
+        map_concurrently: as the builtin ``map``, in threads or not: reads the ranges of a large memory.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  # its collaborators
-        self, client: Client, table: str, ledger: Ledger, space: Space, runtime: Runtime, at_once: Mapper
+        self,
+        client: Client,
+        table: str,
+        ledger: Ledger,
+        space: EmbeddingSpace,
+        runtime: Runtime,
+        map_concurrently: Mapper,
     ) -> None:
         super().__init__(ledger, ForgetRequests(client, ledger.table, runtime))
         self._client, self._table, self.space = client, table, space
-        self._runtime, self._at_once = runtime, at_once
+        self._runtime, self._map_concurrently = runtime, map_concurrently
         self.searched: Counter[str] = Counter()
         self._rows = VectorTable(client, table, runtime)
         self._cache: OrderedDict[tuple[str, str], _Cached] = OrderedDict()
@@ -90,13 +96,15 @@ class DynamoDbStore(LedgerStore):
 
     def passages(
         self, tenant_id: str, user_id: str, filters: Filters, limit: int, *, oldest_first: bool = False
-    ) -> Sequence[Passage]:
+    ) -> Sequence[ListedChunk]:
         """Return one user's chunks, newest or oldest first; ties by id."""
         rows = [
             row for row in self._matrix(tenant_id, user_id).rows if filters.admit(row.metadata, row.said_at)
         ]
         rows.sort(key=lambda row: row.said_at, reverse=not oldest_first)
-        return [Passage(row.id, row.content, row.said_at, row.metadata, row.retained) for row in rows[:limit]]
+        return [
+            ListedChunk(row.id, row.content, row.said_at, row.metadata, row.retained) for row in rows[:limit]
+        ]
 
     def _matrix(self, tenant_id: str, user_id: str) -> UserMatrix:
         """Return the user's memory as of a moment when no item of it was half written."""
@@ -135,7 +143,7 @@ class DynamoDbStore(LedgerStore):
 
     def _read(self, tenant_id: str, user_id: str, state: UserState) -> list[VectorRow]:
         ranges = self._rows.ranges(tenant_id, user_id, few=state.chunks <= FEW)
-        pages = self._at_once(self._rows.range, ranges)
+        pages = self._map_concurrently(self._rows.range, ranges)
         items = {item["session_key"]["S"]: item for page in pages for item in page}
         rows = (vector_row(item, self.space.dimensions) for item in items.values())
         return [row for row in rows if row is not None]

@@ -14,10 +14,10 @@ from pipeline.stores.dynamodb.vectors import (
     to_item,
     words_partition,
 )
-from pipeline.stores.forgetting import ForgetRequest
+from pipeline.stores.forget_requests import ForgetRequest
 from pipeline.stores.ledger.client import Client
 from pipeline.stores.ledger.ledger import Runtime
-from pipeline.stores.ledger.mutations import ChunkMutation, HalfSeenError, Op
+from pipeline.stores.ledger.mutations import ChunkMutation, Op, PartialReadError
 from pipeline.stores.ledger.records import ChunkRecord, Item
 from pipeline.stores.protocol import NOBODY
 
@@ -138,14 +138,14 @@ class VectorTable:
         """Return the whole rows of chunks that the ledger lists, by id.
 
         Raises:
-            HalfSeenError: one of them is not there at the version that the ledger lists.
+            PartialReadError: one of them is not there at the version that the ledger lists.
         """
         found = self._client.get_all(self._table, [place_of(tenant_id, one) for one in records])
         rows = {item["session_key"]["S"].removeprefix(KEY_PREFIX): item for item in found}
         if {id_: row["version"]["S"] for id_, row in rows.items()} != {
             one.id: one.version for one in records
         }:
-            raise HalfSeenError
+            raise PartialReadError
         return rows
 
 

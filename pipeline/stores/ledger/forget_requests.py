@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from pipeline.source.documents import ItemKey
-from pipeline.stores.forgetting import ForgetRequest, Forgotten, Scope, session_of
+from pipeline.stores.forget_requests import ForgetRequest, Forgotten, Scope, session_of
 from pipeline.stores.ledger.client import Client
 from pipeline.stores.ledger.keys import (
     EPOCH_SHARDS,

@@ -20,7 +20,7 @@ from pipeline.stores.ledger.keys import (
     message_sk,
     name_of,
 )
-from pipeline.stores.ledger.mutations import HalfSeenError, Known
+from pipeline.stores.ledger.mutations import Known, PartialReadError
 from pipeline.stores.ledger.records import (
     ChunkRecord,
     Item,
@@ -101,7 +101,7 @@ class ItemReader:
         """Return the ledger row and the records that a write touches.
 
         Raises:
-            HalfSeenError: they do not belong together.
+            PartialReadError: they do not belong together.
         """
         sks = _touched_by(write)
         if len(sks) >= MAX_GETS:  # a first write of a long item touches nothing that is there
@@ -111,7 +111,7 @@ class ItemReader:
         found = self._get(tenant_id, write.source, [LEDGER, *sks])
         ledger = ledger_record(found.pop(LEDGER, None))
         if not ledger.fits(set(sks).__contains__, found):
-            raise HalfSeenError
+            raise PartialReadError
         chunks = {chunk_record(item).id: item for item in found.values() if is_chunk(item)}
         return ledger, Known(chunks, {_last(sk): item for sk, item in found.items() if not is_chunk(item)})
 

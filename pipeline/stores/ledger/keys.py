@@ -28,7 +28,7 @@ space                       ``space``                      model and dimensions
 import hashlib
 from typing import Any, Literal
 
-from pipeline.stores.forgetting import Scope
+from pipeline.stores.forget_requests import Scope
 
 Kind = Literal["user", "session", "owner"]
 Subject = tuple[Kind, str]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
-from pipeline.embedding.vectors import Space
+from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.errors import StoreUnavailableError
 from pipeline.source.documents import ItemKey
 from pipeline.stores.ledger.client import Cancelled, Client
@@ -24,7 +24,7 @@ from pipeline.stores.ledger.keys import (
     since_sk,
     state_key,
 )
-from pipeline.stores.ledger.mutations import ExtraOperations, HalfSeenError, Mutations
+from pipeline.stores.ledger.mutations import ExtraOperations, Mutations, PartialReadError
 from pipeline.stores.ledger.records import (
     ChunkRecord,
     UserState,
@@ -67,7 +67,7 @@ class Ledger:
     """
 
     def __init__(
-        self, client: Client, table: str, space: Space, runtime: Runtime, max_ops: int = MAX_OPS
+        self, client: Client, table: str, space: EmbeddingSpace, runtime: Runtime, max_ops: int = MAX_OPS
     ) -> None:
         self._client, self.table, self._space, self._runtime = client, table, space, runtime
         self._max_ops = max_ops
@@ -129,7 +129,7 @@ class Ledger:
         """
         self.check_space(claim=True)
         for pause in (*READ_AGAIN_SECONDS, None):
-            with suppress(HalfSeenError):
+            with suppress(PartialReadError):
                 ledger, known = self._items.known(tenant_id, write)
                 if ledger.revision != write.expected_revision:
                     return False
@@ -253,7 +253,7 @@ class Ledger:
         """Run them; tell whether all were carried out.
 
         Raises:
-            HalfSeenError: nothing was carried out, since a record is not as it was read.
+            PartialReadError: nothing was carried out, since a record is not as it was read.
         """
         for transaction in transactions:
             try:
@@ -261,5 +261,5 @@ class Ledger:
             except Cancelled as cancelled:
                 if cancelled.failed & {0, 1} or transaction is not transactions[0]:
                     return False
-                raise HalfSeenError from None
+                raise PartialReadError from None
         return True

@@ -44,10 +44,10 @@ class ChunkMutation:
 
 ExtraOperations = Callable[[str, str, Sequence[ChunkMutation]], Sequence[Sequence[Op]]]
 """The store's own rows of the chunks of a tenant's item: per chunk, what must share its transaction. It may raise
-:class:`HalfSeenError`."""
+:class:`PartialReadError`."""
 
 
-class HalfSeenError(Exception):
+class PartialReadError(Exception):
     """Rows that were read do not belong together: one half of a transaction was seen. They have to be read again."""
 
 
@@ -143,7 +143,7 @@ class Mutations:
             self.token() if self.versions is None else self.versions[chunk.id],
             self.token(),
             chunk.status,
-            chunk.spans,
+            chunk.line_lengths,
             vector is not None,
         )
 
@@ -154,7 +154,7 @@ class Mutations:
             record,
             user_id=move.user_id,
             status=move.status,
-            stamp=self.token(),
+            row_version=self.token(),
             filed_under=filed if stays else None,
         )
 
@@ -249,7 +249,7 @@ def _key(item: Item) -> dict[str, Any]:
 
 def _unchanged(item: Item) -> dict[str, Any]:
     """Return the condition that a record is still as it was read."""
-    name = "row" if "row" in item else "stamp"
+    name = "row" if "row" in item else "row_version"
     return {
         "ConditionExpression": "#known = :known",
         "ExpressionAttributeNames": {"#known": name},

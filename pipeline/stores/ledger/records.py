@@ -34,7 +34,7 @@ class ChunkRecord:
     Args:
         session_key: the name readers know its item by.
         version: of its text and vector; no two writes share one, even where they write the same.
-        stamp: of this record.
+        row_version: of this record.
         embedded: it has a vector.
         filed_under: the user that what was written of it elsewhere names; ``None`` for its own.
     """
@@ -45,9 +45,9 @@ class ChunkRecord:
     members: tuple[str, ...]
     fingerprint: str
     version: str
-    stamp: str
+    row_version: str
     status: ChunkStatus = "live"
-    spans: tuple[int, ...] = ()
+    line_lengths: tuple[int, ...] = ()
     embedded: bool = True
     filed_under: str | None = None
 
@@ -64,7 +64,9 @@ class ChunkRecord:
     @property
     def held(self) -> HeldChunk:
         """The same for whoever decides."""
-        return HeldChunk(self.id, self.members, self.fingerprint, self.user_id, self.status, self.spans)
+        return HeldChunk(
+            self.id, self.members, self.fingerprint, self.user_id, self.status, self.line_lengths
+        )
 
     @property
     def user_weight(self) -> int:
@@ -81,9 +83,9 @@ class ChunkRecord:
             "members": {"S": ",".join(self.members)},
             "fingerprint": {"S": self.fingerprint},
             "version": {"S": self.version},
-            "stamp": {"S": self.stamp},
+            "row_version": {"S": self.row_version},
             "status": {"S": self.status},
-            "spans": {"S": ",".join(map(str, self.spans))},
+            "line_lengths": {"S": ",".join(map(str, self.line_lengths))},
             "embedded": {"BOOL": self.embedded},
             **filed,
         }
@@ -101,7 +103,7 @@ def is_chunk(item: Item) -> bool:
 
 def chunk_record(item: Item) -> ChunkRecord:
     """Return what a record says."""
-    members, spans = item["members"]["S"], item["spans"]["S"]
+    members, line_lengths = item["members"]["S"], item["line_lengths"]["S"]
     return ChunkRecord(
         item["sk"]["S"].partition("#")[2],
         item["user_id"]["S"],
@@ -109,9 +111,9 @@ def chunk_record(item: Item) -> ChunkRecord:
         tuple(members.split(",")) if members else (),
         item["fingerprint"]["S"],
         item["version"]["S"],
-        item["stamp"]["S"],
+        item["row_version"]["S"],
         item["status"]["S"],
-        tuple(map(int, spans.split(","))) if spans else (),
+        tuple(map(int, line_lengths.split(","))) if line_lengths else (),
         item["embedded"]["BOOL"],
         item.get("filed_under", {}).get("S"),
     )
@@ -147,7 +149,7 @@ def trace(item: Item | None) -> str:
     """Return what stands for a record's content; nothing for one that is not there."""
     if item is None:
         return ""
-    return f"{digest(next((item[name]['S'] for name in ('row', 'stamp') if name in item), '')):016x}"
+    return f"{digest(next((item[name]['S'] for name in ('row', 'row_version') if name in item), '')):016x}"
 
 
 def weight(item: Item) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime
 
 from pipeline.source.documents import ItemKey
-from pipeline.stores.forgetting import ForgetRequest, Forgotten
+from pipeline.stores.forget_requests import ForgetRequest, Forgotten
 from pipeline.stores.ledger.forget_requests import ForgetRequests
 from pipeline.stores.ledger.ledger import Ledger
 from pipeline.stores.protocol import IndexDetail, IndexState, Markers

@@ -108,7 +108,7 @@ class Transactions:
             "owners": {"S": json.dumps({user: count for user, count in part.owners.items() if count > 0})},
             "touched": {"S": json.dumps(part.total.touched)},
             **self._names_of_item(),
-            **(self._reflected() if part.last else self._half(users)),
+            **(self._reflected() if part.last else self._in_progress(users)),
         }
         removes = [
             name
@@ -121,7 +121,7 @@ class Transactions:
         move = _update(item_key(self.tenant_id, self.write.source), sets, removes, sums)
         return {"Update": {**_with(move, values), "TableName": self.table, "ConditionExpression": condition}}
 
-    def _half(self, users: frozenset[str]) -> dict[str, Any]:
+    def _in_progress(self, users: frozenset[str]) -> dict[str, Any]:
         """Return what the ledger says between the first transaction and the last."""
         return {
             "applying": {"BOOL": True},

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.stores.ledger.records import ChunkRecord
-from pipeline.stores.neighbours import beside, standing
+from pipeline.stores.neighbours import chunk_position, neighbours_of
 from pipeline.stores.opensearch.collection import Collection
 from pipeline.stores.opensearch.queries import MAX_RESULTS, SHOWN, Found, closest, cosine, only, scope, wordy
 from pipeline.stores.protocol import SEEDS, Hit, SearchRequest
@@ -28,20 +28,20 @@ class Candidates:
     """What a collection finds and the ledger lists.
 
     Args:
-        at_once: as the builtin ``map``, in threads or not.
+        map_concurrently: as the builtin ``map``, in threads or not.
     """
 
-    def __init__(self, collection: Collection, listed: Listed, at_once: Mapper) -> None:
-        self._collection, self._listed, self._at_once = collection, listed, at_once
+    def __init__(self, collection: Collection, listed: Listed, map_concurrently: Mapper) -> None:
+        self._collection, self._listed, self._map_concurrently = collection, listed, map_concurrently
 
     def hits(self, request: SearchRequest, adopted: Adopted) -> list[Hit]:
         """Return the closest and those that share words, closest first; ties by id."""
         asked = _Asked(request, scope(request.tenant_id, request.user_id, request.filters, adopted))
         searches = [asked.closest, *([asked.wordy] if request.terms else [])]
-        near, *rest = self._at_once(lambda search: self._best(request, search), searches)
+        near, *rest = self._map_concurrently(lambda search: self._best(request, search), searches)
         words = rest[0] if rest else []
         chosen = {one.chunk_id: one for one in (*words, *near)}
-        chosen |= self._beside(request, [*near[:SEEDS], *words[:SEEDS]], asked.conditions)
+        chosen |= self._neighbours(request, [*near[:SEEDS], *words[:SEEDS]], asked.conditions)
         scores = self._scores(asked.closest, near, chosen)
         similar = {id_: 0.0 for id_, one in chosen.items() if one.metadata.get("embedded") is False}
         similar |= {id_: cosine(score) for id_, score in scores.items() if id_ not in similar}
@@ -53,13 +53,13 @@ class Candidates:
         ]
         return sorted(hits, key=lambda hit: (-hit.similarity, hit.id))
 
-    def _beside(
+    def _neighbours(
         self, request: SearchRequest, seeds: Sequence[Found], conditions: Sequence[Mapping[str, Any]]
     ) -> dict[str, Found]:
         """Return what stands beside the seeds in their items: the items are walked, without their vectors."""
         if not request.around:
             return {}
-        walks = self._at_once(
+        walks = self._map_concurrently(
             lambda source: [
                 one
                 for page in self._collection.walk([*conditions, {"term": {"source": source}}], WALK, SHOWN)
@@ -68,8 +68,8 @@ class Candidates:
             sorted({one.source for one in seeds}),
         )
         told = {one.chunk_id: one for walk in walks for one in walk}
-        stand = (standing(one.chunk_id, one.source, one.said_at, one.metadata) for one in told.values())
-        near = beside(stand, {one.chunk_id for one in seeds}, request.around)
+        stand = (chunk_position(one.chunk_id, one.source, one.said_at, one.metadata) for one in told.values())
+        near = neighbours_of(stand, {one.chunk_id for one in seeds}, request.around)
         return {id_: told[id_] for id_ in near}
 
     def _best(self, request: SearchRequest, search: Search) -> list[Found]:

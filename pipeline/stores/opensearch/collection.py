@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth, Urllib3HttpConnection
 from opensearchpy.exceptions import OpenSearchException, TransportError
 
-from pipeline.embedding.vectors import Space
+from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.errors import StoreUnavailableError
 from pipeline.store_settings import Generation
 from pipeline.stores.opensearch.queries import Found, found, in_order, index_body
@@ -54,7 +54,7 @@ class Collection:
         index: its name.
     """
 
-    def __init__(self, client: OpenSearch, index: str, space: Space, generation: Generation) -> None:
+    def __init__(self, client: OpenSearch, index: str, space: EmbeddingSpace, generation: Generation) -> None:
         self._client, self._index, self._space, self._generation = client, index, space, generation
         self._made = False
 

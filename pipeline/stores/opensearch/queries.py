@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pipeline.embedding.vectors import Space, Vector
+from pipeline.embedding.vectors import EmbeddingSpace, Vector
 from pipeline.lexical.terms import counts
 from pipeline.store_settings import Generation
 from pipeline.stores.ledger.keys import item_name
@@ -25,7 +25,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KEYWORDS = ("chunk_id", "version", "tenant_id", "user_id", "source", "item", "key", "kind", "roles")
 
 
-def index_body(space: Space, generation: Generation) -> dict[str, Any]:
+def index_body(space: EmbeddingSpace, generation: Generation) -> dict[str, Any]:
     """Return settings and mappings of the index.
 
     Classic's default engine has no filtered search, so it is told ``faiss``; NextGen takes no engine, and would

@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from pipeline.embedding.vectors import Space
+from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.errors import StoreUnavailableError
 from pipeline.stores.ledger.client import Client
 from pipeline.stores.ledger.forget_requests import ForgetRequests
@@ -37,7 +37,7 @@ from pipeline.stores.protocol import (
     Chunk,
     Filters,
     Hit,
-    Passage,
+    ListedChunk,
     PlannedWrite,
     SearchRequest,
     StoredText,
@@ -57,7 +57,7 @@ class OpenSearchStore(LedgerStore):
 
     Args:
         client: of DynamoDB.
-        at_once: as the builtin ``map``, in threads or not.
+        map_concurrently: as the builtin ``map``, in threads or not.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  # its collaborators
@@ -65,14 +65,14 @@ class OpenSearchStore(LedgerStore):
         collection: Collection,
         client: Client,
         ledger: Ledger,
-        space: Space,
+        space: EmbeddingSpace,
         runtime: Runtime,
-        at_once: Mapper,
+        map_concurrently: Mapper,
     ) -> None:
         super().__init__(ledger, ForgetRequests(client, ledger.table, runtime))
         self._collection, self._client, self.space = collection, client, space
         self._runtime = runtime
-        self._candidates = Candidates(collection, self._listed, at_once)
+        self._candidates = Candidates(collection, self._listed, map_concurrently)
         self.searched: Counter[str] = Counter()
 
     def apply(self, tenant_id: str, writes: Sequence[PlannedWrite]) -> frozenset[str]:
@@ -106,17 +106,17 @@ class OpenSearchStore(LedgerStore):
 
     def passages(
         self, tenant_id: str, user_id: str, filters: Filters, limit: int, *, oldest_first: bool = False
-    ) -> Sequence[Passage]:
+    ) -> Sequence[ListedChunk]:
         """Return one user's chunks that a search can see, newest or oldest first; ties by id."""
 
-        def read(adopted: Adopted) -> list[Passage]:
+        def read(adopted: Adopted) -> list[ListedChunk]:
             order = ({"said_at": "asc" if oldest_first else "desc"}, *WALK)
-            passages: dict[str, Passage] = {}
+            passages: dict[str, ListedChunk] = {}
             for page in self._collection.walk(scope(tenant_id, user_id, filters, adopted), order, SHOWN):
                 for one, record in self._listed(tenant_id, user_id, page):
                     passages.setdefault(
                         one.chunk_id,
-                        Passage(
+                        ListedChunk(
                             one.chunk_id, one.content, one.said_at, one.metadata, record.status != "live"
                         ),
                     )

@@ -21,9 +21,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Format, TransactionStatus
 
 from pipeline.errors import StoreUnavailableError
-from pipeline.stores.pgvector.binary import Binary
 from pipeline.stores.pgvector.faults import refuses_login, translated
 from pipeline.stores.pgvector.tls import with_defaults
+from pipeline.stores.pgvector.wire_format import Binary
 
 __all__ = [
     "SET_TENANT",
@@ -142,12 +142,12 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         with self.pipeline():
             self.execute(_BEGIN)
             self.execute(_LIMIT, begin)
-            asked = [
+            query_terms = [
                 self.execute(statement.encode(), parameters, binary=True)
                 for statement, parameters in statements
             ]
             self.execute("COMMIT")
-        return [one.fetchall() for one in asked]
+        return [one.fetchall() for one in query_terms]
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,12 +248,12 @@ class Connector:
         """Run a question as :meth:`ask`, and what is to go along, in one transaction and one round trip."""
         own = self._taken(tenant_id)
         first, last = [one for one in own if one.before], [one for one in own if not one.before]
-        asked = [(statement, parameters)]
+        query_terms = [(statement, parameters)]
         sent = (
             [(one.statement, one.parameters()) for one in first],
             [(one.statement, one.parameters()) for one in last],
         )
-        rows = self._again(lambda: self._run_all(tenant_id, [*sent[0], *asked, *sent[1]]))
+        rows = self._again(lambda: self._run_all(tenant_id, [*sent[0], *query_terms, *sent[1]]))
         found = rows.pop(len(first))
         for one, told in zip((*first, *last), rows, strict=True):
             one.told(told)

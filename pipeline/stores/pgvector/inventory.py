@@ -7,10 +7,10 @@ from psycopg import sql
 
 from pipeline.source.documents import ItemKey
 from pipeline.stores.inventory import LyingRow, StoredChunk, StoredItem
-from pipeline.stores.pgvector import queries
+from pipeline.stores.pgvector import write_sql
 from pipeline.stores.pgvector.connection import Connection, Connector
 from pipeline.stores.pgvector.reading import facts_of
-from pipeline.stores.pgvector.spaces import PATH_OF_CURRENT
+from pipeline.stores.pgvector.spaces import PATH_OF_ACTIVE
 from pipeline.stores.protocol import MessageRow
 
 PAGE = 1_000
@@ -20,7 +20,7 @@ SELECT tenant_id, source, id::text, user_id, content, members, status, metadata-
 FROM memories WHERE source = ANY(%(sources)b)
 """
 
-_MESSAGES = f"SELECT m.tenant_id, {queries.MESSAGE} FROM message m WHERE m.source = ANY(%(sources)b)"  # noqa: S608  # constants
+_MESSAGES = f"SELECT m.tenant_id, {write_sql.MESSAGE} FROM message m WHERE m.source = ANY(%(sources)b)"  # noqa: S608  # constants
 
 _SOURCES = "SELECT DISTINCT source FROM memories WHERE source IS NOT NULL"
 
@@ -31,7 +31,7 @@ ORDER BY tenant_id, source LIMIT %(page)b
 """
 
 _LYING = """
-SELECT CASE state WHEN 'current' THEN 'index' ELSE 'standby space' END, m.source, m.id::text, m.user_id, m.content, m.created_at
+SELECT CASE state WHEN 'active' THEN 'index' ELSE 'standby space' END, m.source, m.id::text, m.user_id, m.content, m.created_at
 FROM {schema}.memories m, index_space WHERE schema = %(name)s AND m.tenant_id = %(tenant_id)s
 UNION ALL
 SELECT 'words', NULL, w.id::text, w.user_id, '', NULL FROM {schema}.memory_words w
@@ -56,7 +56,7 @@ class Inventory:
         """Return the chunks of these items, under whatever tenant they lie."""
 
         def read(connection: Connection) -> Sequence[StoredChunk]:
-            found = _in_current(connection, _ROWS, {"sources": list(sources)})
+            found = _in_active(connection, _ROWS, {"sources": list(sources)})
             return [
                 StoredChunk(
                     tenant_id, source, id_, user_id, content, tuple(members or ()), status, name or ""
@@ -84,7 +84,7 @@ class Inventory:
         """Return tenant, source and row of every message of these items, under whatever tenant they lie."""
 
         def read(connection: Connection) -> Sequence[tuple[str, str, MessageRow]]:
-            found = _in_current(connection, _MESSAGES, {"sources": list(sources)})
+            found = _in_active(connection, _MESSAGES, {"sources": list(sources)})
             return [(tenant_id, source, MessageRow(*columns)) for tenant_id, source, *columns in found]
 
         return self._connector.read(read)
@@ -95,7 +95,7 @@ class Inventory:
         while True:
             with self._connector.connection() as connection:
                 parameters = {"tenant_id": last[0], "source": last[1], "page": PAGE}
-                page = _in_current(connection, _ITEMS, parameters)
+                page = _in_active(connection, _ITEMS, parameters)
             for tenant_id, source, key, expires_at, *facts in page:
                 yield tenant_id, source, ItemKey(*key) if key else None, facts_of(*facts), expires_at
             if len(page) < PAGE:
@@ -105,14 +105,14 @@ class Inventory:
     def remove(self, tenant_id: str, ids: Sequence[str]) -> None:
         """Delete chunks that lie under a tenant they do not belong to."""
         with self._connector.connection() as connection:
-            _in_current(connection, _REMOVE, {"tenant_id": tenant_id, "ids": list(ids)})
+            _in_active(connection, _REMOVE, {"tenant_id": tenant_id, "ids": list(ids)})
 
 
-def _in_current(
+def _in_active(
     connection: Connection, statement: str, parameters: Mapping[str, Any]
 ) -> list[tuple[Any, ...]]:
     """Run a statement on the tables of the space that answers; return its rows, if it gives any."""
     with connection.transaction():
-        connection.execute(PATH_OF_CURRENT)
+        connection.execute(PATH_OF_ACTIVE)
         done = connection.execute(statement, parameters, binary=True)
         return done.fetchall() if done.description else []

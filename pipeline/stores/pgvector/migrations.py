@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
-from pipeline.embedding.vectors import Space
+from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.errors import SettingsError
 from pipeline.stores.pgvector.connection import Result, connect_as_owner, translated
 from pipeline.stores.pgvector.graph_index import make_graph
@@ -23,8 +23,8 @@ from pipeline.stores.pgvector.privileges import (
     statements,
 )
 from pipeline.stores.pgvector.review import review
+from pipeline.stores.pgvector.sparse_terms import RESERVED_USER_BYTES, WORD_DIMENSIONS
 from pipeline.stores.pgvector.strategies import functions
-from pipeline.stores.pgvector.words import RESERVED_USER_BYTES, WORD_DIMENSIONS
 
 FOLDER = Path(__file__).parent / "migrations"
 SPACE_SQL = Path(__file__).parent / "space.sql"
@@ -94,7 +94,7 @@ def due_privileges(conninfo: str) -> Sequence[str]:
 
 
 def migrate(
-    conninfo: str, space: Space, *, graph: bool = False, tell: Callable[[str], None] = lambda _: None
+    conninfo: str, space: EmbeddingSpace, *, graph: bool = False, tell: Callable[[str], None] = lambda _: None
 ) -> Sequence[str]:
     """Bring the schema up to date, as its owner.
 
@@ -134,7 +134,7 @@ def patiently(work: Callable[[], Result]) -> Result:
         raise translated(error) from None
 
 
-def _migrated(conninfo: str, space: Space) -> tuple[Sequence[str], Sequence[str]]:
+def _migrated(conninfo: str, space: EmbeddingSpace) -> tuple[Sequence[str], Sequence[str]]:
     with connect_as_owner(conninfo) as connection:
         with _alone(connection):
             make_roles(
@@ -174,7 +174,7 @@ def _session_sql(schemas: Sequence[str]) -> str:
     return text.replace("${schemas}", f"ARRAY[{listed}]").replace("${path}", path)
 
 
-def _apply(connection: Owner, space: Space) -> Sequence[str]:
+def _apply(connection: Owner, space: EmbeddingSpace) -> Sequence[str]:
     require_extension(connection)
     _look_into_types(connection)
     connection.execute(
@@ -247,7 +247,7 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version))
 
 
-def filled(text: str, space: Space) -> str:
+def filled(text: str, space: EmbeddingSpace) -> str:
     """Return SQL with what depends on the space."""
     storage = "PLAIN" if space.dimensions <= MAX_PLAIN_DIMENSIONS else "EXTERNAL"
     # Template would trip over the dollar quotes of a DO block.
@@ -264,8 +264,8 @@ def filled(text: str, space: Space) -> str:
     return text
 
 
-def _settle_space(connection: Owner, space: Space) -> None:
-    """Note the first space; later ones come by :mod:`pipeline.stores.pgvector.switching`."""
+def _settle_space(connection: Owner, space: EmbeddingSpace) -> None:
+    """Note the first space; later ones come by :mod:`pipeline.stores.pgvector.cutover`."""
     connection.execute(
         "INSERT INTO index_space (model, dimensions) SELECT %s, %s WHERE NOT EXISTS (SELECT FROM index_space)",
         [space.model, space.dimensions],

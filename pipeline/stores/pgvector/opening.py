@@ -4,9 +4,9 @@ from pipeline.stores.pgvector.address import conninfo_of
 from pipeline.stores.pgvector.connection import Connector, Limits
 from pipeline.stores.pgvector.iam import IamLogin
 from pipeline.stores.pgvector.inventory import Inventory as PgInventory
-from pipeline.stores.pgvector.mirror import Mirror
 from pipeline.stores.pgvector.sight import check_sight
-from pipeline.stores.pgvector.spaces import NOTICE_SECONDS, Placed, Register, SpaceWatch
+from pipeline.stores.pgvector.space_copy import SpaceCopy
+from pipeline.stores.pgvector.spaces import NOTICE_SECONDS, Register, RegisteredSpace, SpaceWatch
 from pipeline.stores.pgvector.store import PgVectorStore
 from pipeline.stores.pgvector.usage import PgUsageBook, PgUsageLedger, UseAlong
 
@@ -15,13 +15,13 @@ __all__ = [
     "Connector",
     "IamLogin",
     "Limits",
-    "Mirror",
     "PgInventory",
     "PgUsageBook",
     "PgUsageLedger",
     "PgVectorStore",
-    "Placed",
     "Register",
+    "RegisteredSpace",
+    "SpaceCopy",
     "SpaceWatch",
     "UseAlong",
     "check_sight",

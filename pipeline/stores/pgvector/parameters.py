@@ -11,10 +11,10 @@ from psycopg.types.json import Jsonb
 from pipeline.embedding.vectors import Vector
 from pipeline.lexical.terms import counts
 from pipeline.settings import Strategy
-from pipeline.stores.forgetting import ForgetRequest, bounded
-from pipeline.stores.pgvector import binary, words
-from pipeline.stores.pgvector.binary import Binary
+from pipeline.stores.forget_requests import ForgetRequest, bounded
+from pipeline.stores.pgvector import sparse_terms, wire_format
 from pipeline.stores.pgvector.strategies import near
+from pipeline.stores.pgvector.wire_format import Binary
 from pipeline.stores.protocol import (
     SEEDS,
     Chunk,
@@ -31,17 +31,17 @@ Parameters = dict[str, Any]
 
 def question(request: SearchRequest, strategy: Strategy) -> Parameters:
     """Return what a search is given."""
-    asked = words.question(request.terms)
+    query_terms = sparse_terms.question(request.terms)
     return {
         "tenant_id": request.tenant_id,
         "user_id": request.user_id,
-        "vector": Binary(binary.vector(request.vector)),
+        "vector": Binary(wire_format.vector(request.vector)),
         "top_k": request.top_k,
         "seeds": SEEDS,
         "around": request.around,
         "whole": request.whole,
         "near": near(request.top_k),
-        "words": Binary(binary.sparse(asked)) if asked else None,
+        "words": Binary(wire_format.sparse(query_terms)) if query_terms else None,
         "strategy": strategy,
         "filtered": request.filters != EVERYTHING,
         **filtering(request.filters),
@@ -194,20 +194,20 @@ def memory_rows(
 
     What stands for the vector of an unembedded chunk has no length, and so is at no distance from anything.
     """
-    nothing = binary.vector([0.0] * dimensions)
+    nothing = wire_format.vector([0.0] * dimensions)
     upserts = [row[1:] for row in given]
-    vectors = [nothing if vector is None else binary.vector(vector) for _, _, vector in upserts]
+    vectors = [nothing if vector is None else wire_format.vector(vector) for _, _, vector in upserts]
     return {
         "tenants": [tenant for tenant, _, _, _ in given],
         "sources": [source for source, _, _ in upserts],
         "ids": [chunk.id for _, chunk, _ in upserts],
         "user_ids": [chunk.user_id for _, chunk, _ in upserts],
         "contents": [chunk.text for _, chunk, _ in upserts],
-        "embeddings": Binary(binary.array_of(vector_oid, vectors)),
+        "embeddings": Binary(wire_format.array_of(vector_oid, vectors)),
         "created_ats": [chunk.created_at for _, chunk, _ in upserts],
         "metadatas": [Jsonb(chunk.metadata) for _, chunk, _ in upserts],
         "members": [",".join(chunk.members) for _, chunk, _ in upserts],
-        "spans": [",".join(map(str, chunk.spans)) for _, chunk, _ in upserts],
+        "line_lengths": [",".join(map(str, chunk.line_lengths)) for _, chunk, _ in upserts],
         "fingerprints": [chunk.fingerprint for _, chunk, _ in upserts],
         "statuses": [chunk.status for _, chunk, _ in upserts],
     }
@@ -218,7 +218,7 @@ def word_rows(texts: Iterable[tuple[str, str, str, str]], sparse_oid: int) -> Pa
     rows = [
         (tenant, id_, part, user_id, piece)
         for tenant, id_, user_id, text in texts
-        for part, piece in enumerate(words.parts(words.document(counts(text)), tenant, user_id))
+        for part, piece in enumerate(sparse_terms.parts(sparse_terms.document(counts(text)), tenant, user_id))
     ]
     tenants, ids, parts, user_ids, pieces = _columns(rows, 5)
     return {
@@ -226,14 +226,16 @@ def word_rows(texts: Iterable[tuple[str, str, str, str]], sparse_oid: int) -> Pa
         "ids": ids,
         "parts": parts,
         "user_ids": user_ids,
-        "words": Binary(binary.array_of(sparse_oid, [binary.sparse(piece) for piece in pieces])),
+        "words": Binary(wire_format.array_of(sparse_oid, [wire_format.sparse(piece) for piece in pieces])),
     }
 
 
 def outgrowing(moves: Sequence[Move]) -> list[tuple[str, str]]:
     """Return the chunks whose words may have to be cut anew to fit an index entry with their new owner's name."""
     return [
-        (tenant, id_) for tenant, id_, move in moves if len(move.user_id.encode()) > words.RESERVED_USER_BYTES
+        (tenant, id_)
+        for tenant, id_, move in moves
+        if len(move.user_id.encode()) > sparse_terms.RESERVED_USER_BYTES
     ]
 
 

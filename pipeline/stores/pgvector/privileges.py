@@ -190,9 +190,9 @@ def statements(verb: str, grants: Sequence[Grant]) -> list[str]:
         grouped[one.kind, one.written, one.role].append(
             f"{one.privilege} ({one.column})" if one.column else one.privilege
         )
-    way = "TO" if verb == "GRANT" else "FROM"
+    plan = "TO" if verb == "GRANT" else "FROM"
     return [
-        f"{verb} {', '.join(privileges)} ON {kind} {written} {way} {role}"
+        f"{verb} {', '.join(privileges)} ON {kind} {written} {plan} {role}"
         for (kind, written, role), privileges in grouped.items()
     ]
 

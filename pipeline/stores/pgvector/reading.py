@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from pipeline.stores.forgetting import ForgetRequest, Forgotten
-from pipeline.stores.pgvector import queries
+from pipeline.stores.forget_requests import ForgetRequest, Forgotten
+from pipeline.stores.pgvector import write_sql
 from pipeline.stores.pgvector.connection import Connection
 from pipeline.stores.pgvector.parameters import named_rows
-from pipeline.stores.pgvector.queries import Writing
+from pipeline.stores.pgvector.write_sql import WriteSql
 from pipeline.stores.protocol import HeldChunk, IndexDetail, IndexState, ItemEvent, ItemFacts, MessageRow
 
 Named = Mapping[str, Mapping[str, AbstractSet[str] | None]]
@@ -19,14 +19,14 @@ Named = Mapping[str, Mapping[str, AbstractSet[str] | None]]
 def states(connection: Connection, named: Named) -> dict[str, dict[str, IndexState]]:
     """Return tenant → item → what is held of it; a tenant's epoch is made if it has none yet."""
     parameters = named_rows(named)
-    connection.execute(queries.CREATE_EPOCH, parameters)
+    connection.execute(write_sql.CREATE_EPOCH, parameters)
     epochs, ledger, rows, waiting = (
         connection.execute(statement, parameters, binary=True)
         for statement in (
-            queries.READ_EPOCH,
-            queries.READ_LEDGER,
-            queries.READ_MESSAGES,
-            queries.READ_WAITING,
+            write_sql.READ_EPOCH,
+            write_sql.READ_LEDGER,
+            write_sql.READ_MESSAGES,
+            write_sql.READ_WAITING,
         )
     )
     epoch_of = dict(epochs.fetchall())
@@ -42,7 +42,7 @@ def states(connection: Connection, named: Named) -> dict[str, dict[str, IndexSta
     return {tenant: {source: state(tenant, source) for source in own} for tenant, own in named.items()}
 
 
-def details(connection: Connection, named: Named, statements: Writing) -> dict[str, dict[str, IndexDetail]]:
+def details(connection: Connection, named: Named, statements: WriteSql) -> dict[str, dict[str, IndexDetail]]:
     """Return tenant → item → its wanted kept rows and chunks."""
     parameters = named_rows(named)
     kept, chunks = (
@@ -61,7 +61,7 @@ def details(connection: Connection, named: Named, statements: Writing) -> dict[s
 def forgotten(connection: Connection, tenant_id: str, request_id: str) -> Forgotten | None:
     """Return what became of a request."""
     parameters = {"tenant_id": tenant_id, "id": request_id}
-    row = connection.execute(queries.FORGOTTEN, parameters, binary=True).fetchone()
+    row = connection.execute(write_sql.FORGOTTEN, parameters, binary=True).fetchone()
     if row is None:
         return None
     *request, deleted, done_at = row
@@ -83,5 +83,5 @@ def _by_item(rows: Any, made: Any) -> defaultdict[tuple[str, str], list[Any]]:  
 
 
 def _held_chunk(*columns: Any) -> HeldChunk:  # noqa: ANN401  # a row of memories
-    id_, members, fingerprint, user_id, status, spans = columns
-    return HeldChunk(str(id_), tuple(members or ()), fingerprint, user_id, status, tuple(spans or ()))
+    id_, members, fingerprint, user_id, status, line_lengths = columns
+    return HeldChunk(str(id_), tuple(members or ()), fingerprint, user_id, status, tuple(line_lengths or ()))

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
-from pipeline.stores.pgvector import queries, reading, writing
+from pipeline.stores.pgvector import reading, write_sql, writing
 from pipeline.stores.pgvector.parameters import ledger_rows, revisions_of
 from pipeline.stores.pgvector.space_connector import SpaceConnector
 from pipeline.stores.protocol import IndexDetail, IndexState, PlannedWrite
@@ -30,7 +30,7 @@ class SeveralTenants:
     ) -> Mapping[str, Mapping[str, IndexDetail]]:
         """Return what planning needs of each item, in one round trip."""
         return self._there.read_as(
-            list(named), lambda connection: reading.details(connection, named, self._there.place.writing)
+            list(named), lambda connection: reading.details(connection, named, self._there.binding.writing)
         )
 
     def lease(
@@ -40,7 +40,7 @@ class SeveralTenants:
         parameters = {**revisions_of(revisions), "seconds": float(seconds)}
         leased: dict[str, dict[str, int]] = {tenant: {} for tenant in revisions}
         with self._there.connector.tenants(list(revisions)) as connection:
-            rows = connection.execute(queries.LEASE, parameters, binary=True).fetchall()
+            rows = connection.execute(write_sql.LEASE, parameters, binary=True).fetchall()
         for tenant, source, revision in rows:
             leased[tenant][source] = revision
         return leased
@@ -48,12 +48,12 @@ class SeveralTenants:
     def apply(self, writes: Mapping[str, Sequence[PlannedWrite]]) -> Mapping[str, frozenset[str]]:
         """Move the ledger, then write what belongs to the rows that moved; one transaction."""
         given = [(tenant, write) for tenant, own in writes.items() for write in own]
-        move = queries.MOVE_LEDGER if len(writes) == 1 else queries.move_ledger_at_once()
+        move = write_sql.MOVE_LEDGER if len(writes) == 1 else write_sql.move_ledger_at_once()
         with self._there.writing(list(writes)) as connection:
-            connection.execute(queries.CREATE_EPOCH, {"tenants": list(writes)})
+            connection.execute(write_sql.CREATE_EPOCH, {"tenants": list(writes)})
             moved = _by_tenant(connection.execute(move.encode(), ledger_rows(given)).fetchall())
             ours = [(tenant, write) for tenant, write in given if write.source in moved[tenant]]
-            writing.write(connection, ours, self._there.place, self._there.space.dimensions)
+            writing.write(connection, ours, self._there.binding, self._there.space.dimensions)
         return {
             tenant: frozenset(write.source for write in own if write.source not in moved[tenant])
             for tenant, own in writes.items()

@@ -1,5 +1,5 @@
 -- What a space has of its own. Runs with the space's schema first in the search path: the first space is part of the first
--- migration, later ones are made beside it. A migration that changes it changes every space there is.
+-- migration, later ones are made as standby. A migration that changes it changes every space there is.
 
 -- The first six columns are the chat app's own table; its SQL runs on them unchanged. `source` is NULL for rows that
 -- it inserts itself, and such rows are never touched by ingest. A row whose user_id is '' is nobody's: it is withheld.
@@ -13,7 +13,7 @@ CREATE TABLE memories (
     tenant_id   text        NOT NULL COLLATE "C" DEFAULT NULLIF(current_setting('app.tenant_id', true), ''),
     source      text        COLLATE "C",
     members     text[],
-    spans       integer[],
+    line_lengths       integer[],
     fingerprint text        COLLATE "C",
     status      text        NOT NULL COLLATE "C" DEFAULT 'live' CHECK (status IN ('live', 'mixed', 'kept')),
     bits        bit(${dimensions}) NOT NULL GENERATED ALWAYS AS (binary_quantize(embedding)::bit(${dimensions})) STORED,
@@ -37,7 +37,7 @@ CREATE INDEX memories_in_order ON memories (tenant_id, source, created_at) WHERE
 CREATE INDEX memories_open ON memories (tenant_id, source) WHERE status <> 'kept' OR user_id = '';
 CREATE INDEX memories_waiting ON memories (tenant_id, source) WHERE fingerprint = '';
 
--- The words of each memory, see words.py. A part is what fits an index entry.
+-- The words of each memory, see sparse_terms.py. A part is what fits an index entry.
 CREATE TABLE memory_words (
     tenant_id text     NOT NULL COLLATE "C",
     id        uuid     NOT NULL,

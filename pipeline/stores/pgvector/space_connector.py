@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from pipeline.embedding.vectors import Space
+from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.errors import StoreUnavailableError
 from pipeline.stores.pgvector import spaces
 from pipeline.stores.pgvector.connection import Connection, Connector, Result
-from pipeline.stores.pgvector.place import Place, place_of
+from pipeline.stores.pgvector.schema_binding import SchemaBinding, bind_schema
 
 
 class SpaceConnector:
@@ -18,10 +18,10 @@ class SpaceConnector:
         space: the database must hold it.
     """
 
-    def __init__(self, connector: Connector, space: Space) -> None:
+    def __init__(self, connector: Connector, space: EmbeddingSpace) -> None:
         self.connector = connector
         self.space = space
-        self.place = Place()
+        self.binding = SchemaBinding()
         self._checked: Connection | None = None
 
     def check(self) -> None:
@@ -30,17 +30,17 @@ class SpaceConnector:
             self.connector.read(self._compare_space)
 
     def _compare_space(self, connection: Connection) -> None:
-        self.place, self._checked = place_of(connection, self.space), connection
+        self.binding, self._checked = bind_schema(connection, self.space), connection
 
     def read_as(self, tenant_ids: Sequence[str], work: Callable[[Connection], Result]) -> Result:
         """Run ``work``, which only reads, in a transaction of these tenants."""
 
-        def placed(connection: Connection) -> Result:
-            self.place.enter(connection)
+        def registered_space(connection: Connection) -> Result:
+            self.binding.enter(connection)
             return work(connection)
 
         self.check()
-        return self.connector.read_as_tenants(tenant_ids, placed)
+        return self.connector.read_as_tenants(tenant_ids, registered_space)
 
     def rows(self, tenant_id: str, statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         """Return what one statement reads of one tenant."""
@@ -56,9 +56,9 @@ class SpaceConnector:
         try:
             with self.connector.tenants(tenant_ids) as connection:
                 fence = connection.execute(spaces.REGISTER)
-                self.place.enter(connection)
+                self.binding.enter(connection)
                 yield connection
-                self.place.still(fence.fetchall())
+                self.binding.still(fence.fetchall())
         except StoreUnavailableError:
             self._checked = None
             raise

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from pipeline.embedding.vectors import Space
+from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.errors import StoreUnavailableError
 from pipeline.stores.pgvector.connection import Connector
 
@@ -24,9 +24,9 @@ REGISTER = "SELECT schema, number, state, since, model, dimensions FROM index_sp
 PATH = "SELECT memory_look_in(%(path)b)"
 """Statements name no schema: the space's own comes first."""
 
-PATH_OF_CURRENT = """
+PATH_OF_ACTIVE = """
 SELECT memory_look_in(quote_ident(schema) || ', ' || current_setting('search_path'))
-FROM index_space WHERE state = 'current'
+FROM index_space WHERE state = 'active'
 """
 
 SETTLE_SECONDS = 60.0
@@ -37,7 +37,7 @@ NOTICE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class RegisteredSpace:
     """A space, where it lies, and since when it is current or not.
 
     Args:
@@ -46,41 +46,41 @@ class Placed:
 
     schema: str
     number: int
-    current: bool
+    active: bool
     since: datetime
-    space: Space
+    space: EmbeddingSpace
 
 
 @dataclass(frozen=True, slots=True)
 class Register:
     """The spaces there are: one, or two while re-embedding."""
 
-    rows: tuple[Placed, ...]
+    rows: tuple[RegisteredSpace, ...]
 
     @property
-    def current(self) -> Placed | None:
+    def active(self) -> RegisteredSpace | None:
         """Return the space that answers."""
-        return next((row for row in self.rows if row.current), None)
+        return next((row for row in self.rows if row.active), None)
 
     @property
-    def beside(self) -> Placed | None:
+    def standby(self) -> RegisteredSpace | None:
         """Return the other one."""
-        return next((row for row in self.rows if not row.current), None)
+        return next((row for row in self.rows if not row.active), None)
 
-    def of(self, space: Space) -> Placed | None:
+    def of(self, space: EmbeddingSpace) -> RegisteredSpace | None:
         """Return where ``space`` lies."""
         return next((row for row in self.rows if row.space == space), None)
 
-    def other(self, placed: Placed) -> Placed | None:
-        """Return the one that ``placed`` is not."""
-        return next((row for row in self.rows if row.schema != placed.schema), None)
+    def other(self, registered_space: RegisteredSpace) -> RegisteredSpace | None:
+        """Return the one that ``registered_space`` is not."""
+        return next((row for row in self.rows if row.schema != registered_space.schema), None)
 
 
 def register_of(rows: Sequence[tuple[Any, ...]]) -> Register:
     """Read what :data:`REGISTER` gave."""
     return Register(
         tuple(
-            Placed(schema, number, state == "current", since, Space(model, dimensions))
+            RegisteredSpace(schema, number, state == "active", since, EmbeddingSpace(model, dimensions))
             for schema, number, state, since, model, dimensions in rows
         )
     )

@@ -1,17 +1,16 @@
-"""Talks to Postgres: runs the statements of :mod:`queries`, converts rows, nothing else."""
+"""Talks to Postgres: runs the statements of :mod:`write_sql`, converts rows, nothing else."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 
-from pipeline.embedding.vectors import Space
+from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.errors import StoreUnavailableError
 from pipeline.settings import Strategy
 from pipeline.source.documents import ItemKey
-from pipeline.stores.forgetting import ForgetRequest, Forgotten, Scope, bounded, session_of
-from pipeline.stores.pgvector import queries, reading, spaces
-from pipeline.stores.pgvector.binary import coordinate_bytes, sparse_values
+from pipeline.stores.forget_requests import ForgetRequest, Forgotten, Scope, bounded, session_of
+from pipeline.stores.pgvector import reading, spaces, write_sql
 from pipeline.stores.pgvector.connection import Along, Connector
 from pipeline.stores.pgvector.parameters import (
     filtering,
@@ -21,15 +20,16 @@ from pipeline.stores.pgvector.parameters import (
 )
 from pipeline.stores.pgvector.several import SeveralTenants
 from pipeline.stores.pgvector.space_connector import SpaceConnector
+from pipeline.stores.pgvector.sparse_terms import QueryTerms
 from pipeline.stores.pgvector.strategies import Explanation
-from pipeline.stores.pgvector.words import Asked
+from pipeline.stores.pgvector.wire_format import coordinate_bytes, sparse_values
 from pipeline.stores.protocol import (
     Filters,
     Hit,
     IndexDetail,
     IndexState,
+    ListedChunk,
     Markers,
-    Passage,
     PlannedWrite,
     SearchRequest,
     StoredText,
@@ -42,11 +42,11 @@ class PgVectorStore:
     Args:
         connector: hands out the connection.
         space: the database must hold it. What it searches is this space; what it writes reaches every space that the
-            database holds, and only the current one may be written.
+            database holds, and only the active one may be written.
         strategy: how to search.
     """
 
-    def __init__(self, connector: Connector, space: Space, strategy: Strategy = "auto") -> None:
+    def __init__(self, connector: Connector, space: EmbeddingSpace, strategy: Strategy = "auto") -> None:
         self._connector = connector
         self._there = SpaceConnector(connector, space)
         self._strategy = strategy
@@ -71,7 +71,7 @@ class PgVectorStore:
     def release(self, tenant_id: str, revisions: Mapping[str, int]) -> None:
         """Give leases back."""
         with self._connector.tenant(tenant_id) as connection:
-            connection.execute(queries.RELEASE, revisions_of({tenant_id: revisions}))
+            connection.execute(write_sql.RELEASE, revisions_of({tenant_id: revisions}))
 
     def apply(self, tenant_id: str, writes: Sequence[PlannedWrite]) -> frozenset[str]:
         """Move the ledger, then write what belongs to the rows that moved; one transaction."""
@@ -81,33 +81,35 @@ class PgVectorStore:
         """Return the closest chunks of one user, closest first; ties by id."""
         self._there.check()
         parameters = question(request, self._strategy)
-        rows = self._connector.question(request.tenant_id, self._there.place.search, parameters)
+        rows = self._connector.question(request.tenant_id, self._there.binding.search, parameters)
         told = rows[0][-1] if rows else None  # the function says which strategy it took
         self.searched[told or self._strategy] += 1
-        asked = Asked(request.terms)
-        wanted = [(coordinate, coordinate_bytes(coordinate)) for coordinate in asked.coordinates]
-        return [Hit(*(*row, asked.counts(sparse_values(words or b"", wanted)))) for *row, words, _ in rows]
+        query_terms = QueryTerms(request.terms)
+        wanted = [(coordinate, coordinate_bytes(coordinate)) for coordinate in query_terms.coordinates]
+        return [
+            Hit(*(*row, query_terms.counts(sparse_values(words or b"", wanted)))) for *row, words, _ in rows
+        ]
 
     def explain(self, tenant_id: str, user_id: str) -> Explanation:
         """Return how a question about this user is searched, and why."""
         parameters = {"tenant_id": tenant_id, "user_id": user_id, "strategy": self._strategy}
-        [(strategy, counted)] = self._there.rows(tenant_id, queries.STRATEGY, parameters)
+        [(strategy, counted)] = self._there.rows(tenant_id, write_sql.STRATEGY, parameters)
         return Explanation(strategy, counted)
 
     def passages(
         self, tenant_id: str, user_id: str, filters: Filters, limit: int, *, oldest_first: bool = False
-    ) -> Sequence[Passage]:
+    ) -> Sequence[ListedChunk]:
         """Return one user's chunks, newest or oldest first; ties by id."""
-        query = queries.OLDEST_PASSAGES if oldest_first else queries.NEWEST_PASSAGES
+        query = write_sql.OLDEST_PASSAGES if oldest_first else write_sql.NEWEST_PASSAGES
         scope = {"tenant_id": tenant_id, "user_id": user_id, "limit": limit, **filtering(filters)}
         rows = self._there.rows(tenant_id, query, scope)
-        return [Passage(str(id_), *columns) for id_, *columns in rows]
+        return [ListedChunk(str(id_), *columns) for id_, *columns in rows]
 
     def texts(self, tenant_id: str, source: str, ids: Sequence[str]) -> Mapping[str, StoredText]:
         """Return what is stored of these chunks."""
         parameters = {"tenant_id": tenant_id, "source": source, "ids": list(ids)}
         self._there.check()
-        rows = self._there.rows(tenant_id, self._there.place.writing.texts, parameters)
+        rows = self._there.rows(tenant_id, self._there.binding.writing.texts, parameters)
         return {str(id_): StoredText(*columns) for id_, *columns in rows}
 
     def markers(self, tenant_id: str, users: AbstractSet[str], sessions: AbstractSet[str]) -> Markers:
@@ -120,7 +122,7 @@ class PgVectorStore:
             "own": own,
         }
         with self._connector.tenant(tenant_id) as connection:
-            rows = connection.execute(queries.MARKERS, parameters, binary=True).fetchall()
+            rows = connection.execute(write_sql.MARKERS, parameters, binary=True).fetchall()
         times: defaultdict[tuple[Scope, str], list[datetime]] = defaultdict(list)
         for scope, subject, time in rows:
             times[scope, subject].append(time)
@@ -133,15 +135,15 @@ class PgVectorStore:
         """
         parameters = forget_row(request)
         with self._there.writing([request.tenant_id]) as connection:
-            connection.execute(queries.MOVE_EPOCH, parameters)
-            connection.execute(queries.SET_MARKER, parameters)
-            foreign = self._there.place.writing.forget_foreign if request.scope == "user" else ()
+            connection.execute(write_sql.MOVE_EPOCH, parameters)
+            connection.execute(write_sql.SET_MARKER, parameters)
+            foreign = self._there.binding.writing.forget_foreign if request.scope == "user" else ()
             deleted = [connection.execute(statement, parameters) for statement in foreign]
         return sum(done.rowcount for done in deleted)
 
     def items_of(self, request: ForgetRequest, owner: str | None = None) -> Sequence[ItemKey]:
         """Return the items of which the ledger has messages of the request's user or session."""
-        statement = queries.ITEMS_OF_SESSION if request.user_id is None else queries.ITEMS_OF_USER
+        statement = write_sql.ITEMS_OF_SESSION if request.user_id is None else write_sql.ITEMS_OF_USER
         parameters = forget_row(request, owner)
         rows = self._connector.read_as(
             request.tenant_id,
@@ -152,7 +154,7 @@ class PgVectorStore:
     def finish(self, request: ForgetRequest, deleted: int) -> Forgotten:
         """Write down that a request was carried out, once."""
         with self._connector.tenant(request.tenant_id) as connection:
-            connection.execute(queries.FINISH, {**forget_row(request), "deleted": deleted})
+            connection.execute(write_sql.FINISH, {**forget_row(request), "deleted": deleted})
             done = reading.forgotten(connection, request.tenant_id, request.id)
         if done is None:
             raise StoreUnavailableError("a request to forget was written and cannot be read back")
@@ -160,7 +162,7 @@ class PgVectorStore:
 
     def overdue(self, before: float, limit: int) -> Sequence[tuple[str, ItemKey]]:
         """Return items of whatever tenant with a message hidden since ``before`` or longer, the longest first."""
-        rows = self._connector.ask("", queries.OVERDUE, {"before": float(before), "limit": limit})
+        rows = self._connector.ask("", write_sql.OVERDUE, {"before": float(before), "limit": limit})
         return [(tenant_id, ItemKey(*key)) for tenant_id, key in rows]
 
     def forgotten(self, tenant_id: str, request_id: str) -> Forgotten | None:
@@ -173,7 +175,7 @@ class PgVectorStore:
         """Return how fresh a user's session, or all of the user's memory, is."""
         name = None if session_key is None else bounded(session_key)
         parameters = {"tenant_id": tenant_id, "user_id": user_id, "name": name}
-        rows = self._connector.ask(tenant_id, queries.INDEXED_UNTIL, parameters)
+        rows = self._connector.ask(tenant_id, write_sql.INDEXED_UNTIL, parameters)
         return rows[0][0] if rows else None
 
     def indexed_until_when_searched(
@@ -186,7 +188,7 @@ class PgVectorStore:
         self._connector.send_along(
             Along(
                 tenant_id,
-                queries.INDEXED_UNTIL,
+                write_sql.INDEXED_UNTIL,
                 lambda: parameters,
                 lambda rows: told.append(rows[0][0]),
                 before=True,

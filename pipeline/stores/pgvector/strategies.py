@@ -14,7 +14,14 @@ a pooler would lose; and one call says the tenant and asks, in one round trip.
 
 from dataclasses import dataclass
 
-from pipeline.stores.pgvector.statements import PARAMETERS, PLANNING, PLANNING_OF, WAYS, Way, statement
+from pipeline.stores.pgvector.search_sql import (
+    PARAMETERS,
+    PLANNING,
+    PLANNING_OF,
+    QUERY_PLANS,
+    QueryPlan,
+    statement,
+)
 
 EXACT_ROWS = 2_000
 """Up to so many rows a user, comparing whole vectors is as quick as comparing bits first. Measured with 100 candidates,
@@ -68,7 +75,7 @@ $$;
 def functions() -> str:
     """Return the SQL that makes the functions; ``${dimensions}`` is still to be filled in."""
     branches = "\n    ELSIF ".join(
-        _branch(way, filtered=filtered) for way in WAYS for filtered in (False, True)
+        _branch(plan, filtered=filtered) for plan in QUERY_PLANS for filtered in (False, True)
     )
     return _FUNCTIONS.format(
         parameters=", ".join(f"{name} {kind}" for name, kind in PARAMETERS.items()),
@@ -78,13 +85,13 @@ def functions() -> str:
     )
 
 
-def _branch(way: Way, *, filtered: bool) -> str:
+def _branch(plan: QueryPlan, *, filtered: bool) -> str:
     settings = ", ".join(
-        f"set_config('{name}', '{value}', true)" for name, value in PLANNING_OF.get(way, {}).items()
+        f"set_config('{name}', '{value}', true)" for name, value in PLANNING_OF.get(plan, {}).items()
     )
     before = f"\n        PERFORM {settings};" if settings else ""
-    condition = f"v_way = '{way}' AND p_filtered = {str(filtered).lower()} THEN"
-    return f"{condition}{before}\n        RETURN QUERY {statement(way, filtered=filtered).strip()};"
+    condition = f"v_way = '{plan}' AND p_filtered = {str(filtered).lower()} THEN"
+    return f"{condition}{before}\n        RETURN QUERY {statement(plan, filtered=filtered).strip()};"
 
 
 @dataclass(frozen=True, slots=True)

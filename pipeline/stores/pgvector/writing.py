@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pipeline.stores.pgvector import queries
+from pipeline.stores.pgvector import write_sql
 from pipeline.stores.pgvector.connection import Connection
 from pipeline.stores.pgvector.parameters import (
     Move,
@@ -16,55 +16,57 @@ from pipeline.stores.pgvector.parameters import (
     outgrowing,
     word_rows,
 )
-from pipeline.stores.pgvector.place import Place
+from pipeline.stores.pgvector.schema_binding import SchemaBinding
 
 
-def write(connection: Connection, given: Sequence[Write], place: Place, dimensions: int) -> None:
+def write(connection: Connection, given: Sequence[Write], binding: SchemaBinding, dimensions: int) -> None:
     """Write chunks and rows of the message ledger, inside a transaction that holds the items' ledger rows."""
     deletes = [(tenant, id_) for tenant, write in given for id_ in write.deletes]
-    for statement in place.writing.deletes if deletes else ():
+    for statement in binding.writing.deletes if deletes else ():
         connection.execute(statement, chunk_ids(deletes))
-    _write_chunks(connection, given, place, dimensions)
+    _write_chunks(connection, given, binding, dimensions)
     moves = [(tenant, id_, move) for tenant, write in given for id_, move in write.moves.items()]
     if moves:
-        _move(connection, moves, place)
+        _move(connection, moves, binding)
     _write_messages(connection, given)
     upserts = [(tenant, write.source, chunk) for tenant, write in given for chunk, _ in write.upserts]
     if upserts:
-        connection.execute(queries.LINK, links(upserts, [id_ for _, id_ in deletes]))
+        connection.execute(write_sql.LINK, links(upserts, [id_ for _, id_ in deletes]))
 
 
-def _write_chunks(connection: Connection, given: Sequence[Write], place: Place, dimensions: int) -> None:
+def _write_chunks(
+    connection: Connection, given: Sequence[Write], binding: SchemaBinding, dimensions: int
+) -> None:
     upserts = [
         (tenant, write.source, chunk, vector) for tenant, write in given for chunk, vector in write.upserts
     ]
     if not upserts:
         return
-    vector_oid, sparse_oid = place.oids
+    vector_oid, sparse_oid = binding.oids
     texts = [(tenant, chunk.id, chunk.user_id, chunk.text) for tenant, _, chunk, _ in upserts]
-    connection.execute(queries.DROP_WORDS, chunk_ids([(tenant, id_) for tenant, id_, _, _ in texts]))
-    connection.execute(queries.UPSERT, memory_rows(upserts, vector_oid, dimensions))
-    connection.execute(queries.ADD_WORDS, word_rows(texts, sparse_oid))
+    connection.execute(write_sql.DROP_WORDS, chunk_ids([(tenant, id_) for tenant, id_, _, _ in texts]))
+    connection.execute(write_sql.UPSERT, memory_rows(upserts, vector_oid, dimensions))
+    connection.execute(write_sql.ADD_WORDS, word_rows(texts, sparse_oid))
 
 
-def _move(connection: Connection, moves: Sequence[Move], place: Place) -> None:
+def _move(connection: Connection, moves: Sequence[Move], binding: SchemaBinding) -> None:
     """Move chunks; words that may not fit an index entry with a long user id are read and cut anew."""
     long = chunk_ids(outgrowing(moves))
-    texts = connection.execute(queries.CONTENTS, long, binary=True).fetchall() if long["ids"] else []
+    texts = connection.execute(write_sql.CONTENTS, long, binary=True).fetchall() if long["ids"] else []
     if texts:
-        connection.execute(queries.DROP_WORDS, long)
-    for statement in place.writing.moves:
+        connection.execute(write_sql.DROP_WORDS, long)
+    for statement in binding.writing.moves:
         connection.execute(statement, move_rows(moves))
     if texts:
         owners = {(tenant, id_): move.user_id for tenant, id_, move in moves}
         cut = [(tenant, str(id_), owners[tenant, str(id_)], text) for tenant, id_, text in texts]
-        connection.execute(queries.ADD_WORDS, word_rows(cut, place.oids[1]))
+        connection.execute(write_sql.ADD_WORDS, word_rows(cut, binding.oids[1]))
 
 
 def _write_messages(connection: Connection, given: Sequence[Write]) -> None:
     rows = [(tenant, write.source, row) for tenant, write in given for row in write.messages]
     if rows:
-        connection.execute(queries.UPSERT_MESSAGES, message_rows(rows))
+        connection.execute(write_sql.UPSERT_MESSAGES, message_rows(rows))
     purged = [(tenant, write.source, id_) for tenant, write in given for id_ in write.purged]
     if purged:
-        connection.execute(queries.PURGE_MESSAGES, message_ids(purged))
+        connection.execute(write_sql.PURGE_MESSAGES, message_ids(purged))

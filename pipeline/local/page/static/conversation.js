@@ -103,7 +103,7 @@ export function conversation({ changed, opened, openHit, titleOf, starters }) {
     bottom();
     try {
       const answer = await ask("turn", { key: room.chat?.key ?? null, text, turn, language: language() });
-      began(answer.journey);
+      began(answer.progress);
       room.chat = answer.chat;
       room.note = null;
       room.recalled.set(answer.chat.messages.at(-1).id, answer.recalled);
@@ -136,8 +136,8 @@ export function conversation({ changed, opened, openHit, titleOf, starters }) {
   async function forget(asked, items) {
     quiet();
     try {
-      const { chat, journey } = await ask("forget", asked);
-      began(journey);
+      const { chat, progress } = await ask("forget", asked);
+      began(progress);
       await Promise.all(items.filter(Boolean).map(gone));
       Object.assign(room, { chat });
       draw();

@@ -9,7 +9,7 @@ import { relatedPanel } from "./related.js";
 import { searchRoom } from "./search.js";
 import { ask, become, listen, people, rememberedPerson } from "./server.js";
 import { readySettings } from "./settings.js";
-import { draw as drawStrip, hideJourney, hideOthers, showJourney } from "./strip.js";
+import { draw as drawStrip, hideProgress, hideOthers, showProgress } from "./strip.js";
 import { language, moment, say } from "./words.js";
 
 const BACK_MS = 6000;
@@ -84,7 +84,7 @@ async function enter(person, { again = false } = {}) {
   const open = again ? sessionStorage.getItem("chat") : null;
   const draft = again ? (sessionStorage.getItem("draft") ?? "") : "";
   chats = null;
-  hideJourney();
+  hideProgress();
   search.forgetAll();
   memory.forgetAll();
   byId("draft").value = draft;
@@ -100,10 +100,10 @@ async function enter(person, { again = false } = {}) {
   listen({ signal: listening.signal, heard, connected });
 }
 
-function heard(news) {
-  if (news.type === "journey") showJourney(news);
-  if (news.type === "journey" && "searchable" in news.reached && document.body.dataset.view === "memory") memory.look();
-  if (news.type === "journey" && "searchable" in news.reached) related.look({ key: room.chat?.key, text: byId("draft").value });
+function heard(events) {
+  if (events.type === "progress") showProgress(events);
+  if (events.type === "progress" && "searchable" in events.reached && document.body.dataset.view === "memory") memory.look();
+  if (events.type === "progress" && "searchable" in events.reached) related.look({ key: room.chat?.key, text: byId("draft").value });
 }
 
 function connected(yes, { again = false, restarted = false } = {}) {

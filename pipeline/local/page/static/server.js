@@ -1,6 +1,6 @@
-// Talks to the page's server. A pass, kept for this tab alone, says who asks; a server that lost it gives a new one.
+// Talks to the page's server. A token, kept for this tab alone, says who asks; a server that lost it gives a new one.
 
-const PASS = "pass";
+const TOKEN = "token";
 const PERSON = "person";
 const RETRY_MS = [250, 500, 1000, 2000];
 
@@ -30,26 +30,26 @@ export async function people() {
 /** Speak as `person` in this tab from now on. */
 export async function become(person) {
   const { tenant_id, user_id } = person;
-  const given = await answered(await reach("/api/pass", { method: "POST", headers: JSON_BODY, body: JSON.stringify({ tenant_id, user_id }) }));
+  const given = await answered(await reach("/api/token", { method: "POST", headers: JSON_BODY, body: JSON.stringify({ tenant_id, user_id }) }));
   sessionStorage.setItem(PERSON, JSON.stringify(person));
-  sessionStorage.setItem(PASS, given.pass);
+  sessionStorage.setItem(TOKEN, given.token);
 }
 
 /** Ask the server for `action`. */
 export async function ask(action, asked = {}, { signal } = {}) {
-  const response = await withPass(`/api/${action}`, { method: "POST", headers: JSON_BODY, body: JSON.stringify(asked), signal });
+  const response = await withToken(`/api/${action}`, { method: "POST", headers: JSON_BODY, body: JSON.stringify(asked), signal });
   return answered(response);
 }
 
 /**
- * Listen to the server's news until `signal` ends it; comes back by itself when the connection is lost.
+ * Listen to the server's events until `signal` ends it; comes back by itself when the connection is lost.
  * `heard` gets each piece; `connected` is told true, with whether the server is another one, or false.
  */
 export async function listen({ signal, heard, connected }) {
   let server = null;
   for (let failures = 0; !signal.aborted; failures += 1) {
     try {
-      for await (const piece of pieces(await withPass("/api/news", { signal }))) {
+      for await (const piece of pieces(await withToken("/api/events", { signal }))) {
         if (piece.type !== "hello") {
           heard(piece);
           continue;
@@ -71,8 +71,8 @@ export async function listen({ signal, heard, connected }) {
 const JSON_BODY = { "content-type": "application/json" };
 const SILENCE_MS = 8000;
 
-async function withPass(path, options) {
-  const send = () => reach(path, { ...options, headers: { ...options.headers, authorization: `Bearer ${sessionStorage.getItem(PASS)}` } });
+async function withToken(path, options) {
+  const send = () => reach(path, { ...options, headers: { ...options.headers, authorization: `Bearer ${sessionStorage.getItem(TOKEN)}` } });
   const response = await send();
   if (response.status !== 401) return response;
   await become(rememberedPerson());
@@ -107,7 +107,7 @@ async function* pieces(response) {
       for (const line of lines) yield JSON.parse(line);
     }
   } catch (error) {
-    throw error.name === "AbortError" ? error : new LostError("the news ended", { cause: error });
+    throw error.name === "AbortError" ? error : new LostError("the events ended", { cause: error });
   } finally {
     reader.cancel().catch(() => {});
   }

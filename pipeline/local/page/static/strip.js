@@ -7,28 +7,28 @@ const STAGES = ["saved", "notice", "embedded", "searchable"];
 let shown = null;
 let own = null;
 
-/** Say which journey this tab began; its news may have gone by while the connection was lost. */
-export function began(journey) {
-  own = journey;
+/** Say which progress this tab began; its events may have gone by while the connection was lost. */
+export function began(progress) {
+  own = progress;
 }
 
-/** Show a journey as the server tells it; one that is done is announced once, and not told again to who was not there. */
-export function showJourney(journey) {
-  if (journey.again && journey.done && ![own, shown?.id].includes(journey.id)) return;
-  const finished = journey.done && !(shown?.id === journey.id && shown.done);
-  shown = journey;
+/** Show a progress as the server tells it; one that is done is announced once, and not told again to who was not there. */
+export function showProgress(progress) {
+  if (progress.again && progress.done && ![own, shown?.id].includes(progress.id)) return;
+  const finished = progress.done && !(shown?.id === progress.id && shown.done);
+  shown = progress;
   draw();
-  if (finished) announce(say(`done.${journey.kind}`, { ms: journey.reached.searchable }));
+  if (finished) announce(say(`done.${progress.kind}`, { ms: progress.reached.searchable }));
 }
 
-export function hideJourney() {
+export function hideProgress() {
   shown = null;
   byId("strip").hidden = true;
 }
 
-/** Hide a save's journey unless it is of the conversation that shows now. */
+/** Hide a save's progress unless it is of the conversation that shows now. */
 export function hideOthers(key) {
-  if (shown?.kind === "save" && shown.key !== key) hideJourney();
+  if (shown?.kind === "save" && shown.key !== key) hideProgress();
 }
 
 /** Draw it anew, in the language spoken now. */
@@ -37,7 +37,7 @@ export function draw() {
   const strip = byId("strip");
   strip.hidden = false;
   strip.className = `strip ${shown.kind}`;
-  strip.dataset.journey = shown.id;
+  strip.dataset.progress = shown.id;
   strip.dataset.done = String(shown.done);
   byId("strip-title").textContent = say(`strip.${shown.kind}`);
   byId("stages").replaceChildren(...STAGES.map(drawStage));

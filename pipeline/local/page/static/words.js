@@ -68,7 +68,7 @@ const EN = {
   noLetters: "None: everything that was saved could become memory.",
   otherTenant: "(of another tenant)",
   "figure.waiting": "Notices waiting",
-  "figure.putOff": "Put off",
+  "figure.putOff": "Retried",
   "figure.dead": "Dead letters",
   "figure.lag": "Save to searchable, median",
   "figure.items": "Items looked at",

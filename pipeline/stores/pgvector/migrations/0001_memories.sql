@@ -28,17 +28,17 @@ END
 $$;
 
 -- Which spaces there are, each with a schema of its own for what only it has: memories, their words, and the functions
--- that search them. One space is current, and answers; another may be beside it, being filled or kept to go back to.
+-- that search them. One space is active, and answers; another may be standby, being filled or kept to go back to.
 -- Ledgers, markers and books belong to all. A schema's name is never used again.
 CREATE TABLE index_space (
     schema     text        PRIMARY KEY DEFAULT current_schema(),
     number     integer     NOT NULL DEFAULT 1 UNIQUE,
-    state      text        NOT NULL DEFAULT 'current' CHECK (state IN ('current', 'beside')),
+    state      text        NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'standby')),
     since      timestamptz NOT NULL DEFAULT clock_timestamp(),
     model      text        NOT NULL,
     dimensions integer     NOT NULL,
-    CONSTRAINT one_current_one_beside UNIQUE (state) DEFERRABLE,
-    CONSTRAINT no_space_twice UNIQUE (model, dimensions)
+    CONSTRAINT one_active_one_standby UNIQUE (state) DEFERRABLE,
+    CONSTRAINT one_space_a_model UNIQUE (model, dimensions)
 );
 CREATE SEQUENCE space_number START 2;
 
@@ -179,8 +179,8 @@ BEGIN
     IF EXISTS (SELECT FROM gone) THEN
         EXECUTE format($also$
             DELETE FROM %I.memories b USING gone g WHERE b.tenant_id = g.tenant_id AND b.id = g.id
-            AND (b.user_id, b.content, b.source, b.members, b.spans)
-                IS NOT DISTINCT FROM (g.user_id, g.content, g.source, g.members, g.spans)
+            AND (b.user_id, b.content, b.source, b.members, b.line_lengths)
+                IS NOT DISTINCT FROM (g.user_id, g.content, g.source, g.members, g.line_lengths)
         $also$, TG_ARGV[0]);
     END IF;
     RETURN NULL;
@@ -192,7 +192,7 @@ BEGIN
     IF EXISTS (SELECT FROM written) THEN
         EXECUTE format($also$
             DELETE FROM %I.memories b USING written w WHERE b.tenant_id = w.tenant_id AND b.id = w.id
-            AND ((b.content, b.source, b.members, b.spans) IS DISTINCT FROM (w.content, w.source, w.members, w.spans)
+            AND ((b.content, b.source, b.members, b.line_lengths) IS DISTINCT FROM (w.content, w.source, w.members, w.line_lengths)
                  OR (b.user_id <> w.user_id AND octet_length(w.user_id) > ${reserved_user_bytes}))
         $also$, TG_ARGV[0]);
         EXECUTE format($also$

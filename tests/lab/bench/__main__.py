@@ -1,0 +1,163 @@
+"""``scripts/bench``: measures, prints a table, and writes JSON if asked to."""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+from psycopg.sql import SQL, Identifier
+
+from lab.bench.data import World
+from lab.bench.database import Database, server
+from lab.bench.handlers import MANY_ROWS, MANY_USERS, USERS, QueryTimes, ask_many_users, handler_rows
+from lab.bench.imports import import_rows
+from lab.bench.rows import Row, table
+from lab.bench.searches import search_rows
+from lab.bench.writes import write_rows
+from pipeline.local.postgres import Postgres
+from pipeline.local.processes import new_run_folder
+
+PEERS = Path(__file__).with_name("peers.py")
+PARTS = ("writes", "handlers", "searches", "imports")
+
+
+def main() -> int:
+    """Run the parts asked for; 0 even where a target is missed: a noisy machine is no failure."""
+    options = _parser().parse_args()
+    folder = new_run_folder()
+    try:
+        with server(folder / "postgres") as running:
+            rows = _measured(running, folder, options)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print(table(rows))
+    if options.json:
+        options.json.write_text(
+            json.dumps({"quick": options.quick, "rows": [row.as_json() for row in rows]}, indent=1)
+        )
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", description="Ratios, each side by side with its target."
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="smaller tables and fewer repeats: under two minutes"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--only", choices=PARTS, action="append", help="only this part (again for more)")
+    parser.add_argument("--no-peers", action="store_true", help="leave the other libraries out")
+    return parser
+
+
+def _measured(running: Postgres, folder: Path, options: argparse.Namespace) -> list[Row]:
+    world, quick, parts = World(), options.quick, options.only or PARTS
+    rows: list[Row] = []
+    upsert = 0.0
+    database = Database(running)
+    if "writes" in parts or "handlers" in parts:
+        _say("writing")
+        many, repeats, graph_rows = (1_000, 2, 2_000) if quick else (5_000, 5, 50_000)
+        written, upsert = write_rows(running, world, chunks=many, repeats=repeats, graph_rows=graph_rows)
+        rows += written
+    if "handlers" in parts:
+        _say("the handlers")
+        chunks, repeats = (2_000, 200) if quick else (10_000, 1000)
+        filled = [database, *(Database(running) for _ in range(2))]
+        ours, rates, times = handler_rows(filled, world, chunks=chunks, repeats=repeats, upsert=upsert)
+        rows += ours
+        if not options.no_peers:
+            peers = _peers(running, chunks, 30 if quick else 200)
+            rows += [
+                *(_added(rate, peers, tenants) for tenants, rate in rates.items()),
+                *_searched(times, peers, f"{chunks} rows of {USERS} users", least=6),
+            ]
+        if not (options.no_peers or quick):
+            rows += _among_many(running, world)
+    if "searches" in parts:
+        sizes = [100, 1_000, 10_000] if quick else [100, 1_000, 10_000, 50_000, 100_000]
+        big = 20_000 if quick else 300_000
+        rows += search_rows(running, world, table=big, sizes=sizes, repeats=20 if quick else 60, report=_say)
+    if "imports" in parts:
+        _say("cold starts")
+        rows += import_rows(database, folder, 3 if quick else 9)
+    return rows
+
+
+def _among_many(running: Postgres, world: World) -> list[Row]:
+    where = f"{MANY_ROWS} rows of {MANY_USERS} users"
+    _say(where)
+    times = ask_many_users(Database(running), world, 200)
+    return _searched(times, _peers(running, MANY_ROWS, 20, MANY_USERS), where)
+
+
+def _peers(
+    running: Postgres, rows: int, questions: int, users: int | None = None
+) -> Mapping[str, Mapping[str, float]]:
+    """Run the peers; with ``users`` their tables are filled by SQL, since through their own calls it takes hours."""
+    _say("the peers")
+    name = f"peers_{rows}"
+    with psycopg.connect(running.conninfo(), autocommit=True) as owner:
+        owner.execute(SQL("CREATE DATABASE {} TEMPLATE template0").format(Identifier(name)))
+    conninfo = make_conninfo(running.conninfo(), dbname=name)
+    python = Path(".venv/bench/bin/python")
+    if not python.exists():
+        raise SystemExit(
+            "the peers' packages are missing: run scripts/bench, which installs them, or --no-peers"
+        )
+    done = subprocess.run(  # our own program
+        [python, PEERS, conninfo, str(rows), str(questions), *([str(users)] if users else [])],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise SystemExit(f"a peer failed: {done.stderr[-2000:]}")
+    found: Mapping[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _added(rate: float, peers: Mapping[str, Mapping[str, float]], tenants: int) -> Row:
+    best = max(peers, key=lambda name: peers[name]["add"])
+    each = "; ".join(f"{name} {one['add']:.0f}" for name, one in peers.items())
+    return Row(
+        f"ingest handler / best peer's add, tenants: {tenants}",
+        rate / peers[best]["add"],
+        least=8,
+        detail=f"rows/s: {each}",
+    )
+
+
+def _searched(
+    times: QueryTimes, peers: Mapping[str, Mapping[str, float]], where: str, least: float | None = None
+) -> list[Row]:
+    best = min(one["search"] for one in peers.values())
+    each = ", ".join(f"{name} {one['search']:.1f}" for name, one in peers.items())
+    return [
+        Row(
+            f"best peer's search p50 / query handler p50, {where}",
+            best / times.p50,
+            least=least,
+            detail=f"ours {times.p50:.2f} ms; {each}",
+        ),
+        Row(
+            "the same / the store's search of vectors alone, as theirs",
+            best / times.vectors,
+            detail=f"ours {times.vectors:.2f} ms",
+        ),
+    ]
+
+
+def _say(what: str) -> None:
+    print(f"measuring {what} ...", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
