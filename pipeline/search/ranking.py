@@ -32,6 +32,9 @@ REPETITION_PENALTY = 0.5
 """Of a passage that is told already; between .3 and .8 in the experiments makes no difference."""
 MOST_REPEATED = 0.7
 """Share of a passage that may be told already; it is left out of it."""
+SAME_CONVERSATION = 0.8
+"""Of a passage's place, for each better passage of its conversation: one that has spoken has less to add than another that
+fits nearly as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,22 +215,30 @@ def _of_youngest(span: Part | Window, weights: ScoringWeights) -> float:
 
 
 def _passages(found: Iterable[Scored[Window]], told: SeenText, known: Evidence) -> Iterator[Ranked]:
-    """Yield the best passage again and again, each judged by what is new in it (lazily: scores only ever sink)."""
+    """Yield the best passage again and again, each judged by what is new in it (lazily: places only ever sink).
+
+    A conversation that has spoken stands back for others. That changes the order alone: a score says how well a passage
+    fits, whatever else was found.
+    """
     heap = [(-one.score, one.span.last.hit.id, one) for one in found]
     heapq.heapify(heap)
+    spoken = Counter[str]()
     while heap:
         _, id_, one = heapq.heappop(heap)
         fresh = told.fresh(one.span)
         if fresh.repeated > MOST_REPEATED or not fresh.pieces:
             continue
         answers = _still_asked(one.span, fresh, known)
-        score = one.score * (1 - REPETITION_PENALTY * fresh.repeated) * answers - (not answers)
-        if heap and (-score, id_) > heap[0][:2]:
-            heapq.heappush(heap, (-score, id_, one))
-            continue
+        score = one.score * (1 - REPETITION_PENALTY * fresh.repeated) * answers
+        key = str(one.span.last.hit.metadata.get("key"))
         # An echo without an answer stands behind all others.
-        yield _ranked(one, fresh.pieces, max(0.0, score), known, answers)
+        place = score * SAME_CONVERSATION ** spoken[key] - (not answers)
+        if heap and (-place, id_) > heap[0][:2]:
+            heapq.heappush(heap, (-place, id_, one))
+            continue
+        yield _ranked(one, fresh.pieces, score, known, answers)
         told.add(fresh.pieces)
+        spoken[key] += 1
 
 
 def _still_asked(window: Window, fresh: UnseenText, known: Evidence) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lab.evaluation.command import JAPANESE
+from lab.evaluation.command import FOLDER, JAPANESE
 from lab.evaluation.comparing import MEASURES, chance, compared
 from lab.evaluation.measures import Answer, figures, share_read
 from lab.evaluation.sets import read_set
@@ -18,6 +18,30 @@ def test_the_set_is_what_it_says() -> None:
     assert len(conversation.messages) >= 200
     assert len(conversation.questions) >= 60
     assert len({message.id for message in conversation.messages}) == len(conversation.messages)
+
+
+def test_the_hard_set_of_agents_chats_is_what_it_says() -> None:
+    read = read_set(FOLDER / "agents_hard.jsonl")
+    asked = [question for one in read for question in one.questions]
+    assert sum(len(one.sessions) for one in read) >= 40
+    assert [sum(bool(question.evidence) for question in one.questions) >= 60 for one in read] == [True, True]
+    assert sum(bool(question.before) for question in asked) >= 30
+    assert all(bool(question.says) == bool(question.evidence) for question in asked)
+    messages = [message for one in read for message in one.messages]
+    assert len({message.id for message in messages}) == len(messages)
+
+
+def test_of_long_evidence_what_answers_is_measured_alone(tmp_path: Path) -> None:
+    message = {"id": "1", "role": "assistant", "content": "Much else. It ships on Friday. More."}
+    asked = {"question": "When?", "evidence": ["1"], "says": ["It ships on Friday."]}
+    path = tmp_path / "set.jsonl"
+    rows = [{"session": "s", "messages": [message]}, asked, {"question": "What?", "evidence": ["1"]}]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    [read] = read_set(path)
+    assert [read.answer(one) for one in read.questions] == ["It ships on Friday.", message["content"]]
+    path.write_text("\n".join(map(json.dumps, [rows[0], {**asked, "says": ["It ships on Monday."]}])))
+    with pytest.raises(SettingsError, match="none of its evidence"):
+        read_set(path)
 
 
 def test_measures_are_means_over_questions() -> None:

@@ -126,6 +126,20 @@ def test_pieces_of_one_message_are_joined_without_a_break() -> None:
     assert contents(rank(pieces)) == ["[2026-11-22]\nuser: a long message"]
 
 
+def test_a_conversation_that_has_spoken_stands_back_for_one_that_fits_nearly_as_well() -> None:
+    said = [("a1", 0.90, "a"), ("a2", 0.85, "a"), ("a3", 0.80, "a"), ("b1", 0.80, "b"), ("c1", 0.30, "c")]
+    hits = [hit(name, similarity, f"said {name}", key=key) for name, similarity, key in said]
+    found = rank(hits)
+    assert [one.hit.id for one in found] == ["a1", "b1", "a2", "a3", "c1"]
+    scores = {one.hit.id: one.score for one in found}
+    assert scores["a2"] > scores["a3"] == pytest.approx(scores["b1"]), "what else was found takes nothing off"
+
+
+def test_in_one_conversation_passages_stand_by_their_scores() -> None:
+    hits = [hit(f"{number:02}", 0.9 - number / 40, f"said {number}", key="a") for number in range(20)]
+    assert [one.hit.id for one in rank(hits)] == [one.id for one in hits]
+
+
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=30))
 def test_no_passage_of_several_chunks_is_larger_than_a_window_and_no_chunk_is_told_twice(
     sizes: list[int],

@@ -135,16 +135,14 @@ def answers(conversation: Conversation, units: Sequence[Unit], scores: Sequence[
 
 def _answer(question: Question, conversation: Conversation, units: Sequence[Unit], scores: Scores) -> Answer:
     order = [units[int(index)] for index in np.argsort(-scores, kind="stable")]
-    texts, session_of, evidence = conversation.texts, conversation.session_of, question.evidence
+    session_of, evidence = conversation.session_of, question.evidence
     read = list(_readable(order))
     hits = [unit.messages for unit in order[: max(CUT_OFFS)]]
     return Answer(
         evidence,
         hits,
         frozenset().union(*(unit.messages for unit in read)),
-        share_read(
-            "\n".join(texts[id_] for id_ in sorted(evidence)), squeezed("".join(unit.text for unit in read))
-        ),
+        share_read(conversation.answer(question), squeezed("".join(unit.text for unit in read))),
         frozenset(session_of[id_] for id_ in evidence),
         [frozenset(session_of[id_] for id_ in hit) for hit in hits],
         question.before,

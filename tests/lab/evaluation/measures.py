@@ -22,7 +22,7 @@ class Answer:
         evidence: ids of the messages that answer it; none if memory holds no answer.
         hits: ids of the messages in each hit, best first.
         read: ids of the messages that are whole within the first :data:`READ_TOKENS` tokens of what an agent reads.
-        text_read: share of the evidence's text that is read there.
+        text_read: share of the text that answers, of the evidence's or what the question says of it, that is read there.
         sessions: of the evidence.
         hit_sessions: of each hit.
         before: ids of messages that said so before, and that the evidence replaces.
@@ -74,7 +74,7 @@ class Figures:
         any5: share of questions with any evidence in the first five hits.
         session10: share of the evidence's sessions in the first ten hits.
         ndcg5: normalised discounted cumulative gain of the first five hits.
-        text1k: share of the evidence's text that is read.
+        text1k: share of the text that answers that is read.
         newer_first: share of updates whose new statement stands before the old; ``None`` without updates.
         refused: share of unanswerable questions less sure than all but :data:`LOST` of the answerable ones.
         roc: probability that an answerable question is surer than an unanswerable one.

@@ -99,7 +99,7 @@ class Memory:
             evidence,
             hits,
             {id_ for id_ in evidence if squeezed(texts[id_]) in read},
-            share_read("\n".join(texts[id_] for id_ in sorted(evidence)), read),
+            share_read(conversation.answer(question), read),
             frozenset(session_of[id_] for id_ in evidence),
             [frozenset(session_of[id_] for id_ in hit) for hit in hits],
             question.before,

@@ -7,7 +7,8 @@ A line of ours is a session or a question; ``conversation`` is left out where a 
     {"conversation": "mika", "question": "When does it ship?", "evidence": ["1-1"]}
 
 A message may have a ``name``. ``evidence`` are the ids of all messages that answer the question; an empty list says that
-none does. ``now`` is when it is asked, ``before`` are messages that said so before and hold no longer.
+none does. ``now`` is when it is asked, ``before`` are messages that said so before and hold no longer. ``says`` are the
+sentences of the evidence that answer, word for word, where the rest of a long message does not.
 """
 
 import json
@@ -63,6 +64,7 @@ class Question:
         before: of messages that said so before, and that the evidence replaces.
         now: when it is asked.
         name: of one whose text is not even to be guessed by its hash.
+        says: what of the evidence answers, word for word; none: all of it.
     """
 
     text: str = field(repr=False)
@@ -70,6 +72,7 @@ class Question:
     before: frozenset[str] = frozenset()
     now: datetime | None = None
     name: str | None = None
+    says: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def id(self) -> str:
@@ -99,6 +102,11 @@ class Conversation:
     def session_of(self) -> Mapping[str, str]:
         """The session of each message, by its id."""
         return {message.id: session.key for session in self.sessions for message in session.messages}
+
+    def answer(self, question: Question) -> str:
+        """Return the text that answers ``question``: what its evidence says, or all of the evidence."""
+        texts = self.texts
+        return "\n".join(question.says or [texts[id_] for id_ in sorted(question.evidence)])
 
 
 def read_set(path: Path) -> list[Conversation]:
@@ -135,12 +143,23 @@ def _lines(text: str) -> Iterator[Conversation]:
             ]
             sessions.setdefault(name, []).append(Session(row["session"], messages))
     for name, own in sessions.items():
-        yield Conversation(name, own, _answerable(own, questions.get(name, [])))
+        one = Conversation(name, own, _answerable(own, questions.get(name, [])))
+        _check_said(one)
+        yield one
+
+
+def _check_said(conversation: Conversation) -> None:
+    texts = conversation.texts
+    for question in conversation.questions:
+        said = "\n".join(texts[id_] for id_ in question.evidence)
+        if any(sentence not in said for sentence in question.says):
+            raise ValueError(f"question {question.id}: what it `says` stands in none of its evidence")
 
 
 def _question(row: Mapping[str, Any]) -> Question:
     now = datetime.fromisoformat(row["now"]) if "now" in row else None
-    return Question(row["question"], frozenset(row["evidence"]), frozenset(row.get("before", ())), now)
+    evidence, before = frozenset(row["evidence"]), frozenset(row.get("before", ()))
+    return Question(row["question"], evidence, before, now, says=tuple(row.get("says", ())))
 
 
 def _locomo(samples: Sequence[Mapping[str, Any]]) -> Iterator[Conversation]:
