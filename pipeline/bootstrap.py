@@ -126,7 +126,7 @@ def _postgres() -> "ModuleType":
 
 @cache
 def space_watch() -> "SpaceWatch":
-    """Return what tells which space is current."""
+    """Return what tells which space is active."""
     made: SpaceWatch = _postgres().SpaceWatch(connector(), time.time)
     return made
 
@@ -157,7 +157,7 @@ def following_space() -> EmbeddingSettings | None:
 
 
 def embedding() -> EmbeddingSettings:
-    """Return the settings of the current space."""
+    """Return the settings of the active space."""
     chosen, following = settings().embedding, following_space()
     if following is None:
         return chosen
@@ -172,7 +172,7 @@ def space_of(chosen: EmbeddingSettings) -> EmbeddingSpace:
 
 @cache
 def fillers() -> Sequence[Filler]:
-    """Return what keeps both spaces in step, current one to the other first; nothing where one of them is not known."""
+    """Return what keeps both spaces in step, the active one to the other first; nothing where one of them is not known."""
     following = following_space()
     if not following:
         return ()
@@ -194,7 +194,7 @@ def _filler(here: "RegisteredSpace", there: "RegisteredSpace", chosen: Embedding
 
 @cache
 def embedder() -> Embedder:
-    """Return the embedder of the current space."""
+    """Return the embedder of the active space."""
     return embedder_of(embedding())
 
 
@@ -217,7 +217,7 @@ def embedder_of(chosen: EmbeddingSettings) -> Embedder:
 
 
 def standby_usage() -> tuple[int, int, float]:
-    """Return requests, tokens and dollars asked for the space beside the current one so far in this process."""
+    """Return requests, tokens and dollars asked for the standby space so far in this process."""
     if not fillers.cache_info().currsize or not fillers():
         return 0, 0, 0.0
     filler = fillers()[0]
@@ -236,7 +236,7 @@ def bedrock_client(timeout_seconds: float) -> Any:  # noqa: ANN401  # its stubs 
 
 
 def embedding_usage() -> tuple[int, int]:
-    """Return requests and tokens asked of the current space's embedder so far in this process."""
+    """Return requests and tokens asked of the active space's embedder so far in this process."""
     if not embedder.cache_info().currsize:
         return 0, 0
     return embedder().usage.requests, embedder().usage.tokens
@@ -249,7 +249,7 @@ def shortened_questions() -> int:
 
 @cache
 def store() -> Store:
-    """Return the configured store, in the current space."""
+    """Return the configured store, in the active space."""
     if settings().store.name != "pgvector":
         return ledger_backed().store()
     made: Store = _postgres().PgVectorStore(connector(), space_of(embedding()), settings().search_strategy)
@@ -473,7 +473,7 @@ def warm() -> None:
     if settings().store.name == "pgvector":
         _postgres()
     if following_space():
-        return  # which space is current is for the database to say
+        return  # which space is active is for the database to say
     memory_search()
     freshness_gate()
 

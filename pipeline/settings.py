@@ -86,7 +86,7 @@ class Settings:
     """All settings of all functions; each function needs only some of them.
 
     Args:
-        embedding: the current space, unless the index has been switched to the next one.
+        embedding: the active space, unless the index has been switched to the next one.
         next_embedding: the space that the index is being, or has been, embedded in anew.
         attribute_names: our name for a DynamoDB attribute → the table's own name.
         time_zone: of times in messages that name none, and of the dates that are shown; by default the digest's.

@@ -5,7 +5,7 @@ from pipeline.ingest.measures import Spent
 
 
 def spent_so_far() -> Spent:
-    """Return what was asked of the current space's embedder, and of the other one's while there are two."""
+    """Return what was asked of the active space's embedder, and of the other one's while there are two."""
     requests, tokens = bootstrap.embedding_usage()
     price = bootstrap.embedding().dollars_per_million_tokens if tokens else 0.0
     others = bootstrap.standby_usage()

@@ -1,6 +1,6 @@
 """Keeps two spaces in step while re-embedding: what one has of an item, and the other lacks, is embedded there as well.
 
-The current space is reconciled with the item first, and by itself; a provider of the other one that is down delays only
+The active space is reconciled with the item first, and by itself; a provider of the other one that is down delays only
 that one. Whatever is missing is found anew each time, so a notice that comes again embeds only what is still missing.
 """
 
@@ -78,7 +78,7 @@ class Filler:
         """Embed and put ``rows``; those with a text that the provider refuses fail alone."""
         try:
             return self._put(tenant_id, rows)
-        except Exception as error:  # noqa: BLE001  # what the other space meets must not stop the current one
+        except Exception as error:  # noqa: BLE001  # what the other space meets must not stop the active one
             ours = error if isinstance(error, VectorMemoryError) else VectorMemoryError(describe(error))
             return dict.fromkeys((row.source for row in rows), ours)
 

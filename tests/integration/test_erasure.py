@@ -37,7 +37,7 @@ def forgotten(database: Callable[..., str]) -> Two:
 
 def remains(there: Two) -> Remains:
     tables: Any = there.table
-    current = there.register.current
+    current = there.register.active
     assert current
     reconciler = there.reconciler(current.space)
     inventory = Inventory(Connector(lambda: there.owner))
@@ -54,9 +54,9 @@ def plant(there: Two, schema: str, *, user: str = "acme", source: str | None = S
 
 def schemas(there: Two) -> tuple[str, str]:
     register = there.register
-    assert register.current
-    assert register.beside
-    return register.current.schema, register.beside.schema
+    assert register.active
+    assert register.standby
+    return register.active.schema, register.standby.schema
 
 
 def test_nothing_is_left_in_either_space(forgotten: Two) -> None:

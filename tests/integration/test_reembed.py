@@ -156,7 +156,7 @@ def test_after_a_rollback_the_old_space_has_what_was_saved_meanwhile(there: Two)
 
 def test_starting_twice_makes_one_space(there: Two) -> None:
     assert there.start() == there.start()
-    with pytest.raises(SettingsError, match="beside the active space already"):
+    with pytest.raises(SettingsError, match="is standby already"):
         make_standby(there.owner, EmbeddingSpace("third", 16))
     with pytest.raises(SettingsError, match="is the active space"):
         make_standby(there.owner, SPACE)
@@ -228,7 +228,7 @@ def test_a_writer_that_knows_less_writes_nothing(there: Two) -> None:
     other = there.table.save("chat:2", TEXTS[1])  # the first one is still leased
     assert stale.run(there.notice(other)).failures == {}
     switch(there.owner, newer=True)
-    for reason in ("the spaces changed", "another space is current"):
+    for reason in ("the spaces changed", "another space is active"):
         late = there.table.save(f"chat:{reason}", TEXTS[2])
         failure = stale.run(there.notice(late)).failures[late.source]
         assert isinstance(failure, StoreUnavailableError)

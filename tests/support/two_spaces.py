@@ -128,7 +128,7 @@ class Two:
         return Reconciler(*parts, PgVectorStore(self.connector, space, "exact"), lambda _: None)
 
     def forget(self, request: ForgetRequest, space: EmbeddingSpace = SPACE) -> Forgotten:
-        """Carry a request out in the space that is current."""
+        """Carry a request out in the space that is active."""
         store = PgVectorStore(self.connector, space, "exact")
         queue: Any = Queue(self.work)
         return ForgetExecutor(store, self.reconciler(space), self.layouts, queue).carry_out(request)

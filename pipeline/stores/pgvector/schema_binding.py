@@ -41,7 +41,7 @@ class SchemaBinding:
             connection.execute(spaces.PATH, {"path": self.path})
 
     def still(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Refuse to write when the spaces are others than thought, or another one is current.
+        """Refuse to write when the spaces are others than thought, or another one is active.
 
         Raises:
             StoreUnavailableError: they are; nothing may be committed.

@@ -1,6 +1,6 @@
 """Two spaces in one database: made, filled, switched between, dropped. The statements and the one row that decides.
 
-Each space has a schema of its own. ``index_space`` says which is current. Whoever writes memories reads it in the same
+Each space has a schema of its own. ``index_space`` says which is active. Whoever writes memories reads it in the same
 transaction; whoever changes it holds it alone, so that no write is under way that knows less (:func:`fenced`). Whoever
 asks may be some seconds late: the space that was current before is kept as it is until it is dropped, and a question is
 always embedded in the space it is asked in.
@@ -33,12 +33,12 @@ SETTLE_SECONDS = 60.0
 """How long after a switch the old space must stay: many times what a function takes to notice, and any request lasts."""
 
 NOTICE_SECONDS = 5.0
-"""How old a function's belief about which space is current may be when a question comes in."""
+"""How old a function's belief about which space is active may be when a question comes in."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegisteredSpace:
-    """A space, where it lies, and since when it is current or not.
+    """A space, where it lies, and since when it is active or not.
 
     Args:
         number: counts up; the one with the higher number is the newer one.
