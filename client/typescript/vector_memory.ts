@@ -110,14 +110,14 @@ export interface NotesAnswer {
   long_term: string;
   stale: boolean;
 }
-/** The wish is taken; poll status_path. */
+/** The forget request is taken; poll status_path. */
 export interface ForgetAnswer {
   id: string;
   source_items: "kept";
   status: "pending";
   status_path: string;
 }
-/** What became of a wish. pending: not carried out yet, or never made by this user. */
+/** What became of a forget request. pending: not carried out yet, or never made by this user. */
 export interface StatusAnswer {
   asked_at?: string | null;
   deleted?: number | null;
@@ -213,7 +213,7 @@ export class MemoryClient {
     return this.#ask("DELETE", `${MEMORY_PATH}${query}`);
   }
 
-  /** Return what became of a wish to forget. */
+  /** Return what became of a forget request. */
   forgetting(id: string): Promise<StatusAnswer> {
     return this.#ask("GET", `${MEMORY_PATH}/status/${encodeURIComponent(id)}`);
   }

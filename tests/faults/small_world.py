@@ -80,7 +80,7 @@ class Life:
         erased: a forget request covers it.
         doubtful: it may be a copy of what a request covered: it may be found, and need not.
         read: the ledger held it.
-        covering: the requests.
+        covered_by: the requests.
         loose: it was gone before any of them was carried out: the ledger may have known nothing of it any more.
     """
 
@@ -93,7 +93,7 @@ class Life:
     erased: bool = False
     doubtful: bool = False
     read: bool = False
-    covering: set[str] = field(default_factory=set)
+    covered_by: set[str] = field(default_factory=set)
     loose: bool = False
 
 
@@ -120,7 +120,7 @@ class Oracle:
                 life.state, life.left = ("kept" if why in {"capped", "cleared", "expired"} else "gone"), now
             elif life.state == "kept" and why == "deleted":
                 life.state = "gone"
-            if life.state == "gone" and life.covering <= self.open:
+            if life.state == "gone" and life.covered_by <= self.open:
                 life.loose = True
         for text, message in after.items():
             life = self.lives.get((key, text))
@@ -136,7 +136,7 @@ class Oracle:
         if before is None or before.stamp is None or not (before.erased or before.doubtful):
             return new
         same = before.erased and before.read and not before.loose
-        return replace(new, erased=same, read=same, doubtful=not same, covering=set(before.covering))
+        return replace(new, erased=same, read=same, doubtful=not same, covered_by=set(before.covered_by))
 
     def asked(self, name: str, until: float, user: str | None, key: str | None) -> None:
         """Note a request to forget."""
@@ -145,7 +145,7 @@ class Oracle:
             if user in {None, life.owner} and key in {None, own_key} and math.floor(life.saved) < until:
                 life.loose |= life.state == "gone" and not life.erased
                 life.erased = True
-                life.covering.add(name)
+                life.covered_by.add(name)
 
     def lost(self, key: str, old: Any, new: Any) -> None:
         """Note a lost record. Where an INSERT, and a DELETE or a change of owner were lost, no rule can know."""

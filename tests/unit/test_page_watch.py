@@ -48,7 +48,7 @@ def test_what_a_search_may_give_is_the_persons_own_of_that_conversation_and_not_
     assert Index(inventory, "sessions").texts(MIKA, "chat:1") == ["user: plum"]
 
 
-class Told:
+class Watched:
     def __init__(self) -> None:
         self.pieces: list[dict[str, Any]] = []
         self.done = threading.Event()
@@ -59,9 +59,9 @@ class Told:
             self.done.set()
 
 
-def watched(tmp_path: Path, kind: Any, *answers: Any) -> Told:
+def watched(tmp_path: Path, kind: Any, *answers: Any) -> Watched:
     """Follow a change whose text memory holds, or not, as ``answers`` say, one after the other."""
-    log, told, left = tmp_path / "aws.log", Told(), list(answers)
+    log, told, left = tmp_path / "aws.log", Watched(), list(answers)
     log.touch()
 
     def held(person: Person, key: str) -> list[str]:

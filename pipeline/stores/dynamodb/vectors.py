@@ -55,8 +55,8 @@ def owner_of_partition(name: str) -> tuple[str, str] | None:
     """Return tenant and user of a partition that :func:`partition` names; ``None`` if it does not say whose it is."""
     if not name.startswith(_PREFIX):
         return None
-    tenant_id, apart, user_id = name.removeprefix(_PREFIX).partition("#")
-    owner = (_unescaped(tenant_id), _unescaped(user_id)) if apart else (tenant_id, tenant_id)
+    tenant_id, separator, user_id = name.removeprefix(_PREFIX).partition("#")
+    owner = (_unescaped(tenant_id), _unescaped(user_id)) if separator else (tenant_id, tenant_id)
     return owner if owner[0] and partition(*owner) == name else None
 
 
