@@ -32,7 +32,7 @@ class LambdaTransport:
     """Invokes the function. IAM decides who may; whoever may names any tenant.
 
     Args:
-        function: name or ARN: the stack's output ``QueryFunctionName``.
+        function: name or ARN, such as the stack's output ``QueryAliasArn``.
         client: see :func:`lambda_client`.
     """
 

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def add_arguments(mcp: argparse.ArgumentParser) -> "argparse._MutuallyExclusiveGroup":
     """Say which options there are; return the group of those that say by which way memory is reached."""
     way = mcp.add_mutually_exclusive_group(required=True)
-    way.add_argument("--function", metavar="NAME", help="invoke this function: the output QueryFunctionName")
+    way.add_argument("--function", metavar="NAME", help="invoke this function: the output QueryAliasArn")
     way.add_argument("--url", help="sign requests to this function URL: the output QueryUrl")
     way.add_argument(
         "--api", metavar="URL", help="send a token to this HTTP API: the output QueryApiEndpoint"

@@ -104,7 +104,7 @@ class Demo:
             "body": body,
         }
         answer = self.stack.client("lambda").invoke(
-            FunctionName=self.stack.outputs["QueryFunctionName"], Payload=json.dumps(event)
+            FunctionName=self.stack.outputs["QueryAliasArn"], Payload=json.dumps(event)
         )
         payload = json.loads(answer["Payload"].read())
         if payload.get("statusCode") != 200:  # noqa: PLR2004  # HTTP

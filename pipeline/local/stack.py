@@ -168,7 +168,7 @@ class Stack:
 
     def aws_environment(self) -> dict[str, str]:
         """Return those for whoever needs no database."""
-        function = self.outputs["QueryFunctionName"]
+        function = self.outputs["QueryAliasArn"]
         found = {
             "AWS_ENDPOINT_URL": self.aws.endpoint_url,
             "AWS_DEFAULT_REGION": REGION,

@@ -38,7 +38,7 @@ def environment(deployed: DeployedStack) -> dict[str, str]:
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
-        "QUERY_FUNCTION": deployed.stack.outputs["QueryFunctionName"],
+        "QUERY_FUNCTION": deployed.stack.outputs["QueryAliasArn"],
         "SESSIONS_TABLE": deployed.table(),
         "TENANT": deployed.tenant,
         "OPENAI_AGENTS_DISABLE_TRACING": "1",

@@ -167,7 +167,7 @@ def test_what_is_no_notice_shows_without_its_text_and_stays_until_dropped(
 
 
 def records_of(deployed: DeployedStack) -> list[Any]:
-    """Return the stream's records about this house's tenant, and where they are."""
+    """Return the stream's records about this deployment's tenant, and where they are."""
     streams = deployed.stack.client("dynamodbstreams")
     [stream] = streams.list_streams(TableName=deployed.table())["Streams"]
     [shard] = streams.describe_stream(StreamArn=stream["StreamArn"])["StreamDescription"]["Shards"]

@@ -51,7 +51,7 @@ class DeployedStack:
 
     def invoke(self, event: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         answer = self.stack.client("lambda").invoke(
-            FunctionName=self.stack.outputs["QueryFunctionName"], Payload=json.dumps(event)
+            FunctionName=self.stack.outputs["QueryAliasArn"], Payload=json.dumps(event)
         )
         payload = json.loads(answer["Payload"].read())
         return payload["statusCode"], json.loads(payload["body"])

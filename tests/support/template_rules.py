@@ -276,13 +276,13 @@ def functions_can_reach_the_database(template: Template) -> list[str]:
 def the_query_function_is_snapshotted(template: Template) -> list[str]:
     snap = spelt(resource(template, "QueryFunction").get("SnapStart", ""))
     aliases = [spelt(alias["FunctionName"]) for _, alias in of_type(template, "AWS::Lambda::Alias")]
-    output = spelt(template["Outputs"]["QueryFunctionName"]["Value"])
+    output = spelt(template["Outputs"]["QueryAliasArn"]["Value"])
     return [
         problem
         for problem, holds in {
             "QueryFunction: SnapStart must apply to published versions": "PublishedVersions" in snap,
             "QueryFunction: there must be an alias": "QueryFunction" in aliases,
-            "QueryFunctionName must be the alias: $LATEST has no snapshot": output.startswith(
+            "QueryAliasArn must be the alias: $LATEST has no snapshot": output.startswith(
                 "QueryFunctionAlias"
             ),
         }.items()

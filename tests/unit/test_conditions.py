@@ -34,7 +34,7 @@ def test_an_alias_that_only_sam_makes_is_named_by_its_arn() -> None:
     made = deployed(TrustedCallers='{"a": {}}')
     statements = made["Resources"]["QueryUrlCallers"]["Properties"]["PolicyDocument"]["Statement"]
     assert [one["Resource"] for one in statements] == [{"Fn::Sub": "${QueryFunction.Arn}:live"}] * 2
-    assert made["Outputs"]["QueryFunctionName"]["Value"] == {"Fn::Sub": "${QueryFunction.Arn}:live"}
+    assert made["Outputs"]["QueryAliasArn"]["Value"] == {"Fn::Sub": "${QueryFunction.Arn}:live"}
     assert ".Alias" not in json.dumps(made)
 
 

@@ -196,7 +196,7 @@ CASES = [(rule, what, change) for rule in RULES for what, change in MUTATIONS.ge
 TEMPLATE_MUTATIONS: list[tuple[str, Callable[[Template], object]]] = [
     (
         "the_query_function_is_snapshotted",
-        lambda t: t["Outputs"].update(QueryFunctionName={"Value": {"Ref": "QueryFunction"}}),
+        lambda t: t["Outputs"].update(QueryAliasArn={"Value": {"Ref": "QueryFunction"}}),
     ),
     ("functions_run_as_built", lambda t: t["Parameters"]["Architecture"].update(Default="x86_64")),
     ("everything_is_encrypted", lambda t: t["Globals"]["Function"].pop("KmsKeyArn")),

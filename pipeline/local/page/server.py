@@ -116,7 +116,7 @@ def _actions(
         names["ConfigTableName"],
     )
     config = Config(max_pool_connections=32, read_timeout=patience_seconds, retries={"total_max_attempts": 1})
-    memory = Memory(stack.client("lambda", config), names["QueryFunctionName"])
+    memory = Memory(stack.client("lambda", config), names["QueryAliasArn"])
     index = Index(stack.inventory(), tables.sessions)
     view = PipelineView(stack)
     watch = ProgressWatcher(index.texts, events, stack.log)
