@@ -355,11 +355,9 @@ def _audit(options: argparse.Namespace) -> "Outcome":
 def _forget(options: argparse.Namespace) -> "Outcome":
     from pipeline import bootstrap  # noqa: PLC0415  # each command loads only what it needs
     from pipeline.operations.forget_command import run_forget  # noqa: PLC0415  # the same
-    from pipeline.operations.stack import environment_of  # noqa: PLC0415  # the same
+    from pipeline.operations.stack_settings import use_settings_of  # noqa: PLC0415  # the same
 
-    if options.stack:
-        os.environ.update(environment_of(bootstrap.cloudformation_client(), options.stack))
-        bootstrap.settings.cache_clear()
+    use_settings_of(options.stack)
     who = (options.tenant, options.user, options.session)
     return run_forget(bootstrap.forget_executor(), bootstrap.inventory, *who, as_json=options.json)
 

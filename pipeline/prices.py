@@ -171,12 +171,6 @@ SUPABASE_COMPUTE: Mapping[int, Price] = {
 """GB of memory → dollars a month."""
 
 
-def embedding_dollars(model: str, tokens: int) -> float | None:
-    """Return what ``tokens`` cost; ``None`` for a model that the list does not know."""
-    price = EMBEDDING.get(model)
-    return None if price is None else price.dollars * tokens / 1_000_000
-
-
 def price_of(item: str, region: Region) -> Price:
     """Return an AWS price.
 

@@ -16,21 +16,6 @@ ZONE_ATTRIBUTE = "timezone"
 
 
 @dataclass(frozen=True, slots=True)
-class Todo:
-    """A daily log to be summarised.
-
-    Args:
-        log: its address; ``summary`` is where the summary goes.
-        fingerprint: of the log's text and the recipe.
-    """
-
-    log: Address
-    summary: Item
-    item: Item
-    fingerprint: str
-
-
-@dataclass(frozen=True, slots=True)
 class Notes:
     """One user's notes in one table: the key's range value → item."""
 

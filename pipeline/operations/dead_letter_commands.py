@@ -1,12 +1,10 @@
 """The commands ``vector-memory dlq …``: put a service together, run it, and say what it did."""
 
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING
 
 from pipeline import bootstrap
 from pipeline.errors import SettingsError
@@ -16,13 +14,10 @@ from pipeline.operations.dead_letters import Report, dead_letters_of, drop, redr
 from pipeline.operations.outcome import Outcome
 from pipeline.operations.queue_drain import HIDDEN_SECONDS, QueueDrain, drained
 from pipeline.operations.replay import Replay, Replayed
-from pipeline.operations.stack import environment_of
+from pipeline.operations.stack_settings import use_settings_of
 from pipeline.operations.stream_batches import StreamBatch
 from pipeline.operations.stream_reader import StreamReader
 from pipeline.operations.text import counted
-
-if TYPE_CHECKING:
-    from mypy_boto3_cloudformation import CloudFormationClient
 
 
 def list_dead_letters(stack: str | None, *, as_json: bool) -> Outcome:
@@ -83,9 +78,7 @@ def replay_stream(stack: str | None, *, dry_run: bool, as_json: bool = False) ->
 def _taken(stack: str | None, name: str, setting: str) -> Iterator[QueueDrain]:
     """Open the drain of a queue."""
     with explained("AWS", "the settings", "what the command needs"):
-        if stack:
-            client: CloudFormationClient = bootstrap.cloudformation_client()
-            os.environ |= environment_of(client, stack)
+        use_settings_of(stack)
         queue_url = _required(setting)
         drain = QueueDrain(bootstrap.sqs_client(), queue_url, name=name, setting=setting.upper())
     with drained(drain):

@@ -1,13 +1,13 @@
 """Which tables a command is about, and the environment of the stack that it is about."""
 
-import os
 from collections.abc import Sequence
 
 import boto3
 
 from pipeline import bootstrap
 from pipeline.errors import SettingsError
-from pipeline.operations.stack import environment_of, tables_of
+from pipeline.operations.stack import tables_of
+from pipeline.operations.stack_settings import use_settings_of
 from pipeline.source.table import SourceTable
 
 
@@ -21,12 +21,10 @@ def named_tables(stack: str | None, tables: Sequence[str], *, of_stack: bool = T
     Raises:
         SettingsError: there is no such stack.
     """
-    if not stack:
+    use_settings_of(stack)
+    if tables or not stack or not of_stack:
         return list(tables)
-    client = bootstrap.cloudformation_client()
-    os.environ.update(environment_of(client, stack))
-    bootstrap.settings.cache_clear()
-    return list(tables) or (tables_of(client, stack) if of_stack else [])
+    return tables_of(bootstrap.cloudformation_client(), stack)
 
 
 def required_tables(stack: str | None, tables: Sequence[str]) -> list[str]:

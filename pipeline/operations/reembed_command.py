@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -25,7 +24,7 @@ from pipeline.operations.reembed import (
     refuse_gaps,
     two,
 )
-from pipeline.operations.stack import environment_of
+from pipeline.operations.stack_settings import use_settings_of
 from pipeline.prices import EMBEDDING_DOLLARS_PER_MILLION_TOKENS as PRICES
 from pipeline.settings import EmbeddingSettings
 from pipeline.stores.pgvector.cutover import drop_standby, make_standby, switch
@@ -40,9 +39,7 @@ def run_reembed(options: argparse.Namespace) -> Outcome:
     Raises:
         SettingsError: it cannot be done now; the message says what comes before it.
     """
-    if options.stack:
-        os.environ.update(environment_of(bootstrap.cloudformation_client(), options.stack))
-        bootstrap.settings.cache_clear()
+    use_settings_of(options.stack)
     if bootstrap.settings().store.name != "pgvector":
         raise SettingsError(
             "only Postgres holds two spaces: another store is filled anew, with a stack of its own"

@@ -2,12 +2,11 @@
 
 import argparse
 import json
-import os
 from typing import Any
 
 from pipeline import bootstrap
 from pipeline.operations.outcome import Outcome
-from pipeline.operations.stack import environment_of
+from pipeline.operations.stack_settings import use_settings_of
 from pipeline.operations.text import printable
 from pipeline.search.memory_search import Found
 from pipeline.search.ranking import Ranked
@@ -22,9 +21,7 @@ def run_search(options: argparse.Namespace) -> Outcome:
     Raises:
         InvalidRequestError: ``--now`` is no time with its zone, or the level is not from 0 to 1.
     """
-    if options.stack:
-        os.environ.update(environment_of(bootstrap.cloudformation_client(), options.stack))
-        bootstrap.settings.cache_clear()
+    use_settings_of(options.stack)
     owner = options.user or options.tenant
     given = {"query": options.query, "now": options.now, "min_confidence": options.min_confidence}
     wanted = read_search(given).wanted

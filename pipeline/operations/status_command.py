@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -14,8 +13,9 @@ from pipeline.errors import SettingsError, VectorMemoryError
 from pipeline.operations.advised import placed, where_of
 from pipeline.operations.health_collector import HealthCollector
 from pipeline.operations.outcome import Outcome
-from pipeline.operations.stack import described, environment_of
+from pipeline.operations.stack import described
 from pipeline.operations.stack_health import StackHealth, Thresholds, advice, as_text
+from pipeline.operations.stack_settings import use_settings_of
 from pipeline.stores.usage import UsageBook
 
 QUEUES: Mapping[str, str] = {
@@ -40,9 +40,8 @@ def run_status(options: argparse.Namespace) -> Outcome:
     """
     if not options.stack:
         raise SettingsError("say which: --stack NAME, or --demo")
+    use_settings_of(options.stack)
     client = bootstrap.cloudformation_client()
-    os.environ.update(environment_of(client, options.stack))
-    bootstrap.settings.cache_clear()
     outputs, parameters = described(client, options.stack)
     seen = _look(options, outputs)
     where = where_of(options.stack, demo=options.demo)

@@ -2,14 +2,13 @@
 
 import argparse
 import json
-import os
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 from pipeline import bootstrap
 from pipeline.errors import SettingsError
 from pipeline.operations.outcome import Outcome
-from pipeline.operations.stack import environment_of
+from pipeline.operations.stack_settings import use_settings_of
 from pipeline.operations.text import aligned, printable
 
 
@@ -19,9 +18,7 @@ def run_usage(options: argparse.Namespace) -> Outcome:
     Raises:
         SettingsError: a cap without a tenant, or a negative one.
     """
-    if options.stack:
-        os.environ.update(environment_of(bootstrap.cloudformation_client(), options.stack))
-        bootstrap.settings.cache_clear()
+    use_settings_of(options.stack)
     book = bootstrap.usage_book()
     if options.cap is not None or options.no_cap:
         if not options.tenant or (options.cap or 0) < 0:
