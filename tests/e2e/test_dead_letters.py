@@ -104,16 +104,16 @@ def test_a_mended_item_becomes_memory_by_redrive_and_a_second_redrive_costs_noth
     with stream_held(deployed):
         deployed.save("chat:1", TALK)
         assert (
-            "1 letter would be sent again" in run("redrive", "--tenant", deployed.tenant, "--dry-run").stdout
+            "1 dead letter would be sent again" in run("redrive", "--tenant", deployed.tenant, "--dry-run").stdout
         )
         assert not remembers(deployed, "blue pot")
         done = run("redrive", "--tenant", deployed.tenant, "--cause", "malformed_item")
-        assert done.stdout.startswith("1 letter sent again (malformed_item 1)")
+        assert done.stdout.startswith("1 dead letter sent again (malformed_item 1)")
         until(lambda: remembers(deployed, "blue pot"), "the redriven notice made it searchable")
         until(lambda: settled(deployed), "the queue is empty")
         contents, before = deployed.contents(), deployed.demo.log_totals()
 
-        assert run("redrive", "--tenant", deployed.tenant).stdout.startswith("0 letters sent again")
+        assert run("redrive", "--tenant", deployed.tenant).stdout.startswith("0 dead letters sent again")
         assert letters(deployed, run) == []
         for _ in range(2):  # the same letter again, as after a crash between sending and deleting
             deployed.stack.client("sqs").send_message(
@@ -121,7 +121,7 @@ def test_a_mended_item_becomes_memory_by_redrive_and_a_second_redrive_costs_noth
             )
         assert [letter["cause"] for letter in letters(deployed, run)] == ["crashed", "crashed"]
         assert run("redrive", "--tenant", deployed.tenant).stdout.startswith(
-            "2 letters sent again (crashed 2)"
+            "2 dead letters sent again (crashed 2)"
         )
         until(
             lambda: deployed.demo.log_totals()["messages"] >= before["messages"] + 2 and settled(deployed),
@@ -147,7 +147,7 @@ def test_a_dead_letter_that_is_still_broken_comes_back_and_is_dropped(
     )
     assert "would be deleted" in run("drop", "--tenant", deployed.tenant).stdout
     assert len(letters(deployed, run)) == 1
-    assert run("drop", "--tenant", deployed.tenant, "--yes").stdout.startswith("1 letter deleted")
+    assert run("drop", "--tenant", deployed.tenant, "--yes").stdout.startswith("1 dead letter deleted")
     assert letters(deployed, run) == []
 
 
