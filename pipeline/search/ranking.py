@@ -32,7 +32,7 @@ REPETITION_PENALTY = 0.5
 """Of a passage that is told already; between .3 and .8 in the experiments makes no difference."""
 MOST_REPEATED = 0.7
 """Share of a passage that may be told already; it is left out of it."""
-SAME_CONVERSATION = 0.8
+SAME_CONVERSATION = 0.9
 """Of a passage's place, for each better passage of its conversation: one that has spoken has less to add than another that
 fits nearly as well."""
 

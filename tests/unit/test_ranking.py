@@ -127,7 +127,7 @@ def test_pieces_of_one_message_are_joined_without_a_break() -> None:
 
 
 def test_a_conversation_that_has_spoken_stands_back_for_one_that_fits_nearly_as_well() -> None:
-    said = [("a1", 0.90, "a"), ("a2", 0.85, "a"), ("a3", 0.80, "a"), ("b1", 0.80, "b"), ("c1", 0.30, "c")]
+    said = [("a1", 0.90, "a"), ("a2", 0.85, "a"), ("a3", 0.84, "a"), ("b1", 0.84, "b"), ("c1", 0.30, "c")]
     hits = [hit(name, similarity, f"said {name}", key=key) for name, similarity, key in said]
     found = rank(hits)
     assert [one.hit.id for one in found] == ["a1", "b1", "a2", "a3", "c1"]
