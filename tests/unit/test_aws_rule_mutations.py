@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from support.aws_rule_mutations import MUTATIONS, NOT_MUTATED
 from support.broken_product import ROOT, Copy, Outcome, caught
+from support.not_run import not_run
 from unit.test_template import CASES, TEMPLATE_MUTATIONS
 
 PAGE = (ROOT / "docs" / "aws-rules.md").read_text("utf-8")
@@ -28,13 +29,17 @@ def test_a_named_test_fails_when_its_rule_is_broken(product: Copy, what: str) ->
     given = MUTATIONS[what]
     with product.broken(given):
         outcomes = product.outcomes([given.test])
+    if lacking := [one.message for one in outcomes if one.kind == "skipped"]:
+        not_run(lacking[0])
     assert caught(given, outcomes) is None
 
 
 def test_the_named_tests_pass_while_nothing_is_broken(product: Copy) -> None:
     outcomes = product.outcomes(sorted({given.test for given in MUTATIONS.values()}))
     assert len(outcomes) >= len(MUTATED)
-    assert {one.kind for one in outcomes} == {"passed"}
+    assert {one.kind for one in outcomes} - {"skipped"} == {
+        "passed"
+    }  # what a machine lacks fails where CI=true
 
 
 def test_every_named_test_has_its_mutation_or_a_reason() -> None:
@@ -57,7 +62,7 @@ def test_the_page_counts_right() -> None:
     [
         (Outcome("passed", ""), "it passes"),
         (Outcome("error", "fixture 'x' not found"), "could not be run"),
-        (Outcome("skipped", "NOT RUN"), "could not be run"),
+        (Outcome("failure", "Failed: NOT RUN: cfn-lint is not here"), "another reason"),
         (Outcome("failure", "AttributeError: gone"), "another reason"),
         (Outcome("failure", "assert 1 == 2"), None),
     ],
