@@ -3,7 +3,6 @@
 import hashlib
 import json
 import secrets
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from support.embedding_api import CountingApi
 
 from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.local.aws import LocalAws
-from pipeline.local.lambda_process import RESERVED, LambdaProcess, lambda_environment
+from pipeline.local.lambda_process import LambdaProcess, lambda_environment
 from pipeline.local.postgres import Postgres
 from pipeline.local.processes import new_run_folder
 from pipeline.packaging.collect import collect, installed
@@ -194,32 +193,3 @@ def test_a_save_becomes_searchable_through_the_bundles_alone(
 @pytest.mark.parametrize("function", ["stream", "ingest", "query", "digest"])
 def test_a_function_starts_with_lambdas_variables_alone(start: Start, function: str) -> None:
     start(function)
-
-
-def test_no_variable_of_this_machine_reaches_a_function(code: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SSL_CERT_FILE", "HOME", "PYTHONPATH", "DATABASE_URL"):
-        monkeypatch.setenv(name, "/of/this/machine")
-    told = code / "told"
-    told.mkdir(exist_ok=True)
-    (told / "told.py").write_text("import os\ndef handler(event, context):\n    return sorted(os.environ)\n")
-    environment = lambda_environment("told", "told.handler", 128, told, {"MINE": "1"})
-    with LambdaProcess(told, code / "runtime", environment, 3) as process:
-        assert set(process.invoke({})) - {"LC_CTYPE"} == RESERVED | {"MINE"}
-
-
-def test_a_function_that_takes_more_memory_than_it_has_fails(code: Path) -> None:
-    told = code / "told"
-    told.mkdir(exist_ok=True)
-    (told / "greedy.py").write_text(
-        "def handler(event, context):\n    return len(bytearray(event['bytes']))\n"
-    )
-    environment = lambda_environment("told", "greedy.handler", 128, told, {})
-    with LambdaProcess(told, code / "runtime", environment, 3) as process:
-        assert process.invoke({"bytes": 1_000_000}) == 1_000_000
-        with pytest.raises(RuntimeError, match="MemoryError"):
-            process.invoke({"bytes": 512 * 1024 * 1024})
-
-
-def test_a_variable_that_lambda_reserves_is_refused() -> None:
-    with pytest.raises(ValueError, match="AWS_REGION"):
-        lambda_environment("f", "h", 128, Path(sys.prefix), {"AWS_REGION": "x"})

@@ -82,7 +82,7 @@ def begin(monkeypatch: pytest.MonkeyPatch, queue_settings: dict[str, Any]) -> Be
             "addresses": lambda: LAYOUTS,
             "embedding_usage": lambda: (0, 0),
             "reconciler": lambda: there,
-            "forgetter": lambda: there,
+            "forget_executor": lambda: there,
             "notice_queue": lambda: NoticeQueue(boto3_client, "queue", "dead"),
         }.items():
             monkeypatch.setattr(bootstrap, name, made)

@@ -122,13 +122,16 @@ def all_items_go_to_the_first_tenant(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_retried_notice_loses_its_transitions(patch: pytest.MonkeyPatch) -> None:
+    real = Notice.retried
     patch.setattr(
-        Notice, "delayed", lambda self: dataclasses.replace(self, transitions=(), attempts=self.attempts + 1)
+        Notice,
+        "retried",
+        lambda *given, **options: dataclasses.replace(real(*given, **options), transitions=()),
     )
 
 
 def a_put_off_notice_is_not_sent(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(NoticeQueue, "delayed", lambda *_: None)
+    patch.setattr(NoticeQueue, "retry_later", lambda *_, **__: None)
 
 
 def coalescing_drops_transitions(patch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,8 @@ from pipeline.handlers import ingest
 START = 1_790_000_000.0
 BATCH = 10
 GUARD_ROUNDS = 16
+MOST_MESSAGES = 5_000
+"""More than any test lets wait: what multiplies ends the test, and not the machine's memory."""
 
 
 @dataclass(eq=False)
@@ -92,6 +94,7 @@ class LambdaQueue:
 
     def _invoke(self, batch: Sequence[Queued]) -> None:
         self.invocations += 1
+        assert len(self.messages) <= MOST_MESSAGES, "the messages multiply"
         self._rounds = 1 + max(one.rounds for one in batch)
         context: Any = SimpleNamespace(
             function_name="ingest", aws_request_id="1", get_remaining_time_in_millis=lambda: 60_000

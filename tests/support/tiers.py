@@ -21,6 +21,8 @@ LONG = {
     "tests/unit/test_chunking.py::test_growing_exchange_by_exchange": "conversations cut anew at each exchange",
     "tests/unit/test_template.py::test_every_rule_fails": "the template once for each rule that it breaks",
     "tests/unit/test_packaging.py::test_each_bundle_imports": "every bundle in an interpreter of its own",
+    "tests/unit/test_aws_rule_mutations.py::test_a_named_test_fails": "a process for each thing that is broken",
+    "tests/unit/test_aws_rule_mutations.py::test_the_named_tests_pass": "the same tests once more, nothing broken",
     "tests/integration/test_contract_by_strategy.py": "the contract's searches once more for each strategy",
     "tests/integration/test_reembed_load.py": "ten thousand chunks go over to another space",
     "tests/integration/test_dynamodb_figures.py": "large memories in DynamoDB",

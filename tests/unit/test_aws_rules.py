@@ -1,6 +1,7 @@
 """docs/aws-rules.md holds: what it names is there, and the rules that no other module tests.
 
-Each rule of the template has a mutation that it catches: ``test_template.py::test_every_rule_fails_on_a_mutated_template``.
+Each rule of the template has a mutation that it catches: ``test_template.py::test_every_rule_fails_on_a_mutated_template``; each
+other test has its own in ``test_aws_rule_mutations.py``.
 """
 
 import json

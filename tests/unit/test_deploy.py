@@ -71,6 +71,12 @@ def test_the_template_goes_through_s3_since_a_request_takes_51_200_bytes() -> No
     assert url == f"https://s3.eu-west-1.amazonaws.com/bucket/{sent['Key']}"
     assert sent["Body"] == deploy.TEMPLATE.read_bytes()
     assert len(sent["Body"]) <= 1_000_000  # what CloudFormation takes from there
+    cloudformation = mock.MagicMock()
+    cloudformation.validate_template.return_value = {"Parameters": []}
+    deploy._prepared(cloudformation, "stack", None, {}, url)
+    for asked in (cloudformation.validate_template, cloudformation.create_change_set):
+        told = asked.call_args.kwargs
+        assert (told.get("TemplateURL"), "TemplateBody" in told) == (url, False)
 
 
 GOOD = {"IngestDatabaseSecretArn": "arn:i", "QueryDatabaseSecretArn": "arn:q", "OpenAiSecretArn": "arn:o"}

@@ -56,6 +56,32 @@ def test_a_restored_function_uses_no_object_of_the_snapshot() -> None:
     assert all(old is not new for old, new in zip(before, after, strict=True))
 
 
+WITHOUT_CONNECTIONS = {"settings", "authenticator", "addresses"}
+"""What may outlast a snapshot: it is made of settings alone."""
+OF_NO_QUESTION = {
+    *("sqs_client", "cloudformation_client", "stream_client", "notice_queue", "layouts", "announcer"),
+    *("chunker", "reconciler", "fillers", "forget_executor", "digest"),
+}
+"""What the query function never makes."""
+
+
+@pytest.mark.usefixtures("cut_off")
+def test_a_restored_function_makes_everything_anew_that_may_hold_a_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {"AUTHENTICATION": "iam", "HOST": "db.example", "USER": "u"}.items():
+        monkeypatch.setenv(f"DATABASE_{name}", value)
+    made = {
+        name: one
+        for name, one in vars(bootstrap).items()
+        if hasattr(one, "cache_info") and name not in OF_NO_QUESTION
+    }
+    for make in made.values():
+        make()
+    bootstrap.forget_collaborators()
+    assert {name for name, one in made.items() if one.cache_info().currsize} == WITHOUT_CONNECTIONS
+
+
 @pytest.fixture
 def function(aws: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return an account with a query function whose settings and secrets are right."""
@@ -102,7 +128,8 @@ def test_a_version_whose_secret_has_another_form_is_not_published(
 def test_a_role_that_was_just_made_has_half_a_minute_to_be_known(
     function: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refused = iter([True, True, False])
+    refused = iter([True] * 4)
+    pauses: list[float] = []
     real = bootstrap.read_secret
 
     def read(arn: str) -> str:
@@ -111,6 +138,7 @@ def test_a_role_that_was_just_made_has_half_a_minute_to_be_known(
         return real(arn)
 
     monkeypatch.setattr(bootstrap, "read_secret", read)
-    bootstrap.check_deployment(lambda _: None)
+    bootstrap.check_deployment(pauses.append)
     assert next(refused, None) is None
+    assert sum(pauses) == 30
     assert function

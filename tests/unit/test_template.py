@@ -318,6 +318,24 @@ def test_new_code_is_a_new_version_for_snapstart(template: Template) -> None:
     assert all(len(names) == 1 for names in versions)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda given: given.update(Timeout=14),
+        lambda given: given["Environment"]["Variables"].update(MIN_CONFIDENCE="0.31"),
+    ],
+    ids=["timeout", "variable"],
+)
+def test_a_property_that_changes_in_the_template_is_a_new_version_for_snapstart(
+    template: Template, change: Change
+) -> None:
+    changed = mutated(template, lambda t: change(t["Resources"]["QueryFunction"]["Properties"]))
+    made = transformed([template, changed], CodePrefix="one", Runtime="python3.13")
+    before, after = ({name for name, _ in of_type(one, "AWS::Lambda::Version")} for one in made)
+    assert len(before) == len(after) == 1
+    assert before != after
+
+
 def test_functions_spell_as_people_write_them() -> None:
     assert spelt({"Fn::If": ["A", {"Ref": "B"}, {"Fn::GetAtt": ["C", "Arn"]}]}) == "If(A, B, C.Arn)"
     assert spelt({"Fn::Sub": "x-${Y}"}) == "x-${Y}"
