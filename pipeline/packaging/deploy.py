@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
 KEPT = frozenset({"AWS::DynamoDB::Table", "AWS::SecretsManager::Secret", "AWS::SQS::Queue"})
 """Types that hold something: one that would be removed or replaced needs --replace."""
+_CODE = frozenset({"CodeBucket", "CodePrefix"})
 WAIT = {"Delay": 2, "MaxAttempts": 900}
 
 Row = Mapping[str, Any]
@@ -57,9 +59,11 @@ def _parser() -> argparse.ArgumentParser:
 def deploy(options: argparse.Namespace, cloudformation: Any, s3: Any) -> int:
     """Show what would change; with ``yes``, change it."""
     before = described(cloudformation, options.stack)
-    prefix = options.code_prefix or _uploaded(s3, options.bucket, options.bundles)
-    given = {**parsed(options.parameters), "CodeBucket": options.bucket, "CodePrefix": prefix}
-    check_settings({**_values(before), **given})
+    chosen = parsed(options.parameters)
+    values = {**_values(before), **chosen}
+    check_settings(values)
+    prefix = options.code_prefix or _uploaded(s3, options.bucket, options.bundles, values)
+    given = {**chosen, "CodeBucket": options.bucket, "CodePrefix": prefix}
     change_set = _prepared(cloudformation, options.stack, before, given, template_url(s3, options.bucket))
     if change_set is None:
         print("Nothing would change.")
@@ -149,11 +153,24 @@ def described(cloudformation: Any, stack: str) -> Row | None:
     return None if found["StackStatus"] == "REVIEW_IN_PROGRESS" else found
 
 
-def _uploaded(s3: Any, bucket: str, folder: Path) -> str:
+def address(code: str, values: Mapping[str, str]) -> str:
+    """Return where bundles go for a deployment with these parameters: elsewhere for any other.
+
+    SAM publishes a new version, which is what callers ask, if the code's address or the template changes; parameters alone
+    change neither (aws/serverless-application-model#3820).
+    """
+    declared = spelt_out(TEMPLATE.read_text("utf-8"))["Parameters"]
+    defaults = {name: str(one["Default"]) for name, one in declared.items() if "Default" in one}
+    settings = {name: value for name, value in {**defaults, **values}.items() if name not in _CODE}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    return f"{code}-{digest[:8]}"
+
+
+def _uploaded(s3: Any, bucket: str, folder: Path, values: Mapping[str, str]) -> str:
     paths = {bundle.name: folder / f"{bundle.name}.zip" for bundle in BUNDLES}
     if missing := [str(path) for path in paths.values() if not path.exists()]:
         raise SettingsError(f"{', '.join(missing)} not found: run scripts/package first")
-    prefix = code_prefix(paths)
+    prefix = address(code_prefix(paths), values)
     for name, path in paths.items():
         s3.upload_file(str(path), bucket, f"{prefix}/{name}.zip")
     return prefix

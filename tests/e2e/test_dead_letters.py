@@ -104,7 +104,8 @@ def test_a_mended_item_becomes_memory_by_redrive_and_a_second_redrive_costs_noth
     with stream_held(deployed):
         deployed.save("chat:1", TALK)
         assert (
-            "1 dead letter would be sent again" in run("redrive", "--tenant", deployed.tenant, "--dry-run").stdout
+            "1 dead letter would be sent again"
+            in run("redrive", "--tenant", deployed.tenant, "--dry-run").stdout
         )
         assert not remembers(deployed, "blue pot")
         done = run("redrive", "--tenant", deployed.tenant, "--cause", "malformed_item")

@@ -84,6 +84,10 @@ def test_it_upgrades_and_rolls_back(
     assert "Nothing would change" in run("--yes")
 
     before = value(stack, name, "CodePrefix")
+    run("--yes", "MinConfidence=0.3")
+    assert value(stack, name, "CodePrefix") != before, "callers ask a version; the code's address makes one"
+
+    before = value(stack, name, "CodePrefix")
     write_bundles(tmp_path, "2")
     upgraded = run("--yes")
     assert "IngestFunction" in upgraded

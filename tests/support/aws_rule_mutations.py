@@ -106,6 +106,10 @@ MUTATIONS: Mapping[str, Mutation] = {
     "the template is sent in the request": Mutation(_UPLOADED, DEPLOYING, "        TemplateURL=url,\n", '        TemplateBody=TEMPLATE.read_text("utf-8"),\n'),
     "the template is checked in the request": Mutation(_UPLOADED, DEPLOYING, "validate_template(TemplateURL=url)", 'validate_template(TemplateBody=TEMPLATE.read_text("utf-8"))'),
     "the template is cut": Mutation(_UPLOADED, DEPLOYING, "Key=key, Body=body)", "Key=key, Body=body[:51_200])"),
+    "a changed parameter leaves the code where it is": Mutation(
+        DEPLOY + "test_a_changed_parameter_gives_the_code_another_address_so_that_a_version_is_published", DEPLOYING,
+        'return f"{code}-{digest[:8]}"', "return code",
+    ),
     "no alias": Mutation(_NEW_VERSION, TEMPLATE, "      AutoPublishAlias: live\n", ""),
     "a changed property is not published": Mutation(_CHANGED, TEMPLATE, "      AutoPublishAliasAllProperties: true   # a changed property must be published too; a parameter that changes alone is not: docs/aws-rules.md\n", ""),
     "a restored function keeps its store": Mutation(_RESTORED, BOOTSTRAP, "        usage_ledger,\n        store,\n        ledger_backed,\n", "        usage_ledger,\n        ledger_backed,\n"),

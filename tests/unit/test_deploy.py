@@ -60,7 +60,14 @@ def test_nothing_is_done_unless_asked_to() -> None:
 
 def test_bundles_that_were_not_built_are_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"stream\.zip.*scripts/package"):
-        deploy._uploaded(None, "b", tmp_path)
+        deploy._uploaded(None, "b", tmp_path, {})
+
+
+def test_a_changed_parameter_gives_the_code_another_address_so_that_a_version_is_published() -> None:
+    before = deploy.address("code", {"MinConfidence": "0.46", "CodePrefix": "one", "CodeBucket": "b"})
+    assert deploy.address("code", {"CodePrefix": "two"}) == before, "0.46 is what it is if nobody says"
+    assert deploy.address("code", {"MinConfidence": "0.3"}) != before
+    assert deploy.address("other", {}) != before
 
 
 def test_the_template_goes_through_s3_since_a_request_takes_51_200_bytes() -> None:
