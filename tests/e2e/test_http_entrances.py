@@ -111,7 +111,7 @@ def test_the_deployed_function_takes_an_event_as_its_url_makes_it(open_house: De
         assert open_house.invoke(url_event("POST", f"{MEMORY}/search", {"query": "kite"}, **change))[0] == 403
 
 
-def test_forgetting_through_a_entrance_goes_all_the_way(open_house: DeployedStack, issuer: Issuer) -> None:
+def test_forgetting_through_an_entrance_goes_all_the_way(open_house: DeployedStack, issuer: Issuer) -> None:
     ken = issuer.token(tenant_id="acme", sub="ken")
     status, taken = http(open_house, f"{MEMORY}?session_key=chat:2", ken, "DELETE")
     assert (status, taken["source_items"]) == (202, "kept")

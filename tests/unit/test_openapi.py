@@ -26,7 +26,7 @@ def test_every_route_is_described_and_nothing_else() -> None:
     assert described == ROUTES.keys()
 
 
-def test_the_function_serves_it_through_a_entrance_that_is_open() -> None:
+def test_the_function_serves_it_through_an_entrance_that_is_open() -> None:
     answer = query.handler({"method": "GET", "path": "/api/v1/openapi.json"}, CONTEXT)
     assert json.loads(answer["body"]) == describe_api()
     shut = query.handler(
