@@ -13,7 +13,7 @@ MAX_ZIPPED_BYTES = 50 * 1024 * 1024
 MAX_UNZIPPED_BYTES = 250 * 1024 * 1024
 """Lambda's limits."""
 
-UNDEPLOYED = frozenset({"cli.py", "lab", "local", "operations", "packaging"})
+UNDEPLOYED = frozenset({"cli.py", "local", "operations", "packaging"})
 """Rooms of the package that no function uses: handlers import nothing of them."""
 
 _CORE = frozenset({"aws-lambda-powertools[tracer]", "tenacity"})

@@ -1,14 +1,17 @@
 """The benchmark of the OpenSearch store runs, says what it ran on, and is exact where k reaches all of a user's chunks."""
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from support.real_opensearch import require_opensearch
 
 from pipeline.local import opensearch_node
 
+TESTS = Path(__file__).parents[1]
 SMALL = [
     "--rows",
     "400",
@@ -27,7 +30,8 @@ SMALL = [
 
 def figures(*options: str) -> dict[str, object]:
     command = [sys.executable, "-m", "lab.bench.opensearch", *SMALL, *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
+    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=600)
     found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
     return found
 
