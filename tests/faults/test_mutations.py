@@ -130,7 +130,7 @@ def a_retried_notice_loses_its_transitions(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-def a_put_off_notice_is_not_sent(patch: pytest.MonkeyPatch) -> None:
+def a_delayed_notice_is_not_sent(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(NoticeQueue, "retry_later", lambda *_, **__: None)
 
 
@@ -285,7 +285,7 @@ MUTATIONS: Mapping[str, Mutation] = {
         the_tenant_is_dropped_from_an_items_name,
         all_items_go_to_the_first_tenant,
         a_retried_notice_loses_its_transitions,
-        a_put_off_notice_is_not_sent,
+        a_delayed_notice_is_not_sent,
         coalescing_drops_transitions,
         a_late_transition_is_skipped,
         a_cap_counts_as_a_removal,

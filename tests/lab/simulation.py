@@ -135,7 +135,7 @@ class Simulation:
         self._places = sorted({(place.table, place.tenant, place.key) for place in history.places})
         self._entered: set[str] = set()
         self._unrest: list[str] = []
-        self._wishes: dict[Task, ForgetRequest] = {}
+        self._forget_requests: dict[Task, ForgetRequest] = {}
         self._requests: list[ForgetRequest] = []
         self._owners: dict[ItemId, Any] = {}
         self._loss, self._lossy = history.loss, False
@@ -342,7 +342,7 @@ class Simulation:
         """Do it, again until it says that it is done."""
 
         def done(task: Task) -> None:
-            del self._wishes[task]
+            del self._forget_requests[task]
             if task.fault is not None:
                 self._carry_out(request, tries + 1)
 
@@ -351,7 +351,7 @@ class Simulation:
             carry_out(request)
 
         task = self._start(self._idle_operator(), work, fault_exempt=tries > 1)
-        self._finish[task], self._wishes[task] = done, request
+        self._finish[task], self._forget_requests[task] = done, request
 
     def _idle_operator(self) -> str:
         """Return who is free: two at once would share one connection."""
@@ -460,7 +460,7 @@ class Simulation:
         for mapping in self._mappings:
             for record in mapping.outstanding():
                 yield (mapping.table.name, *_key(record["dynamodb"]["Keys"]))
-        tenants = {forget_message.tenant_id for forget_message in self._wishes.values()}
+        tenants = {forget_message.tenant_id for forget_message in self._forget_requests.values()}
         yield from (place for place in self._places if place[1] in tenants)
         held: Iterable[Message] = (message for messages in self._holding.values() for message in messages)
         for message in (*self.queue.messages, *held):

@@ -123,7 +123,7 @@ def test_a_copy_that_was_not_taken_says_so(notice_of: Build) -> None:
         queue(Client({"Failed": [{"Id": "0"}]})).retry_later(notice_of(), 30)
 
 
-def test_burying_sends_the_body_with_its_cause() -> None:
+def test_dead_lettering_sends_the_body_with_its_cause() -> None:
     client = Client()
     queue(client).dead_letter("the body", MalformedItemError("x" * 600), "acme")
     [message] = client.messages
