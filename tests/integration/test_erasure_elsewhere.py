@@ -26,6 +26,10 @@ STORES = ("dynamodb", "opensearch-classic", "opensearch-nextgen")
 OLD, NEW = 1_700_000_000, 1_900_000_000
 
 
+def nobody_mends(*_: object) -> None:
+    pytest.fail("a certificate looks; it mends nothing")
+
+
 @dataclass
 class World:
     """A pipeline on a store, and what puts a row there past it.
@@ -67,12 +71,12 @@ def world(request: pytest.FixtureRequest, local_aws: LocalAws) -> World:
     tables = Tables(local_aws.client("dynamodb"))
     if request.param == "dynamodb":
         store: Any = tables.store()
-        inventory: Inventory = DynamoDbInventory(tables.calls(), tables.vectors, tables.books())
+        inventory: Inventory = DynamoDbInventory(tables.calls(), tables.vectors, tables.books(), nobody_mends)
         return World(SmallPipeline(store=store), inventory, in_dynamodb(tables), tables)
     server = request.getfixturevalue("servers")[request.param]
     store = tables.opensearch(server, tables.ledger)
     collection = store._collection
-    inventory = OpenSearchInventory(collection, tables.books())
+    inventory = OpenSearchInventory(collection, tables.books(), nobody_mends)
 
     def plant(tenant: str, user: str, source: str, id_: str, text: str) -> None:
         template: Sequence[Mapping[str, Any]] = [
@@ -196,7 +200,7 @@ def test_a_row_that_the_chat_app_wrote_itself_into_dynamodb_is_found_if_it_is_th
     local_aws: LocalAws, owner: str, user: str, said: int, left: int
 ) -> None:
     tables = Tables(local_aws.client("dynamodb"))
-    inventory = DynamoDbInventory(tables.calls(), tables.vectors, tables.books())
+    inventory = DynamoDbInventory(tables.calls(), tables.vectors, tables.books(), nobody_mends)
     world = World(SmallPipeline(store=tables.store()), inventory, in_dynamodb(tables), tables)
     asked = user if (owner, user) == ("acme", "acme") else "mika"
     world.say("chat:1", asked, "the cat is called Momo")
