@@ -21,8 +21,9 @@ MAX_JSON_READ = 10
 _DATA_URI = re.compile(
     r"data:([\w.+-]{1,40}/[\w.+-]{1,60})?((?:;[\w.+-]{1,40}(?:=[\w.+-]{1,60})?)*),((?:[A-Za-z0-9+/=_%-]|\\[nr]|[!$&'*.:;?@~(])*)"
 )
+# A group is not repeated possessively: Python before 3.11.5 matches that wrongly (python/cpython#106052).
 _PEM = re.compile(
-    r"-----BEGIN ([A-Z0-9 ]{1,40})-----(?:[A-Za-z0-9+/=\s:,.()\\]|-(?!----(?:BEGIN|END) ))*+-----END \1-----"
+    r"-----BEGIN ([A-Z0-9 ]{1,40})-----(?:[A-Za-z0-9+/=\s:,.()\\]|-(?!----(?:BEGIN|END) ))*-----END \1-----"
 )
 _ENCODED = re.compile(
     rf"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{{{MIN_ENCODED},}}={{0,2}}"

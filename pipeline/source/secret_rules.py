@@ -142,7 +142,7 @@ RULES = (
     _rule("app_keys", "Fly token", "FlyV1", r"FlyV1 (?:fm\d_[\w+/=,-]{40,})"),
     _rule("app_keys", "1Password token", "ops_eyJ", _B + r"ops_eyJ[A-Za-z0-9+/]{200,}={0,3}"),
     _rule("app_keys", "Facebook token", "EAA", _B + r"EAA[A-Za-z0-9]{80,}" + _E),
-    _rule("tokens", "JSON web token", "eyJ", r"(?<![A-Za-z0-9])eyJ(?:[A-Za-z0-9]|[_-](?!eyJ)){10,}+={0,2}\.[\w-]*={0,2}(?:\.[\w-]{8,}={0,2}){1,4}"),
+    _rule("tokens", "JSON web token", "eyJ", r"(?<![A-Za-z0-9])eyJ(?:[A-Za-z0-9]|[_-](?!eyJ)){10,}={0,2}\.[\w-]*={0,2}(?:\.[\w-]{8,}={0,2}){1,4}"),
     _rule("tokens", "access token", "bearer", r"(?<![A-Za-z])bearer\s+(?P<secret>[A-Za-z0-9][\w.~+/=-]{15,})", flags=_ANY),
     _rule("tokens", "access token", "authorization",
           r"authorization[\"']?\s*[:=]\s*[\"']?(?:token|api-?key|key)\s+(?P<secret>[A-Za-z0-9][\w.~+/=-]{15,})", flags=_ANY),
