@@ -253,6 +253,8 @@ def test_the_pipeline_is_live_and_says_when_it_cannot_be_seen(
     page = opened()
     furnish(page, "pipeline")
     expect(page.locator("[data-figure=tokens]")).to_have_text("1,234")
+    expect(page.locator("[data-figure=delayed]")).to_have_text("2")
+    expect(page.locator("#figures")).not_to_contain_text("NaN")
     expect(page.locator("#letters")).to_contain_text("malformed_item")
     actions.pipeline.return_value = {**SEEN, "tokens": 99_999, "dead": 0, "letters": []}
     expect(page.locator("[data-figure=tokens]")).to_have_text("99,999")

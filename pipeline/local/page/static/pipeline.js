@@ -87,7 +87,7 @@ function figures() {
   const number = (value, options = {}) => new Intl.NumberFormat(language(), options).format(value);
   return [
     ["waiting", number(seen.waiting)],
-    ["putOff", number(seen.retried)],
+    ["delayed", number(seen.delayed)],
     ["dead", number(seen.dead)],
     ["lag", seen.lag_p50 === null ? "–" : say("milliseconds", { ms: number(Math.round(seen.lag_p50)) })],
     ["items", number(seen.items)],
