@@ -49,7 +49,7 @@ HARMLESS = frozenset({"missing", "unreadable"})
 
 
 class Queue(Protocol):
-    """A queue that was opened, see :class:`pipeline.operations.queue_drain.Box`."""
+    """A queue that was opened, see :class:`pipeline.operations.queue_drain.QueueDrain`."""
 
     hidden: int
     emptied: bool

@@ -197,8 +197,8 @@ def _progress(
     active: RegisteredSpace, standby: RegisteredSpace, progress: SpaceProgress, dollars: float | None
 ) -> str:
     return (
-        f"current: {_said(active)}, {progress.chunks:,} chunks\n"
-        f"beside:  {_said(standby)}, {progress.behind:,} chunks of {progress.items:,} items still to embed: about "
+        f"active:  {_said(active)}, {progress.chunks:,} chunks\n"
+        f"standby: {_said(standby)}, {progress.behind:,} chunks of {progress.items:,} items still to embed: about "
         f"{progress.tokens:,} tokens, {money(dollars)}"
     )
 

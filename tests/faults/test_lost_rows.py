@@ -199,29 +199,22 @@ def test_a_memory_of_which_a_row_was_lost_is_whole_again_for_the_cache_of_search
     assert world.store.wait_until_searchable("acme", "mika", 0.0)
 
 
-def test_a_notice_that_needs_a_lost_text_comes_again_and_is_applied_after_the_repair() -> None:
-    """An exchange of which the answer is removed, while the text that its question is to be taken from is gone."""
-    world = World(LedgerIndex("dynamodb"), max_tokens=500)
+@pytest.mark.parametrize(("store", "lose"), [("dynamodb", World.lose_row), ("opensearch", World.lose_text)])
+def test_a_notice_that_needs_a_lost_text_comes_again_and_is_applied_after_the_repair(
+    store: str, lose: Callable[[World, str], None]
+) -> None:
+    """An exchange of which the answer is removed, while the text that its question is to be taken from is gone.
+
+    OpenSearch takes it from the document that searches find.
+    """
+    world = World(LedgerIndex(store), max_tokens=500)
     world.save("one", ANSWER)
-    world.lose_row(ANSWER)
+    lose(world, ANSWER)
     world.save("one", "two", reason="removed", gone={world.name_of(ANSWER): (1, 0)})
     assert {source: type(error) for source, error in world.failures.items()} == {SOURCE: LostTextError}
     assert world.kinds() == ["missing"]
     world.mend()
     world.ingest(world.last)  # out of the dead-letter queue
-    world.failures = {}
-    assert (world.found(), world.kinds(), world.waiting()) == (["one", "two"], [], [])
-
-
-def test_a_lost_text_is_taken_from_the_document_that_searches_find() -> None:
-    world = World(LedgerIndex("opensearch"), max_tokens=500)
-    world.save("one", ANSWER)
-    world.lose_text(ANSWER)
-    world.save("one", "two", reason="removed", gone={world.name_of(ANSWER): (1, 0)})
-    assert {source: type(error) for source, error in world.failures.items()} == {SOURCE: LostTextError}
-    assert world.kinds() == ["missing"]
-    world.mend()
-    world.ingest(world.last)
     world.failures = {}
     assert (world.found(), world.kinds(), world.waiting()) == (["one", "two"], [], [])
 
