@@ -23,7 +23,12 @@ QUEUES: Mapping[str, str] = {
     "dead": "DeadLetterQueueUrl",
     "stream": "StreamFailureQueueUrl",
 }
-FUNCTIONS = ("stream", "ingest", "query", "digest")
+FUNCTIONS: Mapping[str, str] = {
+    "stream": "StreamFunctionName",
+    "ingest": "IngestFunctionName",
+    "query": "QueryAliasArn",
+    "digest": "DigestFunctionName",
+}
 LIMITS: Mapping[str, tuple[str, float]] = {
     "AlarmLagMilliseconds": ("lag_milliseconds", 1.0),
     "AlarmIteratorAgeMilliseconds": ("iterator_age_milliseconds", 1.0),
@@ -75,11 +80,7 @@ def _collector(stack: str, outputs: Mapping[str, str], book: UsageBook | None) -
         boto3.client("cloudwatch", config=bootstrap.AWS_CONFIG),
         {ours: outputs[theirs] for ours, theirs in QUEUES.items() if theirs in outputs},
         f"VectorMemory/{stack}",
-        {
-            name: name_of(outputs[f"{name.capitalize()}FunctionName"])
-            for name in FUNCTIONS
-            if f"{name.capitalize()}FunctionName" in outputs
-        },
+        {ours: name_of(outputs[theirs]) for ours, theirs in FUNCTIONS.items() if theirs in outputs},
         book,
     )
 

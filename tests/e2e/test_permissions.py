@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 
 from pipeline.local.stack import Stack
+from pipeline.operations.status_command import FUNCTIONS
 
 pytestmark = pytest.mark.e2e
 
@@ -46,7 +47,7 @@ def trying(stack: Stack) -> Iterator[Powers]:
         archive.writestr("attempt.py", TRY)
 
     def attempt(function: str, calls: dict[str, Any]) -> dict[str, str]:
-        model = aws_lambda.get_function_configuration(FunctionName=stack.outputs[f"{function}FunctionName"])
+        model = aws_lambda.get_function_configuration(FunctionName=stack.outputs[FUNCTIONS[function]])
         made.append(f"attempt-{uuid4().hex[:8]}")
         aws_lambda.create_function(
             FunctionName=made[-1],
@@ -84,9 +85,9 @@ def calls(stack: Stack) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("function", "allowed"),
     [
-        ("Stream", {"read the message key"}),
-        ("Ingest", {"read the message key", "read an item", "dead-letter"}),
-        ("Query", set()),
+        ("stream", {"read the message key"}),
+        ("ingest", {"read the message key", "read an item", "dead-letter"}),
+        ("query", set()),
     ],
 )
 def test_a_role_may_do_what_its_function_needs_and_no_more(
@@ -117,8 +118,8 @@ def test_the_digest_reads_and_counts_in_the_ledger_and_does_nothing_else_there()
         Stack({"DigestProvider": "extractive"}, store="dynamodb") as elsewhere,
         trying(elsewhere) as attempt,
     ):
-        outcomes = attempt("Digest", ledger_calls(elsewhere.outputs["LedgerTableName"]))
+        outcomes = attempt("digest", ledger_calls(elsewhere.outputs["LedgerTableName"]))
         assert {name for name, one in outcomes.items() if one == "allowed"} == {"read rows", "count"}
         assert set(outcomes.values()) - {"allowed"} <= REFUSED
-        vectors = attempt("Digest", ledger_calls(elsewhere.outputs["VectorTableName"]))
+        vectors = attempt("digest", ledger_calls(elsewhere.outputs["VectorTableName"]))
         assert set(vectors.values()) <= REFUSED
