@@ -226,17 +226,9 @@ class _Group:
         copies = [*self._present(matched, evidence), *self._absent(matched, evidence)]
         decided = list(_decided(copies, transitions, evidence))
         in_order = sorted(decided, key=lambda copy: copy.row.ordinal)
-        dated = _dated(in_order, transitions, self.name, self._said_then(matched))
+        dated = _dated(in_order, transitions, self.name)
         places = {copy.place: copy.row.id for copy in dated if copy.place is not None}
         return _Result(tuple(copy.row for copy in dated), places)
-
-    def _said_then(self, matched: Mapping[int, MessageRow]) -> frozenset[str]:
-        """Return ids of rows that the item has with the very time said: saved again, they are no newer."""
-        return frozenset(
-            matched[place].id
-            for place, entry in self.entries
-            if place in matched and entry.time and entry.time.timestamp() == matched[place].said_at
-        )
 
     def _fresh(self, transitions: Sequence[Transition], evidence: Evidence) -> int:
         """Return how many of the last entries came, as a transition shows, after the request that erased the others."""
@@ -408,34 +400,25 @@ def _owner(decision: Transition, row: MessageRow, evidence: Evidence) -> str | N
     return document.user_id if document and of(document.user_id) == decision.owner_before else None
 
 
-def _dated(
-    copies: Sequence[_Copy], transitions: Sequence[Transition], name: str, said_then: frozenset[str]
-) -> list[_Copy]:
+def _dated(copies: Sequence[_Copy], transitions: Sequence[Transition], name: str) -> list[_Copy]:
     """Return the copies with AWS's time of their newest addition, as far as transitions tell it.
 
-    Args:
-        said_then: ids of those that keep the time of their first one.
+    What is saved again with the very time said is no newer: it keeps the time of its first addition.
     """
     dated = list(copies)
     for transition in transitions:
         came, went = transition.copies_added(name), transition.gone.get(name)
         if came:
-            dated = _with_addition(dated, transition, name, said_then)
+            dated = _with_addition(dated, transition, name)
         elif went and went[1] and transition.reason != "capped":
             dated = _as_the_oldest(dated, transition)
     return dated
 
 
-def _with_addition(
-    copies: list[_Copy], transition: Transition, name: str, said_then: frozenset[str]
-) -> list[_Copy]:
+def _with_addition(copies: list[_Copy], transition: Transition, name: str) -> list[_Copy]:
     chosen = {copy.row.id for copy in _brought(copies, transition, name)}
-    at_tail = name in transition.added_at_tail
     return [
-        replace(copy, row=_added(copy.row, transition, at_tail=at_tail, again=copy.row.id in said_then))
-        if copy.row.id in chosen
-        else copy
-        for copy in copies
+        replace(copy, row=_added(copy.row, transition)) if copy.row.id in chosen else copy for copy in copies
     ]
 
 
@@ -450,13 +433,21 @@ def _brought(copies: Sequence[_Copy], transition: Transition, name: str) -> Sequ
     return open_to_it[before:after] if all_there else open_to_it[before - after :]
 
 
-def _added(row: MessageRow, transition: Transition, *, at_tail: bool, again: bool) -> MessageRow:
+def _added(row: MessageRow, transition: Transition) -> MessageRow:
     if transition.position <= row.added or _of_another_copy(row, transition):
         return row
+    at_tail, again = row.name in transition.added_at_tail, row.said_at in transition.said.get(row.name, ())
+    if again and not row.added and _was_there(row, transition):
+        return row  # the addition that counts is an older one, which is still to come
     outranked = row.added and ((row.at_tail and not at_tail) or again)
     if outranked or transition.at is None:
         return replace(row, added=transition.position)
     return replace(row, added=transition.position, saved_at=transition.at, at_tail=at_tail)
+
+
+def _was_there(row: MessageRow, transition: Transition) -> bool:
+    """Tell whether the ledger had met a message before it was added, whatever the clocks: then it was added again."""
+    return transition.at is not None and row.met_at + CLOCK_SECONDS < transition.at
 
 
 def _of_another_copy(row: MessageRow, transition: Transition) -> bool:

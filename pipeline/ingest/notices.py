@@ -7,7 +7,8 @@ A notice is JSON of version 2::
      "position": "<stream label>/<sequence number, 40 digits>",      "" if the sender knows none
      "transitions": [{"position": "...", "at": 1790000000.0, "event": "modified", "reason": "capped", "everything": false,
                       "owner_before": "<keyed hash>", "owner_after": "<keyed hash>",
-                      "added": {}, "added_at_tail": {"<keyed hash>": [0, 1]}, "gone": {"<keyed hash>": [1, 0]}}],
+                      "added": {}, "added_at_tail": {"<keyed hash>": [0, 1]}, "gone": {"<keyed hash>": [1, 0]},
+                      "said": {"<keyed hash>": [1789999999.5]}}],
      "saved_at": 1790000000.0, "force_read": false, "redact": false, "first_sent_at": 1790000000.2, "attempts": 0, "capped": false}
 """
 
@@ -24,7 +25,7 @@ from pipeline.source.transitions import Copies, Event, Reason, Transition, merge
 
 VERSION = 2
 MAX_NAMES = 8_000
-"""Of one notice: at 50 bytes each they fit a queue message of 1 MiB (docs.aws.amazon.com/AWSSimpleQueueService, quotas)."""
+"""Of one notice: at 110 bytes each they fit a queue message of 1 MiB (docs.aws.amazon.com/AWSSimpleQueueService, quotas)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,7 @@ def _transition(read: Mapping[str, Any]) -> Transition:
         added=_copies(read["added"]),
         added_at_tail=_copies(read["added_at_tail"]),
         gone=_copies(read["gone"]),
+        said={_text(name): tuple(map(_time, times)) for name, times in read["said"].items()},
         owner_before=_optional_text(read["owner_before"]),
         owner_after=_optional_text(read["owner_after"]),
     )

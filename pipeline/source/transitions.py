@@ -5,10 +5,10 @@ transition names texts by a keyed hash of role and text, and says how many copie
 applying it twice changes nothing. Where a cap cannot be told from a removal, the answer is a removal.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pipeline.settings import Retention
 from pipeline.source.documents import Document, Entry
@@ -35,6 +35,7 @@ class Transition:
         added: name → copies, of texts of which there are more now.
         added_at_tail: the same, where all that came stands behind all that was there.
         gone: name → copies, of texts of which there are fewer now.
+        said: name → the times said, epoch seconds, of what was added; without what has none.
         owner_before: keyed hash of whose the item was.
         owner_after: keyed hash of whose it is.
     """
@@ -47,6 +48,7 @@ class Transition:
     added: Mapping[str, Copies] = field(default_factory=dict)
     added_at_tail: Mapping[str, Copies] = field(default_factory=dict)
     gone: Mapping[str, Copies] = field(default_factory=dict)
+    said: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     owner_before: str | None = None
     owner_after: str | None = None
 
@@ -80,9 +82,20 @@ class Transition:
 
     def only(self, names: frozenset[str]) -> "Transition":
         """Return it with no other texts than these."""
-        parts = (self.added, self.added_at_tail, self.gone)
-        added, at_tail, gone = ({name: c for name, c in part.items() if name in names} for part in parts)
-        return replace(self, added=added, added_at_tail=at_tail, gone=gone)
+        return replace(
+            self,
+            added=_only(self.added, names),
+            added_at_tail=_only(self.added_at_tail, names),
+            gone=_only(self.gone, names),
+            said=_only(self.said, names),
+        )
+
+
+_Value = TypeVar("_Value")
+
+
+def _only(part: Mapping[str, _Value], names: Collection[str]) -> dict[str, _Value]:
+    return {name: value for name, value in part.items() if name in names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +140,7 @@ class TransitionReader:
             return Transition(position, at, event, "removed", everything=True)
         if not clear:  # what is not seen in it may be there
             counts = {} if isinstance(old, Unreadable) else _increases(before, after)
-            return Transition(position, at, event, added=counts)
+            return Transition(position, at, event, added=counts, said=_times(after, counts))
         at_tail = _at_tail(before, after)
         increased = _increases(before, after)
         gone = _increases(after, before)
@@ -141,6 +154,7 @@ class TransitionReader:
             added={name: copies for name, copies in increased.items() if name not in at_tail},
             added_at_tail={name: copies for name, copies in increased.items() if name in at_tail},
             gone={name: (had, has) for name, (has, had) in gone.items()},
+            said=_times(after, increased),
         )
 
     def _reason(self, old: Image, before: Sequence[Entry], after: Sequence[Entry]) -> Reason:
@@ -183,24 +197,43 @@ def fell_off_the_front(before: Sequence[object], after: Sequence[object]) -> boo
 def merged(transitions: Iterable[Transition]) -> tuple[Transition, ...]:
     """Return transitions of one item in order, each once, without what a newer one says of the same text.
 
-    An addition of further copies leaves the older one of the first: each copy has its own time. What they say of the item
-    as a whole stays: every INSERT and expiry, every change of owner.
+    What they say of the item as a whole stays: every INSERT and expiry, every change of owner.
     """
-    kept: list[Transition] = []
-    came, went = dict[str, int](), set[str]()
-    for one in sorted({each.position: each for each in transitions}.values(), key=_position, reverse=True):
-        added, at_tail = (
-            {name: copies for name, copies in part.items() if copies[0] < came.get(name, copies[1])}
-            for part in (one.added, one.added_at_tail)
+    newest_first = sorted({each.position: each for each in transitions}.values(), key=_position, reverse=True)
+    kept, came, went = list[Transition](), _additions_that_count(newest_first), set[str]()
+    for one in newest_first:
+        news = {name for name in (*one.added, *one.added_at_tail) if (one.position, name) in came}
+        rest = replace(
+            one,
+            added=_only(one.added, news),
+            added_at_tail=_only(one.added_at_tail, news),
+            gone=_only(one.gone, one.gone.keys() - went),
+            said=_only(one.said, news),
         )
-        gone = {name: copies for name, copies in one.gone.items() if name not in went}
-        for name, (before, _) in (*added.items(), *at_tail.items()):
-            came[name] = before
         went.update(one.gone)
-        rest = replace(one, added=added, added_at_tail=at_tail, gone=gone)
         if rest.names or rest.concerns_the_item:
             kept.append(rest)
     return tuple(reversed(kept))
+
+
+def _additions_that_count(newest_first: Iterable[Transition]) -> set[tuple[str, str]]:
+    """Return positions with names: of each copy of a text the newest addition, for each copy has its own time.
+
+    And the oldest at a time at which the newest says it too: what is saved again with its time is no newer. Both are all that
+    dates a message, so a notice cannot grow with how often a text comes and goes.
+    """
+    counted, least = set[tuple[str, str]](), dict[str, int]()
+    said, oldest = dict[str, frozenset[float]](), dict[str, str]()
+    for one in newest_first:
+        for name, (before, after) in (*one.added.items(), *one.added_at_tail.items()):
+            times = one.said.get(name, ())
+            if before < least.get(name, after):
+                counted.add((one.position, name))
+                least[name] = before
+                said.setdefault(name, frozenset(times))
+            elif said.get(name, frozenset()).intersection(times):
+                oldest[name] = one.position
+    return counted | {(position, name) for name, position in oldest.items()}
 
 
 def _position(transition: Transition) -> str:
@@ -219,6 +252,15 @@ def _increases(before: Sequence[Entry], after: Sequence[Entry]) -> dict[str, Cop
     """Return name → copies (before, after) of the texts of which there are more after."""
     had, has = Counter(_names(before)), Counter(_names(after))
     return {name: (had[name], has[name]) for name in has if has[name] > had[name]}
+
+
+def _times(entries: Sequence[Entry], names: Collection[str]) -> dict[str, tuple[float, ...]]:
+    """Return name → the times said of these texts."""
+    found: defaultdict[str, set[float]] = defaultdict(set)
+    for entry in entries:
+        if entry.id in names and entry.time:
+            found[entry.id].add(entry.time.timestamp())
+    return {name: tuple(sorted(times)) for name, times in found.items()}
 
 
 def _at_tail(before: Sequence[Entry], after: Sequence[Entry]) -> frozenset[str]:

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.ingest import message_ledger, ownership
 from pipeline.ingest.message_ledger import (
+    CLOCK_SECONDS,
     HORIZON_SECONDS,
     MAX_EVENTS,
     Evidence,
@@ -45,9 +46,15 @@ class Ledger:
         self.user = "mika"
 
     def change(
-        self, reason: Reason = "", *, gone: str | Gone = "", came: str | Gone = "", **fields: Any
+        self,
+        reason: Reason = "",
+        *,
+        gone: str | Gone = "",
+        came: str | Gone = "",
+        stamps: str = "",
+        **fields: Any,
     ) -> Transition:
-        """Return the transition of a change that happens now."""
+        """Return the transition of a change that happens now; ``stamps`` are the times said of what came."""
         self.number += 1
         self.time += 60.0
         whole = {
@@ -64,6 +71,7 @@ class Ledger:
             reason=reason,
             gone=names,
             added_at_tail=added,
+            said={name: (float(ord(stamp)),) for name, stamp in zip(added, stamps, strict=bool(stamps))},
             **whole,
         )
 
@@ -534,14 +542,14 @@ def test_where_a_change_of_owner_was_seen_and_no_record_told_of_it_the_message_i
 
 def given_by_making_it_anew(ledger: Ledger, who_asks: str, when: str, stamps: str = "") -> list[str]:
     """Return what is found when mika's item is deleted and ken makes it anew, and a request is carried out after that."""
-    ledger.read("a", ledger.change(came="a"), stamps=stamps)
+    ledger.read("a", ledger.change(came="a", stamps=stamps), stamps=stamps)
     if when == "before the removal":
         ledger.forget("user", who_asks)
     deleted = ledger.change("deleted", event="deleted", everything=True, owner_after=None)
     if when == "between":
         ledger.forget("user", who_asks)
     ledger.user = "ken"
-    anew = ledger.change(event="inserted", came="a", owner_before=None)
+    anew = ledger.change(event="inserted", came="a", stamps=stamps, owner_before=None)
     told_nothing = ledger.read("a", stamps=stamps)
     assert told_nothing == []  # nobody knows whose it was at T
     return ledger.read("a", deleted, anew, stamps=stamps)
@@ -588,6 +596,21 @@ def test_a_copy_with_the_same_time_said_stays_erased_also_in_an_item_made_anew(l
     assert ledger.read("a", again, stamps="1") == []
     assert ledger.read("aa", ledger.change(came={"a": (1, 2)}), stamps="12") == ["a"]
     assert ledger.states == {"a0": "erased", "a1": "live"}
+
+
+@pytest.mark.parametrize(("stamps", "found"), [("1", []), ("", ["a"])])
+def test_what_was_met_before_it_was_saved_again_with_its_time_is_no_newer(
+    ledger: Ledger, stamps: str, found: list[str]
+) -> None:
+    first = ledger.change(came="a", stamps=stamps)
+    ledger.forget()
+    assert ledger.read("a", stamps=stamps) == []  # when it came is not known yet
+    ledger.time += 2 * CLOCK_SECONDS
+    expired = ledger.change("expired", event="expired", gone="a")
+    again = ledger.change(event="inserted", came="a", stamps=stamps, owner_before=None)
+    assert ledger.read("a", expired, again, stamps=stamps) == found
+    assert ledger.read("a", first, stamps=stamps) == found
+    assert (ledger.states == {"a0": "erased"}) == bool(stamps)
 
 
 def test_without_a_time_what_came_at_the_end_after_t_is_new(ledger: Ledger) -> None:
@@ -796,6 +819,10 @@ def a_record_may_date_a_copy_that_came_after_it(patch: Patch) -> None:
     patch.setattr(message_ledger, "_of_another_copy", lambda *_: False)
 
 
+def what_was_there_may_be_dated_by_its_second_saving(patch: Patch) -> None:
+    patch.setattr(message_ledger, "_was_there", lambda *_: False)
+
+
 def copies_left_by_an_edit_keep_their_times(patch: Patch) -> None:
     patch.setattr(message_ledger, "_as_the_oldest", lambda copies, _: copies)
 
@@ -882,6 +909,9 @@ MECHANISMS: dict[Callable[[Patch], None], Callable[[Ledger], None]] = {
     ),
     a_record_may_date_a_copy_that_came_after_it: (
         test_a_record_from_before_a_read_that_lacked_a_text_is_not_that_of_its_next_copy
+    ),
+    what_was_there_may_be_dated_by_its_second_saving: lambda ledger: (
+        test_what_was_met_before_it_was_saved_again_with_its_time_is_no_newer(ledger, "1", [])
     ),
     copies_left_by_an_edit_keep_their_times: (
         test_of_copies_one_of_which_was_edited_away_all_count_as_the_oldest

@@ -39,7 +39,7 @@ TRANSITIONS = st.lists(
         gone=COPIES,
         owner_before=st.none() | HASHES,
         owner_after=st.none() | HASHES,
-    ),
+    ).map(lambda one: replace(one, said=dict.fromkeys((*one.added, *one.added_at_tail), (7.5,)))),
     max_size=3,
     unique_by=lambda transition: transition.position,
 ).map(tuple)
@@ -75,7 +75,9 @@ def test_a_notice_survives_the_queue(layouts: Layouts, table: str, key: Any, fie
 
 
 def test_a_notice_holds_what_its_page_says(notice_of: Build) -> None:
-    came = Transition("p/1", 3.0, "inserted", added_at_tail={"a": (0, 1)}, owner_after="o")
+    came = Transition(
+        "p/1", 3.0, "inserted", added_at_tail={"a": (0, 1)}, said={"a": (2.5,)}, owner_after="o"
+    )
     notice = notice_of("slack:42", "p/1", came, saved_at=1.5, first_sent_at=2.5)
     assert json.loads(encode(notice)) == {
         "v": 2,
@@ -92,6 +94,7 @@ def test_a_notice_holds_what_its_page_says(notice_of: Build) -> None:
                 "added": {},
                 "added_at_tail": {"a": [0, 1]},
                 "gone": {},
+                "said": {"a": [2.5]},
                 "owner_before": None,
                 "owner_after": "o",
             }
@@ -105,9 +108,18 @@ def test_a_notice_holds_what_its_page_says(notice_of: Build) -> None:
     }
 
 
-def test_a_notice_of_the_most_names_fits_a_queue_message(notice_of: Build) -> None:
+@pytest.mark.parametrize("what", ["gone", "added"])
+def test_a_notice_of_the_most_names_fits_a_queue_message(notice_of: Build, what: str) -> None:
     names = [f"{number:032x}" for number in range(MAX_NAMES)]
-    notice = notice_of("chat:1", "p/1", went("2026-11-22T00:00:00.000/" + 40 * "9", *names))
+    position = "2026-11-22T00:00:00.000/" + 40 * "9"
+    came = Transition(
+        position,
+        3.0,
+        "modified",
+        added=dict.fromkeys(names, (0, 1)),
+        said=dict.fromkeys(names, (1790000000.123456,)),
+    )
+    notice = notice_of("chat:1", "p/1", came if what == "added" else went(position, *names))
     assert list(bounded(notice)) == [notice]
     assert len(encode(notice).encode()) < 1 << 20
 
@@ -160,7 +172,7 @@ def body(notice_of: Build) -> dict[str, Any]:
 
 TRANSITION: dict[str, Any] = json.loads(
     """{"position": "1", "at": null, "event": "modified", "reason": "", "everything": false, "added": {},
-    "added_at_tail": {}, "gone": {}, "owner_before": null, "owner_after": null}"""
+    "added_at_tail": {}, "gone": {}, "said": {}, "owner_before": null, "owner_after": null}"""
 )
 
 
@@ -189,6 +201,8 @@ def test_a_notice_of_another_version_says_what_to_do(layouts: Layouts, body: dic
         {"transitions": [TRANSITION | {"gone": {"a": 7}}]},
         {"transitions": [TRANSITION | {"gone": {"a": [1]}}]},
         {"transitions": [TRANSITION | {"added": {"a\x00": [0, 1]}}]},
+        {"transitions": [TRANSITION | {"said": {"a": ["yesterday"]}}]},
+        {"transitions": [TRANSITION | {"said": {"a": 7}}]},
         {"transitions": [TRANSITION | {"owner_after": 7}]},
         {"saved_at": "yesterday"},
         {"saved_at": 1e300},

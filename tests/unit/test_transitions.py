@@ -1,3 +1,6 @@
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -213,6 +216,24 @@ def test_of_a_text_only_the_newest_that_came_and_the_newest_that_went_stay() -> 
     two = of("2", gone={"a": (1, 0)}, reason="edited")
     three = of("3", added_at_tail={"a": (0, 1)})
     assert merged([one, two, three]) == (of("1", gone={"b": (1, 0)}), two, three)
+
+
+def test_an_addition_tells_the_times_said_of_what_came() -> None:
+    entries = [Entry("a", "user", "a", datetime.fromtimestamp(7, UTC)), Entry("b", "user", "b", None)]
+    new = replace(session("ab"), entries=tuple(entries))
+    transition = TransitionReader("keep", "keep").rewrite(None, new, inserted=True, at=1.0, position="1")
+    assert (dict(transition.added_at_tail), dict(transition.said)) == (
+        {"a": (0, 1), "b": (0, 1)},
+        {"a": (7.0,)},
+    )
+
+
+def test_an_addition_at_the_time_of_the_newest_one_stays_and_only_the_oldest_of_them() -> None:
+    one, two, three, four = (of(str(n), added={"a": (0, 1)}, said={"a": (7.0,)}) for n in range(1, 5))
+    other = replace(two, said={"a": (8.0,)})
+    assert merged([one, two, three, four]) == (one, four)
+    assert merged([one, other, four]) == (one, four)
+    assert merged([one, other]) == (other,)
 
 
 @pytest.mark.parametrize(
