@@ -134,7 +134,7 @@ def by_strands(person: Person, text: str) -> str:
 
 
 @pytest.mark.parametrize("write", [by_put, by_history, by_strands])
-def test_what_was_written_is_found_at_once(mika: Person, write: Callable[[Person, str], str]) -> None:
+def test_a_write_is_found_at_once(mika: Person, write: Callable[[Person, str], str]) -> None:
     text = f"The lamp of {write.__name__} stands behind the zebra."
     assert "stands behind the zebra" in write(mika, text)
 

@@ -33,7 +33,7 @@ def either(request: pytest.FixtureRequest, mika: Person) -> BaseStore:
     return InMemoryStore() if request.param == "theirs" else VectorMemoryStore(mika.table, mika.search)
 
 
-def test_what_was_put_is_got_and_what_was_deleted_is_not(either: BaseStore, namespace: Namespace) -> None:
+def test_a_put_item_is_got_and_a_deleted_one_is_not(either: BaseStore, namespace: Namespace) -> None:
     assert either.get(namespace, "a") is None
     either.put(namespace, "a", {"text": "one", "n": 1, "deep": {"er": [1, None]}})
     first = either.get(namespace, "a")
@@ -134,7 +134,7 @@ def test_a_search_by_meaning_finds_within_its_namespace_only(store: BaseStore, n
     assert store.search(namespace, query="What tea does Mika drink?", filter={"n": 2}) == []
 
 
-def test_what_is_not_to_be_searched_is_not(store: BaseStore, namespace: Namespace) -> None:
+def test_an_unindexed_item_is_not_searched(store: BaseStore, namespace: Namespace) -> None:
     store.put(
         namespace, "a", {"text": "The violin is in the attic.", "more": "The saddle is red."}, index=["more"]
     )

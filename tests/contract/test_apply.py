@@ -34,7 +34,7 @@ def test_an_unknown_item_is_held_at_revision_zero(store: Store) -> None:
     assert store.detail("acme", {ITEM: None, OTHER: {"n1"}}) == {ITEM: IndexDetail(), OTHER: IndexDetail()}
 
 
-def test_what_was_applied_is_held_and_found(store: Store) -> None:
+def test_an_applied_write_is_held_and_found(store: Store) -> None:
     put(store, (chunk(1, "お茶を 😀"), axis(0)))
 
     assert chunks(store) == {uid(1): HeldChunk(uid(1), (mid(1),), "f", "mika")}

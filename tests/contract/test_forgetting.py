@@ -74,7 +74,7 @@ def test_every_request_moves_the_epoch_of_its_tenant(store: Store) -> None:
     assert {state.epoch for state in store.read("zenith", named).values()} == {0}
 
 
-def test_what_was_read_before_a_marker_conflicts_even_for_an_item_never_seen(store: Store) -> None:
+def test_a_write_read_before_a_marker_conflicts_even_for_an_item_never_seen(store: Store) -> None:
     before = held(store)
     store.mark(request(user_id="mika"))
     write = planned(ITEM, before, upserts=[(chunk(1), axis(0))])
@@ -169,7 +169,7 @@ def test_a_user_of_many_items_and_messages_has_each_item_once(store: Store) -> N
     assert sorted(items, key=repr) == sorted((key_of(f"chat:{number}") for number in range(30)), key=repr)
 
 
-def test_what_became_of_a_request_can_be_asked_within_its_tenant(store: Store) -> None:
+def test_a_forget_requests_outcome_is_told_within_its_tenant(store: Store) -> None:
     assert store.forgotten("acme", "r1") is None
     asked = request(user_id="mika", session_key="chat:1")
     store.mark(asked)

@@ -130,7 +130,7 @@ FULL_FACTS = ItemFacts(
         replace(FULL_FACTS, present=False, user_id=None, events=EVENTS[:1], hidden_since=None),
     ],
 )
-def test_what_is_known_of_an_item_comes_back_as_it_was_written(store: Store, facts: ItemFacts) -> None:
+def test_item_facts_come_back_as_they_were_written(store: Store, facts: ItemFacts) -> None:
     put(store, facts=replace(FULL_FACTS, position="p0", read_at=1.0, user_id="ken", events=EVENTS[1:]))
     put(store, facts=facts)
     assert held(store).facts == facts

@@ -19,7 +19,7 @@ def along(store: Store, around: int, **fields: Any) -> list[str]:
     return [hit.id for hit in store.search(request)]
 
 
-def test_what_stands_beside_a_candidate_comes_along(store: Store) -> None:
+def test_neighbours_of_a_candidate_come_along(store: Store) -> None:
     rows = [(placed(number, number), axis(0 if number == 5 else 1)) for number in range(1, 10)]
     put(store, *rows)
     put(store, (placed(20, 5, "chat:2"), axis(1)), source=OTHER)

@@ -128,7 +128,7 @@ def test_a_real_mcp_client_finds_what_was_saved(deployed: DeployedStack) -> None
     talk(deployed, conversation)
 
 
-def test_what_is_typed_now_is_found_by_an_mcp_client_a_moment_later(deployed: DeployedStack) -> None:
+def test_a_message_typed_now_is_found_by_an_mcp_client_a_moment_later(deployed: DeployedStack) -> None:
     async def conversation(session: ClientSession) -> None:
         deployed.save(
             "chat:new", [{"role": "user", "content": "The lamp is behind the zebra."}], user_id="mika"

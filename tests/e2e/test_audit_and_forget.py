@@ -124,7 +124,7 @@ def test_retained_and_foreign_rows_are_no_findings(deployed: DeployedStack) -> N
     assert count(deployed) == 6
 
 
-def test_what_vanished_is_hidden_by_repair_until_its_record_tells_why(deployed: DeployedStack) -> None:
+def test_repair_hides_a_vanished_message_until_its_record_tells_why(deployed: DeployedStack) -> None:
     typed = {
         "tenant_id": {"S": deployed.tenant},
         "messages": {"S": json.dumps([{"role": "user", "content": "gone"}])},
@@ -159,7 +159,7 @@ def test_what_vanished_is_hidden_by_repair_until_its_record_tells_why(deployed: 
     assert audit(deployed) == {}
 
 
-def test_what_was_forgotten_stays_forgotten_while_the_app_goes_on_rewriting_the_session(
+def test_a_forgotten_message_stays_forgotten_while_the_app_rewrites_the_session(
     deployed: DeployedStack,
 ) -> None:
     secret, later = f"secret-{deployed.tenant}", f"later-{deployed.tenant}"

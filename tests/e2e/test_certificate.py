@@ -35,7 +35,7 @@ def rows(deployed: DeployedStack) -> int:
         return int(owner.execute(asked, [deployed.tenant]).fetchone()[0])  # type: ignore[index]  # one row
 
 
-def test_what_was_forgotten_is_certified_unless_something_is_left(
+def test_a_forget_request_is_certified_unless_something_is_left(
     deployed: DeployedStack, tmp_path: Path
 ) -> None:
     secret = f"secret-{deployed.tenant}"

@@ -152,7 +152,7 @@ def test_a_dead_letter_that_is_still_broken_comes_back_and_is_dropped(
     assert letters(deployed, run) == []
 
 
-def test_what_is_no_notice_shows_without_its_text_and_stays_until_dropped(
+def test_a_dead_letter_that_is_no_notice_shows_without_its_text_and_stays_until_dropped(
     deployed: DeployedStack, run: Run
 ) -> None:
     deployed.stack.client("sqs").send_message(

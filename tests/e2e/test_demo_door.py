@@ -41,7 +41,7 @@ def demo() -> Iterator[RunningDemo]:
         yield running
 
 
-def test_what_it_says_before_the_address_fits_a_screen_and_never_stands_still(demo: RunningDemo) -> None:
+def test_output_before_the_address_fits_a_screen_and_never_stands_still(demo: RunningDemo) -> None:
     (number, at) = next((n, when) for n, (when, line) in enumerate(demo.lines) if ADDRESS.search(line))
     shown = [line for _, line in demo.lines[1:number]]
     lasting = [line for line in shown if not line.endswith("...")]  # a terminal draws these over each other
@@ -78,7 +78,7 @@ def test_it_prints_what_env_repeats_and_a_shell_takes_it(demo: RunningDemo) -> N
     assert url == told["DATABASE_URL"]
 
 
-def test_who_else_is_on_this_machine_reads_no_password(demo: RunningDemo) -> None:
+def test_another_user_of_this_machine_reads_no_password(demo: RunningDemo) -> None:
     [file] = demo.folder.glob("vector-memory-*/connection.json")
     assert file.stat().st_mode & 0o777 == 0o600
 

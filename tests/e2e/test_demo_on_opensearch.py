@@ -79,7 +79,7 @@ def test_a_search_on_the_page_finds_what_was_said_and_opens_it(tab: Tab) -> None
     expect(tab.page.locator("#messages")).to_contain_text("12 December")
 
 
-def test_what_is_said_on_the_page_becomes_memory_and_is_shown_among_what_is_held(tab: Tab) -> None:
+def test_a_message_typed_on_the_page_becomes_memory_and_is_shown_in_the_browser(tab: Tab) -> None:
     tab.say("The copper kettle was descaled on the 4th of June.")
     expect(tab.search("copper kettle descaled").filter(has_text="4th of June").first).to_be_visible()
     tab.page.click("#open-memory")

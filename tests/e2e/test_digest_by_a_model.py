@@ -85,7 +85,7 @@ def used(deployed: DeployedStack, folder: Path) -> dict[str, tuple[int, float]]:
     }
 
 
-def test_who_gives_orders_spoils_only_their_own_summary_and_the_books_equal_the_models(
+def test_injected_orders_spoil_only_their_authors_summary_and_the_books_equal_the_models(
     deployed: DeployedStack, api: ChatApi, tmp_path: Path
 ) -> None:
     for tenant, line in LOGS.items():

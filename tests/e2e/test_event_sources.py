@@ -123,7 +123,7 @@ def test_saves_during_an_outage_of_the_queue_become_memory_after_it(deployed: De
     )
 
 
-def test_what_lambda_gave_up_on_is_replayed_from_its_own_message(
+def test_a_batch_that_lambda_gave_up_on_is_replayed_from_its_own_message(
     deployed: DeployedStack, command: Callable[..., str]
 ) -> None:
     def replayed() -> bool:

@@ -42,7 +42,7 @@ def answers(deployed: DeployedStack, text: str) -> bool:
         return False
 
 
-def test_what_is_saved_answers_until_it_is_forgotten(other: DeployedStack, tmp_path: Path) -> None:
+def test_a_saved_message_answers_until_it_is_forgotten(other: DeployedStack, tmp_path: Path) -> None:
     other.save("chat:1", TALK)
     other.save("chat:2", ASKED_FOR)
     until(lambda: answers(other, "12 December"), "the first session is searchable", PATIENCE_SECONDS)

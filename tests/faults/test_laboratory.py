@@ -174,7 +174,7 @@ def test_a_hot_session_that_is_complete_costs_a_handful_of_embeddings(lab: Labor
 
 
 @pytest.mark.parametrize("seed", SEEDS_THAT_FAILED)
-def test_what_failed_once_does_not_again(lab: Laboratory, seed: str) -> None:
+def test_a_history_that_failed_once_passes_now(lab: Laboratory, seed: str) -> None:
     outcome = lab.run(history_of(seed), seed)
     assert not outcome.findings(), report(seed, history_of(seed), outcome)
 

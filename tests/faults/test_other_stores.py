@@ -75,7 +75,7 @@ def test_histories_on_a_real_opensearch(opensearch_url: str, capsys: pytest.Capt
 
 
 @pytest.mark.parametrize("seed", SEEDS_THAT_FAILED)
-def test_what_failed_once_does_not_again(other: Laboratory, seed: str) -> None:
+def test_a_history_that_failed_once_passes_now(other: Laboratory, seed: str) -> None:
     outcome = other.run(history_of(seed), seed)
     assert not outcome.findings(), report(seed, history_of(seed), outcome)
 

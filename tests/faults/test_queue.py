@@ -144,7 +144,7 @@ def refused() -> Iterator[list[dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("batch", list(refused()), ids=["none", "eleven", "twins", "late", "large"])
-def test_what_sqs_refuses_is_refused(queue: Queue, batch: list[dict[str, Any]]) -> None:
+def test_the_queue_refuses_as_sqs_does(queue: Queue, batch: list[dict[str, Any]]) -> None:
     scheduler, client = client_with(queue, FaultAction.GO)
     with pytest.raises(ClientError, match="InvalidParameterValue"):
         call(scheduler, lambda: client.send_message_batch(QueueUrl="notices", Entries=batch))

@@ -44,7 +44,7 @@ first saving, since the record of the first came later."""
 
 
 @pytest.mark.parametrize(("seed", "losses", "steps"), FAILED)
-def test_what_failed_once_does_not_again(seed: int, losses: float, steps: int) -> None:
+def test_a_history_that_failed_once_passes_now(seed: int, losses: float, steps: int) -> None:
     assert small_world.run(seed, losses=losses, steps=steps) == []
 
 

@@ -98,7 +98,7 @@ def test_a_consistent_read_sees_the_last_write_and_an_inconsistent_one_may_not()
     assert made.get(item("chat"), consistent=False) == item("chat", "[1]")
 
 
-def test_what_succeeded_is_not_delivered_again() -> None:
+def test_a_batch_that_succeeded_is_not_delivered_again() -> None:
     mapping, clock = mapping_of(3)
     assert deliver(mapping, clock, failures()) == ["2", "3", "4"]
     assert mapping.ready() == []

@@ -197,7 +197,7 @@ def test_exhausted_connections_are_told_from_a_server_that_is_away(database: Dat
         ("57P01", StoreUnavailableError, "restarted"),
     ],
 )
-def test_what_cannot_be_brought_about_here_is_raised_by_the_server_all_the_same(
+def test_faults_that_cannot_be_caused_here_are_raised_by_the_server(
     ingest: Connector, database: Database, state: str, kind: type[RetryableError], advice: str
 ) -> None:
     with psycopg.connect(database(), autocommit=True) as owner:

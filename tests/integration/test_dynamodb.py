@@ -419,7 +419,9 @@ def test_rows_that_do_not_add_up_are_read_again(tables: Tables, watched: Watched
 
 
 @pytest.mark.parametrize("prefix", ["kept#", "named#", "closed#", "holder#"])
-def test_what_is_kept_and_half_seen_is_read_again(tables: Tables, watched: Watched, prefix: str) -> None:
+def test_a_kept_item_that_was_partly_read_is_read_again(
+    tables: Tables, watched: Watched, prefix: str
+) -> None:
     put(tables.store(), (chunk(1), axis(0)), messages=[row(1)])
     moves = {uid(1): ChunkMove("mika", "kept")}
     whole = Tables(watched, vectors=tables.vectors, ledger=tables.ledger).store()

@@ -120,7 +120,7 @@ def test_a_withheld_chunk_is_filled_in_as_withheld(there: Two) -> None:
     assert seen(there, NEXT) == TEA
 
 
-def test_what_is_withheld_is_not_asked_with(there: Two) -> None:
+def test_a_withheld_chunk_is_no_part_of_a_related_question(there: Two) -> None:
     store = filled(there)
     put(store, moves={uid(1): NOBODYS})
     samples = Spaces(Connector(lambda: there.owner)).sample(*two(there.register), 9)

@@ -101,7 +101,7 @@ def test_another_tenants_use_does_not_go_along(asking: Asking, database: Databas
         assert owner.execute("SELECT DISTINCT tenant_id FROM usage").fetchall() == [("acme",)]
 
 
-def test_what_no_question_took_along_is_not_sent_with_a_later_one(asking: Asking) -> None:
+def test_a_use_that_no_question_took_along_is_not_sent_with_a_later_one(asking: Asking) -> None:
     asking.store.indexed_until_when_searched("acme", "mika", None)
     asking.connector.drop_along()
     assert asking.connector._taken("acme") == []

@@ -93,7 +93,7 @@ def test_a_chunk_written_again_is_never_seen_as_it_was(slow: Slow) -> None:
     assert slow.texts == ["new"]
 
 
-def test_what_is_erased_before_it_is_searchable_never_shows_and_a_sweep_deletes_it(slow: Slow) -> None:
+def test_a_chunk_erased_before_it_is_searchable_never_shows_and_a_sweep_deletes_it(slow: Slow) -> None:
     store = slow.store()
     write(store, 1, text="a secret", messages=[row(1)])
     write(store, deletes=[uid(1)], messages=[row(1, "erased")])
@@ -107,7 +107,7 @@ def test_what_is_erased_before_it_is_searchable_never_shows_and_a_sweep_deletes_
     assert messages(store) == {row(1, "erased")}
 
 
-def test_what_is_erased_once_searchable_is_deleted_without_a_sweep(slow: Slow) -> None:
+def test_a_searchable_chunk_that_is_erased_is_deleted_without_a_sweep(slow: Slow) -> None:
     store = slow.store()
     write(store, 1, text="a secret")
     slow.wait()

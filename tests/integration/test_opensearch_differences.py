@@ -295,7 +295,7 @@ ONLY_REAL: Mapping[str, Any] = {
 
 
 @pytest.mark.parametrize("body", ONLY_REAL.values(), ids=ONLY_REAL)
-def test_what_the_stand_in_does_not_know_it_says(
+def test_the_stand_in_names_a_request_that_it_does_not_know(
     both: tuple[Index, NodeIndex], body: Mapping[str, Any]
 ) -> None:
     mine, real = (answered(lambda one: one.search(body, REFRESH_SECONDS), index) for index in both)

@@ -72,9 +72,7 @@ def chunk(number: int, *vector: float, **fields: Any) -> dict[str, Any]:
     }
 
 
-def test_what_is_written_is_seen_after_a_refresh_and_deletes_too(
-    server: OpenSearchServer, client: OpenSearch
-) -> None:
+def test_writes_and_deletions_are_seen_after_a_refresh(server: OpenSearchServer, client: OpenSearch) -> None:
     refresh = REFRESH_SECONDS[server.generation]
     assert refresh == {"classic": 60.0, "nextgen": 10.0}[server.generation]
     answer = write(client, chunk(1, 1.0, 0.0))
@@ -117,7 +115,7 @@ MISSING = [
 
 
 @pytest.mark.parametrize(("method", "path"), MISSING)
-def test_what_is_not_there_is_404(client: OpenSearch, method: str, path: str) -> None:
+def test_a_missing_document_is_404(client: OpenSearch, method: str, path: str) -> None:
     with pytest.raises(NotFoundError):
         client.transport.perform_request(method, path, body={})
 

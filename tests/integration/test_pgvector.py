@@ -60,7 +60,7 @@ SELECT pg_relation_size(reltoastrelid) FROM pg_class WHERE oid = 'memories'::reg
 
 
 @pytest.mark.parametrize("database", [WIDE], indirect=True)
-def test_what_a_chunk_says_stands_in_its_row_and_only_a_long_text_outside(database: Database) -> None:
+def test_a_chunks_text_stands_in_its_row_unless_it_is_long(database: Database) -> None:
     conninfo, vector = database("memory_ingest"), float32([1.0] * WIDE.dimensions)
     store, draws = PgVectorStore(Connector(lambda: conninfo), WIDE), random.Random(1)
     usual, long = (
@@ -137,7 +137,9 @@ def test_a_missing_or_old_pgvector_says_how_to_get_it(
         require_extension(owner, name, least)
 
 
-def test_who_may_not_create_the_extension_is_told_who_can(postgres: Postgres, database: Database) -> None:
+def test_a_role_that_may_not_create_the_extension_is_told_who_can(
+    postgres: Postgres, database: Database
+) -> None:
     with psycopg.connect(postgres.conninfo(), autocommit=True) as owner:
         owner.execute("CREATE DATABASE unprivileged TEMPLATE template0")
     with psycopg.connect(database("memory_query"), dbname="unprivileged") as nobody:

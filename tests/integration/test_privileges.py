@@ -153,7 +153,7 @@ def test_every_role_has_on_every_object_what_the_table_says_and_no_more(
     assert {name for _, schema, name in found if schema == "public"} == listed_names
 
 
-def test_what_was_granted_since_is_taken_away_and_said(migrated: str) -> None:
+def test_migrate_revokes_later_grants_and_says_so(migrated: str) -> None:
     with psycopg.connect(migrated, autocommit=True) as connection:
         connection.execute("GRANT SELECT ON memories TO anon")
         connection.execute("GRANT SELECT (tenant_id) ON ledger TO authenticated")
@@ -272,7 +272,9 @@ def test_both_poolers_serve(login: Callable[[str], str], mode: str) -> None:
         lives(writing.conninfo, reading.conninfo)
 
 
-def test_who_may_not_grant_the_extensions_schema_is_told_what_to_run(owner: str, postgres: Postgres) -> None:
+def test_a_role_that_may_not_grant_the_extensions_schema_is_told_what_to_run(
+    owner: str, postgres: Postgres
+) -> None:
     superuser = make_conninfo(postgres.conninfo(), dbname=str(conninfo_to_dict(owner)["dbname"]))
     with psycopg.connect(superuser, autocommit=True) as connection:
         connection.execute(f"REVOKE GRANT OPTION FOR USAGE ON SCHEMA extensions FROM {OWNER}")

@@ -91,7 +91,7 @@ def test_a_space_made_later_has_what_migrations_gave_the_first(there: Two) -> No
     assert later == first
 
 
-def test_what_was_there_before_is_filled_in_and_what_is_saved_meanwhile_goes_to_both(there: Two) -> None:
+def test_earlier_chunks_are_filled_in_and_later_saves_go_to_both_spaces(there: Two) -> None:
     there.save("chat:1", *TEXTS[:2])
     there.start()
     there.save("chat:2", TEXTS[2])
@@ -250,7 +250,7 @@ def test_a_forget_request_to_forget_is_not_carried_out_by_who_knows_less(there: 
 
 
 @pytest.mark.parametrize("switched", [False, True])
-def test_what_is_forgotten_is_forgotten_in_both(there: Two, switched: bool) -> None:
+def test_a_forget_request_reaches_both_spaces(there: Two, switched: bool) -> None:
     there.save("chat:1", *TEXTS)
     there.start()
     fill(there)
@@ -261,7 +261,7 @@ def test_what_is_forgotten_is_forgotten_in_both(there: Two, switched: bool) -> N
     assert contents(there, SPACE) == contents(there, NEXT) == said(*TEXTS[:2])
 
 
-def test_what_is_only_kept_in_memory_comes_over_and_is_forgotten_in_both(there: Two) -> None:
+def test_a_kept_chunk_comes_over_and_is_forgotten_in_both_spaces(there: Two) -> None:
     key = there.save("chat:1", *TEXTS)
     there.table.save("chat:1", TEXTS[2])
     there.work(there.notice(key, there.gone(key, "capped", *TEXTS[:2])))
@@ -273,7 +273,7 @@ def test_what_is_only_kept_in_memory_comes_over_and_is_forgotten_in_both(there: 
     assert contents(there, SPACE) == contents(there, NEXT) == said(TEXTS[2])
 
 
-def test_what_was_read_to_be_filled_and_then_forgotten_is_not_put(there: Two) -> None:
+def test_a_chunk_forgotten_after_the_fill_read_it_is_not_put(there: Two) -> None:
     there.save("chat:1", *TEXTS)
     there.start()
     active, standby = two(there.register)
@@ -286,7 +286,7 @@ def test_what_was_read_to_be_filled_and_then_forgotten_is_not_put(there: Two) ->
     assert contents(there, NEXT) == []
 
 
-def test_what_is_deleted_while_it_is_being_put_goes_with_it(there: Two) -> None:
+def test_a_chunk_deleted_while_the_fill_puts_it_is_gone_from_both_spaces(there: Two) -> None:
     """The put has taken the row's lock and is not committed yet: the delete waits, and then deletes both."""
     there.save("chat:1", TEXTS[0])
     standby = there.start()
@@ -305,7 +305,7 @@ def test_what_is_deleted_while_it_is_being_put_goes_with_it(there: Two) -> None:
     assert contents(there, SPACE) == contents(there, NEXT) == []
 
 
-def test_what_only_the_old_space_has_after_a_switch_is_forgotten_there(there: Two) -> None:
+def test_a_chunk_of_the_old_space_alone_is_forgotten_there_after_a_switch(there: Two) -> None:
     key = there.save("chat:1", *TEXTS)
     there.start()
     switch(there.owner, newer=True)
@@ -316,7 +316,7 @@ def test_what_only_the_old_space_has_after_a_switch_is_forgotten_there(there: Tw
     assert contents(there, SPACE) == contents(there, NEXT) == []
 
 
-def test_what_only_the_old_space_has_comes_over_after_the_switch(there: Two) -> None:
+def test_a_chunk_of_the_old_space_alone_comes_over_after_a_switch(there: Two) -> None:
     key = there.save("chat:1", *TEXTS)
     there.start()
     switch(there.owner, newer=True)

@@ -87,7 +87,7 @@ def test_each_tenant_gets_its_own_rows_and_no_others(store: PgVectorStore) -> No
     assert texts_of(store, "nobody") == []
 
 
-def test_what_one_tenant_deletes_and_purges_stays_with_the_others(store: PgVectorStore) -> None:
+def test_a_deletion_of_one_tenant_leaves_the_others_rows(store: PgVectorStore) -> None:
     store.several.apply(writes_of(["acme", "zenith"]))
     states = states_of(store, ["acme", "zenith"])
     gone = [planned(ITEM, states["acme"], facts=FACTS, deletes=[uid(1)], purged=[mid(1)])]

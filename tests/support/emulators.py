@@ -45,7 +45,7 @@ GAPS = (
     Gap(MINISTACK, "test_event_sources.py::test_dead_letters_go_back_by_the_queues_own_move_task", "has no StartMessageMoveTask"),
     Gap(MINISTACK, "test_event_sources.py::test_a_reported_record_comes_again_and_its_neighbours_are_not_lost", _NO_STREAM_RETRIES),
     Gap(MINISTACK, "test_event_sources.py::test_saves_during_an_outage_of_the_queue_become_memory_after_it", _NO_STREAM_RETRIES),
-    Gap(MINISTACK, "test_event_sources.py::test_what_lambda_gave_up_on_is_replayed_from_its_own_message", _NO_STREAM_RETRIES),
+    Gap(MINISTACK, "test_event_sources.py::test_a_batch_that_lambda_gave_up_on_is_replayed_from_its_own_message", _NO_STREAM_RETRIES),
     Gap(LOCALSTACK, "test_permissions.py", "the free edition does not enforce IAM"),
     Gap(LOCALSTACK, "test_local_stack.py", _OWN_PROCESSES),
     Gap(LOCALSTACK, "test_demo_door.py", "the tests are about the demo, which starts a MiniStack of its own"),
@@ -65,7 +65,7 @@ GAPS = (
         "makes no change set that keeps a parameter's earlier value",
     ),
     Gap(LOCALSTACK, "test_main_job.py::test_a_cleared_session_stays_memory", _MINUTES),
-    Gap(LOCALSTACK, "test_audit_and_forget.py::test_what_vanished_is_hidden_by_repair_until_its_record_tells_why", _MINUTES),
+    Gap(LOCALSTACK, "test_audit_and_forget.py::test_repair_hides_a_vanished_message_until_its_record_tells_why", _MINUTES),
     Gap(
         LOCALSTACK,
         "test_dead_letters.py::test_a_deleted_secret_is_nowhere_after_every_old_change_was_replayed_and_every_item_audited",

@@ -152,7 +152,7 @@ NOTES = {"long_term": "", "daily": "", "indexed_until": None, "stale": False}
 @pytest.mark.parametrize(
     "passing", [(503, {"error": "away"}), (429, {}), MemoryUnavailableError("timed out")]
 )
-def test_what_may_pass_is_tried_again_after_a_pause(passing: Any) -> None:
+def test_a_passing_fault_is_tried_again_after_a_pause(passing: Any) -> None:
     scripted, pauses = Scripted(passing, passing, (200, NOTES)), list[float]()
     assert MemoryClient(scripted, pause=pauses.append).notes().daily == ""
     assert len(pauses) == 2
@@ -169,7 +169,7 @@ def test_what_may_pass_is_tried_again_after_a_pause(passing: Any) -> None:
         (500, {"error": "internal error", "code": "internal", "hint": "log"}, "internal"),
     ],
 )
-def test_what_stays_is_not(status: int, answer: dict[str, str], code: str) -> None:
+def test_a_lasting_fault_is_not_tried_again(status: int, answer: dict[str, str], code: str) -> None:
     scripted = Scripted((status, answer))
     with pytest.raises(InvalidRequestError) as caught:
         MemoryClient(scripted).notes()
@@ -198,7 +198,7 @@ def test_a_time_without_a_zone_is_refused_before_anything_is_sent() -> None:
         (ReadTimeoutError(endpoint_url="http://127.0.0.1"), MemoryUnavailableError),
     ],
 )
-def test_what_aws_says_is_told_apart(fault: Exception, kind: type[Exception]) -> None:
+def test_errors_of_aws_are_told_apart(fault: Exception, kind: type[Exception]) -> None:
     class Refusing:
         def invoke(self, **_: Any) -> Any:
             raise fault

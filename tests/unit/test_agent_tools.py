@@ -131,7 +131,7 @@ def test_the_mcp_server_says_its_own_version(client: MemoryClient) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_a_tool_answers_fits_its_schema(client: MemoryClient, name: str) -> None:
+def test_a_tools_answer_fits_its_schema(client: MemoryClient, name: str) -> None:
     arguments = {"messages": ["user: aaaa"]} if name == "related_conversations" else {"query": "aaaa"}
     [tool] = [tool for tool in TOOLS if tool.name == name]
     jsonschema.validate(run_tool(client, name, arguments), tool.answer)

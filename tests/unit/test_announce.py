@@ -136,7 +136,7 @@ def test_a_removal_without_a_time_is_a_deletion(announcer: Announcer, changes: l
         {"id": {"N": "1"}},
     ],
 )
-def test_what_is_no_memory_is_not_announced(
+def test_an_item_that_is_no_memory_is_not_announced(
     announcer: Announcer, changes: list[StreamChange], key: Any
 ) -> None:
     assert announcer.notice(replace(changes[0], key=key), NOW) is None

@@ -55,7 +55,7 @@ def test_the_newest_statement_leads_and_the_earlier_is_marked(memory: UserMemory
     assert "The launch of Heron is on May 3." in text
 
 
-def test_what_was_said_at_a_time_is_asked_for_as_it_was_then(memory: UserMemory) -> None:
+def test_a_question_about_a_time_prefers_statements_of_that_time(memory: UserMemory) -> None:
     assert keys(search(memory, "What was said of the launch of Heron on November 1?"))[0] == "chat:1"
     assert keys(search(memory, "What was said of the launch of Heron last week?"))[0] == "chat:3"
 
@@ -176,7 +176,7 @@ def test_of_conversations_that_say_the_same_anew_the_later_is_named_first(memory
     assert "piano" not in json.dumps(told)
 
 
-def test_what_is_typed_names_the_conversation_and_small_talk_none(memory: UserMemory) -> None:
+def test_a_typed_draft_names_its_conversation_and_small_talk_none(memory: UserMemory) -> None:
     related = memory.recall.related("acme", "mika", None, ["launch of Heron"], 5).sessions
     assert {one.key for one in related} == {"chat:1", "chat:3"}
     assert memory.recall.related("acme", "mika", None, ["qwrt zxcv plmk"], 5).sessions == []

@@ -72,7 +72,7 @@ def test_only_an_assertion_that_fails_counts(outcome: Outcome, why: str | None) 
     assert said == why if why is None else why in str(said)
 
 
-def test_what_is_no_longer_there_cannot_be_broken(product: Copy) -> None:
+def test_a_mutation_of_missing_source_is_an_error(product: Copy) -> None:
     gone = replace(next(iter(MUTATIONS.values())), old="what nobody wrote")
     with pytest.raises(AssertionError, match="moved away"), product.broken(gone):
         pass

@@ -37,7 +37,7 @@ def test_a_row_says_what_where_from_how_and_which_test(row: list[str]) -> None:
 
 
 @pytest.mark.parametrize(("row", "name"), NAMED, ids=[name for _, name in NAMED])
-def test_what_a_row_names_is_there(row: str, name: str) -> None:
+def test_each_row_names_tests_that_exist(row: str, name: str) -> None:
     path, _, test = name.partition("::")
     if test:
         assert re.search(rf"^def {re.escape(test)}\(", (ROOT / path).read_text("utf-8"), re.MULTILINE), row

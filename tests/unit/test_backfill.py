@@ -147,7 +147,7 @@ def test_everything_is_announced_once_as_a_look(filling: Filling) -> None:
     assert (done.totals.items, done.totals.announced, done.cursors) == (10, 10, {"0": None, "1": None})
 
 
-def test_what_the_index_matches_is_not_announced_again(filling: Filling) -> None:
+def test_an_item_that_the_index_matches_is_not_announced_again(filling: Filling) -> None:
     fake_table = FakeTable([session(number) for number in range(10)])
     filling.run(fake_table)
     filling.ingest(fake_table)
@@ -200,7 +200,7 @@ def test_malformed_items_are_counted_and_left_out(filling: Filling) -> None:
     assert (done.totals.malformed, done.totals.announced) == (1, 1)
 
 
-def test_what_an_export_held_does_not_decide_what_is_announced(filling: Filling) -> None:
+def test_an_exports_content_does_not_decide_which_items_are_announced(filling: Filling) -> None:
     fake_table = FakeTable([session(1), session(2, messages={"S": "not JSON"})])
     filling.run(fake_table, estimator=TextEstimator(LAYOUTS, CHUNKER))
     assert len(filling.queue.taken) == 2

@@ -180,7 +180,7 @@ def test_a_save_that_is_not_indexed_makes_the_answer_stale(ask: Ask, monkeypatch
         {"query": ["a"]},
     ],
 )
-def test_what_cannot_be_asked_is_400_and_says_what_to_do(body: dict[str, Any]) -> None:
+def test_an_invalid_request_is_400_and_says_what_to_do(body: dict[str, Any]) -> None:
     status, answer = through("url")("POST", "/api/v1/memory/search", {"query": "aaaa", **body})
     assert (status, answer["code"]) == (400, "invalid_request")
     assert answer["error"]

@@ -47,7 +47,7 @@ def test_of_a_passage_the_chunk_that_answers_is_worth_most() -> None:
     assert max(found) == found[1]
 
 
-def test_what_stands_beside_an_answer_is_worth_more_than_what_stands_far_from_it() -> None:
+def test_a_chunk_beside_an_answer_outranks_a_distant_one() -> None:
     far = f"Ken: {SMALL_TALK}"
     found = values_of("who likes soba?", far, far, far, far, "Ken: fine", "Mika: I like soba")
     assert found[5] > found[4] > found[0]
@@ -62,7 +62,7 @@ def test_what_stands_beside_an_answer_is_worth_more_than_what_stands_far_from_it
         ("What do they like?", (0.0, 0.0)),
     ],
 )
-def test_what_those_said_who_are_asked_about_is_worth_more(question: str, more: tuple[float, float]) -> None:
+def test_a_chunk_by_the_speaker_in_question_outranks_others(question: str, more: tuple[float, float]) -> None:
     hits = [*chain("Mika: it is green", key="chat:1"), *chain("Ken: it is green", key="chat:2")]
     nobody = [Hit(one.id, one.content.replace(": ", "; "), 0.5, TIME, one.metadata) for one in hits]
     said, told = (chunk_values(these, terms(question), judge(these, question)) for these in (hits, nobody))

@@ -88,7 +88,7 @@ def test_the_version_is_told_everywhere(words: list[str], capsys: pytest.Capture
         (["search", "--tenant", "acme", "what"], "OPENAI_SECRET_ARN"),
     ],
 )
-def test_what_is_missing_is_named_without_a_traceback(words: list[str], said: str, tmp_path: Path) -> None:
+def test_a_missing_setting_is_named_without_a_traceback(words: list[str], said: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pipeline.cli", *words],
         capture_output=True,

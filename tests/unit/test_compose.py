@@ -48,7 +48,7 @@ def test_it_is_valid_compose(file: File, validate: Callable[[File], None]) -> No
         lambda file: file["services"]["localstack"].update(depends_on={"postgres": {"condition": "healthy"}}),
     ],
 )
-def test_what_is_not_valid_compose_is_found(
+def test_an_invalid_compose_file_is_found(
     file: File, validate: Callable[[File], None], change: Callable[[File], object]
 ) -> None:
     change(broken := copy.deepcopy(file))

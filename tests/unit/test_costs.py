@@ -19,7 +19,7 @@ def total(store: str, work: Workload = WORK, region: str = "us-east-1") -> float
     return bill(store, work, region, MODEL).total  # type: ignore[arg-type]  # one of both
 
 
-def test_what_a_month_asks_for_follows_from_what_users_do() -> None:
+def test_a_months_load_follows_from_user_behaviour() -> None:
     asked = demand(WORK)
     assert asked.saves == 10_000 * 2 * 30
     assert asked.tokens == 600_000 * 220 + 600_000 * 20

@@ -383,7 +383,7 @@ def test_only_the_selected_dead_letters_are_redriven(account: Account, notice_of
     }
 
 
-def test_what_is_no_notice_stays(account: Account, notice_of: Build) -> None:
+def test_a_dead_letter_that_is_no_notice_stays(account: Account, notice_of: Build) -> None:
     account.sqs.send_message(QueueUrl=account.dead, MessageBody="hello")
     account.dead_letter(notice_of())
     report = account.redrive()

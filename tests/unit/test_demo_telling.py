@@ -56,7 +56,7 @@ def test_a_step_that_fails_ends_its_pulse() -> None:
     assert threading.active_count() == before
 
 
-def test_what_is_there_to_be_copied_fits_a_line_and_lacks_nothing() -> None:
+def test_a_line_to_be_copied_is_whole_and_fits_the_screen() -> None:
     lines = list(_copied(TOLD))
     assert max(map(len, lines)) <= 80
     words = {word for line in lines for word in line.split()}
@@ -82,7 +82,7 @@ def test_a_question_without_an_answer_in_time_is_asked_again_and_told() -> None:
     assert demo.asked_again == ATTEMPTS - 1
 
 
-def test_what_never_answers_fails() -> None:
+def test_a_part_that_never_answers_fails() -> None:
     demo = Answering(stack=None, console=Console(file=io.StringIO()))  # type: ignore[arg-type]
     demo.failures = ATTEMPTS
     with pytest.raises(RuntimeError, match="503"):
@@ -104,7 +104,7 @@ print("ended", flush=True)
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_whatever_asks_it_to_end_is_heard_and_a_second_time_cuts_nothing_short(
+def test_every_signal_to_end_is_heard_and_a_second_one_cuts_nothing_short(
     number: signal.Signals,
 ) -> None:
     process = subprocess.Popen(

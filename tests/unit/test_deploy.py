@@ -18,7 +18,7 @@ def test_parameters_are_words_with_an_equals_sign() -> None:
         deploy.parsed(["A=1", "oops"])
 
 
-def test_what_is_not_given_keeps_its_value_if_the_template_still_has_it() -> None:
+def test_a_parameter_not_given_keeps_its_value_if_the_template_still_has_it() -> None:
     made = deploy.parameters({"A": "1"}, frozenset({"A", "Scale", "New"}), BEFORE)
     assert made == [
         {"ParameterKey": "A", "ParameterValue": "1"},
@@ -48,7 +48,7 @@ def change(action: str, kind: str = "AWS::SQS::Queue", replacement: str = "False
         (change("Modify", "AWS::Lambda::Function", "True"), False),
     ],
 )
-def test_what_holds_something_is_not_lost_by_accident(made: dict[str, Any], refused: bool) -> None:
+def test_a_resource_with_data_is_not_lost_by_accident(made: dict[str, Any], refused: bool) -> None:
     problem = deploy.refusal([made], yes=True, replace=False)
     assert (problem is not None) is refused
     assert deploy.refusal([made], yes=True, replace=True) is None

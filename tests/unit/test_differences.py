@@ -221,13 +221,13 @@ def test_a_row_under_another_tenant_is_astray_and_repair_deletes_it(world: World
 @pytest.mark.parametrize(
     ("texts", "kinds"), [(("one", "two"), ["missing"]), (("new",), ["missing", "stale"])]
 )
-def test_what_no_record_announced_is_found(world: World, texts: tuple[str, ...], kinds: list[str]) -> None:
+def test_an_unannounced_change_is_found(world: World, texts: tuple[str, ...], kinds: list[str]) -> None:
     world.save("one")
     world.save(*texts, ingest=False)
     assert world.kinds() == kinds
 
 
-def test_what_is_only_late_is_never_reported(world: World) -> None:
+def test_a_late_change_is_never_reported(world: World) -> None:
     world.save("one")
     late = world.save("one", "two", ingest=False)
     world.while_settling = lambda: world.run(late)
@@ -241,13 +241,13 @@ def test_an_item_that_changes_while_it_is_looked_at_is_not_reported(world: World
     assert world.kinds() == []
 
 
-def test_what_is_kept_is_right_as_it_is(world: World) -> None:
+def test_a_kept_message_is_no_difference(world: World) -> None:
     world.save("one", "two")
     world.save("two", reason="capped", gone={world.name_of("one"): (1, 0)})
     assert world.kinds() == []
 
 
-def test_what_is_hidden_until_a_record_comes_is_counted_and_is_no_finding(world: World) -> None:
+def test_a_hidden_message_is_counted_and_is_no_finding(world: World) -> None:
     world.save("one", "two")
     world.save("two", ingest=False)
     world.run(force_read=True)

@@ -228,7 +228,7 @@ def test_a_summary_goes_with_its_log_and_what_somebody_else_wrote_stays(
     assert fake_table.summaries().keys() == {("a", "memory:summary:2026-11-01")}
 
 
-def test_what_was_forgotten_is_not_summarised_and_its_summary_goes(
+def test_forgotten_text_is_not_summarised_and_its_summary_goes(
     digest: Digest, fake_table: FakeTable, store: InMemoryStore
 ) -> None:
     fake_table.add("a", "memory:daily:2026-11-21", "- tea")
@@ -281,7 +281,7 @@ def test_tokens_are_counted_for_the_tenant_and_cost_what_each_kind_costs(
     assert report.dollars == pytest.approx((13 * 0.20 + 10 * 1.25) / 1_000_000)
 
 
-def test_what_a_failed_answer_cost_is_counted_all_the_same(
+def test_the_cost_of_a_failed_answer_is_counted(
     digest: Digest, fake_table: FakeTable, model: Obedient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = Book()
@@ -323,7 +323,7 @@ def test_a_zone_that_does_not_exist_is_not_the_end() -> None:
 
 
 @given(st.text(max_size=400).map(lambda text: text * 200))
-def test_what_a_model_sees_and_says_is_bounded(text: str) -> None:
+def test_a_models_input_and_output_are_bounded(text: str) -> None:
     assert len(bounded(text)) <= MAX_LOG_CHARACTERS
     assert len(tidied(text)) <= MAX_SUMMARY_CHARACTERS
     tidied(text).encode()

@@ -43,7 +43,7 @@ def test_one_bad_text_among_many_takes_few_requests() -> None:
     assert made.usage.requests <= 2 * 13
 
 
-def test_what_the_error_tells_is_not_asked_again() -> None:
+def test_a_refused_parameter_is_not_sent_again() -> None:
     class Tells(WordEmbedder):
         def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
             return all_vectors(

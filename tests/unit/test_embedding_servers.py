@@ -71,7 +71,7 @@ def test_a_servers_habit_costs_nobody_a_message(habit: Habit, table: list[tuple[
         assert {*outcomes(made, texts)[0]} == {"indexed"}  # nothing that was learned is in the way
 
 
-def test_what_was_learned_of_one_server_says_nothing_of_another() -> None:
+def test_a_lesson_from_one_server_does_not_apply_to_another() -> None:
     with EmbeddingApi(HABITS[2].answer) as strict, EmbeddingApi(good) as other:
         embedder(strict).embed(["a"])
         embedder(other).embed(["a"])

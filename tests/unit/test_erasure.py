@@ -109,13 +109,13 @@ def test_a_person_who_was_forgotten_is_certified(world: World) -> None:
     assert SECRET not in json.dumps(payload)
 
 
-def test_what_they_said_afterwards_is_nothing_left(world: World) -> None:
+def test_later_messages_of_the_user_are_no_leftovers(world: World) -> None:
     world.save("chat:1", SECRET, "and more", "something new", user_id="mika")
     world.save("chat:9", "a new conversation", user_id="mika")
     assert world.remains().clean
 
 
-def test_what_others_said_is_nothing_left(world: World) -> None:
+def test_messages_of_others_are_no_leftovers(world: World) -> None:
     world.pipeline.planted.append(LyingRow("index", world.source("chat:3"), "x", "ken", "stray"))
     world.bodies["dead-letter queue"].append(encode(world.notice("chat:3")))
     world.bodies["dead-letter queue"].append(encode(world.notice("chat:1", tenant="other")))
@@ -241,7 +241,7 @@ PLANTED = [
 
 
 @pytest.mark.parametrize(("plant", "place"), PLANTED, ids=[plant.__name__ for plant, _ in PLANTED])
-def test_what_is_left_is_found_and_nothing_is_certified(
+def test_leftovers_are_found_and_nothing_is_certified(
     world: World, plant: Callable[[World], None], place: str
 ) -> None:
     assert world.remains().clean
@@ -323,6 +323,6 @@ def test_a_forged_key_id_does_not_help(world: World) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"payload": "!", "payloadType": "x", "signatures": []}'])
-def test_what_is_no_certificate_is_refused(text: str) -> None:
+def test_a_forged_certificate_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequestError, match="no certificate"):
         verified(text, public_pem(new_private_key()))

@@ -56,7 +56,7 @@ def test_every_error_says_what_the_caller_can_do_in_the_tree(kind: type[VectorMe
     assert kind.__name__ in (errors.__doc__ or "")
 
 
-def test_what_a_handler_raises_reaches_the_runtime_without_values_or_cause() -> None:
+def test_a_handlers_exception_reaches_the_runtime_without_values_or_cause() -> None:
     def handler(_event: object, _context: object) -> None:
         raise KeyError("canary")
 

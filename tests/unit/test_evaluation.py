@@ -111,7 +111,7 @@ def test_a_locomo_file_is_read_without_adversarial_questions_and_malformed_evide
 
 
 @pytest.mark.parametrize("text", ["", "[]", "[1]", "{}", "not json", '{"question": "?", "evidence": ["x"]}'])
-def test_what_is_no_set_says_so(tmp_path: Path, text: str) -> None:
+def test_an_unknown_question_set_is_an_error(tmp_path: Path, text: str) -> None:
     path = tmp_path / "set.jsonl"
     path.write_text(text)
     with pytest.raises(SettingsError, match=r"set\.jsonl"):

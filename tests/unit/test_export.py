@@ -113,7 +113,7 @@ def test_memory_is_the_same_after_it_was_brought_elsewhere(old: SmallPipeline, n
     assert said(exported(new)) == [*said(lines)]
 
 
-def test_what_left_its_item_is_exported_with_its_words_and_its_speaker(old: SmallPipeline) -> None:
+def test_a_kept_message_is_exported_with_its_words_and_its_speaker(old: SmallPipeline) -> None:
     filled(old)
     kept = [each for each in messages(exported(old)) if each["state"] == "kept"]
     by_key = {
@@ -211,7 +211,7 @@ def test_a_second_import_changes_nothing(old: SmallPipeline, new: SmallPipeline)
     assert new.items == before
 
 
-def test_what_stands_there_already_is_left_alone(old: SmallPipeline, new: SmallPipeline) -> None:
+def test_import_leaves_existing_items_alone(old: SmallPipeline, new: SmallPipeline) -> None:
     filled(old)
     own = session("chat:live", turn(99), user_id="mika")
     new.put("new-sessions", own)
@@ -269,7 +269,7 @@ def test_a_file_of_another_kind_or_version_is_refused() -> None:
         read_header('{"type": "export", "format": "vector-memory", "version": 2}')
 
 
-def test_what_is_counted_at_the_end_is_what_stands_there(old: SmallPipeline) -> None:
+def test_import_counts_the_items_that_are_there_at_the_end(old: SmallPipeline) -> None:
     filled(old)
     lines = exported(old)
     end = json.loads(lines[-1])

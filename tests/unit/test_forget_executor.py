@@ -126,7 +126,7 @@ def test_a_users_request_about_one_session_leaves_the_same_session_of_another_al
     assert world.found("ken") == ["one"]
 
 
-def test_what_was_forgotten_stays_so_however_often_its_item_is_looked_at(world: World) -> None:
+def test_a_forgotten_message_stays_forgotten_however_often_its_item_is_reconciled(world: World) -> None:
     notice = world.save("chat:1", "one")
     world.forget("mika")
     world.run(replace(notice, force_read=True))
@@ -146,7 +146,7 @@ def test_a_request_that_is_carried_out_late_touches_nothing_that_was_saved_at_t_
     assert world.found() == ["after"]
 
 
-def test_what_is_kept_is_erased_too(world: World) -> None:
+def test_a_kept_message_is_erased_by_a_forget_request(world: World) -> None:
     world.save("chat:1", "one", "two")
     world.save("chat:1", "two")
     assert world.found() == ["one", "two"]
@@ -154,7 +154,7 @@ def test_what_is_kept_is_erased_too(world: World) -> None:
     assert (world.found(), world.stored) == ([], "")
 
 
-def test_what_was_saved_before_t_and_is_met_after_it_is_never_found(world: World) -> None:
+def test_a_message_saved_before_t_and_met_after_it_is_never_found(world: World) -> None:
     world.save("chat:1", "one")
     late = world.save("chat:1", "one", "SECRET", ingest=False)
     world.forget("mika")

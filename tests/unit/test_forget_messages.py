@@ -179,7 +179,7 @@ def saved(aws: Any, *messages: tuple[str, datetime]) -> list[Transition]:
     return told
 
 
-def test_what_was_saved_after_the_asking_stays_however_late_the_forget_request_is_carried_out(
+def test_a_message_saved_after_t_stays_however_late_the_forget_request_is_carried_out(
     aws: Any, index: InMemoryStore, notice_of: Build
 ) -> None:
     """The forget request waited while the conversation went on."""
@@ -270,5 +270,5 @@ def test_a_forget_request_too_old_to_be_on_its_way_is_not_known() -> None:
 
 @pytest.mark.parametrize("path", ["XYZ", "4f", "a" * 32, "a" * 65])
 @pytest.mark.usefixtures("index")
-def test_what_is_no_id_is_not_found(path: str) -> None:
+def test_an_invalid_id_is_not_found(path: str) -> None:
     assert ask("GET", f"/api/v1/memory/status/{path}")[0] == 404

@@ -214,7 +214,7 @@ def test_messages_about_one_item_are_reconciled_once(
 
 
 @pytest.mark.usefixtures("index")
-def test_what_could_be_neither_dead_lettered_nor_retried_stays_in_the_queue(
+def test_a_message_neither_dead_lettered_nor_retried_stays_in_the_queue(
     aws: Any, embedder: Any, monkeypatch: pytest.MonkeyPatch, notice_of: Build, session_item: Build
 ) -> None:
     aws.put(session_item(("user", "hello")))

@@ -29,7 +29,7 @@ def test_a_text_with_a_piece_missing_is_not(letters: list[str], data: st.DataObj
 
 
 @given(st.text("ab", min_size=1, max_size=10), st.lists(st.text("ab", min_size=1, max_size=6), max_size=4))
-def test_what_is_covered_can_be_spelled_from_the_chunks(text: str, chunks: list[str]) -> None:
+def test_covered_text_can_be_spelled_from_the_chunks(text: str, chunks: list[str]) -> None:
     if covered(text, chunks):
         assert set(text) <= set("".join(chunks))
 
@@ -60,7 +60,7 @@ ROWS = [
 ]
 
 
-def test_what_was_said_and_is_stored_has_no_differences() -> None:
+def test_stored_messages_have_no_differences() -> None:
     differences = compare(WANTED, ROWS)
     assert (differences.missing, differences.extra) == ([], [])
 

@@ -69,7 +69,7 @@ def test_a_notice_carries_keys_of_any_type_there_and_back(layouts: Layouts) -> N
 
 
 @pytest.mark.parametrize("value", [{"X": 1}, {"S": "a", "N": "1"}, [], {"N": "x"}, {"L": [{"Q": 1}]}])
-def test_what_is_no_typed_value_is_malformed(value: Any) -> None:
+def test_an_untyped_value_is_malformed(value: Any) -> None:
     with pytest.raises(MalformedItemError):
         plain(value)
 

@@ -14,7 +14,7 @@ from pipeline.operations.differences import Finding
 from pipeline.operations.last_audit import keep
 
 
-def test_what_was_counted_is_kept_and_names_nobody(tmp_path: Path) -> None:
+def test_the_last_audits_counts_are_kept_and_name_nobody(tmp_path: Path) -> None:
     file = tmp_path / "last-audit.json"
     assert last_audit(file) is None
     findings = [

@@ -100,7 +100,7 @@ def test_every_layout_says_kind_tenant_user_and_date(layouts: Layouts, item: Ite
         {},
     ],
 )
-def test_whatever_is_not_memory_is_left_alone(layouts: Layouts, item: Item) -> None:
+def test_an_item_that_is_not_memory_is_left_alone(layouts: Layouts, item: Item) -> None:
     assert layouts.parse("t", item) is None
 
 
@@ -202,7 +202,7 @@ def test_any_text_as_messages_parses_or_is_malformed(layouts: Layouts, text: str
     assert all("\x00" not in entry.text for entry in document.entries)
 
 
-def test_what_cannot_be_stored_becomes_the_replacement_character(session: Callable[..., Any]) -> None:
+def test_an_unstorable_character_becomes_the_replacement_character(session: Callable[..., Any]) -> None:
     document = session({"role": "user", "content": "a\x00b\ud800c"})
     assert [entry.text for entry in document.entries] == ["a\ufffdb\ufffdc"]
 

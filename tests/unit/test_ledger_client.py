@@ -101,7 +101,7 @@ def test_a_condition_that_does_not_hold_is_told_by_its_place() -> None:
         refusal("TransactionCanceledException", "ItemCollectionSizeLimitExceeded"),
     ],
 )
-def test_what_does_not_fit_is_a_property_of_the_item(error: ClientError) -> None:
+def test_an_item_that_does_not_fit_is_malformed(error: ClientError) -> None:
     calls, _, _ = client(error)
     with pytest.raises(MalformedItemError, match="MAX_CHUNK_TOKENS"):
         calls.transact("table-1", [{}])

@@ -21,7 +21,7 @@ def program(folder: Path, name: str, script: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
 
 
-def test_what_was_pinned_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pinned_file_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program(
         tmp_path,
         "mvn",
@@ -67,7 +67,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("bare")
-def test_what_is_missing_is_said_with_how_to_get_it() -> None:
+def test_a_missing_program_is_named_with_how_to_get_it() -> None:
     assert opensearch_node.missing() == [
         "mvn (apt-get install maven)",
         "java (apt-get install default-jre-headless)",

@@ -56,7 +56,7 @@ def test_an_unknown_item_holds_nothing(plane: InMemoryStore) -> None:
     assert chunks(plane, "s") == {}
 
 
-def test_what_was_applied_is_held_under_a_new_revision(plane: InMemoryStore) -> None:
+def test_an_applied_write_is_held_under_a_new_revision(plane: InMemoryStore) -> None:
     row = MessageRow("m-a", "name", 0, "live", "mika")
     applied = write("s", 0, messages=[row], upserts=[(chunk("a"), [1.0, 0.0])])
     assert plane.apply("acme", [applied]) == frozenset()

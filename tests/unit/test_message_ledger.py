@@ -144,21 +144,23 @@ def ledger() -> Ledger:
 # States: the newest event about a text decides.
 
 
-def test_what_is_in_the_item_is_live(ledger: Ledger) -> None:
+def test_a_message_in_the_item_is_live(ledger: Ledger) -> None:
     assert ledger.read("ab") == ["a", "b"]
     assert ledger.states == {"a0": "live", "b0": "live"}
     assert [entry.id for entry in ledger.last.entries] == ["a0", "b0"]
 
 
 @pytest.mark.parametrize("reason", ["capped", "cleared"])
-def test_what_left_by_a_transition_that_keeps_is_kept_and_found(ledger: Ledger, reason: Reason) -> None:
+def test_a_message_that_left_by_a_keeping_transition_is_kept_and_found(
+    ledger: Ledger, reason: Reason
+) -> None:
     ledger.read("ab")
     assert ledger.read("b", ledger.change(reason, gone="a")) == ["a", "b"]
     assert (ledger.states, ledger.row("a0").reason) == ({"a0": "kept", "b0": "live"}, reason)
 
 
 @pytest.mark.parametrize("reason", ["edited", "removed"])
-def test_what_left_by_a_transition_that_forgets_is_purged_with_its_row(
+def test_a_message_that_left_by_a_forgetting_transition_is_purged_with_its_row(
     ledger: Ledger, reason: Reason
 ) -> None:
     ledger.read("ab")
@@ -166,7 +168,7 @@ def test_what_left_by_a_transition_that_forgets_is_purged_with_its_row(
     assert (ledger.states, ledger.last.purged) == ({"b0": "live"}, ("a0",))
 
 
-def test_what_left_without_a_record_is_hidden_at_once(ledger: Ledger) -> None:
+def test_a_message_that_left_without_a_record_is_hidden_at_once(ledger: Ledger) -> None:
     ledger.read("ab")
     assert ledger.read("b") == ["b"]
     assert ledger.states == {"a0": "unexplained", "b0": "live"}
@@ -182,7 +184,7 @@ def test_a_late_record_settles_what_is_hidden(ledger: Ledger, reason: Reason, fo
     assert ledger.last.facts.hidden_since is None
 
 
-def test_what_is_hidden_goes_after_the_horizon_and_not_before(ledger: Ledger) -> None:
+def test_a_hidden_message_goes_after_the_horizon_and_not_before(ledger: Ledger) -> None:
     ledger.read("ab")
     ledger.read("b")
     ledger.time += HORIZON_SECONDS - 120
@@ -193,7 +195,7 @@ def test_what_is_hidden_goes_after_the_horizon_and_not_before(ledger: Ledger) ->
     assert ledger.states == {"b0": "live"}
 
 
-def test_what_comes_back_is_live_again_under_its_row(ledger: Ledger) -> None:
+def test_a_message_that_comes_back_is_live_again_under_its_row(ledger: Ledger) -> None:
     ledger.read("ab")
     ledger.read("b")
     assert ledger.read("ab") == ["a", "b"]
@@ -212,7 +214,7 @@ def test_of_a_partly_unreadable_item_what_is_not_seen_is_not_taken_for_gone(ledg
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
-def test_what_came_back_before_the_item_became_unreadable_counts_as_it_was(
+def test_a_message_back_before_its_item_became_unreadable_counts_as_it_was(
     ledger: Ledger, order: tuple[int, ...]
 ) -> None:
     ledger.read("a")
@@ -223,7 +225,9 @@ def test_what_came_back_before_the_item_became_unreadable_counts_as_it_was(
     assert ledger.states == {"a0": "live"}
 
 
-def test_what_an_earlier_read_lacked_stays_hidden_while_the_item_is_unreadable(ledger: Ledger) -> None:
+def test_a_message_that_an_earlier_read_lacked_stays_hidden_while_the_item_is_unreadable(
+    ledger: Ledger,
+) -> None:
     ledger.read("ab")
     ledger.read("b")
     assert ledger.unreadable(ledger.change(came="a")) == ["b"]
@@ -319,7 +323,7 @@ def test_a_transition_older_than_the_read_that_saw_it_last_is_no_news(ledger: Le
     assert ledger.states == {"a0": "unexplained", "b0": "live"}
 
 
-def test_what_is_live_is_never_touched_by_a_transition(ledger: Ledger) -> None:
+def test_a_live_message_is_never_touched_by_a_transition(ledger: Ledger) -> None:
     ledger.read("a")
     assert ledger.read("a", ledger.change("removed", everything=True)) == ["a"]
 
@@ -475,7 +479,7 @@ def test_saved_at_t_or_later_is_untouched_however_late_the_request_is_carried_ou
     assert ledger.read("ab", came) == ["b"]
 
 
-def test_what_is_kept_or_hidden_is_erased_too(ledger: Ledger) -> None:
+def test_a_kept_or_hidden_message_is_erased_too(ledger: Ledger) -> None:
     saved(ledger, "abc")
     ledger.read("bc", ledger.change("capped", gone="a"))
     ledger.read("c")
@@ -484,7 +488,7 @@ def test_what_is_kept_or_hidden_is_erased_too(ledger: Ledger) -> None:
     assert ledger.states == {"a0": "erased", "b0": "erased", "c0": "erased"}
 
 
-def test_what_the_ledger_meets_only_after_t_is_hidden_until_a_record_says_when_it_came(
+def test_a_message_first_met_after_t_is_hidden_until_a_record_dates_it(
     ledger: Ledger,
 ) -> None:
     before = ledger.change(came="a")
@@ -496,7 +500,7 @@ def test_what_the_ledger_meets_only_after_t_is_hidden_until_a_record_says_when_i
     assert ledger.states == {"a0": "erased", "b0": "live"}
 
 
-def test_what_a_read_after_t_lacked_came_after_t(ledger: Ledger) -> None:
+def test_a_message_that_a_read_after_t_lacked_came_after_t(ledger: Ledger) -> None:
     saved(ledger, "a")
     ledger.forget()
     ledger.read("a")
@@ -510,7 +514,7 @@ def test_a_request_about_another_user_or_session_covers_nothing(ledger: Ledger) 
     assert ledger.read("a") == ["a"]
 
 
-def test_whoever_owned_the_item_at_t_is_meant(ledger: Ledger) -> None:
+def test_a_request_means_the_owner_at_t(ledger: Ledger) -> None:
     saved(ledger, "a")
     ledger.forget("user", "mika")
     ledger.forget("user", Ownership.subject(owner("mika")))
@@ -557,21 +561,21 @@ def given_by_making_it_anew(ledger: Ledger, who_asks: str, when: str, stamps: st
 
 @pytest.mark.parametrize("stamps", ["", "1"])
 @pytest.mark.parametrize("when", ["before the removal", "between"])
-def test_what_was_made_anew_after_t_was_not_its_new_owners_before(
+def test_an_item_made_anew_after_t_was_not_its_new_owners_before(
     ledger: Ledger, when: str, stamps: str
 ) -> None:
     assert given_by_making_it_anew(ledger, "ken", when, stamps) == ["a"]
 
 
 @pytest.mark.parametrize("when", ["before the removal", "between"])
-def test_what_is_made_anew_by_another_with_its_time_said_is_the_message_that_its_first_owner_forgot(
+def test_a_message_made_anew_by_another_with_its_time_is_the_one_that_its_first_owner_forgot(
     ledger: Ledger, when: str
 ) -> None:
     assert given_by_making_it_anew(ledger, "mika", when, "1") == []
     assert ledger.states == {"a0": "erased"}
 
 
-def test_what_is_made_anew_by_another_without_a_time_is_new_where_the_first_owner_forgot(
+def test_a_message_made_anew_by_another_without_a_time_is_new_where_the_first_owner_forgot(
     ledger: Ledger,
 ) -> None:
     assert given_by_making_it_anew(ledger, "mika", "between") == ["a"]
@@ -599,7 +603,7 @@ def test_a_copy_with_the_same_time_said_stays_erased_also_in_an_item_made_anew(l
 
 
 @pytest.mark.parametrize(("stamps", "found"), [("1", []), ("", ["a"])])
-def test_what_was_met_before_it_was_saved_again_with_its_time_is_no_newer(
+def test_a_message_met_before_it_was_saved_again_with_its_time_is_no_newer(
     ledger: Ledger, stamps: str, found: list[str]
 ) -> None:
     first = ledger.change(came="a", stamps=stamps)
@@ -658,7 +662,7 @@ def test_of_two_copies_one_of_which_left_unread_the_other_may_be_the_older(ledge
     assert ledger.states == {"a0": "erased"}
 
 
-def test_what_the_ledger_had_met_before_t_is_erased_though_no_record_tells_when_it_came(
+def test_a_message_met_before_t_is_erased_though_no_record_dates_it(
     ledger: Ledger,
 ) -> None:
     ledger.read("a")
@@ -911,7 +915,7 @@ MECHANISMS: dict[Callable[[Patch], None], Callable[[Ledger], None]] = {
         test_a_record_from_before_a_read_that_lacked_a_text_is_not_that_of_its_next_copy
     ),
     what_was_there_may_be_dated_by_its_second_saving: lambda ledger: (
-        test_what_was_met_before_it_was_saved_again_with_its_time_is_no_newer(ledger, "1", [])
+        test_a_message_met_before_it_was_saved_again_with_its_time_is_no_newer(ledger, "1", [])
     ),
     copies_left_by_an_edit_keep_their_times: (
         test_of_copies_one_of_which_was_edited_away_all_count_as_the_oldest
@@ -930,10 +934,10 @@ MECHANISMS: dict[Callable[[Patch], None], Callable[[Ledger], None]] = {
         test_of_a_note_written_anew_what_expired_is_hidden_though_no_record_says_so(ledger, "daily", ["b"])
     ),
     what_came_back_has_left_again: lambda ledger: (
-        test_what_came_back_before_the_item_became_unreadable_counts_as_it_was(ledger, (1, 0, 2))
+        test_a_message_back_before_its_item_became_unreadable_counts_as_it_was(ledger, (1, 0, 2))
     ),
     only_a_record_tells_that_it_came_before_t: (
-        test_what_the_ledger_had_met_before_t_is_erased_though_no_record_tells_when_it_came
+        test_a_message_met_before_t_is_erased_though_no_record_dates_it
     ),
     what_is_erased_takes_every_later_copy_along: (
         test_without_a_time_what_left_and_was_said_again_at_the_end_after_t_is_new
@@ -942,10 +946,10 @@ MECHANISMS: dict[Callable[[Patch], None], Callable[[Ledger], None]] = {
         test_where_clocks_may_disagree_the_newer_record_that_forgets_is_obeyed(ledger, 600.0, ["a", "b"])
     ),
     a_removal_tells_nothing_of_owners: lambda ledger: (
-        test_what_was_made_anew_after_t_was_not_its_new_owners_before(ledger, "before the removal", "1")
+        test_an_item_made_anew_after_t_was_not_its_new_owners_before(ledger, "before the removal", "1")
     ),
     what_was_removed_is_nobodys_until_it_is_inserted_anew: lambda ledger: (
-        test_what_is_made_anew_by_another_with_its_time_said_is_the_message_that_its_first_owner_forgot(
+        test_a_message_made_anew_by_another_with_its_time_is_the_one_that_its_first_owner_forgot(
             ledger, "between"
         )
     ),

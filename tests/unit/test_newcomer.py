@@ -26,7 +26,7 @@ def test_every_command_and_snippet_of_the_readme_has_a_plan_and_every_plan_a_com
     assert {name for name, _ in told(page("README.md"))} == PLANS.keys()
 
 
-def test_what_is_only_listed_says_why() -> None:
+def test_a_listed_command_says_why_it_is_not_run() -> None:
     reasons = [plan.why for plan in PLANS.values() if plan.action is None]
     assert reasons
     assert all("AWS" in why or "Docker" in why or why == ITSELF for why in reasons)
@@ -45,7 +45,7 @@ def visit(tmp_path: Path) -> Visit:
     return Visit(tmp_path, tmp_path)
 
 
-def test_what_fails_is_told_and_the_others_go_on(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_command_is_told_and_the_others_go_on(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
     plans = {
         "scripts/a": Plan(runs("echo fine", "fine")),
         "scripts/b": Plan(runs("exit 3")),

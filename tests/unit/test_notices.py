@@ -238,7 +238,7 @@ FIELDS = ["v", "table", "key", "position", "transitions", "saved_at", "first_sen
 @example({"transitions": "abc"})
 @example({"transitions": [TRANSITION | {"gone": {"a": [1e999, 0]}}]})
 @example({"position": "\x00"})
-def test_whatever_the_fields_hold_a_body_decodes_or_is_permanently_refused(
+def test_any_body_decodes_or_is_permanently_refused(
     layouts: Layouts, body: dict[str, Any], faults: dict[str, Any]
 ) -> None:
     try:

@@ -102,7 +102,7 @@ def test_the_save_has_the_same_name_in_both_logs(request: pytest.FixtureRequest,
     assert all(number.isdigit() for number in announced["correlation_ids"])
 
 
-def test_what_no_stream_announced_has_no_correlation_id(notice_of: Any) -> None:
+def test_a_notice_without_a_stream_record_has_no_correlation_id(notice_of: Any) -> None:
     with_one = replace(notice_of("chat:1"), position="2026/" + "42".zfill(40))
     assert correlation_ids({"a": with_one, "b": replace(with_one, position="")}) == ["42"]
 
@@ -148,7 +148,7 @@ def test_each_trouble_has_its_advice(seen: StackHealth, level: str, words: str) 
     assert one.what in as_text(seen, [one])
 
 
-def test_what_must_be_acted_on_comes_first_and_thresholds_are_the_stacks_own() -> None:
+def test_advice_to_act_comes_first_and_thresholds_are_the_stacks_own() -> None:
     seen = replace(CALM, lag_p95=90_000.0, dead_letters=1)
     assert [one.level for one in advice(seen)] == ["act", "watch"]
     assert [one.level for one in advice(seen, Thresholds(lag_milliseconds=100_000))] == ["act"]
@@ -170,7 +170,7 @@ class Away:
         return refuse
 
 
-def test_what_cannot_be_asked_is_said_and_not_guessed() -> None:
+def test_an_unreadable_figure_is_named_and_not_guessed() -> None:
     watch = HealthCollector(Away(), Away(), {"notices": "q"}, "VectorMemory/x", {"ingest": "f"}, None)
     seen = watch.collect(15, NOW)
     assert (seen.lag_p95, seen.waiting, seen.items, seen.dollars_today) == (None, None, None, None)
@@ -238,7 +238,7 @@ def test_a_function_goes_by_its_name_also_where_an_alias_is_given() -> None:
     assert name_of("mine") == "mine"
 
 
-def test_what_a_question_cost_is_measured_if_it_cost_anything() -> None:
+def test_a_questions_cost_is_measured_if_there_is_any() -> None:
     asked, free = (named(query_measures(1.0, 200, "exact", dollars)) for dollars in (0.5, 0.0))
     assert asked["Dollars"] == [0.5]
     assert "Dollars" not in free

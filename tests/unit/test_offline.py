@@ -26,7 +26,7 @@ def test_a_text_has_the_same_vector_in_any_company(offline: OfflineEmbedder) -> 
     assert cosine(alone, together) == pytest.approx(1.0, abs=1e-6)
 
 
-def test_what_is_alike_is_closer(offline: OfflineEmbedder) -> None:
+def test_similar_texts_are_closer(offline: OfflineEmbedder) -> None:
     question, answer, other = offline.embed(
         ["when does the parcel ship", "the parcel ships on Friday", "she plays the piano"]
     )

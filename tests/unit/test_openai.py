@@ -195,7 +195,7 @@ def test_a_longer_forget_request_puts_the_notice_off_by_it(
         (refused(400, "no_db_connection"), "400 .no_db_connection", 5),
     ],
 )
-def test_what_is_the_accounts_fault_is_retried_without_a_pause(  # noqa: PLR0913, PLR0917  # a table
+def test_a_fault_of_the_account_is_retried_without_a_pause(  # noqa: PLR0913, PLR0917  # a table
     api: EmbeddingApi,
     embedder: OpenAIEmbedder,
     pauses: list[float],

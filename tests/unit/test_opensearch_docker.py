@@ -94,7 +94,7 @@ def test_it_answers_until_it_is_ended_and_nothing_is_left(
         urllib3.request("GET", url, retries=False)
 
 
-def test_what_docker_says_against_it_is_told_and_nothing_is_left(asked: Path, tmp_path: Path) -> None:
+def test_an_error_of_docker_is_told_and_nothing_is_left(asked: Path, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="pull access denied"):
         OpenSearchContainer(tmp_path, "no/such:image").start()
     assert asked.read_text().splitlines()[-1].startswith("rm --force vector-memory-")

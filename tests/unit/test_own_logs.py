@@ -27,7 +27,7 @@ def document(user: str, key: str, *said: tuple[str, str], kind: Any = "session")
     return Document(item, "acme", user, kind, entries)
 
 
-def test_what_was_asked_is_taken_out_and_its_reply_is_the_evidence() -> None:
+def test_a_question_is_taken_out_of_a_log_and_its_reply_is_the_evidence() -> None:
     [made] = conversations(
         [
             document(
@@ -63,7 +63,7 @@ def test_what_was_asked_is_taken_out_and_its_reply_is_the_evidence() -> None:
         ("", REPLY),
     ],
 )
-def test_what_its_reply_does_not_answer_is_not_asked(asked: str, reply: str) -> None:
+def test_a_question_without_an_answer_in_the_log_is_left_out(asked: str, reply: str) -> None:
     assert conversations([document("mika", "chat:1", ("user", asked), ("assistant", reply))]) == []
 
 

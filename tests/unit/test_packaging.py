@@ -89,7 +89,7 @@ def test_an_import_inside_a_function_is_found(checked: Check) -> None:
     assert [fault for fault in found if "rich is imported" in fault]
 
 
-def test_what_only_type_checkers_import_is_not_asked_for(checked: Check) -> None:
+def test_imports_for_type_checkers_alone_are_not_bundled(checked: Check) -> None:
     source = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import rich\n"
     assert (
         checked(named("stream"), lambda folder: (folder / "pipeline" / "typed.py").write_text(source)) == []

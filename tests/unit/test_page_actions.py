@@ -69,7 +69,7 @@ def test_a_turn_sent_twice_is_saved_once(actions: Actions, progresses: list[Inde
     assert len(progresses) == 1
 
 
-def test_what_was_recalled_is_shown_and_not_saved(actions: Actions, memory: Any) -> None:
+def test_a_recalled_context_is_shown_and_not_saved(actions: Actions, memory: Any) -> None:
     memory.search.return_value = [OLD]
     answer = actions.turn(MIKA, turn(text="which code?"))
     assert [one["text"] for one in answer["recalled"]] == ["user: plum"]
@@ -99,7 +99,7 @@ def test_a_turn_is_saved_while_memory_is_away(actions: Actions, memory: Any) -> 
         ("search", {"query": ""}, "incomplete"),
     ],
 )
-def test_what_cannot_be_is_said_by_a_code(
+def test_an_impossible_action_answers_with_a_code(
     actions: Actions, action: str, asked: dict[str, Any], code: str
 ) -> None:
     with pytest.raises(AskedWronglyError) as raised:

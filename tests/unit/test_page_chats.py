@@ -35,7 +35,7 @@ def test_an_item_reads_back_as_it_was_and_keeps_what_it_does_not_know() -> None:
     assert item_of(MIKA, again, NOW) == item
 
 
-def test_what_the_tenants_people_share_has_no_user() -> None:
+def test_a_shared_note_has_no_user() -> None:
     assert "user_id" not in item_of(Person("acme", "acme"), Chat("web:1", (spoken("user", "hello"),)), NOW)
 
 
@@ -45,7 +45,7 @@ def test_an_item_that_dynamodb_would_refuse_is_refused_before() -> None:
 
 
 @pytest.mark.parametrize("messages", ["{", '"text"', "7"])
-def test_what_is_no_conversation_is_none(messages: str) -> None:
+def test_an_item_that_is_no_conversation_is_left_out(messages: str) -> None:
     item = {"tenant_id": {"S": "acme"}, "session_key": {"S": "x"}, "messages": {"S": messages}}
     assert read_chat(item) is None
 
@@ -70,9 +70,7 @@ roles = st.lists(st.sampled_from(["user", "assistant", "system", "tool"]), min_s
 
 
 @given(roles, st.data())
-def test_whatever_is_taken_out_the_stream_sees_that_it_is_to_be_forgotten(
-    chosen: list[str], data: st.DataObject
-) -> None:
+def test_the_stream_sees_any_removal_as_one_to_forget(chosen: list[str], data: st.DataObject) -> None:
     messages = [spoken(role, f"text {number}", number) for number, role in enumerate(chosen)]
     index = data.draw(st.integers(0, len(messages) - 1))
     left = without(messages, index)

@@ -32,7 +32,7 @@ def test_a_person_hears_who_speaks_and_what_is_theirs() -> None:
     assert pieces == [{"type": "hello", "server": "s1"}, UNDER_WAY, DONE]
 
 
-def test_who_comes_late_hears_the_last_news_again() -> None:
+def test_a_late_listener_hears_the_last_news() -> None:
     events = EventBroker("s1")
     events.publish(MIKA, UNDER_WAY)
     events.publish(HIRO, DONE)

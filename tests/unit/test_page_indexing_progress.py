@@ -88,7 +88,7 @@ def test_text_that_repeats_itself_takes_no_time() -> None:
     assert time.perf_counter() - started < 5
 
 
-def test_what_is_told_holds_no_text() -> None:
+def test_progress_events_hold_no_text() -> None:
     assert "plum" not in str(progress().told())
     assert "plum" not in repr(progress())
 
@@ -163,7 +163,7 @@ def test_a_reply_says_how_many_and_never_what() -> None:
             assert is_reply(reply(these, language))
 
 
-def test_what_only_the_demo_said_tells_nothing() -> None:
+def test_the_demos_own_sessions_report_no_progress() -> None:
     assert tells(hit())
     assert not tells(hit(content="[2026-11-20]\nuser: —\nassistant: " + reply([], "en")))
     assert tells(hit(content="[2026-11-20]\nuser: —\nassistant: plum"))

@@ -37,7 +37,7 @@ class Rows:
         return [row for row in self.all if row.source in sources]
 
 
-def test_what_a_search_may_give_is_the_persons_own_of_that_conversation_and_not_withheld() -> None:
+def test_searchable_means_the_persons_own_chunk_of_that_conversation_not_withheld() -> None:
     inventory: Any = Rows(
         chunk("user: plum"),
         chunk("user: pear", user="ken"),
@@ -97,7 +97,7 @@ def test_a_save_is_searchable_once_the_store_holds_it_and_a_store_that_is_away_i
     assert set(told.pieces[-1]["reached"]) == {"saved", "notice", "embedded", "searchable"}
 
 
-def test_what_is_forgotten_is_gone_once_the_store_holds_it_no_more(tmp_path: Path) -> None:
+def test_a_forgotten_message_is_gone_once_the_store_lacks_it(tmp_path: Path) -> None:
     told = watched(tmp_path, "forget", "user: the code is plum", StoreUnavailableError("away"), "user: else")
     assert told.pieces[-1]["done"]
 

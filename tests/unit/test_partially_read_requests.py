@@ -7,7 +7,7 @@ from lab.dynamodb import MemoryDynamoDb
 from pipeline.stores.ledger.keys import EPOCH_SHARDS
 
 
-def test_whoever_sees_the_epoch_moved_sees_the_marker() -> None:
+def test_a_reader_of_the_moved_epoch_sees_the_marker() -> None:
     late = MemoryDynamoDb(lambda number: number >= EPOCH_SHARDS)  # what stands behind the epochs is seen late
     store = Tables(late, vectors="vectors", ledger="ledger").store()
     held(store)  # which writes down the space: any write shows all that went before

@@ -82,6 +82,11 @@ def test_no_python_name_is_a_private_word() -> None:
     assert found - EXCUSED == set()
 
 
+def test_test_names_begin_with_their_subject() -> None:
+    riddles = re.compile(r"def (test_(?:what|who|whose|whoever|whatever)_\w+)")
+    assert [(name, riddles.findall(text)) for name, text in texts(".py") if riddles.search(text)] == []
+
+
 def test_no_file_is_named_by_a_private_word() -> None:
     stems = {name: Path(name).stem.removeprefix("test_").removeprefix("page_") for name, _ in texts(".py")}
     assert [name for name, stem in stems.items() if stem in MODULES] == []

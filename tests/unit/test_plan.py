@@ -134,20 +134,20 @@ def test_a_chunk_that_grew_supersedes_the_shorter_one(index: Index) -> None:
     assert index.shown == {"Aa": LIVE, "Bb": LIVE}
 
 
-def test_what_is_purged_is_deleted_without_its_text(index: Index) -> None:
+def test_a_purged_chunk_is_deleted_without_its_text(index: Index) -> None:
     index.run("AaBb")
     index.run("Bb", purged="Aa")
     assert index.shown == {"Bb": LIVE}
 
 
-def test_what_the_item_still_has_of_a_dead_chunk_is_indexed_from_the_item(index: Index) -> None:
+def test_messages_of_a_dead_chunk_that_the_item_has_are_indexed_from_the_item(index: Index) -> None:
     index.run("Aa")
     plan = index.run("a", purged="A")
     assert [chunk.members for chunk in plan.missing] == [("a",)]
     assert index.shown == {"a": LIVE}
 
 
-def test_what_is_left_of_a_dead_chunk_and_only_memory_has_is_cut_out_of_its_text(index: Index) -> None:
+def test_kept_messages_of_a_dead_chunk_are_cut_out_of_its_text(index: Index) -> None:
     index.run("AaBb")
     plan = index.run("Bb", purged="a", kept="A")
     [part] = plan.missing
@@ -155,7 +155,7 @@ def test_what_is_left_of_a_dead_chunk_and_only_memory_has_is_cut_out_of_its_text
     assert index.shown == {"A": ("mika", "kept"), "Bb": LIVE}
 
 
-def test_what_fell_off_the_front_is_retained_as_it_is(index: Index) -> None:
+def test_capped_chunks_are_retained_unchanged(index: Index) -> None:
     index.run("AaBb")
     plan = index.run("Bb", kept="Aa")
     assert dict(plan.moves) == {index.id_of("Aa"): ChunkMove("mika", "kept")}
@@ -215,7 +215,7 @@ def test_of_a_dead_chunk_what_is_hidden_waits_as_nobodys(index: Index) -> None:
     assert (index.shown, index.withheld) == ({"a": ("mika", "kept"), "Bb": LIVE}, [])
 
 
-def test_what_stood_in_for_a_withheld_chunk_waits_as_nobodys_when_it_is_hidden_and_all_that_is_left(
+def test_the_stand_in_of_a_withheld_chunk_waits_without_an_owner_when_hidden_and_alone(
     index: Index,
 ) -> None:
     index.run("Aa")
@@ -228,7 +228,7 @@ def test_what_stood_in_for_a_withheld_chunk_waits_as_nobodys_when_it_is_hidden_a
     assert (index.shown, index.withheld) == ({"A": ("mika", "kept")}, [])
 
 
-def test_what_is_erased_goes_though_the_item_has_it(index: Index) -> None:
+def test_an_erased_message_goes_though_the_item_has_it(index: Index) -> None:
     index.run("AaBb")
     says = settled("Bb", erased="Aa")
     index.apply(index.plan(session("AaBb"), says))
@@ -307,7 +307,7 @@ DRAWN = st.dictionaries(st.sampled_from("ABCabc"), st.sampled_from("lkuep"), max
 
 
 @given(st.lists(DRAWN, min_size=1, max_size=4))
-def test_whatever_becomes_of_messages_what_is_found_is_right_and_planning_again_changes_nothing(
+def test_any_sequence_of_changes_is_found_right_and_planning_again_changes_nothing(
     chunker: Chunker, steps: list[dict[str, str]]
 ) -> None:
     """Each step says of each message: live, kept, unexplained, erased or purged; what is purged stays so."""

@@ -62,7 +62,7 @@ def test_long_messages_keep_beginning_and_end() -> None:
     assert asked.endswith("last")
 
 
-def test_what_is_short_enough_is_left_as_it_is() -> None:
+def test_a_short_question_is_left_as_it_is() -> None:
     query, talk = "x" * MAX_QUERY_CHARACTERS, "x" * MAX_TALK_CHARACTERS
     assert read_search({"query": query}).query == query
     assert read_context({"query": talk}).query == talk

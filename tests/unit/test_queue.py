@@ -178,7 +178,7 @@ def sqs() -> Iterator[Any]:
         yield boto3.client("sqs", "us-east-1")
 
 
-def test_what_was_sent_and_dead_lettered_is_received(sqs: Any, notice_of: Build, layouts: Layouts) -> None:
+def test_sent_and_dead_lettered_messages_are_received(sqs: Any, notice_of: Build, layouts: Layouts) -> None:
     url, dead = (sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("notices", "dead"))
     notices = NoticeQueue(sqs, url, dead)
     assert notices.send([notice_of(f"chat:{number}", "p/1") for number in range(11)]) == frozenset()

@@ -169,7 +169,7 @@ def test_a_quotation_is_told_once() -> None:
     assert passages[0].hit.id == "original"
 
 
-def test_what_is_new_beside_a_quotation_is_kept() -> None:
+def test_new_text_beside_a_quotation_is_kept() -> None:
     told = SeenText([QUOTE])
     answer = (
         f"assistant: {QUOTE} But the landlord moved it to the letter box in October, so look there first."
@@ -179,7 +179,7 @@ def test_what_is_new_beside_a_quotation_is_kept() -> None:
     assert "flower pot" not in passage.hit.content
 
 
-def test_what_differs_by_a_figure_is_no_quotation() -> None:
+def test_a_text_that_differs_by_a_figure_is_no_quotation() -> None:
     said = [
         f"user: The code of the back door of house {number} is {number}{number}{number}."
         for number in range(1, 9)
@@ -199,7 +199,7 @@ def test_short_sentences_are_nobodys_quotation() -> None:
     assert len(passages) == 2
 
 
-def test_what_the_reader_has_is_not_told() -> None:
+def test_a_text_that_the_reader_has_is_left_out() -> None:
     hits = chain("one", "two")
     assert rank(hits, told=SeenText(chunks=[one.id for one in hits])) == []
 

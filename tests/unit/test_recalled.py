@@ -14,7 +14,7 @@ from pipeline.source.recalled import NOTICES, without_recalled
 OPEN, CLOSE = "<recalled-memory-0123456789abcdef>", "</recalled-memory-0123456789abcdef>"
 
 
-def test_what_stands_between_the_tags_is_taken_out() -> None:
+def test_text_between_the_tags_is_taken_out() -> None:
     assert without_recalled(f"before {OPEN}\nold\n{CLOSE} after") == "before  after"
     assert without_recalled(f"a {OPEN}1{CLOSE} b {OPEN}2{CLOSE} c") == "a  b  c"
 

@@ -125,7 +125,7 @@ def failure(report: Report, notice: Notice) -> VectorMemoryError | None:
     return report.failures.get(notice.address.key.source)
 
 
-def test_what_was_saved_is_found(harness: ReconcilerHarness) -> None:
+def test_a_saved_message_is_found(harness: ReconcilerHarness) -> None:
     harness.table.put(harness.item(("user", "the crate ships on Friday")))
     report = harness.run(harness.notice("chat:1", "1", saved_at=1_700_000_000.0))
     assert harness.texts() == ["user: the crate ships on Friday"]
@@ -343,7 +343,7 @@ def test_a_failure_that_a_second_try_mends_is_none(harness: ReconcilerHarness) -
     assert harness.texts() == ["user: mended"]
 
 
-def test_what_is_kept_of_an_exchange_outlives_what_is_forgotten_of_it(harness: ReconcilerHarness) -> None:
+def test_the_kept_message_of_an_exchange_outlives_the_forgotten_one(harness: ReconcilerHarness) -> None:
     """The question fell off the front; the answer, in the same chunk, was edited: one stays, the other goes."""
     answer = "answer " * 30
     harness.table.put(harness.item(("user", "question"), ("assistant", answer), ("user", "later")))
@@ -368,7 +368,7 @@ def test_what_is_kept_of_an_exchange_outlives_what_is_forgotten_of_it(harness: R
 
 
 @pytest.mark.parametrize("unseen", [1, len(PAUSES_SECONDS) + 1])
-def test_what_is_written_anew_from_its_text_waits_until_the_text_is_seen(
+def test_a_chunk_written_anew_from_its_text_waits_until_the_text_is_seen(
     harness: ReconcilerHarness, unseen: int
 ) -> None:
     """A store's transaction may be seen by halves: the ledger's row, and not yet the text that stays of an exchange."""
@@ -408,7 +408,7 @@ def test_a_change_of_user_moves_what_is_there_and_embeds_nothing(harness: Reconc
     assert len(harness.embedder.calls) == calls
 
 
-def test_what_is_forgotten_goes_while_the_embedding_api_is_down_and_new_text_is_found_by_its_words(
+def test_while_the_embedding_api_is_down_forgotten_text_goes_and_new_text_is_found_by_its_words(
     harness: ReconcilerHarness,
 ) -> None:
     harness.table.put(harness.item(("user", "SECRET"), ("user", "stays")))
@@ -454,7 +454,7 @@ def exchange(harness: ReconcilerHarness) -> tuple[str, str]:
     return question.id, answer.id
 
 
-def test_what_stays_of_an_exchange_is_found_by_its_words_until_it_is_embedded(
+def test_the_rest_of_an_exchange_is_found_by_its_words_until_it_is_embedded(
     harness: ReconcilerHarness,
 ) -> None:
     """What the item still has, too: it may expire before anything can be embedded again."""
@@ -504,7 +504,7 @@ def test_a_refused_text_takes_nothing_along_that_stays(harness: ReconcilerHarnes
     assert harness.texts() == ["user: poison", "user: question"]
 
 
-def test_what_is_kept_of_an_exchange_stays_while_the_embedding_api_is_down(
+def test_the_kept_message_of_an_exchange_stays_while_the_embedding_api_is_down(
     harness: ReconcilerHarness,
 ) -> None:
     """What is left of a chunk is held by nothing else."""

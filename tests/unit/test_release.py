@@ -47,7 +47,7 @@ def test_notes_are_what_the_changelog_says_of_that_version() -> None:
     assert release.release_notes(CHANGELOG, "1.2") == ""
 
 
-def test_what_stands_against_a_release_is_named(tmp_path: Path) -> None:
+def test_obstacles_to_a_release_are_named(tmp_path: Path) -> None:
     assert len(release.problems("1.3", "v1.2", CHANGELOG, tmp_path)) == 4
     (tmp_path / "1.2.3").mkdir()
     assert release.problems("1.2.3", "v1.2.3", CHANGELOG, tmp_path) == []

@@ -351,7 +351,7 @@ def test_without_its_record_what_left_is_hidden_and_goes_for_good_after_22_days(
     assert (app.memory, app.states()) == (memory, [state for state in states if state == "live"])
 
 
-def test_what_is_hidden_is_found_again_once_its_item_has_it_again() -> None:
+def test_a_hidden_message_is_found_again_once_its_item_has_it_again() -> None:
     app = lost("uone", "utwo", then=lambda app: app.say("utwo"))
     app.say("uone", "utwo")
     assert (app.memory, app.states()) == (["one", "two"], ["live", "live"])
@@ -370,7 +370,7 @@ def test_a_deletion_takes_along_what_nobody_explained() -> None:
     assert (app.memory, app.states()) == ([], [])
 
 
-def test_what_was_kept_of_an_item_that_is_gone_without_a_record_is_hidden_too() -> None:
+def test_kept_messages_of_an_item_gone_without_a_record_are_hidden() -> None:
     app = App()
     app.say("uone", "utwo")
     app.say("utwo")

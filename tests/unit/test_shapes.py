@@ -112,7 +112,7 @@ def test_an_answer_is_read_without_what_was_thought_aloud(text: str, left: str) 
     assert read_message({"role": "assistant", "content": text}).text == left
 
 
-def test_what_a_user_writes_about_thoughts_stays() -> None:
+def test_a_users_text_about_thoughts_stays() -> None:
     text = "<think>is what my model prints</think>"
     assert read_message({"role": "user", "content": text}).text == text
 

@@ -3,7 +3,7 @@ from pathlib import Path
 from support.sizes import sizes, told
 
 
-def test_what_is_too_large_is_named_with_its_size(tmp_path: Path) -> None:
+def test_an_oversized_function_is_named_with_its_size(tmp_path: Path) -> None:
     long = "def long():\n    '''Say.\n\n    More.\n    '''\n" + "    x = 1\n" * 30
     wide = "class A:\n    def wide(self, a, b, c, d, e, f, *, g): ...\n"
     (tmp_path / "small.py").write_text("def small(a): ...\n")

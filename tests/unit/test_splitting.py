@@ -129,7 +129,7 @@ LONG = st.lists(PARTS, min_size=1, max_size=40).map(
 
 
 @given(LONG, LONG)
-def test_what_is_appended_changes_no_block_but_the_last(text: str, more: str) -> None:
+def test_appended_text_changes_only_the_last_block(text: str, more: str) -> None:
     before, after = list(blocks(text, 64)), list(blocks(text + more, 64))
     assert "".join(after) == text + more
     assert after[: len(before) - 1] == before[:-1]

@@ -95,7 +95,7 @@ def forgetter(store: InMemoryStore, table: Table, embedder: Any) -> ForgetExecut
     return ForgetExecutor(store, worker, layouts(), queue)
 
 
-def test_what_is_in_none_of_the_tables_is_named() -> None:
+def test_an_item_in_none_of_the_tables_is_named() -> None:
     row = StoredChunk("acme", '["gone", "acme", "1"]', "id", "mika", f"my token is {SECRET}", (), "kept")
     found = secrets_in([row], Redactor())
     addresses = {source: address_of(source, SCHEMAS, layouts()) for source in found.chunks}

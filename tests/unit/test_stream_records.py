@@ -62,6 +62,6 @@ def test_a_stream_of_keys_only_shows_no_images(event: Event) -> None:
     assert (change.old, change.new, change.saved_at) == (None, None, None)
 
 
-def test_what_is_no_stream_record_is_refused() -> None:
+def test_an_event_that_is_no_stream_record_is_refused() -> None:
     with pytest.raises(KeyError):
         read_stream_record({"body": "a queue message"})

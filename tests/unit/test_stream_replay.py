@@ -179,7 +179,7 @@ def test_the_whole_range_and_nothing_beside_it_is_read_over_pages() -> None:
         (Stream(), []),
     ],
 )
-def test_what_is_left_is_read_where_some_is_gone(stream: Stream, found: list[int]) -> None:
+def test_a_partly_trimmed_batch_is_read_as_far_as_it_is_left(stream: Stream, found: list[int]) -> None:
     assert read(stream) == found
     assert stream.reads <= MAX_EMPTY_PAGES
 
@@ -284,7 +284,7 @@ def test_a_dry_run_replays_nothing(failures: Failures, changes: list[Any]) -> No
     assert (failures.sent(), failures.left()) == ([], 1)
 
 
-def test_what_is_left_of_a_trimmed_batch_is_announced_and_its_message_stays(
+def test_the_rest_of_a_trimmed_batch_is_announced_and_its_message_stays(
     failures: Failures, changes: list[Any]
 ) -> None:
     failures.add(failure())

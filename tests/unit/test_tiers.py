@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("prefix", LONG)
-def test_what_is_left_out_is_there_and_told(prefix: str) -> None:
+def test_long_tests_are_left_out_and_told(prefix: str) -> None:
     path, _, name = prefix.partition("::")
     assert (ROOT / path).exists()
     assert not name or f"def {name}" in (ROOT / path).read_text("utf-8")
@@ -22,5 +22,5 @@ def test_something_of_each_kind_is_left(folder: str) -> None:
     assert any(not is_long(f"tests/{folder}/{file.name}::test") for file in files)
 
 
-def test_what_must_pass_before_anything_lands_leaves_nothing_out() -> None:
+def test_the_ci_run_leaves_no_test_out() -> None:
     assert "\nscripts/test --all\n" in (ROOT / ".ci" / "run").read_text("utf-8")

@@ -75,7 +75,7 @@ def test_an_expression_is_a_span_in_the_users_zone(question: str, start: str, en
         "",
     ],
 )
-def test_what_is_no_date_is_no_span(question: str) -> None:
+def test_text_without_a_date_has_no_span(question: str) -> None:
     assert time_spans(question, WEDNESDAY) == ()
 
 

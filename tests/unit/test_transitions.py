@@ -102,7 +102,7 @@ def test_copies_of_a_text_are_absolute_and_a_doubtful_cap_is_a_removal(
         ("ab", "Xabaa", {"X": (0, 1)}, {"a": (1, 3)}),
     ],
 )
-def test_what_came_is_told_and_whether_it_stands_at_the_end(
+def test_additions_are_told_and_whether_they_stand_at_the_end(
     old: str, new: str, added: dict[str, tuple[int, int]], at_tail: dict[str, tuple[int, int]]
 ) -> None:
     transition = rewritten(session(old), session(new))
@@ -123,7 +123,7 @@ def test_clearing_an_empty_session_takes_nothing() -> None:
 
 @pytest.mark.parametrize("on_clear", ["keep", "forget"])
 @pytest.mark.parametrize(("new", "names"), [("x", "abc"), ("bc", "a"), ("", "abc"), ("abcd", "")])
-def test_what_a_note_no_longer_says_was_edited(new: str, names: str, on_clear: Retention) -> None:
+def test_text_gone_from_a_note_was_edited(new: str, names: str, on_clear: Retention) -> None:
     assert gone(note("abc"), note(new), on_clear) == ("edited" if names else "", names)
 
 
@@ -246,7 +246,7 @@ def test_an_addition_at_the_time_of_the_newest_one_stays_and_only_the_oldest_of_
     ],
     ids=["inserted", "expired", "everything", "owner"],
 )
-def test_what_is_said_of_the_item_as_a_whole_outlasts_its_texts(lasting: Transition) -> None:
+def test_a_transition_of_the_whole_item_outlasts_its_texts(lasting: Transition) -> None:
     newer = of("2", added={"a": (0, 1)})
     named = Transition(
         lasting.position,

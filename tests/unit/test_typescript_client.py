@@ -90,7 +90,7 @@ def test_every_question_through_the_real_handler(url: str) -> None:
     assert pauses == []
 
 
-def test_what_cannot_be_served_is_an_error_with_code_and_hint_and_not_asked_again(url: str) -> None:
+def test_a_refused_request_is_an_error_with_code_and_hint_and_not_sent_again(url: str) -> None:
     (wrong, foreign), pauses = asked(
         url, ["search", "aaaa", {"top_k": 0}], ["search", "aaaa", {"nonsense": 1}]
     )

@@ -114,7 +114,7 @@ def test_the_book_says_what_the_provider_was_asked_for_by_tenant(
     assert 0 < book.used["acme", DAY] < book.used["zebra", DAY]
 
 
-def test_what_a_conflict_threw_away_is_in_the_book(
+def test_the_cost_of_a_conflict_is_in_the_usage_book(
     console: OperatorConsole, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, calls = console.store.apply, []

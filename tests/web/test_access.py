@@ -131,7 +131,7 @@ def test_the_skip_link_leads_to_the_conversation(open_tab: OpenTab, person: Pers
     expect(tab.page.locator("#main")).to_be_focused()
 
 
-def test_what_changes_is_told_to_a_screen_reader(open_tab: OpenTab, person: Person) -> None:
+def test_a_change_is_told_to_a_screen_reader(open_tab: OpenTab, person: Person) -> None:
     tab = open_tab().visit(person)
     expect(tab.page.locator("#related-state[role=status]")).to_have_text(re.compile("appears here"))
     tab.say("The ladder stands in the cellar.")

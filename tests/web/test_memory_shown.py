@@ -68,7 +68,7 @@ def _british(tab: Tab) -> bool:
     )
 
 
-def test_what_left_or_was_erased_says_so_and_why(
+def test_a_message_that_left_or_was_erased_says_so_and_why(
     open_tab: OpenTab, person: Person, deployed: DeployedStack
 ) -> None:
     remember(deployed, person)
@@ -134,7 +134,7 @@ def test_a_hit_says_why_with_the_numbers_and_a_conversation_is_one_card(
     assert 0 < score <= 1
 
 
-def test_what_an_agent_gets_is_shown_as_it_gets_it(
+def test_the_context_is_shown_as_an_agent_gets_it(
     open_tab: OpenTab, person: Person, deployed: DeployedStack
 ) -> None:
     remember(deployed, person)

@@ -275,9 +275,7 @@ def test_a_button_keeps_its_focus_while_the_figures_change(opened: Callable[...,
     expect(page.locator("#letters li")).to_have_count(1)  # another tenant's: told, and not theirs to send
 
 
-def test_what_was_asked_for_one_person_is_not_shown_to_the_next(
-    opened: Callable[..., Page], actions: Any
-) -> None:
+def test_an_answer_for_one_person_is_not_shown_to_the_next(opened: Callable[..., Page], actions: Any) -> None:
     late = threading.Event()
 
     def look(person: Person, _: Any) -> Any:
@@ -305,7 +303,7 @@ def test_what_was_asked_for_one_person_is_not_shown_to_the_next(
         (AskedWronglyError(503, "queue_away"), "The queue does not answer."),
     ],
 )
-def test_what_came_of_sending_again_is_told(
+def test_redrive_tells_its_outcome(
     opened: Callable[..., Page], actions: Any, outcome: Any, told: str
 ) -> None:
     actions.redrive.side_effect = [outcome]

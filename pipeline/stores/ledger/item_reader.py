@@ -45,7 +45,7 @@ class ItemRecords:
 
     Args:
         records: of messages that are not kept, or of chunks.
-        kept: records of kept messages that were asked for.
+        kept: records of kept messages that were requested.
         whole: they belong together.
     """
 
@@ -56,7 +56,7 @@ class ItemRecords:
 
 
 class ItemReader:
-    """Reads again what was seen by halves.
+    """Reads an item's records again until they belong together.
 
     Args:
         table: the ledger's.
@@ -83,13 +83,13 @@ class ItemReader:
         self, tenant_id: str, wanted: Iterable[tuple[str, str]]
     ) -> Mapping[tuple[str, str], ChunkRecord]:
         """Return those of the chunks (source, id) that the ledger lists."""
-        asked = dict.fromkeys(wanted)
-        sources = {name_of("item", tenant_id, source): source for source, _ in asked}
+        keys_wanted = dict.fromkeys(wanted)
+        sources = {name_of("item", tenant_id, source): source for source, _ in keys_wanted}
         found: dict[tuple[str, str], ChunkRecord] = {}
         for closed in (False, True):
             keys = [
                 item_key(tenant_id, source, chunk_sk(id_, closed=closed))
-                for source, id_ in asked
+                for source, id_ in keys_wanted
                 if (source, id_) not in found
             ]
             for item in self._client.get_all(self._table, keys):
@@ -128,21 +128,21 @@ class ItemReader:
         rows = list(self._between(name_of("item", tenant_id, source), range_))
         ledger = ledger_record(next((row for row in rows if row["sk"]["S"] == LEDGER), None))
         live = tuple(row for row in rows if row["sk"]["S"] != LEDGER)
-        kept = self._kept(tenant_id, source, names) if ledger.kept or ledger.touched else _Apart()
-        whole = ledger.fits(kept.asked, kept.found) and adds_up(live, ledger.total)
+        kept = self._kept(tenant_id, source, names) if ledger.kept or ledger.touched else _FurtherRecords()
+        whole = ledger.fits(kept.requested, kept.found) and adds_up(live, ledger.total)
         return ItemRecords(ledger, live, kept.messages(names), whole)
 
     def _chunks_and_kept(self, tenant_id: str, source: str, names: AbstractSet[str] | None) -> ItemRecords:
         ledger = ledger_record(self._client.get(self._table, item_key(tenant_id, source)))
         open_ = tuple(self._range(name_of("item", tenant_id, source), CHUNK))
         withheld = frozenset(id_ for item in open_ if not item["user_id"]["S"] for id_ in _members(item))
-        apart = _Apart()
+        further = _FurtherRecords()
         if ledger.kept or ledger.touched:
-            apart = self._kept(tenant_id, source, names, withheld)
-        kept = apart.messages(names, withheld)
+            further = self._kept(tenant_id, source, names, withheld)
+        kept = further.messages(names, withheld)
         ids = frozenset(_last(item["sk"]["S"]) for item in kept)
-        closed = self._closed(tenant_id, source, ids) if ids else _Apart()
-        fits = ledger.fits(apart.asked, apart.found) and ledger.fits(closed.asked, closed.found)
+        closed = self._closed(tenant_id, source, ids) if ids else _FurtherRecords()
+        fits = ledger.fits(further.requested, further.found) and ledger.fits(closed.requested, closed.found)
         whole = fits and adds_up(open_, ledger.chunk_total)
         return ItemRecords(ledger, (*open_, *closed.holding(ids)), kept, whole)
 
@@ -152,31 +152,31 @@ class ItemReader:
         source: str,
         names: AbstractSet[str] | None,
         ids: AbstractSet[str] = frozenset(),
-    ) -> "_Apart":
+    ) -> "_FurtherRecords":
         """Return kept messages, those of these names and ids among them."""
         pk = name_of("item", tenant_id, source)
         if names is None or len(names) > FEW:
             every = {item["sk"]["S"]: item for item in self._range(pk, KEPT)}
-            return _Apart(every, lambda sk: sk.startswith(KEPT))
+            return _FurtherRecords(every, lambda sk: sk.startswith(KEPT))
         named = {
             item["sk"]["S"]: item for name in sorted(names) for item in self._range(pk, f"{NAMED}{name}#")
         }
         sks = {message_sk(id_, kept=True) for id_ in {*map(_last, named), *ids}}
         found = self._get(tenant_id, source, sorted(sks))
-        return _Apart({**named, **found}, lambda sk: sk in sks or _between(sk, NAMED) in names)
+        return _FurtherRecords({**named, **found}, lambda sk: sk in sks or _between(sk, NAMED) in names)
 
-    def _closed(self, tenant_id: str, source: str, ids: AbstractSet[str]) -> "_Apart":
+    def _closed(self, tenant_id: str, source: str, ids: AbstractSet[str]) -> "_FurtherRecords":
         """Return closed chunks, those that hold one of these messages among them."""
         pk = name_of("item", tenant_id, source)
         if len(ids) > FEW:
             every = {item["sk"]["S"]: item for item in self._range(pk, CLOSED)}
-            return _Apart(every, lambda sk: sk.startswith(CLOSED))
+            return _FurtherRecords(every, lambda sk: sk.startswith(CLOSED))
         holders = {
             item["sk"]["S"]: item for id_ in sorted(ids) for item in self._range(pk, f"{HOLDER}{id_}#")
         }
         sks = {chunk_sk(_last(sk), closed=True) for sk in holders}
         found = self._get(tenant_id, source, sorted(sks))
-        return _Apart({**holders, **found}, lambda sk: sk in sks or _between(sk, HOLDER) in ids)
+        return _FurtherRecords({**holders, **found}, lambda sk: sk in sks or _between(sk, HOLDER) in ids)
 
     def _get(self, tenant_id: str, source: str, sks: Sequence[str]) -> dict[str, Item]:
         keys = [item_key(tenant_id, source, sk) for sk in sks]
@@ -192,15 +192,15 @@ class ItemReader:
 
 
 @dataclass(frozen=True, slots=True)
-class _Apart:
+class _FurtherRecords:
     """Records that lie outside what every reconcile reads, by sort key.
 
     Args:
-        asked: tells whether the record of a sort key was to be found if there is one.
+        requested: tells whether the record of a sort key was to be found if there is one.
     """
 
     found: Mapping[str, Item] = field(default_factory=dict)
-    asked: Callable[[str], bool] = lambda _: False
+    requested: Callable[[str], bool] = lambda _: False
 
     def messages(
         self, names: AbstractSet[str] | None, ids: AbstractSet[str] = frozenset()
