@@ -1,9 +1,18 @@
 """Which row of the ledger is which message of the item. Pure."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pipeline.source.documents import Entry
 from pipeline.stores.protocol import MessageRow
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One copy of a text: its row, and where in the item it is, if it is there."""
+
+    row: MessageRow
+    place: int | None = None
 
 
 def match(

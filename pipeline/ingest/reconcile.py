@@ -34,7 +34,8 @@ from pipeline.errors import (
 )
 from pipeline.ingest.chunking import Chunker, message_id
 from pipeline.ingest.embedding_work import EmbeddingWork
-from pipeline.ingest.message_ledger import Evidence, ItemReading, needs_all, settle, would_change
+from pipeline.ingest.item_evidence import ItemEvidence, ItemReading
+from pipeline.ingest.message_ledger import needs_all, settle, would_change
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.ownership import Ownership
 from pipeline.ingest.plan import IndexedItem, make_plan, needs_text
@@ -247,7 +248,7 @@ class Reconciler:
             snapshot.notice.address.key.range_value,
             markers,
         )
-        evidence = Evidence.of(
+        evidence = ItemEvidence.of(
             snapshot.state,
             snapshot.reading,
             snapshot.notice.transitions,

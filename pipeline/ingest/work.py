@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 
 from pipeline.embedding.vectors import Vector
 from pipeline.errors import VectorMemoryError
-from pipeline.ingest.message_ledger import ItemReading, Settled
+from pipeline.ingest.item_evidence import ItemReading
+from pipeline.ingest.message_ledger import Settled
 from pipeline.ingest.notices import Notice, moment
 from pipeline.ingest.plan import REFUSED, Plan
 from pipeline.source.documents import Document

@@ -20,7 +20,7 @@ from pipeline.errors import EmbeddingUnavailableError
 from pipeline.ingest.announce import Announcer
 from pipeline.ingest.chunking import Chunker
 from pipeline.ingest.forget_executor import ForgetExecutor
-from pipeline.ingest.message_ledger import HORIZON_SECONDS
+from pipeline.ingest.item_evidence import HORIZON_SECONDS
 from pipeline.ingest.notices import Notice, coalesce, decode, encode
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES

@@ -8,7 +8,7 @@ import pytest
 from faults import small_world
 from support.histories import SEED
 
-from pipeline.ingest import message_ledger, ownership, plan
+from pipeline.ingest import departures, message_ledger, ownership, plan
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.ownership import Cover, Ownership
 from pipeline.ingest.reconcile import Reconciler
@@ -65,14 +65,14 @@ def test_the_small_world_ends_as_it_must_whatever_the_clocks(clocks: str, losses
 
 
 def what_nobody_explains_is_shown(patch: Patch) -> None:
-    real = message_ledger._visible
+    real = message_ledger.visible
     patch.setattr(
-        message_ledger, "_visible", lambda row, facts: row.state == "unexplained" or real(row, facts)
+        message_ledger, "visible", lambda row, facts: row.state == "unexplained" or real(row, facts)
     )
 
 
 def nobody_asks_when_it_was_saved(patch: Patch) -> None:
-    patch.setattr(message_ledger, "_dated", lambda copies, *_: list(copies))
+    patch.setattr(message_ledger, "with_dates", lambda copies, *_: list(copies))
 
 
 def the_owner_of_now_was_always_the_owner(patch: Patch) -> None:
@@ -94,7 +94,7 @@ def a_kept_message_goes_to_whoever_owns_the_item(patch: Patch) -> None:
         document = evidence.reading.document
         return document.user_id if document else row.user_id
 
-    patch.setattr(message_ledger, "_owner", owner)
+    patch.setattr(departures, "_owner", owner)
 
 
 def nothing_stands_in_for_what_is_withheld(patch: Patch) -> None:

@@ -8,18 +8,15 @@ from typing import Any
 
 import pytest
 
-from pipeline.ingest import message_ledger, ownership
-from pipeline.ingest.message_ledger import (
+from pipeline.ingest import departures, message_dates, message_ledger, ownership, visibility
+from pipeline.ingest.item_evidence import (
     CLOCK_SECONDS,
     HORIZON_SECONDS,
     MAX_EVENTS,
-    Evidence,
+    ItemEvidence,
     ItemReading,
-    Settled,
-    needs_all,
-    settle,
-    would_change,
 )
+from pipeline.ingest.message_ledger import Settled, needs_all, settle, would_change
 from pipeline.ingest.message_matching import match
 from pipeline.ingest.ownership import Ownership, owners_at, with_change_seen
 from pipeline.source.documents import Document, Entry, ItemKey, Kind
@@ -101,7 +98,7 @@ class Ledger:
 
     def settle(self, reading: ItemReading, *transitions: Transition) -> list[str]:
         ownership = Ownership(owner, "chat:1", Markers(self.markers))
-        evidence = Evidence.of(
+        evidence = ItemEvidence.of(
             self.state, reading, merged(transitions), ownership, lambda name, n: f"{name}{n}"
         )
         kept = [row for row in self.state.messages if row.state == "kept"]
@@ -812,23 +809,23 @@ Patch = pytest.MonkeyPatch
 
 
 def clocks_are_taken_to_agree(patch: Patch) -> None:
-    patch.setattr(message_ledger, "CLOCK_SECONDS", 1.0)
+    patch.setattr(departures, "CLOCK_SECONDS", 1.0)
 
 
 def a_kept_copy_outlives_whatever_became_of_a_later_one(patch: Patch) -> None:
-    patch.setattr(message_ledger, "_reopened", lambda rows, _: iter(rows))
+    patch.setattr(departures, "_reopened", lambda rows, _: iter(rows))
 
 
 def a_record_may_date_a_copy_that_came_after_it(patch: Patch) -> None:
-    patch.setattr(message_ledger, "_of_another_copy", lambda *_: False)
+    patch.setattr(message_dates, "_of_another_copy", lambda *_: False)
 
 
 def what_was_there_may_be_dated_by_its_second_saving(patch: Patch) -> None:
-    patch.setattr(message_ledger, "_was_there", lambda *_: False)
+    patch.setattr(message_dates, "_was_there", lambda *_: False)
 
 
 def copies_left_by_an_edit_keep_their_times(patch: Patch) -> None:
-    patch.setattr(message_ledger, "_as_the_oldest", lambda copies, _: copies)
+    patch.setattr(message_dates, "_as_the_oldest", lambda copies, _: copies)
 
 
 def an_addition_dates_the_last_copies(patch: Patch) -> None:
@@ -836,22 +833,22 @@ def an_addition_dates_the_last_copies(patch: Patch) -> None:
         before, after = transition.copies_added(name) or (0, 0)
         return copies[before - after :]
 
-    patch.setattr(message_ledger, "_brought", brought)
+    patch.setattr(message_dates, "_brought", brought)
 
 
 def what_was_kept_outlives_a_new_insertion(patch: Patch) -> None:
-    real = message_ledger._kept_shows
+    real = visibility._kept_shows
     patch.setattr(
-        message_ledger,
+        visibility,
         "_kept_shows",
         lambda row, facts: real(row, replace(facts, events=() if facts.present else facts.events)),
     )
 
 
 def what_was_kept_outlives_its_item(patch: Patch) -> None:
-    real = message_ledger._kept_shows
+    real = visibility._kept_shows
     patch.setattr(
-        message_ledger,
+        visibility,
         "_kept_shows",
         lambda row, facts: real(row, replace(facts, present=True, events=())),
     )
@@ -859,19 +856,19 @@ def what_was_kept_outlives_its_item(patch: Patch) -> None:
 
 def an_absence_needs_its_expiry_at_once(patch: Patch) -> None:
     patch.setattr(
-        message_ledger, "_absences", lambda facts, _: ((at, at) for at in message_ledger._of(facts, "absent"))
+        visibility, "_absences", lambda facts, _: ((at, at) for at in visibility._of(facts, "absent"))
     )
 
 
 def a_note_remembers_an_earlier_one(patch: Patch) -> None:
-    patch.setattr(message_ledger, "_written_over", lambda row, _: row)
+    patch.setattr(departures, "_written_over", lambda row, _: row)
 
 
 def what_came_back_has_left_again(patch: Patch) -> None:
     patch.setattr(
-        message_ledger,
+        departures,
         "_brought_back",
-        lambda row, decision, evidence: message_ledger._hidden(row, evidence.reading.at, decision.position),
+        lambda row, decision, evidence: departures.hide(row, evidence.reading.at, decision.position),
     )
 
 
@@ -887,13 +884,13 @@ def what_is_erased_takes_every_later_copy_along(patch: Patch) -> None:
 
 def positions_alone_tell_what_is_newer(patch: Patch) -> None:
     patch.setattr(
-        message_ledger, "_covers", lambda transition, row: transition.position > max(row.seen, row.resolved)
+        departures, "covers", lambda transition, row: transition.position > max(row.seen, row.resolved)
     )
 
 
 def a_read_makes_no_transition_old(patch: Patch) -> None:
-    real = message_ledger._covers
-    patch.setattr(message_ledger, "_covers", lambda transition, row: real(transition, replace(row, seen="")))
+    real = departures.covers
+    patch.setattr(departures, "covers", lambda transition, row: real(transition, replace(row, seen="")))
 
 
 def a_removal_tells_nothing_of_owners(patch: Patch) -> None:
