@@ -131,6 +131,19 @@ def test_forgetting_is_for_the_owner_and_follows_the_text(
     assert actions.chats(MIKA, {})["chats"] == []
 
 
+def test_forgetting_one_of_two_equal_messages_says_that_the_other_is_left(
+    actions: Actions, progresses: list[IndexingProgress]
+) -> None:
+    key = actions.turn(MIKA, turn())["chat"]["key"]
+    twice = actions.turn(MIKA, turn(turn="t2", key=key))["chat"]["messages"]
+    equal = [one["id"] for one in twice if one["content"] == "the code is plum"]
+    assert len(equal) == 2
+    actions.forget(MIKA, {"key": key, "message": equal[0]})
+    assert progresses[-1].said_elsewhere
+    actions.forget(MIKA, {"key": key, "message": equal[1]})
+    assert not progresses[-1].said_elsewhere
+
+
 def test_related_asks_with_what_is_typed_and_about_what_is_open(actions: Actions, memory: Any) -> None:
     memory.related.return_value = [
         {"key": "slack:1", "title": "t", "date": "2026-01-01", "snippet": "plum", "score": 1.0, "why": {}}

@@ -59,7 +59,7 @@ class Watched:
             self.done.set()
 
 
-def watched(tmp_path: Path, kind: Any, *answers: Any) -> Watched:
+def watched(tmp_path: Path, kind: Any, *answers: Any, **known: bool) -> Watched:
     """Follow a change whose text memory holds, or not, as ``answers`` say, one after the other."""
     log, told, left = tmp_path / "aws.log", Watched(), list(answers)
     log.touch()
@@ -74,10 +74,11 @@ def watched(tmp_path: Path, kind: Any, *answers: Any) -> Watched:
     def announced() -> None:
         with log.open("a") as out:
             out.write(f'{{"level":"INFO","message":"announced","timestamp":"{stamp()}","records":1}}\n')
+            out.write(f'{{"level":"INFO","message":"ingested","timestamp":"{stamp()}","chunks_deleted":1}}\n')
 
     events: Any = told
     ProgressWatcher(held, events, log).begin(
-        MIKA, IndexingProgress("j", kind, "chat:1", "the code is plum", time.time()), announced
+        MIKA, IndexingProgress("j", kind, "chat:1", "the code is plum", time.time(), **known), announced
     )
     assert told.done.wait(20)
     return told
@@ -99,6 +100,13 @@ def test_a_save_is_searchable_once_the_store_holds_it_and_a_store_that_is_away_i
 
 def test_a_forgotten_message_is_gone_once_the_store_lacks_it(tmp_path: Path) -> None:
     told = watched(tmp_path, "forget", "user: the code is plum", StoreUnavailableError("away"), "user: else")
+    assert told.pieces[-1]["done"]
+
+
+def test_a_forgotten_message_that_the_conversation_says_twice_is_gone_once_the_index_is_updated(
+    tmp_path: Path,
+) -> None:
+    told = watched(tmp_path, "forget", "user: the code is plum", said_elsewhere=True)
     assert told.pieces[-1]["done"]
 
 

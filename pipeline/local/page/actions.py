@@ -93,7 +93,9 @@ class Actions:
             spoken("user", text, self.clock(), turn=turn),
             spoken("assistant", reply(found, str(asked.get("language"))), self.clock(), responder="demo"),
         )
-        told = self._change(person, "save", key, text, lambda chat: _with_turn(chat or Chat(key, ()), said))
+        told = self._change(
+            person, _begun("save", key, text), lambda chat: _with_turn(chat or Chat(key, ()), said)
+        )
         return {**told, "recalled": [shown(hit) for hit in found or ()]}
 
     def forget(self, person: Person, asked: RequestBody) -> Answer:
@@ -104,7 +106,10 @@ class Actions:
         if not doomed:
             raise AskedWronglyError(404, "no_message")
         text = max((str(one.get("content", "")) for one in doomed), key=len)
-        return self._change(person, "forget", chat.key, text, lambda now: _without(now, name))
+        left = _without(chat, name)
+        twice = left is not None and any(one.get("content") == text for one in left.messages)
+        progress = replace(_begun("forget", chat.key, text), said_elsewhere=twice)
+        return self._change(person, progress, lambda now: _without(now, name))
 
     def related(self, person: Person, asked: RequestBody) -> Answer:
         """Find past conversations that bear on what is being typed, or on how the open one ended."""
@@ -163,19 +168,22 @@ class Actions:
         return filter(tells, self.memory.search(person, text, CANDIDATES, only))
 
     def _change(
-        self, person: Person, kind: Kind, key: str, text: str, change: Callable[[Chat | None], Chat | None]
+        self, person: Person, progress: IndexingProgress, change: Callable[[Chat | None], Chat | None]
     ) -> Answer:
         """Change a conversation and follow that; tell what it is now, and the progress's name in the events."""
-        progress = IndexingProgress(uuid.uuid4().hex, kind, key, text, time.time())
         try:
             now = self.watch.begin(
-                person, progress, lambda: self.tables.change(person, key, self.clock(), change)
+                person, progress, lambda: self.tables.change(person, progress.key, self.clock(), change)
             )
         except PermissionError:
             raise AskedWronglyError(404, "no_chat") from None
         except FullError:
             raise AskedWronglyError(413, "full") from None
         return {"chat": now and _shown(now), "progress": progress.id}
+
+
+def _begun(kind: Kind, key: str, text: str) -> IndexingProgress:
+    return IndexingProgress(uuid.uuid4().hex, kind, key, text, time.time())
 
 
 def _with_turn(chat: Chat, said: Sequence[Message]) -> Chat:

@@ -23,6 +23,7 @@ class IndexingProgress:
         text: what is looked for in memory, or must be gone from it.
         started: epoch seconds at which the put was sent.
         reached: stage → milliseconds from ``started``.
+        said_elsewhere: the conversation has the text once more, so that it is found all the same.
     """
 
     id: str
@@ -31,6 +32,7 @@ class IndexingProgress:
     text: str = field(repr=False)
     started: float
     reached: Mapping[Stage, int] = field(default_factory=dict)
+    said_elsewhere: bool = False
 
     @property
     def done(self) -> bool:
@@ -71,6 +73,12 @@ class IndexingProgress:
         """
         wanted, held = squeezed(storable(self.text)), [squeezed(text) for text in texts]
         return covered(wanted[:NEEDLE_CHARACTERS], held) and covered(wanted[-NEEDLE_CHARACTERS:], held)
+
+    def shows_in(self, texts: Iterable[str]) -> bool:
+        """Tell whether the conversation's texts show the change: what was saved is there, what was forgotten is not."""
+        if self.said_elsewhere:
+            return "embedded" in self.reached
+        return self.held_in(texts) == (self.kind == "save")
 
     def told(self) -> dict[str, Any]:
         """Return what the page is told of it."""

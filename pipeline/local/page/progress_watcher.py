@@ -64,7 +64,6 @@ class ProgressWatcher:
 
     def _shows(self, person: Person, progress: IndexingProgress) -> bool:
         try:
-            held = progress.held_in(self.held(person, progress.key))
+            return progress.shows_in(self.held(person, progress.key))
         except (StoreUnavailableError, BotoCoreError, ClientError):
             return False
-        return held == (progress.kind == "save")
