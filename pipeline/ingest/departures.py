@@ -76,13 +76,21 @@ def _by(decision: Transition | None, row: MessageRow, evidence: ItemEvidence) ->
         return _brought_back(row, decision, evidence)
     if not decision.keeps:
         doubtful = decision.at is not None and decision.at + 1 <= row.seen_at
-        return hide(row, reading.at) if doubtful else None
+        return hide(row, reading.at) if doubtful else _purged(row, evidence)
     user_id = _owner(decision, row, evidence)
     if user_id is None:
         return hide(row, reading.at)
     return replace(
         row, state="kept", user_id=user_id, resolved=decision.position, reason=decision.reason, hidden_at=None
     )
+
+
+def _purged(row: MessageRow, evidence: ItemEvidence) -> MessageRow | None:
+    """Return ``None``: nothing is left of it. But if a forget request may cover it, a copy with its time must stay erased."""
+    until = evidence.ownership.cover(row, evidence.events).possible
+    if until is None or (row.added and row.saved_at is not None and row.saved_at >= until):
+        return None
+    return replace(row, state="erased", resolved="", reason="", hidden_at=None)
 
 
 def _brought_back(row: MessageRow, decision: Transition, evidence: ItemEvidence) -> MessageRow:

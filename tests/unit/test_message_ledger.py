@@ -614,6 +614,26 @@ def test_a_message_met_before_it_was_saved_again_with_its_time_is_no_newer(
     assert (ledger.states == {"a0": "erased"}) == bool(stamps)
 
 
+def test_a_message_deleted_before_its_forget_request_is_decided_stays_erased_with_its_time(
+    ledger: Ledger,
+) -> None:
+    came = ledger.change(event="inserted", came="a", stamps="1", owner_before=None)
+    ledger.forget()
+    assert ledger.read("a", stamps="1") == []  # when it came is not known yet
+    deleted = ledger.change("deleted", event="deleted", everything=True)
+    ledger.read(None, came, deleted)
+    assert ledger.states == {"a0": "erased"}
+    again = ledger.change(event="inserted", came="a", stamps="1", owner_before=None)
+    assert ledger.read("a", again, stamps="1") == []
+
+
+def test_a_message_that_came_after_t_is_purged_when_it_is_deleted(ledger: Ledger) -> None:
+    ledger.forget()
+    ledger.read("a", ledger.change(came="a"))
+    ledger.read(None, ledger.change("deleted", event="deleted", everything=True))
+    assert ledger.states == {}
+
+
 def test_without_a_time_what_came_at_the_end_after_t_is_new(ledger: Ledger) -> None:
     saved(ledger, "ab")
     ledger.forget()
@@ -824,6 +844,10 @@ def what_was_there_may_be_dated_by_its_second_saving(patch: Patch) -> None:
     patch.setattr(message_dates, "_was_there", lambda *_: False)
 
 
+def a_deletion_leaves_nothing_of_what_a_request_may_cover(patch: Patch) -> None:
+    patch.setattr(departures, "_purged", lambda *_: None)
+
+
 def copies_left_by_an_edit_keep_their_times(patch: Patch) -> None:
     patch.setattr(message_dates, "_as_the_oldest", lambda copies, _: copies)
 
@@ -913,6 +937,9 @@ MECHANISMS: dict[Callable[[Patch], None], Callable[[Ledger], None]] = {
     ),
     what_was_there_may_be_dated_by_its_second_saving: lambda ledger: (
         test_a_message_met_before_it_was_saved_again_with_its_time_is_no_newer(ledger, "1", [])
+    ),
+    a_deletion_leaves_nothing_of_what_a_request_may_cover: (
+        test_a_message_deleted_before_its_forget_request_is_decided_stays_erased_with_its_time
     ),
     copies_left_by_an_edit_keep_their_times: (
         test_of_copies_one_of_which_was_edited_away_all_count_as_the_oldest
