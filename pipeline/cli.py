@@ -6,11 +6,12 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from pipeline.errors import SettingsError, VectorMemoryError
 from pipeline.operations.advised import placed, where_of
 from pipeline.operations.common_options import add_json, add_where
+from pipeline.store_settings import StoreName
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -48,13 +49,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _enter(options: argparse.Namespace) -> None:
-    """Make the environment the demo's, if it is meant; else let AWS_REGION count, which boto3 does not read."""
+    """Work with the demo, if it is meant; else let AWS_REGION count, which boto3 does not read."""
     if getattr(options, "demo", False):
-        from pipeline.local import connection  # noqa: PLC0415  # each command loads only what it needs
-
-        options.stack = connection.enter(os.environ)[connection.STACK]
-    elif os.environ.get("AWS_REGION"):
+        _enter_demo(options)
+    elif os.environ.get("AWS_REGION"):  # boto3 reads AWS_DEFAULT_REGION from the environment itself
         os.environ.setdefault("AWS_DEFAULT_REGION", os.environ["AWS_REGION"])
+
+
+def _enter_demo(options: argparse.Namespace) -> None:
+    from pipeline import bootstrap  # noqa: PLC0415  # each command loads only what it needs
+    from pipeline.local import connection  # noqa: PLC0415  # the same
+
+    told = connection.running(os.environ.get(connection.CHOICE))
+    connection.sign_in(os.environ, told)  # boto3 reads AWS_* from the environment itself
+    bootstrap.read_from({**os.environ, **told})
+    options.stack, options.demo_function = told[connection.STACK], told[connection.FUNCTION]
 
 
 def _explanation(error: Exception) -> str | None:
@@ -111,7 +120,7 @@ def _mcp(options: argparse.Namespace) -> int:
     from vector_memory import errors, mcp_command  # noqa: PLC0415  # an extra
 
     if options.demo:
-        options.function = os.environ["QUERY_FUNCTION"]
+        options.function = options.demo_function
     try:
         return mcp_command.run(options)
     except errors.VectorMemoryError as error:
@@ -150,7 +159,7 @@ def _add_demo(commands: "Commands") -> None:
     )
     demo.add_argument(
         "--store",
-        choices=["pgvector", "dynamodb", "opensearch"],
+        choices=get_args(StoreName),
         default="pgvector",
         help="where memory is kept",
     )
@@ -353,13 +362,12 @@ def _audit(options: argparse.Namespace) -> "Outcome":
 
 
 def _forget(options: argparse.Namespace) -> "Outcome":
-    from pipeline import bootstrap  # noqa: PLC0415  # each command loads only what it needs
-    from pipeline.operations.forget_command import run_forget  # noqa: PLC0415  # the same
-    from pipeline.operations.stack_settings import use_settings_of  # noqa: PLC0415  # the same
+    from pipeline.operations.forget_command import run_forget  # noqa: PLC0415  # each command loads only what it needs
+    from pipeline.operations.stack_settings import container_of  # noqa: PLC0415  # the same
 
-    use_settings_of(options.stack)
+    container = container_of(options.stack)
     who = (options.tenant, options.user, options.session)
-    return run_forget(bootstrap.forget_executor(), bootstrap.inventory, *who, as_json=options.json)
+    return run_forget(container.forget_executor, container.backend.inventory, *who, as_json=options.json)
 
 
 def _demo(options: argparse.Namespace) -> "int | Outcome":
@@ -375,14 +383,14 @@ def _demo(options: argparse.Namespace) -> "int | Outcome":
 
 def _migrate(options: argparse.Namespace) -> "Outcome":
     from pipeline import bootstrap  # noqa: PLC0415  # each command loads only what it needs
-    from pipeline.embedding.vectors import EmbeddingSpace  # noqa: PLC0415  # the same
+    from pipeline.embedding.providers import space_of  # noqa: PLC0415  # the same
     from pipeline.operations.migrate_command import run_migrate  # noqa: PLC0415  # the same
+    from pipeline.stores.pgvector.login import Login  # noqa: PLC0415  # the same
 
-    chosen = bootstrap.settings().embedding
-    conninfo, space = (
-        options.database_url or bootstrap.conninfo(),
-        EmbeddingSpace(chosen.model, chosen.dimensions),
-    )
+    container = bootstrap.container()
+    settings = container.settings
+    conninfo = options.database_url or Login(settings, container.account).conninfo()
+    space = space_of(settings.embedding)
     how = {"dry_run": options.dry_run, "graph": options.hnsw, "as_json": options.json}
     return run_migrate(conninfo, space, **how)
 

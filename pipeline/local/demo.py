@@ -17,7 +17,6 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.errors import SettingsError
-from pipeline.local import opensearch_node
 from pipeline.local.dead_letters import dead_letters
 from pipeline.local.ending import ending_well
 from pipeline.local.inspection import Differences, Row, Said, compare, said, squeezed
@@ -212,9 +211,6 @@ class Demo:
         return self.stack.outputs[f"{name.capitalize()}TableName"]
 
 
-_STARTED = {"pgvector": "Postgres and ", "dynamodb": "", "opensearch": "a stand-in for OpenSearch and "}
-
-
 def run(*, check: bool, path: Path | None, store: StoreName = "pgvector") -> int:
     """Run the demo; return the exit status: 0 if everything saved is searchable and nothing else is."""
     console = Console(stderr=check, emoji=False, width=None if sys.stderr.isatty() else 140)
@@ -233,11 +229,9 @@ def run(*, check: bool, path: Path | None, store: StoreName = "pgvector") -> int
 
 def _in_a_stack(console: Console, store: StoreName, visit: Callable[[Stack], int]) -> int:
     console.print(_ANNOUNCEMENT.format(folder=tempfile.gettempdir()), highlight=False)
-    really = store == "opensearch" and opensearch_node.ready()
-    started_with = _STARTED_REALLY if really else _STARTED[store]
-    stack = Stack(store=store, real_opensearch=really)
+    stack = Stack(store=store, real_opensearch=None)
     try:
-        with Steps(console).step(f"starting {started_with}the local AWS"):
+        with Steps(console).step(f"starting {stack.started_with}the local AWS"):
             stack.__enter__()
         with MetricsPublisher(stack):
             return visit(stack)
@@ -254,8 +248,6 @@ def _say_what_is_left(console: Console, folder: Path) -> None:
 _ANNOUNCEMENT = """\
 Everything runs on this machine, on 127.0.0.1: no account, no key, no network.
 It takes 800 MB in {folder} and 1 GB of memory until Ctrl-C ends it."""
-_STARTED = {"pgvector": "Postgres and ", "dynamodb": "", "opensearch": "OpenSearch's stand-in, "}
-_STARTED_REALLY = f"OpenSearch {opensearch_node.VERSION} and "
 INTERRUPTED = 130
 
 
