@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pipeline.errors import SettingsError
 from pipeline.identity import read_grants
 from pipeline.settings import EmbeddingSettings, Settings
+from pipeline.store_settings import LOGINS
 
 MAX_DIMENSIONS: Mapping[str, int] = {
     "text-embedding-3-small": 1_536,
@@ -45,8 +46,7 @@ def problems(function: str, environment: Mapping[str, str]) -> list[str]:
 
 def _missing(function: str, settings: Settings) -> Iterator[str]:
     needed = [*NEEDS.get(function, ())]
-    on_postgres = settings.store.name == "pgvector" and not settings.database_url
-    needed += ["database_secret_arn"] if function in SEARCHES and on_postgres else []
+    needed += LOGINS[settings.store.name] if function in SEARCHES and not settings.database_url else ()
     needed += (
         ["openai_secret_arn"] if function == "ingest" and settings.embedding.provider == "openai" else []
     )

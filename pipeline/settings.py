@@ -1,22 +1,20 @@
-"""Settings, read once from the environment; the only place that knows variable names."""
+"""Settings, read once from the environment; the only place that knows variable names. Pure."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast, get_args
-from urllib.parse import urlsplit
 
 from pipeline.database_settings import Authentication, DatabaseSettings
 from pipeline.errors import SettingsError
 from pipeline.prices import CHAT, EMBEDDING_DOLLARS_PER_MILLION_TOKENS
 from pipeline.store_settings import Generation, StoreName, StoreSettings
+from pipeline.variables import Variables, safe_base_url
 
 Retention = Literal["keep", "forget"]
 Provider = Literal["openai", "bedrock", "offline"]
 Summariser = Literal["openai", "extractive"]
 Strategy = Literal["auto", "exact", "bq", "hnsw"]
-
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 DEFAULT_ATTRIBUTE_NAMES: Mapping[str, str] = {
     "tenant_id": "tenant_id",
@@ -144,7 +142,7 @@ class Settings:
         Raises:
             SettingsError: a variable does not parse; the message names it and what is allowed.
         """
-        read = _Reader(environment)
+        read = Variables(environment)
         return cls(
             queue_url=read.optional("QUEUE_URL"),
             dead_letter_queue_url=read.optional("DEAD_LETTER_QUEUE_URL"),
@@ -162,10 +160,10 @@ class Settings:
             time_zone=read.optional("TIME_ZONE") or _digest(read).time_zone,
             redact=read.optional("REDACT") or "secrets",
             excluded_roles=read.names("EXCLUDED_ROLES", ("system", "tool")),
-            on_clear=read.retention("ON_CLEAR"),
-            on_expiry=read.retention("ON_EXPIRY"),
+            on_clear=_retention(read, "ON_CLEAR"),
+            on_expiry=_retention(read, "ON_EXPIRY"),
             max_chunk_tokens=read.integer("MAX_CHUNK_TOKENS", 256, low=64, high=2048),
-            search_strategy=read.strategy("SEARCH_STRATEGY"),
+            search_strategy=cast("Strategy", read.choice("SEARCH_STRATEGY", get_args(Strategy), "auto")),
             min_confidence=read.share("MIN_CONFIDENCE", 0.46),
             max_retry_delay_seconds=read.integer("MAX_RETRY_DELAY_SECONDS", 300, low=1, high=900),
             max_notice_age_seconds=read.integer("MAX_NOTICE_AGE_SECONDS", 7 * 86400, low=60, high=13 * 86400),
@@ -188,62 +186,6 @@ class Settings:
         return str(value)
 
 
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    environment: Mapping[str, str]
-
-    def optional(self, name: str) -> str | None:
-        return self.environment.get(name, "").strip() or None
-
-    def integer(self, name: str, default: int, *, low: int, high: int) -> int:
-        raw = self.optional(name)
-        try:
-            value = default if raw is None else int(raw)
-        except ValueError:
-            value = low - 1
-        if not low <= value <= high:
-            raise SettingsError(f"{name} must be a whole number from {low} to {high}")
-        return value
-
-    def price(self, name: str, listed: float | None) -> float | None:
-        raw = self.optional(name)
-        try:
-            value = listed if raw is None else float(raw)
-        except ValueError:
-            value = -1.0
-        if value is not None and not 0 <= value <= 1_000:  # noqa: PLR2004  # said in the message
-            raise SettingsError(f"{name} must be a number from 0 to 1000")
-        return value
-
-    def share(self, name: str, default: float) -> float:
-        raw = self.optional(name)
-        try:
-            value = default if raw is None else float(raw)
-        except ValueError:
-            value = -1.0
-        if not 0 <= value <= 1:
-            raise SettingsError(f"{name} must be a number from 0 to 1")
-        return value
-
-    def names(self, name: str, default: tuple[str, ...]) -> frozenset[str]:
-        raw = self.environment.get(name)
-        words = default if raw is None else raw.split(",")
-        return frozenset(word.strip() for word in words if word.strip())
-
-    def retention(self, name: str) -> Retention:
-        raw = self.optional(name) or "keep"
-        if raw not in get_args(Retention):
-            raise SettingsError(f"{name} must be keep or forget")
-        return "forget" if raw == "forget" else "keep"
-
-    def strategy(self, name: str) -> Strategy:
-        raw = self.optional(name) or "auto"
-        for known in get_args(Strategy):
-            if raw == known:
-                return known  # type: ignore[no-any-return]
-        raise SettingsError(f"{name} must be one of {', '.join(get_args(Strategy))}")
-
-
 _USUAL: Mapping[str, tuple[str, int]] = {
     "openai": ("text-embedding-3-small", 1536),
     "bedrock": ("amazon.titan-embed-text-v2:0", 1024),
@@ -251,16 +193,14 @@ _USUAL: Mapping[str, tuple[str, int]] = {
 }
 
 
-def _embedding(read: _Reader, which: str) -> EmbeddingSettings:
+def _embedding(read: Variables, which: str) -> EmbeddingSettings:
     defaults = EmbeddingSettings()
-    provider = read.optional(f"{which}EMBEDDING_PROVIDER") or defaults.provider
-    if provider not in get_args(Provider):
-        raise SettingsError(f"{which}EMBEDDING_PROVIDER must be one of {', '.join(get_args(Provider))}")
+    provider = read.choice(f"{which}EMBEDDING_PROVIDER", get_args(Provider), defaults.provider)
     usual_model, usual_dimensions = _USUAL[provider]
     model = read.optional(f"{which}EMBEDDING_MODEL") or usual_model
     listed = EMBEDDING_DOLLARS_PER_MILLION_TOKENS.get(model)
     return EmbeddingSettings(
-        provider=provider,  # type: ignore[arg-type]  # it is one of them
+        provider=cast("Provider", provider),
         model=model,
         dollars_per_million_tokens=read.price(f"{which}EMBEDDING_DOLLARS_PER_MILLION_TOKENS", listed),
         daily_token_cap=read.integer("DAILY_TOKEN_CAP", 0, low=0, high=10**12) or None,
@@ -271,16 +211,14 @@ def _embedding(read: _Reader, which: str) -> EmbeddingSettings:
     )
 
 
-def _digest(read: _Reader) -> DigestSettings:
+def _digest(read: Variables) -> DigestSettings:
     defaults = DigestSettings()
-    provider = read.optional("DIGEST_PROVIDER") or defaults.provider
-    if provider not in get_args(Summariser):
-        raise SettingsError("DIGEST_PROVIDER must be openai or extractive")
+    provider = read.choice("DIGEST_PROVIDER", get_args(Summariser), defaults.provider)
     named = (read.optional("DIGEST_MEMORY_TABLE"), read.optional("DIGEST_CONFIG_TABLE"))
     model = read.optional("DIGEST_MODEL") or defaults.model
     listed = CHAT.get(model)
     return DigestSettings(
-        provider="openai" if provider == "openai" else "extractive",
+        provider=cast("Summariser", provider),
         model=model,
         input_dollars=read.price(
             "DIGEST_DOLLARS_PER_MILLION_INPUT_TOKENS", listed.read.dollars if listed else None
@@ -295,16 +233,12 @@ def _digest(read: _Reader) -> DigestSettings:
     )
 
 
-def _store(read: _Reader) -> StoreSettings:
+def _store(read: Variables) -> StoreSettings:
     defaults = StoreSettings()
-    name, generation = (
-        read.optional("STORE") or defaults.name,
-        read.optional("OPENSEARCH_GENERATION") or "classic",
-    )
-    if name not in get_args(StoreName):
-        raise SettingsError("STORE must be pgvector, dynamodb or opensearch")
-    if generation not in get_args(Generation):
-        raise SettingsError("OPENSEARCH_GENERATION must be classic or nextgen")
+    name, names = read.optional("STORE") or defaults.name, get_args(StoreName)
+    if name not in names:
+        raise SettingsError(f"STORE must be {', '.join(names[:-1])} or {names[-1]}")
+    generation = read.choice("OPENSEARCH_GENERATION", get_args(Generation), defaults.generation)
     endpoint = read.optional("OPENSEARCH_ENDPOINT")
     return StoreSettings(
         cast("StoreName", name),
@@ -316,10 +250,8 @@ def _store(read: _Reader) -> StoreSettings:
     )
 
 
-def _database(read: _Reader) -> DatabaseSettings:
-    authentication = read.optional("DATABASE_AUTHENTICATION") or "password"
-    if authentication not in get_args(Authentication):
-        raise SettingsError("DATABASE_AUTHENTICATION must be password or iam")
+def _database(read: Variables) -> DatabaseSettings:
+    authentication = read.choice("DATABASE_AUTHENTICATION", get_args(Authentication), "password")
     return DatabaseSettings(
         host=read.optional("DATABASE_HOST"),
         port=(read.integer("DATABASE_PORT", 0, low=0, high=65535) or None)
@@ -333,26 +265,7 @@ def _database(read: _Reader) -> DatabaseSettings:
     )
 
 
-def safe_base_url(url: str, name: str = "OPENAI_BASE_URL") -> str:
-    """Return ``url`` if a key may be sent there: https anywhere, http on loopback only.
-
-    Args:
-        name: what it is called in the error.
-
-    Raises:
-        SettingsError: neither.
-    """
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        parts = urlsplit("")
-    loopback = parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS
-    if not (parts.hostname and (parts.scheme == "https" or loopback)):
-        raise SettingsError(f"{name} must start with https:// (http:// is for 127.0.0.1 only)")
-    return parts._replace(path=parts.path.rstrip("/"), fragment="").geturl()
-
-
-def _attribute_names(read: _Reader) -> Mapping[str, str]:
+def _attribute_names(read: Variables) -> Mapping[str, str]:
     raw = read.optional("ATTRIBUTE_NAMES")
     if raw is None:
         return dict(DEFAULT_ATTRIBUTE_NAMES)
@@ -366,3 +279,7 @@ def _attribute_names(read: _Reader) -> Mapping[str, str]:
     if not all(isinstance(name, str) and name for name in given.values()):
         raise SettingsError("ATTRIBUTE_NAMES must map each name to a non-empty string")
     return {**DEFAULT_ATTRIBUTE_NAMES, **given}
+
+
+def _retention(read: Variables, name: str) -> Retention:
+    return cast("Retention", read.choice(name, get_args(Retention), "keep"))

@@ -1,5 +1,6 @@
 """Which store, and where it is."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -7,6 +8,12 @@ from pipeline.errors import SettingsError
 
 StoreName = Literal["pgvector", "dynamodb", "opensearch"]
 Generation = Literal["classic", "nextgen"]
+LOGINS: Mapping[StoreName, tuple[str, ...]] = {
+    "pgvector": ("database_secret_arn",),
+    "dynamodb": (),
+    "opensearch": (),
+}
+"""Store → settings that a function needs to log in to it, unless DATABASE_URL says it all. The others know its role."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,8 +33,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     def out_of_time() -> bool:
         return int(context.get_remaining_time_in_millis()) < MARGIN_MILLISECONDS
 
-    bootstrap.look_for_switch(0)
-    report = bootstrap.digest().run(now, out_of_time)
+    report = bootstrap.current(0).digest.run(now, out_of_time)
     counts = {
         "users": report.users,
         "written": report.written,

@@ -50,8 +50,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN4
     """
     if event.get("sweep") is True:
         return _sweep()
-    started, before = time.perf_counter(), spent_so_far()
-    bootstrap.look_for_switch(0)
+    started = time.perf_counter()
+    before = spent_so_far(bootstrap.current(0))
     notices, forget_messages, failed = _decode(
         {record["messageId"]: record["body"] for record in event["Records"]}
     )
@@ -80,7 +80,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN4
 
 
 def _sweep() -> dict[str, int]:
-    removed = bootstrap.sweep()
+    removed = bootstrap.container().backend.sweep()
     logger.info("swept", removed=removed)
     return {"removed": removed}
 
@@ -94,7 +94,7 @@ def _decode(bodies: Mapping[str, str]) -> tuple[dict[str, Notice], dict[str, For
             if forget_message := decode_forget_message(body):
                 forget_messages[message] = forget_message
             else:
-                notices[message] = decode(body, bootstrap.addresses())
+                notices[message] = decode(body, bootstrap.container().addresses)
         except PermanentError as error:
             if not _dead_letter(body, error):
                 failed.add(message)
@@ -114,7 +114,7 @@ def _by_source(
 def _forget(forget_message: ForgetMessage, delivery: Delivery) -> bool:
     """Carry out a forget request; tell whether its message is done with."""
     try:
-        bootstrap.forget_executor().carry_out(forget_message.request)
+        bootstrap.container().forget_executor.carry_out(forget_message.request)
     except VectorMemoryError as error:
         logger.warning("a forget request was not carried out", reason=describe(error))
         return _settle(forget_message, error, [delivery])
@@ -152,7 +152,7 @@ def _settle_all(
 def _reconcile(notices: Mapping[str, Notice], context: LambdaContext) -> Report:
     try:
         seconds_left = lambda: context.get_remaining_time_in_millis() / 1000  # noqa: E731
-        return replace(bootstrap.reconciler(), seconds_left=seconds_left).run(notices)
+        return replace(bootstrap.container().reconciler, seconds_left=seconds_left).run(notices)
     except (RetryableError, SettingsError) as error:
         return Report(frozenset(notices), failures=dict.fromkeys(notices, error))
 
@@ -165,7 +165,7 @@ def _fill_other_space(notices: Mapping[str, Notice], report: Report) -> None:
         if source in report.applied or source in report.skipped
     }
     try:
-        for filler in bootstrap.fillers() if done else ():
+        for filler in bootstrap.container().fillers if done else ():
             report.failures.update(filler.fill(done))
     except (RetryableError, SettingsError) as error:
         report.failures.update(dict.fromkeys(done, error))
@@ -173,7 +173,7 @@ def _fill_other_space(notices: Mapping[str, Notice], report: Report) -> None:
 
 def _settle(notice: Notice | ForgetMessage, error: VectorMemoryError, received: Sequence[Delivery]) -> bool:
     """Retry or dead-letter a failed item's notice; tell whether its messages are done with."""
-    settings = bootstrap.settings()
+    settings = bootstrap.container().settings
     decision = retry_decision(
         error,
         notice,
@@ -188,7 +188,9 @@ def _settle(notice: Notice | ForgetMessage, error: VectorMemoryError, received: 
             return _dead_letter(*_as_dead_letter(notice, cause))
         case Retry(delay_seconds):
             capped = isinstance(error, CapReachedError)
-            return _done(lambda: bootstrap.notice_queue().retry_later(notice, delay_seconds, capped=capped))
+            return _done(
+                lambda: bootstrap.container().notice_queue.retry_later(notice, delay_seconds, capped=capped)
+            )
         case Wait(seconds):
             return _hide(received, seconds)
         case None:
@@ -198,7 +200,7 @@ def _settle(notice: Notice | ForgetMessage, error: VectorMemoryError, received: 
 def _hide(received: Sequence[Delivery], seconds: int) -> bool:
     """Hide the messages for so long; they are not done with."""
     for delivery in received:
-        _done(lambda handle=delivery.receipt_handle: bootstrap.notice_queue().hide(handle, seconds))
+        _done(lambda handle=delivery.receipt_handle: bootstrap.container().notice_queue.hide(handle, seconds))
     return False
 
 
@@ -209,7 +211,7 @@ def _as_dead_letter(notice: Notice | ForgetMessage, cause: PermanentError) -> tu
 
 
 def _dead_letter(body: str, error: PermanentError, tenant_id: str | None = None) -> bool:
-    return _done(lambda: bootstrap.notice_queue().dead_letter(body, error, tenant_id))
+    return _done(lambda: bootstrap.container().notice_queue.dead_letter(body, error, tenant_id))
 
 
 def _done(send: Any) -> bool:  # noqa: ANN401  # a thunk
@@ -229,7 +231,7 @@ def _log(
     started: float,
 ) -> None:
     """Write the invocation's one line, counts and causes and no text, and its metrics."""
-    spent = spent_so_far().since(before)
+    spent = spent_so_far(bootstrap.container()).since(before)
     counts: dict[str, Any] = {**report.counts()}
     unreadable = sorted(report.unreadable.items())[:MAX_ITEMS]
     logger.info(

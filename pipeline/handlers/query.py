@@ -84,14 +84,14 @@ def _served(action: Callable[..., Answer]) -> Callable[..., Response[str]]:
     @wraps(action)
     def serve(**arguments: str) -> Response[str]:
         request: _Request = app.context["request"]
-        bootstrap.look_for_switch()
-        before, searched = spent_so_far(), Counter(bootstrap.searched())
+        container = bootstrap.current()
+        before, searched = spent_so_far(container), Counter(container.searched())
         try:
-            return _response(action(QueryRoutes(request.call, bootstrap.authenticator()), **arguments))
+            return _response(action(QueryRoutes(request.call, container), **arguments))
         finally:
-            bootstrap.end_of_question()
-            request.note.dollars = spent_so_far().since(before).dollars
-            request.note.strategy = next(iter(Counter(bootstrap.searched()) - searched), NO_SEARCH)
+            container.backend.end_of_question()
+            request.note.dollars = spent_so_far(container).since(before).dollars
+            request.note.strategy = next(iter(Counter(container.searched()) - searched), NO_SEARCH)
 
     return serve
 
@@ -105,7 +105,7 @@ def _not_found(_: Exception) -> Response[str]:
     call: Call = app.context["request"].call
     allowed = [method for method, path in ROUTES if path == call.path]
     try:
-        bootstrap.authenticator().admit(call.event)
+        bootstrap.container().authenticator.admit(call.event)
     except Exception as error:  # noqa: BLE001  # what an exception handler raises is not handled
         return _failed(error)
     return _response(failure(no_such_path(allowed)), {"Allow": ", ".join(allowed)} if allowed else {})

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from pipeline import bootstrap
+from pipeline.container import Container
 from pipeline.handlers.query_answers import Answer
 from pipeline.handlers.query_events import Call
-from pipeline.identity import Caller, CallerAuthenticator, check_identity
+from pipeline.identity import Caller, check_identity
 from pipeline.ingest.forget_messages import may_wait, new_forget_message, new_id, next_second
 from pipeline.search import requests
 from pipeline.search.freshness import IndexFreshness
@@ -38,20 +38,20 @@ class QueryRoutes:
     """One request on its way to its answer.
 
     Args:
-        authenticator: tell who asks.
+        container: has the services that answer.
     """
 
     call: Call
-    authenticator: CallerAuthenticator
+    container: Container
 
     def search(self) -> Answer:
         """Answer with what fits a question."""
         caller, body = self._caller_and_body()
         ask = requests.read_search(body)
-        fresh = bootstrap.freshness_gate().with_search(
+        fresh = self.container.freshness_gate.with_search(
             caller.tenant_id, caller.user_id, ask.freshness.session_key, ask.freshness.min_updated_at
         )
-        found = bootstrap.memory_search().search(
+        found = self.container.memory_search.search(
             caller.tenant_id, caller.user_id, ask.query, ask.top_k, ask.filters, ask.wanted
         )
         answer = {"results": _results(found.passages), "query": ask.query, "confidence": found.confidence}
@@ -63,7 +63,7 @@ class QueryRoutes:
         caller, body = self._caller_and_body()
         ask = requests.read_context(body)
         fresh = self._fresh(caller, ask.freshness)
-        found = bootstrap.memory_search().context(
+        found = self.container.memory_search.context(
             caller.tenant_id,
             caller.user_id,
             ask.query,
@@ -82,7 +82,7 @@ class QueryRoutes:
         caller, body = self._caller_and_body()
         ask = requests.read_related(body)
         fresh = self._fresh(caller, ask.freshness)
-        found = bootstrap.memory_search().related(
+        found = self.container.memory_search.related(
             caller.tenant_id, caller.user_id, ask.session_key, ask.messages, ask.top_k, ask.wanted
         )
         why = (
@@ -97,7 +97,7 @@ class QueryRoutes:
         caller, parameters = self._caller_and_parameters()
         requests.read_nothing(parameters)
         fresh = self._fresh(caller, requests.Freshness())
-        found = bootstrap.memory_search().notes(caller.tenant_id, caller.user_id)
+        found = self.container.memory_search.notes(caller.tenant_id, caller.user_id)
         return Answer(200, {"long_term": found.long_term, "daily": found.daily, **_freshness(fresh)})
 
     def forget(self) -> Answer:
@@ -108,7 +108,7 @@ class QueryRoutes:
         forget_message = new_forget_message(
             new_id(until, uuid4().hex), until, caller.tenant_id, caller.user_id, key
         )
-        bootstrap.notice_queue().send_forget_message(forget_message)
+        self.container.notice_queue.send_forget_message(forget_message)
         time.sleep(wait_seconds)  # what is saved after the answer is saved after T
         id_ = forget_message.request.id
         answer = {"id": id_, "status": "pending", "status_path": f"{STATUS_PATH}/{id_}"}
@@ -119,7 +119,7 @@ class QueryRoutes:
         caller, parameters = self._caller_and_parameters()
         requests.read_nothing(parameters)
         id_ = requests.read_request_id(request_id)
-        done = bootstrap.store().forgotten(caller.tenant_id, id_)
+        done = self.container.store.forgotten(caller.tenant_id, id_)
         answer: Body = {"id": request_id, "source_items": SOURCE_ITEMS}
         if done is None or done.request.user_id != caller.user_id:
             requests.check_may_wait(may_wait(id_, datetime.now(UTC)))
@@ -129,27 +129,27 @@ class QueryRoutes:
 
     def health(self) -> Answer:
         """Say whether the store can be asked."""
-        self.authenticator.admit(self.call.event)
-        bootstrap.store().check()
+        self.container.authenticator.admit(self.call.event)
+        self.container.store.check()
         return Answer(200, {"status": "ok"})
 
     def document(self) -> Answer:
         """Answer with the OpenAPI document."""
-        self.authenticator.admit(self.call.event)
+        self.container.authenticator.admit(self.call.event)
         return Answer(200, json.loads(DOCUMENT.read_text("utf-8")))
 
     def _caller_and_body(self) -> tuple[Caller, Mapping[str, Any]]:
-        caller, body = self.authenticator.caller(self.call.event), self.call.body()
+        caller, body = self.container.authenticator.caller(self.call.event), self.call.body()
         check_identity(body, caller)
         return caller, body
 
     def _caller_and_parameters(self) -> tuple[Caller, Mapping[str, Any]]:
-        caller, parameters = self.authenticator.caller(self.call.event), self.call.parameters()
+        caller, parameters = self.container.authenticator.caller(self.call.event), self.call.parameters()
         check_identity(parameters, caller)
         return caller, parameters
 
     def _fresh(self, caller: Caller, ask: requests.Freshness) -> IndexFreshness:
-        gate = bootstrap.freshness_gate()
+        gate = self.container.freshness_gate
         return gate.fresh(caller.tenant_id, caller.user_id, ask.session_key, ask.min_updated_at)
 
 
@@ -179,10 +179,10 @@ def _of_any_length(
 
     @wraps(action)
     def act(exchange: QueryRoutes) -> Answer:
-        before = bootstrap.shortened_questions()
+        before = exchange.container.embedding_usage().shortened
         answer = action(exchange)
         truncated = requests.is_too_long(exchange.call.body(), characters)
-        truncated |= bootstrap.shortened_questions() > before
+        truncated |= exchange.container.embedding_usage().shortened > before
         return replace(answer, body={**answer.body, "question_truncated": truncated})
 
     return act

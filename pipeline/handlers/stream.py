@@ -30,7 +30,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN4
     """Announce the changes of one batch; answers with the sequence numbers that failed."""
     records = {record["dynamodb"]["SequenceNumber"]: record for record in event["Records"]}
     notices, failed = _notices(records)
-    refused = announce(notices, bootstrap.notice_queue())
+    refused = announce(notices, bootstrap.container().notice_queue)
     failed |= refused
     merged = coalesce(notices.values())
     logger.info(
@@ -50,7 +50,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN4
 
 
 def _notices(records: dict[str, Any]) -> tuple[dict[str, Notice], set[str]]:
-    announcer, now = bootstrap.announcer(), time.time()
+    announcer, now = bootstrap.container().announcer, time.time()
     notices: dict[str, Notice] = {}
     failed: set[str] = set()
     for number, record in records.items():

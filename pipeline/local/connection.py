@@ -48,13 +48,11 @@ def running(choice: str | None = None) -> dict[str, str]:
     return environment
 
 
-def enter(environment: MutableMapping[str, str]) -> dict[str, str]:
-    """Make ``environment`` that of the running demo: nothing of an account is left in it; return what was set."""
-    found = running(environment.get(CHOICE))
+def sign_in(environment: MutableMapping[str, str], told: Mapping[str, str]) -> None:
+    """Make what boto3 reads of ``environment`` that of a running demo: nothing of an account is left in it."""
     for name in [name for name in environment if name.startswith("AWS_")]:
         del environment[name]
-    environment.update(found)
-    return found
+    environment.update({name: value for name, value in told.items() if name.startswith("AWS_")})
 
 
 def as_shell(environment: Mapping[str, str]) -> str:

@@ -14,7 +14,7 @@ from pipeline.errors import SettingsError
 from pipeline.local import localstack
 from pipeline.local.aws import LocalAws, client
 from pipeline.local.function_logs import FunctionLogs
-from pipeline.settings import LOOPBACK_HOSTS
+from pipeline.variables import LOOPBACK_HOSTS
 
 
 class Aws(Protocol):

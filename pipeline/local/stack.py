@@ -4,52 +4,37 @@ import json
 import os
 import platform
 import secrets
-import signal
 import zipfile
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any, Self
 
-import psycopg
 from botocore.config import Config
-from botocore.credentials import Credentials
-from psycopg import sql
 
 from pipeline.embedding.offline import DIMENSIONS, MODEL
-from pipeline.embedding.vectors import EmbeddingSpace
-from pipeline.local import compose, connection, opensearch_node
+from pipeline.local import compose, connection
 from pipeline.local.aws import REGION
 from pipeline.local.compose import ComposePostgres
 from pipeline.local.conditions import for_ministack, live
 from pipeline.local.deployment import finished, with_batches
 from pipeline.local.inspection import Row
-from pipeline.local.opensearch_server import ACCESS_KEY, SECRET_KEY, OpenSearchServer
 from pipeline.local.postgres import Postgres
 from pipeline.local.processes import new_run_folder, remove
 from pipeline.local.running import local_aws
+from pipeline.local.stores import LocalPgVector, local_store
 from pipeline.packaging.collect import closure, collect, installed, zipped
 from pipeline.packaging.contents import BUNDLES, Bundle
 from pipeline.packaging.deploy import template_url
 from pipeline.packaging.wheels import WITH_OFFLINE, Target, fetch
-from pipeline.settings import EmbeddingSettings, Settings
-from pipeline.store_settings import StoreName, StoreSettings
+from pipeline.settings import EmbeddingSettings
+from pipeline.store_settings import StoreName
 from pipeline.stores.inventory import Inventory
-from pipeline.stores.opening import LedgerBacked
-from pipeline.stores.pgvector.connection import Connector
-from pipeline.stores.pgvector.inventory import Inventory as PgInventory
-from pipeline.stores.pgvector.migrations import migrate
 
 STACK_NAME = "vector-memory"
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
-ROLES = {"local_ingest": "memory_ingest", "local_query": "memory_query"}
 TABLES = ("Sessions", "Memory", "Config")
 _FETCHES_FASTER = frozenset({"hf-xet"})  # 4 MB that only speed downloads up
-
-OPENSEARCH_REFRESH_SECONDS = 0.2
-"""The service takes 10 or 60; a demo should not."""
-_ROWS = "SELECT tenant_id, user_id, metadata->>'key', content FROM memories WHERE source IS NOT NULL"
 
 PARAMETERS: Mapping[str, str] = {
     "Runtime": "python3.11",  # a word to the local AWS: it runs functions on its own interpreter
@@ -76,7 +61,8 @@ class Stack:
         parameters: template parameters that differ from the local defaults.
         secret_values: template parameter → text of a secret that is made, and whose ARN it is given.
         store: where memory is kept; Postgres and the local OpenSearch only start if it is theirs.
-        real_opensearch: whether a real OpenSearch stands behind the local one's rules, instead of a stand-in.
+        real_opensearch: whether a real OpenSearch stands behind the local one's rules, instead of a stand-in;
+            ``None`` is if it is here.
     """
 
     def __init__(
@@ -85,23 +71,16 @@ class Stack:
         secret_values: Mapping[str, str] | None = None,
         store: StoreName = "pgvector",
         *,
-        real_opensearch: bool = False,
+        real_opensearch: bool | None = False,
     ) -> None:
         self._secret_values = secret_values or {}
         self._folder = new_run_folder()
         self._in_docker = compose.PORT in os.environ
         self._names = secrets.token_hex(4)
         self.store: StoreName = store
-        self._opensearch: OpenSearchServer | None = None
-        self._real_opensearch = real_opensearch
-        self._exits = ExitStack()
-        self.postgres = (
-            ComposePostgres(f"stack_{self._names}")
-            if self._in_docker
-            else Postgres(self._folder / "postgres")
-        )
         chosen = {**(IN_DOCKER if self._in_docker else {}), "Store": store, **(parameters or {})}
         self._parameters = {**PARAMETERS, **chosen}
+        self._store = local_store(store, self._embedding(), self._folder, self._names, really=real_opensearch)
         self.aws = local_aws(self._folder)
         self.name = STACK_NAME if self.aws.ours else f"{STACK_NAME}-{self._names}"
         self.outputs: Mapping[str, str] = {}
@@ -124,52 +103,47 @@ class Stack:
         if self.outputs and not self.aws.ours:
             self._delete()
         self.aws.stop()
-        if not self._in_docker:  # there other stacks use it too
-            self.postgres.stop(signal.SIGQUIT)  # nobody will read the data again
-        self._exits.close()
+        self._store.stop()
         remove(self._folder)
 
+    def _embedding(self) -> EmbeddingSettings:
+        model, dimensions = self._parameters["EmbeddingModel"], self._parameters["EmbeddingDimensions"]
+        return EmbeddingSettings("offline", model, int(dimensions))
+
     @property
-    def _space(self) -> EmbeddingSpace:
-        return EmbeddingSpace(
-            self._parameters["EmbeddingModel"], int(self._parameters["EmbeddingDimensions"])
-        )
+    def started_with(self) -> str:
+        """What is started besides the local AWS, with "and" behind it."""
+        return self._store.started_with
+
+    @property
+    def postgres(self) -> Postgres | ComposePostgres:
+        """The database.
+
+        Raises:
+            LookupError: memory is kept elsewhere.
+        """
+        match self._store:
+            case LocalPgVector(server=server):
+                return server
+            case _:
+                raise LookupError(f"the store {self.store} has no Postgres")
 
     def rows(self) -> Sequence[Row]:
-        """Return every stored chunk: of Postgres as the database's owner, of others as the audit reads them."""
-        if self.store == "pgvector":
-            with psycopg.connect(self.postgres.conninfo()) as connection:
-                return [Row(*row) for row in connection.execute(_ROWS)]
-        found = self.inventory().everything()
-        return [Row(one.tenant_id, one.user_id, one.session_key, one.content) for one in found]
+        """Return every stored chunk."""
+        return self._store.rows(self.client, self.outputs)
 
     def inventory(self) -> Inventory:
         """Return what reads the index as it lies there, across tenants."""
-        if self.store == "pgvector":
-            return PgInventory(Connector(self.postgres.conninfo))
-        embedding = EmbeddingSettings("offline", self._space.model, self._space.dimensions)
-        chosen = StoreSettings(
-            self.store,
-            self.outputs["LedgerTableName"],
-            self.outputs.get("VectorTableName"),
-            self._opensearch.endpoint if self._opensearch else None,
-        )
-        opened = LedgerBacked(
-            Settings(embedding=embedding, store=chosen),
-            lambda: self.client("dynamodb"),
-            lambda: (REGION, Credentials(ACCESS_KEY, SECRET_KEY)),
-        )
-        return opened.inventory()
+        return self._store.inventory(self.client, self.outputs)
 
     def environment(self) -> dict[str, str]:
         """Return the variables by which programs and commands reach this stack, in the order worth telling."""
-        found = self.aws_environment()
-        return found | ({"DATABASE_URL": self._operators_url()} if self.store == "pgvector" else {})
+        return {**self.aws_environment(), **self._store.environment()}
 
     def aws_environment(self) -> dict[str, str]:
         """Return those for whoever needs no database."""
         function = self.outputs["QueryAliasArn"]
-        found = {
+        return {
             "AWS_ENDPOINT_URL": self.aws.endpoint_url,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ACCESS_KEY_ID": "test",
@@ -178,29 +152,14 @@ class Stack:
             connection.FUNCTION: function.partition(":function:")[2] or function,
             "AUDIT_FILE": str(self.audit_file),
             **{f"{name.upper()}_TABLE": self.outputs[f"{name}TableName"] for name in TABLES},
+            **self._store.aws_environment(),
         }
-        if self.store == "opensearch":  # it lets in whoever signs with a session's token
-            found["AWS_SESSION_TOKEN"] = "local"  # noqa: S105  # any value does
-        return found
 
     def announce(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         """Let the commands' ``--demo`` find this stack; return what they are told: the environment, and ``more``."""
         told = {**self.environment(), **(more or {})}
         connection.announce(self._folder, told)
         return told
-
-    def _operators_url(self) -> str:
-        """Make a login as an operator's ought to be: it sees every tenant and may do what ingest does."""
-        name = f"operator_{self._names}" if self._in_docker else "operator"
-        password = secrets.token_hex(8)
-        with psycopg.connect(self.postgres.conninfo(), autocommit=True) as owner:
-            owner.execute(
-                sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE memory_operations, memory_ingest").format(
-                    sql.Identifier(name), sql.Literal(password)
-                )
-            )
-        where = psycopg.conninfo.conninfo_to_dict(self.postgres.conninfo(name, password))
-        return f"postgresql://{name}:{password}@{where['host']}:{where['port']}/{where['dbname']}"
 
     def client(self, service: str, config: Config | None = None) -> Any:
         """Return a boto3 client of the local AWS."""
@@ -228,18 +187,7 @@ class Stack:
 
     def _start(self) -> None:
         self.aws.start()
-        match self.store:
-            case "pgvector":
-                self.postgres.start()
-                migrate(self.postgres.conninfo(), self._space)
-                self._parameters |= self._database_secrets()
-            case "opensearch":
-                node = self._exits.enter_context(opensearch_node.running()) if self._real_opensearch else None
-                local = OpenSearchServer("classic", OPENSEARCH_REFRESH_SECONDS, sessions=True, node=node)
-                self._opensearch = self._exits.enter_context(local)
-                self._parameters["OpenSearchEndpoint"] = self._opensearch.endpoint
-            case "dynamodb":
-                pass
+        self._parameters |= self._store.start(self._secret)
         self._parameters |= self._code()
         self._parameters |= {
             name: self._secret(f"{name}-{self._names}", value) for name, value in self._secret_values.items()
@@ -247,24 +195,6 @@ class Stack:
         self._deploy()
         self._enable_ttl()
         self._allow_batches()
-
-    def _database_secrets(self) -> dict[str, str]:
-        arns = {}
-        with psycopg.connect(self.postgres.conninfo(), autocommit=True) as connection:
-            for name, group in ROLES.items():
-                login, password = f"{name}_{self._names}", secrets.token_hex(16)
-                connection.execute(
-                    sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE {}").format(
-                        sql.Identifier(login), sql.Literal(password), sql.Identifier(group)
-                    )
-                )
-                arns[group] = self._secret(
-                    login, json.dumps({"url": self.postgres.conninfo_of_functions(login, password)})
-                )
-        return {
-            "IngestDatabaseSecretArn": arns["memory_ingest"],
-            "QueryDatabaseSecretArn": arns["memory_query"],
-        }
 
     def _secret(self, name: str, value: str) -> str:
         return str(self.client("secretsmanager").create_secret(Name=name, SecretString=value)["ARN"])

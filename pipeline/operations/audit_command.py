@@ -5,11 +5,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline import bootstrap
+from pipeline.container import Container
 from pipeline.errors import QueueUnavailableError
 from pipeline.operations import last_audit
 from pipeline.operations.audit import Audit, AuditReport, address_of, repair, schemas_of
-from pipeline.operations.named_tables import required_tables, source_table
+from pipeline.operations.named_tables import required_tables
 from pipeline.operations.outcome import Outcome
 from pipeline.operations.stored_secrets import StoredSecrets, mending_notices, stored_secrets
 from pipeline.operations.text import printable
@@ -29,21 +29,21 @@ def run_audit(
     Raises:
         SettingsError: it is not said which tables.
     """
-    audit, names = _audit_of(stack, tables, settle_seconds)
+    container, names = required_tables(stack, tables)
+    audit = _audit_of(container, settle_seconds)
     report = audit.run(names)
-    file = bootstrap.settings().audit_file
+    file = container.settings.audit_file
     unkept = last_audit.keep(report, Path(file), time.time()) if file else []
-    failed = repair(report, bootstrap.notice_queue(), audit.inventory) if mend else 0
+    failed = repair(report, container.notice_queue, audit.inventory) if mend else 0
     text = _json(report) if as_json else _text(report, mend=mend)
     unsent = [f"{failed} notices were not taken by the queue: run it again"] if failed else []
     return Outcome(text, [*unsent, *unkept], status=1 if failed or (report.findings and not mend) else 0)
 
 
-def _audit_of(stack: str | None, tables: Sequence[str], settle_seconds: float) -> tuple[Audit, list[str]]:
+def _audit_of(container: Container, settle_seconds: float) -> Audit:
     """Put the audit together; its database role must see every tenant."""
-    names, source = required_tables(stack, tables), source_table()
-    parts = bootstrap.layouts(), bootstrap.full_reconciler(), bootstrap.inventory()
-    return Audit(source, *parts, settle=lambda: _settle(settle_seconds)), names
+    parts = container.source_table, container.layouts, container.full_reconciler()
+    return Audit(*parts, container.backend.inventory(), settle=lambda: _settle(container, settle_seconds))
 
 
 def run_redaction(stack: str | None, tables: Sequence[str], *, as_json: bool) -> Outcome:
@@ -52,12 +52,13 @@ def run_redaction(stack: str | None, tables: Sequence[str], *, as_json: bool) ->
     Raises:
         SettingsError: it is not said which tables.
     """
-    audit, names = _audit_of(stack, tables, 0.0)
+    container, names = required_tables(stack, tables)
+    audit = _audit_of(container, 0.0)
     found = stored_secrets(audit.inventory, audit.layouts.redactor)
     schemas = schemas_of(audit.tables, names)
     addresses = {source: address_of(source, schemas, audit.layouts) for source in found.chunks}
     notices, unreached = mending_notices(found, addresses, time.time())
-    failed = len(bootstrap.notice_queue().send(notices)) if notices else 0
+    failed = len(container.notice_queue.send(notices)) if notices else 0
     counts = {
         "secrets": dict(sorted(found.groups.items())),
         "items": len(found.chunks),
@@ -86,10 +87,10 @@ def _redaction_text(found: StoredSecrets, sent: int) -> str:
     )
 
 
-def _settle(seconds: float) -> None:
+def _settle(container: Container, seconds: float) -> None:
     """Wait until the notice queue was seen empty, and then as long as the streams may lag."""
     deadline = time.monotonic() + QUEUE_PATIENCE_SECONDS
-    while bootstrap.notice_queue().depth():
+    while container.notice_queue.depth():
         if time.monotonic() > deadline:
             raise QueueUnavailableError(
                 "the notice queue has not been empty for a quarter of an hour, so that what differs may only be late: "

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import boto3
-
-from pipeline import bootstrap
+from pipeline.aws import Account
+from pipeline.container import Container
 from pipeline.errors import SettingsError
 from pipeline.operations.backfill import Backfill, Import
 from pipeline.operations.checkpoint import Checkpoint, Totals, load, save
@@ -23,7 +22,6 @@ from pipeline.source.attributes import Item
 from pipeline.source.exports import BucketFolder, Export, LocalFolder
 from pipeline.source.files import OWNER, FileOrigin, Files
 from pipeline.source.pages import Origin, TableScan
-from pipeline.source.table import SourceTable
 
 
 def run_backfill(options: argparse.Namespace) -> Outcome:
@@ -32,12 +30,12 @@ def run_backfill(options: argparse.Namespace) -> Outcome:
     Raises:
         SettingsError: it is not said what to read.
     """
-    names = _prepared(options)
-    origins = _origins(options, names)
+    container, names = _prepared(options)
+    origins = _origins(container, options, names)
     job = " + ".join(origin.name for origin in origins)
     path: Path | None = None if options.dry_run else options.checkpoint
     begun = load(path, job) if path else Checkpoint(job)
-    price = PRICES.get(bootstrap.settings().embedding.model)
+    price = PRICES.get(container.settings.embedding.model)
     pace = Pace(_size(origins), begun.totals.items, price, time.monotonic)
     with shown(pace) as show:
 
@@ -48,31 +46,32 @@ def run_backfill(options: argparse.Namespace) -> Outcome:
 
         done = begun
         for origin in origins:
-            done = _backfill(options, origin, note).run(origin, done)
+            done = _backfill(container, options, origin, note).run(origin, done)
     if path:
         path.unlink(missing_ok=True)
     text = _json(done.totals, price) if options.json else _text(done.totals, price, dry_run=options.dry_run)
-    return Outcome(text, _notes(done.totals, options, resumed=bool(begun.totals.items)))
+    notes = _notes(done.totals, options, resumed=bool(begun.totals.items), seen=container.backend.is_located)
+    return Outcome(text, notes)
 
 
-def _prepared(options: argparse.Namespace) -> list[str]:
-    names = named_tables(options.stack, options.table, of_stack=not options.export)
+def _prepared(options: argparse.Namespace) -> tuple[Container, list[str]]:
+    container, names = named_tables(options.stack, options.table, of_stack=not options.export)
     if not names and not options.export:
         raise SettingsError(
             "say what to read: --table NAME (again for each), --export WHERE, --from FILE, or --stack NAME"
         )
-    return names
+    return container, names
 
 
-def _origins(options: argparse.Namespace, names: Sequence[str]) -> list[Origin]:
-    client = boto3.client("dynamodb", config=bootstrap.AWS_CONFIG)
+def _origins(container: Container, options: argparse.Namespace, names: Sequence[str]) -> list[Origin]:
     if options.files:
-        return [_file(path, names, options) for path in options.files]
+        return [_file(container, path, names, options) for path in options.files]
+    client = container.account.client("dynamodb")
     tables: list[Origin] = [TableScan(client, name, options.segments) for name in names]
-    return tables + [_export(where) for where in options.export]
+    return tables + [_export(container.account, where) for where in options.export]
 
 
-def _file(path: Path, names: Sequence[str], options: argparse.Namespace) -> Origin:
+def _file(container: Container, path: Path, names: Sequence[str], options: argparse.Namespace) -> Origin:
     """Return what a file holds of one table; conversations are saved there first.
 
     Raises:
@@ -80,8 +79,8 @@ def _file(path: Path, names: Sequence[str], options: argparse.Namespace) -> Orig
     """
     if len(names) != 1 or options.export:
         raise SettingsError("say which table the items of --from are in, or go to: --table NAME, once")
-    attributes, table = bootstrap.settings().attribute_names, names[0]
-    source = SourceTable(boto3.client("dynamodb", config=bootstrap.AWS_CONFIG))
+    attributes, table = container.settings.attribute_names, names[0]
+    source = container.source_table
 
     def keep(item: Item) -> None:
         if not options.tenant:
@@ -94,9 +93,9 @@ def _file(path: Path, names: Sequence[str], options: argparse.Namespace) -> Orig
     return FileOrigin(Files(path, options.tenant or OWNER, options.user, attributes, keep), table)
 
 
-def _export(where: str) -> Origin:
+def _export(account: Account, where: str) -> Origin:
     if where.startswith("s3://"):
-        return Export(BucketFolder(boto3.client("s3", config=bootstrap.AWS_CONFIG), where))
+        return Export(BucketFolder(account.client("s3"), where))
     return Export(LocalFolder(Path(where)))
 
 
@@ -105,19 +104,19 @@ def _size(origins: Sequence[Origin]) -> int | None:
     return sum(size for size in sizes if size) if all(sizes) else None
 
 
-def _backfill(options: argparse.Namespace, origin: Origin, note: object) -> Backfill:
+def _backfill(container: Container, options: argparse.Namespace, origin: Origin, note: object) -> Backfill:
     limits = Limits(
         workers=options.segments,
         read_units=options.read_units or None,
         tokens=options.tokens_per_minute / 60 or None,
         waiting=options.max_waiting,
     )
-    imports = options.legacy_model and not options.dry_run and _sees_index()
+    imports = options.legacy_model and not options.dry_run and container.backend.is_located
     return Backfill(
-        bootstrap.layouts(),
-        _estimator(origin),
-        None if options.dry_run else bootstrap.notice_queue(),
-        Import(bootstrap.store(), options.legacy_model) if imports else None,
+        container.layouts,
+        _estimator(container, origin),
+        None if options.dry_run else container.notice_queue,
+        Import(container.store, options.legacy_model) if imports else None,
         limits,
         note,  # type: ignore[arg-type]  # a closure of ours
         time.time,
@@ -126,16 +125,10 @@ def _backfill(options: argparse.Namespace, origin: Origin, note: object) -> Back
     )
 
 
-def _estimator(origin: Origin) -> EmbeddingEstimator:
-    if origin.live and _sees_index():
-        return IndexEstimator(bootstrap.full_reconciler())
-    return TextEstimator(bootstrap.layouts(), bootstrap.chunker())
-
-
-def _sees_index() -> bool:
-    settings = bootstrap.settings()
-    in_postgres = settings.store.name == "pgvector"
-    return not in_postgres or bool(settings.database_url or settings.database_secret_arn)
+def _estimator(container: Container, origin: Origin) -> EmbeddingEstimator:
+    if origin.live and container.backend.is_located:
+        return IndexEstimator(container.full_reconciler())
+    return TextEstimator(container.layouts, container.chunker)
 
 
 def _json(totals: Totals, price: float | None) -> str:
@@ -152,11 +145,11 @@ def _text(totals: Totals, price: float | None, *, dry_run: bool) -> str:
     )
 
 
-def _notes(totals: Totals, options: argparse.Namespace, *, resumed: bool) -> list[str]:
+def _notes(totals: Totals, options: argparse.Namespace, *, resumed: bool, seen: bool) -> list[str]:
     notes = []
     if resumed:
         notes.append("went on from the checkpoint of an earlier run; the counts are those of all runs")
-    if not _sees_index():
+    if not seen:
         notes.append("DATABASE_URL is not set: counted as if the index were empty")
     if totals.malformed:
         notes.append(

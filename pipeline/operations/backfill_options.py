@@ -2,11 +2,23 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.operations.common_options import add_json, add_where
 from pipeline.operations.limits import Limits
 
+if TYPE_CHECKING:
+    from pipeline.operations.common_options import Commands
+    from pipeline.operations.outcome import Outcome
+
 CHECKPOINT = "vector-memory-backfill.json"
+
+
+def add_command(commands: "Commands") -> None:
+    """Add the command."""
+    backfill = commands.add_parser("backfill", help="make memory of what was saved before")
+    add_arguments(backfill)
+    backfill.set_defaults(run=_run)
 
 
 def add_arguments(backfill: argparse.ArgumentParser) -> None:
@@ -59,3 +71,9 @@ def add_arguments(backfill: argparse.ArgumentParser) -> None:
     )
     add("--legacy-model", metavar="MODEL", help="import the chat app's own vectors, which this model made")
     add_json(backfill)
+
+
+def _run(options: argparse.Namespace) -> "Outcome":
+    from pipeline.operations.backfill_command import run_backfill  # noqa: PLC0415  # each command loads only what it needs
+
+    return run_backfill(options)

@@ -3,7 +3,7 @@
 import argparse
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import partial
@@ -16,6 +16,7 @@ from pipeline.operations.outcome import Outcome
 from pipeline.version import VERSION
 
 if TYPE_CHECKING:
+    from pipeline.container import Container
     from pipeline.operations.erasure import Queue, Remains, Search
     from pipeline.stores.forget_requests import Forgotten
 
@@ -55,13 +56,14 @@ def issue(options: argparse.Namespace) -> Outcome:
         SettingsError: the key cannot be read, or it is not said which tables.
         InvalidRequestError: no request of that id was carried out.
     """
-    from pipeline import bootstrap  # noqa: PLC0415  # each command loads only what it needs
-    from pipeline.operations.certificate import Issuer, statement  # noqa: PLC0415  # the same
+    from pipeline.operations.certificate import Issuer, statement  # noqa: PLC0415  # each command loads only what it needs
+    from pipeline.operations.named_tables import required_tables  # noqa: PLC0415  # the same
 
     key = _read(options.key)
     signing.public_pem(key)  # a wrong key shows before the work
-    search = _search(options)
-    forgotten = bootstrap.store().forgotten(options.tenant, options.request)
+    container, names = required_tables(options.stack, options.table)
+    search = _search(container, names)
+    forgotten = container.store.forgotten(options.tenant, options.request)
     if forgotten is None:
         raise InvalidRequestError(
             "no request of that id was carried out for this tenant", hint="see GET /api/v1/memory/forget/ID"
@@ -90,26 +92,25 @@ def looked(
     return remains
 
 
-def _search(options: argparse.Namespace) -> "Search":
-    from pipeline import bootstrap  # noqa: PLC0415  # each command loads only what it needs
-    from pipeline.operations.audit import schemas_of  # noqa: PLC0415  # the same
+def _search(container: "Container", names: Sequence[str]) -> "Search":
+    from pipeline.operations.audit import schemas_of  # noqa: PLC0415  # each command loads only what it needs
     from pipeline.operations.erasure import Search  # noqa: PLC0415  # the same
-    from pipeline.operations.named_tables import required_tables, source_table  # noqa: PLC0415  # the same
 
-    names, tables = required_tables(options.stack, options.table), source_table()
+    tables = container.source_table
     return Search(
         tables,
-        bootstrap.layouts(),
-        bootstrap.full_reconciler(),
-        bootstrap.inventory(),
+        container.layouts,
+        container.full_reconciler(),
+        container.backend.inventory(),
         schemas_of(tables, names),
-        dict(_queues()),
+        dict(_queues(container)),
     )
 
 
-def _queues() -> Iterator[tuple[str, Callable[[], AbstractContextManager["Queue"]]]]:
-    from pipeline import bootstrap  # noqa: PLC0415  # each command loads only what it needs
-    from pipeline.operations.queue_drain import QueueDrain, drained  # noqa: PLC0415  # the same
+def _queues(
+    container: "Container",
+) -> Iterator[tuple[str, Callable[[], AbstractContextManager["Queue"]]]]:
+    from pipeline.operations.queue_drain import QueueDrain, drained  # noqa: PLC0415  # each command loads only what it needs
 
     settings: Mapping[str, str] = {
         "notice queue": "queue_url",
@@ -117,12 +118,12 @@ def _queues() -> Iterator[tuple[str, Callable[[], AbstractContextManager["Queue"
         "stream failure queue": "stream_failure_queue_url",
     }
     for place, setting in settings.items():
-        url = getattr(bootstrap.settings(), setting)
+        url = getattr(container.settings, setting)
         if not url:
             raise SettingsError(
                 f"{setting.upper()} is not set: set it, or name the deployed stack with --stack"
             )
-        make = partial(QueueDrain, bootstrap.sqs_client(), url, name=place, setting=setting.upper())
+        make = partial(QueueDrain, container.sqs_client, url, name=place, setting=setting.upper())
         yield place, lambda make=make: drained(make())  # type: ignore[misc]  # bound at once
 
 

@@ -2,8 +2,22 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.operations.common_options import add_where
+
+if TYPE_CHECKING:
+    from pipeline.operations.common_options import Commands
+    from pipeline.operations.outcome import Outcome
+
+
+def add_command(commands: "Commands") -> None:
+    """Add the command."""
+    certificate = commands.add_parser(
+        "certificate", help="a signed statement that what was forgotten is gone"
+    )
+    add_arguments(certificate)
+    certificate.set_defaults(run=_run)
 
 
 def add_arguments(certificate: argparse.ArgumentParser) -> None:
@@ -33,3 +47,14 @@ def add_arguments(certificate: argparse.ArgumentParser) -> None:
     verify = actions.add_parser("verify", help="check a certificate, offline, and print what it says")
     verify.add_argument("file", type=Path)
     verify.add_argument("--public-key", type=Path, required=True, metavar="FILE", help="its issuer's, PEM")
+
+
+def _run(options: argparse.Namespace) -> "Outcome":
+    from pipeline.operations import certificate_command  # noqa: PLC0415  # each command loads only what it needs
+
+    actions = {
+        "key": certificate_command.make_key,
+        "issue": certificate_command.issue,
+        "verify": certificate_command.verify,
+    }
+    return actions[options.action](options)

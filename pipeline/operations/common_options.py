@@ -2,7 +2,10 @@
 
 import argparse
 import os
+from typing import TypeAlias
 
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001  # see below
+"""What a command is added to; argparse names it nowhere else."""
 STACK = "VECTOR_MEMORY_STACK"
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
-from pipeline import bootstrap
+from pipeline.container import Container
 from pipeline.errors import SettingsError
 from pipeline.operations.aws_errors import explained
 from pipeline.operations.dead_letter_messages import DeadLetterMessage, Selection, by_cause, table, to_json
@@ -14,7 +14,7 @@ from pipeline.operations.dead_letters import Report, dead_letters_of, drop, redr
 from pipeline.operations.outcome import Outcome
 from pipeline.operations.queue_drain import HIDDEN_SECONDS, QueueDrain, drained
 from pipeline.operations.replay import Replay, Replayed
-from pipeline.operations.stack_settings import use_settings_of
+from pipeline.operations.stack_settings import container_of
 from pipeline.operations.stream_batches import StreamBatch
 from pipeline.operations.stream_reader import StreamReader
 from pipeline.operations.text import counted
@@ -22,8 +22,8 @@ from pipeline.operations.text import counted
 
 def list_dead_letters(stack: str | None, *, as_json: bool) -> Outcome:
     """Say what is in the dead-letter queue, and leave it there."""
-    with _dead_letters(stack) as drain:
-        dead_letters = dead_letters_of(drain, bootstrap.addresses())
+    with _dead_letters(stack) as (container, drain):
+        dead_letters = dead_letters_of(drain, container.addresses)
         now = time.time()
         text = to_json(dead_letters, now) if as_json else _listing(dead_letters, now)
         return Outcome(text, list(_notes(drain)))
@@ -33,13 +33,13 @@ def redrive_dead_letters(
     stack: str | None, cause: str | None, tenant_id: str | None, *, dry_run: bool, as_json: bool = False
 ) -> Outcome:
     """Send notices again and say how many."""
-    with _dead_letters(stack) as drain:
-        _required("queue_url")
+    with _dead_letters(stack) as (container, drain):
+        _required(container, "queue_url")
         report = redrive(
             drain,
-            bootstrap.addresses(),
+            container.addresses,
             Selection(cause, tenant_id),
-            bootstrap.notice_queue(),
+            container.notice_queue,
             time.time(),
             dry_run=dry_run,
         )
@@ -52,8 +52,8 @@ def drop_dead_letters(
     stack: str | None, cause: str | None, tenant_id: str | None, *, dry_run: bool, as_json: bool = False
 ) -> Outcome:
     """Delete dead letters and say how many."""
-    with _dead_letters(stack) as drain:
-        report = drop(drain, bootstrap.addresses(), Selection(cause, tenant_id), dry_run=dry_run)
+    with _dead_letters(stack) as (container, drain):
+        report = drop(drain, container.addresses, Selection(cause, tenant_id), dry_run=dry_run)
         verb = "would be deleted (--yes does it)" if dry_run else "deleted"
         text = _report_json(report, dry_run=dry_run) if as_json else _counts(verb, report)
         return Outcome(text, [*_problems(report), *_notes(drain)], int(report.failed))
@@ -61,41 +61,41 @@ def drop_dead_letters(
 
 def replay_stream(stack: str | None, *, dry_run: bool, as_json: bool = False) -> Outcome:
     """Announce the changes that the stream function failed at, and say what is lost."""
-    with _taken(stack, "stream failure queue", "stream_failure_queue_url") as drain:
+    with _taken(stack, "stream failure queue", "stream_failure_queue_url") as (container, drain):
         if not drain.messages:
             nothing = _replay_json(Replayed(), dry_run=dry_run) if as_json else "no failed stream batches"
             return Outcome(nothing, list(_notes(drain)))
-        _required("queue_url")
-        _required("message_key_secret_arn")
-        reader = StreamReader(bootstrap.stream_client(), time.sleep)
-        replay = Replay(reader, bootstrap.announcer(), bootstrap.notice_queue(), time.time())
+        _required(container, "queue_url")
+        _required(container, "message_key_secret_arn")
+        reader = StreamReader(container.account.client("dynamodbstreams"), time.sleep)
+        replay = Replay(reader, container.announcer, container.notice_queue, time.time())
         report = replay.run(drain, dry_run=dry_run)
         text = _replay_json(report, dry_run=dry_run) if as_json else _replayed(report, dry_run=dry_run)
         return Outcome(text, [*_losses(report), *_notes(drain)], int(report.failed))
 
 
 @contextmanager
-def _taken(stack: str | None, name: str, setting: str) -> Iterator[QueueDrain]:
+def _taken(stack: str | None, name: str, setting: str) -> Iterator[tuple[Container, QueueDrain]]:
     """Open the drain of a queue."""
     with explained("AWS", "the settings", "what the command needs"):
-        use_settings_of(stack)
-        queue_url = _required(setting)
-        drain = QueueDrain(bootstrap.sqs_client(), queue_url, name=name, setting=setting.upper())
+        container = container_of(stack)
+        queue_url = _required(container, setting)
+        drain = QueueDrain(container.sqs_client, queue_url, name=name, setting=setting.upper())
     with drained(drain):
-        yield drain
+        yield container, drain
 
 
-def _dead_letters(stack: str | None) -> AbstractContextManager[QueueDrain]:
+def _dead_letters(stack: str | None) -> AbstractContextManager[tuple[Container, QueueDrain]]:
     return _taken(stack, "dead-letter queue", "dead_letter_queue_url")
 
 
-def _required(setting: str) -> str:
+def _required(container: Container, setting: str) -> str:
     """Return a setting.
 
     Raises:
         SettingsError: it is not set; the message says what to do.
     """
-    value = getattr(bootstrap.settings(), setting)
+    value = getattr(container.settings, setting)
     if not value:
         raise SettingsError(f"{setting.upper()} is not set: set it, or name the deployed stack with --stack")
     return str(value)

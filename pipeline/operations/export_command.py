@@ -7,14 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
-import boto3
-
-from pipeline import bootstrap
 from pipeline.errors import SettingsError
 from pipeline.operations.audit import schemas_of
 from pipeline.operations.exporting import Exporter
 from pipeline.operations.importing import Importer, ItemWriter
-from pipeline.operations.named_tables import named_tables, required_tables, source_table
+from pipeline.operations.named_tables import named_tables, required_tables
 from pipeline.operations.outcome import Outcome
 from pipeline.operations.portable import Counts, PortableItem, read_header, read_items
 
@@ -28,10 +25,10 @@ def run_export(options: argparse.Namespace) -> Outcome:
     Raises:
         SettingsError: the file is there already.
     """
-    names, tables = named_tables(options.stack, options.table), source_table()
-    inventory = bootstrap.inventory()
+    container, names = named_tables(options.stack, options.table)
+    tables, inventory = container.source_table, container.backend.inventory()
     exporter = Exporter(
-        tables, bootstrap.layouts(), bootstrap.full_reconciler(), inventory, schemas_of(tables, names)
+        tables, container.layouts, container.full_reconciler(), inventory, schemas_of(tables, names)
     )
     lines = exporter.lines(options.tenant, options.user)
     if options.out is None:
@@ -51,15 +48,15 @@ def run_import(options: argparse.Namespace) -> Outcome:
     Raises:
         SettingsError: the file cannot be read, or it is not said which tables.
     """
-    names, tables = required_tables(options.stack, options.table), source_table()
-    writer = ItemWriter(boto3.client("dynamodb", config=bootstrap.AWS_CONFIG))
+    container, names = required_tables(options.stack, options.table)
+    tables, writer = container.source_table, ItemWriter(container.account.client("dynamodb"))
     importer = Importer(
         tables,
         writer.put,
         target(names, tables.key_names),
-        bootstrap.layouts(),
-        bootstrap.full_reconciler(),
-        bootstrap.inventory(),
+        container.layouts,
+        container.full_reconciler(),
+        container.backend.inventory(),
         patience_seconds=options.wait,
     )
     with _opened(options.file) as file:

@@ -2,8 +2,23 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.operations.common_options import add_where
+
+if TYPE_CHECKING:
+    from pipeline.operations.common_options import Commands
+    from pipeline.operations.outcome import Outcome
+
+
+def add_commands(commands: "Commands") -> None:
+    """Add both commands."""
+    export = commands.add_parser("export", help="write down what memory holds of a tenant or a user")
+    add_export(export)
+    export.set_defaults(run=_run_export)
+    import_ = commands.add_parser("import", help="bring exported memory into another deployment")
+    add_import(import_)
+    import_.set_defaults(run=_run_import)
 
 
 def add_export(export: argparse.ArgumentParser) -> None:
@@ -36,3 +51,15 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="a table of the chat app's; of an import also OLD=NEW, where several have the same keys",
     )
+
+
+def _run_export(options: argparse.Namespace) -> "Outcome":
+    from pipeline.operations.export_command import run_export  # noqa: PLC0415  # each command loads only what it needs
+
+    return run_export(options)
+
+
+def _run_import(options: argparse.Namespace) -> "Outcome":
+    from pipeline.operations.export_command import run_import  # noqa: PLC0415  # each command loads only what it needs
+
+    return run_import(options)

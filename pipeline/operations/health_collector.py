@@ -50,7 +50,7 @@ class HealthCollector:
     queues: Mapping[str, str]
     namespace: str
     functions: Mapping[str, str]
-    book: UsageBook | None
+    book: UsageBook | None = None
     unseen: list[str] = field(default_factory=list)
 
     def collect(self, minutes: int, now: datetime) -> StackHealth:

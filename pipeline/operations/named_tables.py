@@ -1,18 +1,17 @@
-"""Which tables a command is about, and the environment of the stack that it is about."""
+"""Which tables a command is about, and whose parts it works with."""
 
 from collections.abc import Sequence
 
-import boto3
-
-from pipeline import bootstrap
+from pipeline.container import Container
 from pipeline.errors import SettingsError
 from pipeline.operations.stack import tables_of
-from pipeline.operations.stack_settings import use_settings_of
-from pipeline.source.table import SourceTable
+from pipeline.operations.stack_settings import container_of
 
 
-def named_tables(stack: str | None, tables: Sequence[str], *, of_stack: bool = True) -> list[str]:
-    """Return the tables' names; from then on this process has the settings of the stack.
+def named_tables(
+    stack: str | None, tables: Sequence[str], *, of_stack: bool = True
+) -> tuple[Container, list[str]]:
+    """Return what the command works with, and the tables' names.
 
     Args:
         stack: its name; ``None`` leaves the settings as the environment has them.
@@ -21,24 +20,19 @@ def named_tables(stack: str | None, tables: Sequence[str], *, of_stack: bool = T
     Raises:
         SettingsError: there is no such stack.
     """
-    use_settings_of(stack)
+    container = container_of(stack)
     if tables or not stack or not of_stack:
-        return list(tables)
-    return tables_of(bootstrap.cloudformation_client(), stack)
+        return container, list(tables)
+    return container, tables_of(container.account.client("cloudformation"), stack)
 
 
-def required_tables(stack: str | None, tables: Sequence[str]) -> list[str]:
+def required_tables(stack: str | None, tables: Sequence[str]) -> tuple[Container, list[str]]:
     """Return the same for a command that does nothing without tables.
 
     Raises:
         SettingsError: there are none, or there is no such stack.
     """
-    names = named_tables(stack, tables)
+    container, names = named_tables(stack, tables)
     if not names:
         raise SettingsError("say which tables: --table NAME (again for each), or --stack NAME")
-    return names
-
-
-def source_table() -> SourceTable:
-    """Return what reads the tables."""
-    return SourceTable(boto3.client("dynamodb", config=bootstrap.AWS_CONFIG))
+    return container, names

@@ -3,12 +3,13 @@
 import argparse
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline import bootstrap
+from pipeline.container import Container
+from pipeline.embedding.providers import space_of
 from pipeline.errors import SettingsError
 from pipeline.operations.outcome import Outcome
 from pipeline.operations.pacing import Pacer
@@ -24,9 +25,10 @@ from pipeline.operations.reembed import (
     refuse_gaps,
     two,
 )
-from pipeline.operations.stack_settings import use_settings_of
+from pipeline.operations.stack_settings import container_of
 from pipeline.prices import EMBEDDING_DOLLARS_PER_MILLION_TOKENS as PRICES
 from pipeline.settings import EmbeddingSettings
+from pipeline.stores.pgvector.backend import PgVectorBackend
 from pipeline.stores.pgvector.cutover import drop_standby, make_standby, switch
 from pipeline.stores.pgvector.space_progress import SpaceProgress, Spaces
 from pipeline.stores.pgvector.spaces import RegisteredSpace
@@ -39,42 +41,54 @@ def run_reembed(options: argparse.Namespace) -> Outcome:
     Raises:
         SettingsError: it cannot be done now; the message says what comes before it.
     """
-    use_settings_of(options.stack)
-    if bootstrap.settings().store.name != "pgvector":
+    container = container_of(options.stack)
+    backend = container.backend
+    if not isinstance(backend, PgVectorBackend):
         raise SettingsError(
             "only Postgres holds two spaces: another store is filled anew, with a stack of its own"
         )
-    actions = {
-        "start": _start,
-        "fill": _fill,
-        "status": _status,
-        "compare": _compare,
-        "switch": _switch,
-        "rollback": _switch,
-        "drop": _drop,
-    }
-    return actions[options.action](options)
+    return _ACTIONS[options.action](_Reembedding(container, backend), options)
 
 
-def _start(options: argparse.Namespace) -> Outcome:
-    following = bootstrap.following_space()
+@dataclass(frozen=True, slots=True)
+class _Reembedding:
+    """What a step works with."""
+
+    container: Container
+    backend: PgVectorBackend
+
+    @property
+    def spaces(self) -> Spaces:
+        return Spaces(self.backend.operators_connector)
+
+    @property
+    def conninfo(self) -> str:
+        return self.backend.login.conninfo()
+
+    @property
+    def known(self) -> list[EmbeddingSettings]:
+        settings = self.container.settings
+        return [one for one in (settings.embedding, settings.next_embedding) if one]
+
+
+def _start(work: _Reembedding, options: argparse.Namespace) -> Outcome:
+    following = work.backend.following
     if following is None:
         raise SettingsError(
             "set NEXT_EMBEDDING_MODEL and NEXT_EMBEDDING_DIMENSIONS, and deploy the functions with them first"
         )
-    _spaces().register()  # a role that sees no tenant makes nothing
-    made = make_standby(bootstrap.conninfo(), bootstrap.space_of(following), graph=options.hnsw)
-    bootstrap.look_for_switch(0)
-    outcome = _fill(options)
+    work.spaces.register()  # a role that sees no tenant makes nothing
+    made = make_standby(work.conninfo, space_of(following), graph=options.hnsw)
+    outcome = _fill(replace(work, container=work.container.followed(0)), options)
     if options.json:
         return outcome
     return Outcome(f"{_said(made)} is standby.\n{outcome.text}", outcome.notes, outcome.status)
 
 
-def _fill(options: argparse.Namespace) -> Outcome:
-    spaces = _spaces()
+def _fill(work: _Reembedding, options: argparse.Namespace) -> Outcome:
+    spaces = work.spaces
     active, standby = two(spaces.register())
-    fillers = bootstrap.fillers()
+    fillers = work.container.fillers
     if not fillers:
         raise SettingsError(
             f"EMBEDDING_… and NEXT_EMBEDDING_… must name both {_said(active)} and {_said(standby)}"
@@ -83,8 +97,8 @@ def _fill(options: argparse.Namespace) -> Outcome:
     for filler, (here, there) in zip(fillers, ((active, standby), (standby, active)), strict=True):
         filling = Filling(
             spaces,
-            bootstrap.addresses(),
-            bootstrap.notice_queue(),
+            work.container.addresses,
+            work.container.notice_queue,
             filler,
             Pacer(options.tokens_per_minute / 60 or None, time.monotonic, time.sleep),
             options.max_waiting,
@@ -102,8 +116,8 @@ def _fill(options: argparse.Namespace) -> Outcome:
     return Outcome(json.dumps(asdict(sent)) if options.json else text, notes, status=int(bool(sent.failed)))
 
 
-def _status(options: argparse.Namespace) -> Outcome:
-    spaces = _spaces()
+def _status(work: _Reembedding, options: argparse.Namespace) -> Outcome:
+    spaces = work.spaces
     register = spaces.register()
     if register.standby is None or register.active is None:
         rows = [_said(row) for row in register.rows]
@@ -111,21 +125,21 @@ def _status(options: argparse.Namespace) -> Outcome:
         return Outcome(text if options.json else f"{', '.join(rows)}: no other space")
     active, standby = register.active, register.standby
     progress = spaces.progress(active, standby)
-    dollars = _dollars(standby.space.model, progress.tokens)
+    dollars = _dollars(work, standby.space.model, progress.tokens)
     if options.json:
         fields: dict[str, Any] = {"active": _said(active), "standby": _said(standby), "dollars": dollars}
         return Outcome(json.dumps({**fields, **asdict(progress)}))
     return Outcome(_progress(active, standby, progress, dollars), _advice(active, standby, progress))
 
 
-def _compare(options: argparse.Namespace) -> Outcome:
-    spaces = _spaces()
+def _compare(work: _Reembedding, options: argparse.Namespace) -> Outcome:
+    spaces = work.spaces
     active, standby = two(spaces.register())
     if options.questions:
         questions = _read(options.questions)
     else:
         questions = [question_of(sample) for sample in spaces.sample(active, standby, options.queries)]
-    done = compare(questions, _side(active), _side(standby))
+    done = compare(questions, _side(work, active), _side(work, standby))
     if options.json:
         return Outcome(json.dumps({"mean": done.mean, "overlaps": done.overlaps, "tokens": done.tokens}))
     worst = min(done.overlaps, default=0.0)
@@ -142,12 +156,12 @@ def _read(path: Path) -> Sequence[Question]:
         raise SettingsError(f"--questions: {path} cannot be read: {type(error).__name__}") from None
 
 
-def _switch(options: argparse.Namespace) -> Outcome:
+def _switch(work: _Reembedding, options: argparse.Namespace) -> Outcome:
     newer = options.action == "switch"
     if not options.anyway:
-        spaces = _spaces()
+        spaces = work.spaces
         refuse_gaps(spaces, spaces.register(), newer=newer)
-    registered_space, before = switch(bootstrap.conninfo(), newer=newer)
+    registered_space, before = switch(work.conninfo, newer=newer)
     text = f"{_said(registered_space)} answers {'already' if before else 'now; functions notice within 5 s'}"
     if options.json:
         return Outcome(json.dumps({"active": _said(registered_space), "changed": not before}))
@@ -155,13 +169,13 @@ def _switch(options: argparse.Namespace) -> Outcome:
     return Outcome(text, [f"{back}; both are kept up to date until `vector-memory reembed drop`"])
 
 
-def _drop(options: argparse.Namespace) -> Outcome:
-    register = _spaces().register()
+def _drop(work: _Reembedding, options: argparse.Namespace) -> Outcome:
+    register = work.spaces.register()
     if register.standby is None:
         return Outcome(json.dumps({"dropped": None}) if options.json else "there is no other space to drop")
     if not options.yes:
         return Outcome(f"{_said(register.standby)} would be dropped with all its vectors: say --yes")
-    dropped = drop_standby(bootstrap.conninfo())
+    dropped = drop_standby(work.conninfo)
     name = _said(dropped) if dropped else None
     notes = [
         "set EMBEDDING_… to the space that is left, and take NEXT_EMBEDDING_… away, at the next deployment"
@@ -169,26 +183,17 @@ def _drop(options: argparse.Namespace) -> Outcome:
     return Outcome(json.dumps({"dropped": name}) if options.json else f"{name} is dropped", notes)
 
 
-def _spaces() -> Spaces:
-    return Spaces(bootstrap.operators_connector())
-
-
-def _side(registered_space: RegisteredSpace) -> Side:
-    chosen = next((one for one in _known() if bootstrap.space_of(one) == registered_space.space), None)
+def _side(work: _Reembedding, registered_space: RegisteredSpace) -> Side:
+    chosen = next((one for one in work.known if space_of(one) == registered_space.space), None)
     if chosen is None:
         raise SettingsError(f"EMBEDDING_… or NEXT_EMBEDDING_… must name {_said(registered_space)}")
-    store = PgVectorStore(bootstrap.operators_connector(), registered_space.space, "exact")
-    return Side(bootstrap.embedder_of(chosen), store)
+    store = PgVectorStore(work.backend.operators_connector, registered_space.space, "exact")
+    return Side(work.container.embedder_of(chosen), store)
 
 
-def _known() -> list[EmbeddingSettings]:
-    settings = bootstrap.settings()
-    return [one for one in (settings.embedding, settings.next_embedding) if one]
-
-
-def _dollars(model: str, tokens: int) -> float | None:
+def _dollars(work: _Reembedding, model: str, tokens: int) -> float | None:
     price = next(
-        (one.dollars_per_million_tokens for one in _known() if one.model == model), PRICES.get(model)
+        (one.dollars_per_million_tokens for one in work.known if one.model == model), PRICES.get(model)
     )
     return None if price is None else price * tokens / 1_000_000
 
@@ -224,3 +229,14 @@ def _counts(sent: Sent) -> tuple[int, int, int, int]:
 
 def _said(registered_space: RegisteredSpace) -> str:
     return f"{registered_space.space.model}/{registered_space.space.dimensions}"
+
+
+_ACTIONS: Mapping[str, Callable[[_Reembedding, argparse.Namespace], Outcome]] = {
+    "start": _start,
+    "fill": _fill,
+    "status": _status,
+    "compare": _compare,
+    "switch": _switch,
+    "rollback": _switch,
+    "drop": _drop,
+}

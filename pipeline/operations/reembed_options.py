@@ -2,9 +2,21 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.operations.common_options import add_json, add_where
 from pipeline.operations.limits import Limits
+
+if TYPE_CHECKING:
+    from pipeline.operations.common_options import Commands
+    from pipeline.operations.outcome import Outcome
+
+
+def add_command(commands: "Commands") -> None:
+    """Add the command."""
+    reembed = commands.add_parser("reembed", help="go over to another model or dimension, and back")
+    add_arguments(reembed)
+    reembed.set_defaults(run=_run)
 
 
 def add_arguments(reembed: argparse.ArgumentParser) -> None:
@@ -49,3 +61,9 @@ def add_arguments(reembed: argparse.ArgumentParser) -> None:
     actions.add_parser("rollback", parents=[where, gaps], help="let the old space answer again")
     drop = actions.add_parser("drop", parents=[where], help="drop the space that does not answer")
     drop.add_argument("--yes", action="store_true", help="really drop it")
+
+
+def _run(options: argparse.Namespace) -> "Outcome":
+    from pipeline.operations.reembed_command import run_reembed  # noqa: PLC0415  # each command loads only what it needs
+
+    return run_reembed(options)

@@ -4,15 +4,15 @@ import argparse
 import json
 from typing import Any
 
-from pipeline import bootstrap
 from pipeline.operations.outcome import Outcome
-from pipeline.operations.stack_settings import use_settings_of
+from pipeline.operations.stack_settings import container_of
 from pipeline.operations.text import printable
 from pipeline.search.memory_search import Found
 from pipeline.search.ranking import Ranked
 from pipeline.search.requests import read_search
 from pipeline.search.trace import explained
 from pipeline.stores.pgvector.store import PgVectorStore
+from pipeline.stores.protocol import Store
 
 
 def run_search(options: argparse.Namespace) -> Outcome:
@@ -21,14 +21,12 @@ def run_search(options: argparse.Namespace) -> Outcome:
     Raises:
         InvalidRequestError: ``--now`` is no time with its zone, or the level is not from 0 to 1.
     """
-    use_settings_of(options.stack)
+    container = container_of(options.stack)
     owner = options.user or options.tenant
     given = {"query": options.query, "now": options.now, "min_confidence": options.min_confidence}
     wanted = read_search(given).wanted
-    found = bootstrap.memory_search().search(
-        options.tenant, owner, options.query, options.top_k, wanted=wanted
-    )
-    why = _why(found, options.tenant, owner) if options.explain else {}
+    found = container.memory_search.search(options.tenant, owner, options.query, options.top_k, wanted=wanted)
+    why = _why(container.store, found, options.tenant, owner) if options.explain else {}
     if options.json:
         rows = [_row(one) for one in found.passages]
         told = {"results": rows, "confidence": round(found.confidence, 4), **why}
@@ -40,8 +38,7 @@ def run_search(options: argparse.Namespace) -> Outcome:
     return Outcome("\n".join(map(_line, found.passages)) or "nothing found", notes)
 
 
-def _why(found: Found, tenant_id: str, owner: str) -> dict[str, Any]:
-    store = bootstrap.store()
+def _why(store: Store, found: Found, tenant_id: str, owner: str) -> dict[str, Any]:
     plan = {"plan": str(store.explain(tenant_id, owner))} if isinstance(store, PgVectorStore) else {}
     return {**plan, "explanation": explained(found.trace)}
 

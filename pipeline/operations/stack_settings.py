@@ -1,18 +1,21 @@
 """Lets a command outside of a stack work with that stack's settings."""
 
-import os
-
 from pipeline import bootstrap
+from pipeline.aws import Account
+from pipeline.container import Container
 from pipeline.operations.stack import environment_of
+from pipeline.settings import Settings
 
 
-def use_settings_of(stack: str | None) -> None:
-    """Use the settings of a deployed stack from here on; without a name, those of the environment stay.
+def container_of(stack: str | None) -> Container:
+    """Return the parts of a deployed stack, whose settings go before the environment's; without a name, this process's.
 
     Raises:
         SettingsError: there is no such stack, it is not one of ours, or it may not be looked at.
         RetryableError: CloudFormation does not answer.
     """
-    if stack:
-        os.environ.update(environment_of(bootstrap.cloudformation_client(), stack))
-        bootstrap.settings.cache_clear()
+    if not stack:
+        return bootstrap.container()
+    account = Account()
+    theirs = environment_of(account.client("cloudformation"), stack)
+    return Container(Settings.from_environment({**bootstrap.environment(), **theirs}), account)

@@ -6,17 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
-import boto3
-
-from pipeline import bootstrap
+from pipeline.container import Container
 from pipeline.errors import SettingsError, VectorMemoryError
 from pipeline.operations.advised import placed, where_of
 from pipeline.operations.health_collector import HealthCollector
 from pipeline.operations.outcome import Outcome
 from pipeline.operations.stack import described
 from pipeline.operations.stack_health import StackHealth, Thresholds, advice, as_text
-from pipeline.operations.stack_settings import use_settings_of
-from pipeline.stores.usage import UsageBook
+from pipeline.operations.stack_settings import container_of
 
 QUEUES: Mapping[str, str] = {
     "notices": "NoticeQueueUrl",
@@ -45,10 +42,9 @@ def run_status(options: argparse.Namespace) -> Outcome:
     """
     if not options.stack:
         raise SettingsError("say which: --stack NAME, or --demo")
-    use_settings_of(options.stack)
-    client = bootstrap.cloudformation_client()
-    outputs, parameters = described(client, options.stack)
-    seen = _look(options, outputs)
+    container = container_of(options.stack)
+    outputs, parameters = described(container.account.client("cloudformation"), options.stack)
+    seen = _look(container, options, outputs)
     where = where_of(options.stack, demo=options.demo)
     advised = [replace(one, do=placed(one.do, where)) for one in advice(seen, _thresholds(parameters))]
     status = int(any(one.level == "act" for one in advised))
@@ -57,31 +53,25 @@ def run_status(options: argparse.Namespace) -> Outcome:
     return Outcome(as_text(seen, advised), status=status)
 
 
-def _look(options: argparse.Namespace, outputs: Mapping[str, str]) -> StackHealth:
+def _look(container: Container, options: argparse.Namespace, outputs: Mapping[str, str]) -> StackHealth:
     """Look; where the usage ledger cannot be read, the metrics tell what was spent."""
     now = datetime.now(UTC)
+    collector = _collector(container, options.stack, outputs)
     try:
-        return _collector(options.stack, outputs, _book()).collect(options.minutes, now)
+        book = container.backend.quick_usage_book()
+        return replace(collector, book=book).collect(options.minutes, now)
     except VectorMemoryError as error:
-        seen = _collector(options.stack, outputs, None).collect(options.minutes, now)
+        seen = collector.collect(options.minutes, now)
         return replace(seen, unseen=(*seen.unseen, f"the usage ledger: {error}"))
 
 
-def _book() -> UsageBook | None:
-    """Return the usage ledger where it costs little to read: those of the other stores would have to be scanned."""
-    settings = bootstrap.settings()
-    given = settings.database_url or settings.database_secret_arn
-    return bootstrap.usage_book() if settings.store.name == "pgvector" and given else None
-
-
-def _collector(stack: str, outputs: Mapping[str, str], book: UsageBook | None) -> HealthCollector:
+def _collector(container: Container, stack: str, outputs: Mapping[str, str]) -> HealthCollector:
     return HealthCollector(
-        bootstrap.sqs_client(),
-        boto3.client("cloudwatch", config=bootstrap.AWS_CONFIG),
+        container.sqs_client,
+        container.account.client("cloudwatch"),
         {ours: outputs[theirs] for ours, theirs in QUEUES.items() if theirs in outputs},
         f"VectorMemory/{stack}",
         {ours: name_of(outputs[theirs]) for ours, theirs in FUNCTIONS.items() if theirs in outputs},
-        book,
     )
 
 

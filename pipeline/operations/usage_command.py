@@ -5,10 +5,9 @@ import json
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
-from pipeline import bootstrap
 from pipeline.errors import SettingsError
 from pipeline.operations.outcome import Outcome
-from pipeline.operations.stack_settings import use_settings_of
+from pipeline.operations.stack_settings import container_of
 from pipeline.operations.text import aligned, printable
 
 
@@ -18,8 +17,7 @@ def run_usage(options: argparse.Namespace) -> Outcome:
     Raises:
         SettingsError: a cap without a tenant, or a negative one.
     """
-    use_settings_of(options.stack)
-    book = bootstrap.usage_book()
+    book = container_of(options.stack).backend.usage_book()
     if options.cap is not None or options.no_cap:
         if not options.tenant or (options.cap or 0) < 0:
             raise SettingsError("a cap needs --tenant, and is a number of tokens from 0")

@@ -9,7 +9,7 @@ import pytest
 from support.deployed_stack import DEADLINE_SECONDS, DeployedStack, until
 from support.emulators import rereads_streams
 
-from pipeline.local.demo import SEARCH_PATH
+from pipeline.local.demo_run import SEARCH_PATH
 from pipeline.local.stack import Stack
 
 pytestmark = pytest.mark.e2e

@@ -10,15 +10,15 @@ import pytest
 from support.embedding_api import HANG, Answer, EmbeddingApi, Reply, answered, encoded, refused, reply, rows
 from support.one_table import CHUNKER, LAYOUTS, OneTable
 from support.virtual_queue import VirtualQueue, invoke
+from support.wiring import contained
 from support.words import SPACE
 
-from pipeline import bootstrap
 from pipeline.embedding.openai import OpenAIEmbedder
 from pipeline.handlers import ingest
 from pipeline.ingest.notices import encode
 from pipeline.ingest.queue import NoticeQueue
 from pipeline.ingest.reconcile import Reconciler
-from pipeline.settings import EmbeddingSettings, Settings
+from pipeline.settings import EmbeddingSettings
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.store import PgVectorStore
 
@@ -80,11 +80,8 @@ def test_after_bad_faults_everything_is_indexed_once(
         embedder = OpenAIEmbedder(settings, "a key", pauses.append)
         store = PgVectorStore(Connector(lambda: conninfo), SPACE)
         reconciler = Reconciler(LAYOUTS, table, CHUNKER, embedder, store, lambda _: None)
-        monkeypatch.setattr(bootstrap, "settings", Settings)
-        monkeypatch.setattr(bootstrap, "addresses", lambda: LAYOUTS)
-        monkeypatch.setattr(bootstrap, "embedding_usage", lambda: (0, 0))
-        monkeypatch.setattr(bootstrap, "reconciler", lambda: reconciler)
-        monkeypatch.setattr(bootstrap, "notice_queue", lambda: NoticeQueue(client, "queue", "dead"))
+        queues = NoticeQueue(client, "queue", "dead")
+        contained(monkeypatch, addresses=LAYOUTS, reconciler=reconciler, notice_queue=queues)
         invocations = 0
         while queue.due:
             assert invoke(queue.batch()) == {"batchItemFailures": []}

@@ -12,8 +12,8 @@ import pytest
 from support.lambda_queue import START, LambdaQueue
 from support.one_table import LAYOUTS, OneTable
 from support.sam import source
+from support.wiring import contained
 
-from pipeline import bootstrap
 from pipeline.errors import CapReachedError, StoreUnavailableError
 from pipeline.handlers import ingest
 from pipeline.ingest.forget_messages import encode_forget_message, new_forget_message, new_id
@@ -21,7 +21,6 @@ from pipeline.ingest.notices import Notice, decode, encode
 from pipeline.ingest.queue import NoticeQueue
 from pipeline.ingest.retry_policy import MAX_ATTEMPTS, DeadLetter, Retry, retry_decision
 from pipeline.ingest.work import Report
-from pipeline.settings import Settings
 from pipeline.stores.forget_requests import ForgetRequest
 
 HOUR, DAY = 3600, 86_400
@@ -77,15 +76,9 @@ def begin(monkeypatch: pytest.MonkeyPatch, queue_settings: dict[str, Any]) -> Be
         monkeypatch.setattr(ingest, "time", SimpleNamespace(time=lambda: queue.now, perf_counter=lambda: 0.0))
         monkeypatch.setattr(ingest, "random", dice)
         monkeypatch.setattr(ingest, "emit", lambda *_: None)
-        for name, made in {
-            "settings": Settings,
-            "addresses": lambda: LAYOUTS,
-            "embedding_usage": lambda: (0, 0),
-            "reconciler": lambda: there,
-            "forget_executor": lambda: there,
-            "notice_queue": lambda: NoticeQueue(boto3_client, "queue", "dead"),
-        }.items():
-            monkeypatch.setattr(bootstrap, name, made)
+        queues = NoticeQueue(boto3_client, "queue", "dead")
+        services = {"reconciler": there, "forget_executor": there, "notice_queue": queues}
+        contained(monkeypatch, addresses=LAYOUTS, **services)
         monkeypatch.setattr(ingest, "logger", SimpleNamespace(info=_say_nothing, warning=_say_nothing))
         _fill(queue, items, forget_messages)
         return queue, there

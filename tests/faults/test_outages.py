@@ -8,16 +8,15 @@ from typing import Any
 import pytest
 from support.one_table import CHUNKER, LAYOUTS, OneTable
 from support.virtual_queue import START, VirtualQueue, invoke
+from support.wiring import contained
 from support.words import SPACE, WordEmbedder
 
-from pipeline import bootstrap
 from pipeline.embedding.vectors import Vector
 from pipeline.errors import EmbeddingUnavailableError, RetryableError, StoreUnavailableError
 from pipeline.handlers import ingest
 from pipeline.ingest.notices import encode
 from pipeline.ingest.queue import NoticeQueue
 from pipeline.ingest.reconcile import Reconciler
-from pipeline.settings import Settings
 from pipeline.stores.memory import InMemoryStore
 from pipeline.stores.protocol import IndexState, SearchRequest
 
@@ -70,11 +69,8 @@ def test_after_half_an_hour_without_a_dependency_everything_is_indexed(
     reconciler = Reconciler(LAYOUTS, table, CHUNKER, embedder, store, lambda _: None)
     client: Any = queue
     monkeypatch.setattr(ingest, "time", SimpleNamespace(time=lambda: queue.now, perf_counter=lambda: 0.0))
-    monkeypatch.setattr(bootstrap, "settings", Settings)
-    monkeypatch.setattr(bootstrap, "addresses", lambda: LAYOUTS)
-    monkeypatch.setattr(bootstrap, "embedding_usage", lambda: (0, 0))
-    monkeypatch.setattr(bootstrap, "reconciler", lambda: reconciler)
-    monkeypatch.setattr(bootstrap, "notice_queue", lambda: NoticeQueue(client, "queue", "dead"))
+    queues = NoticeQueue(client, "queue", "dead")
+    contained(monkeypatch, addresses=LAYOUTS, reconciler=reconciler, notice_queue=queues)
     for number in range(ITEMS):
         queue.add(encode(table.put(f"chat:{number}", f"said m{number}x")))
 

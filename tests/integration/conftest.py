@@ -1,18 +1,16 @@
 """The query function over a real database, with everything else of it in the test's hands."""
 
 from collections.abc import Callable, Iterator
-from functools import cache
 from typing import Any
 
 import pytest
+from support.wiring import wire
 from support.words import SPACE
 
 from pipeline import bootstrap
 from pipeline.ingest.forget_messages import ForgetMessage
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.store import PgVectorStore
-
-MADE_ONCE = [made for made in vars(bootstrap).values() if hasattr(made, "cache_clear")]
 
 
 class ForgetRequests:
@@ -39,16 +37,14 @@ def query_function(
 ) -> Iterator[PgVectorStore]:
     """Wire the handler to a database of its own, under the query role; give a store that may write."""
     reading, writing = database("memory_query"), database("memory_ingest")
-    for made in MADE_ONCE:
-        made.cache_clear()
+    bootstrap.read_from(None)
     monkeypatch.setenv("DATABASE_URL", reading)
     monkeypatch.setenv("EMBEDDING_MODEL", SPACE.model)
     monkeypatch.setenv("EMBEDDING_DIMENSIONS", str(SPACE.dimensions))
-    monkeypatch.setattr(bootstrap, "embedder", cache(lambda: embedder))
-    monkeypatch.setattr(bootstrap, "notice_queue", lambda: forget_messages)
+    wire(monkeypatch, embedder=embedder, notice_queue=forget_messages)
     monkeypatch.setattr("time.sleep", lambda _: None)
     writer = PgVectorStore(Connector(lambda: writing), SPACE)
     yield writer
-    bootstrap.connector().close()
-    for made in MADE_ONCE:
-        made.cache_clear()
+    backend: Any = bootstrap.container().backend
+    backend.connector.close()
+    bootstrap.read_from(None)

@@ -7,6 +7,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,18 +17,18 @@ from support.two_spaces import NEXT, Queue, TurnedEmbedder, Two
 from support.words import SPACE, WordEmbedder
 
 from pipeline import bootstrap
+from pipeline.container import Container
+from pipeline.embedding.providers import space_of
 from pipeline.embedding.vectors import Vector
 from pipeline.handlers import query
 from pipeline.operations import reembed_command
 from pipeline.operations.reembed_command import run_reembed
 from pipeline.operations.reembed_options import add_arguments
-from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.cutover import drop_standby
 from pipeline.stores.pgvector.store import PgVectorStore
 from pipeline.stores.protocol import Hit, SearchRequest
 
 pytestmark = pytest.mark.integration
-MADE_ONCE = [made for made in vars(bootstrap).values() if hasattr(made, "cache_clear")]
 SESSIONS, MESSAGES = 50, 200
 TOLERANCE = 0.001
 WORDS = [
@@ -39,8 +40,7 @@ WORDS = [
 def there(database: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Two]:
     """Wire the query function to both spaces, and the operator's commands to the owner."""
     two = Two(database)
-    for made in MADE_ONCE:
-        made.cache_clear()
+    bootstrap.read_from(None)
     asking = {SPACE: WordEmbedder(), NEXT: TurnedEmbedder(NEXT)}
     settings = {
         "DATABASE_URL": two.query,
@@ -51,12 +51,12 @@ def there(database: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> Iter
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(bootstrap, "embedder_of", lambda chosen: asking[bootstrap.space_of(chosen)])
+    monkeypatch.setattr(Container, "embedder_of", lambda _, chosen: asking[space_of(chosen)])
     two.asking = asking
     yield two
-    bootstrap.connector().close()
-    for made in MADE_ONCE:
-        made.cache_clear()
+    backend: Any = bootstrap.container().backend
+    backend.connector.close()
+    bootstrap.read_from(None)
 
 
 class Asker(threading.Thread):
@@ -106,40 +106,24 @@ def command(two: Two, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     with monkeypatch.context() as patch:
-        patch.setattr(reembed_command, "bootstrap", Operator(two))
+        patch.setattr(reembed_command, "container_of", lambda _: Operator(two))
         return run_reembed(parser.parse_args([*arguments]))
 
 
-class Operator:
-    """What the commands take from bootstrap, for the owner."""
+class Operator(Container):
+    """What the commands work with, as the owner."""
 
     def __init__(self, two: Two) -> None:
+        super().__init__(replace(bootstrap.container().settings, database_url=two.owner))
+        queue: Any = Queue(two.work)
+        self.notice_queue, self.addresses, self.fillers = queue, two.layouts, two.fillers()
         self._two = two
-        self.queue = Queue(two.work)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(bootstrap, name)
-
-    def conninfo(self) -> str:
-        return self._two.owner
-
-    def operators_connector(self) -> Connector:
-        return Connector(lambda: self._two.owner)
-
-    def notice_queue(self) -> Queue:
-        return self.queue
-
-    def fillers(self) -> Any:
-        return self._two.fillers()
-
-    def look_for_switch(self, _: float) -> None:
-        """Each command begins anew."""
-
-    def addresses(self) -> Any:
-        return self._two.layouts
+    def followed(self, max_age_seconds: float | None = None) -> "Operator":  # noqa: ARG002  # whenever it is
+        return Operator(self._two)  # each command begins anew
 
     def embedder_of(self, chosen: Any) -> Any:
-        return self._two.embedders[bootstrap.space_of(chosen)]
+        return self._two.embedders[space_of(chosen)]
 
 
 def test_ten_thousand_chunks_go_over_and_back_while_questions_come_in(

@@ -8,28 +8,25 @@ from typing import Any
 
 import pytest
 from support.two_spaces import NEXT, Queue, Two
+from support.wiring import wire
 from support.words import SPACE, WordEmbedder
 
 from pipeline import bootstrap, cli
+from pipeline.container import Container
+from pipeline.embedding.providers import space_of
 from pipeline.handlers import ingest
 from pipeline.ingest.notices import Notice, encode
 from pipeline.stores.pgvector.cutover import drop_standby, make_standby, switch
 from pipeline.stores.protocol import SearchRequest
 
 pytestmark = pytest.mark.integration
-MADE_ONCE = [made for made in vars(bootstrap).values() if hasattr(made, "cache_clear")]
 CONTEXT: Any = SimpleNamespace(function_name="ingest", get_remaining_time_in_millis=lambda: 60_000)
-
-
-def unmade() -> None:
-    for made in MADE_ONCE:
-        made.cache_clear()
 
 
 @pytest.fixture
 def there(database: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Two]:
     two = Two(database)
-    unmade()
+    bootstrap.read_from(None)
     settings = {
         "DATABASE_URL": two.ingest,
         "EMBEDDING_MODEL": SPACE.model,
@@ -41,14 +38,13 @@ def there(database: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> Iter
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(bootstrap, "embedder_of", lambda chosen: two.embedders[bootstrap.space_of(chosen)])
-    monkeypatch.setattr(bootstrap, "addresses", lambda: two.layouts)
-    monkeypatch.setattr(bootstrap, "layouts", lambda: two.layouts)
-    monkeypatch.setattr("pipeline.bootstrap.SourceTable", lambda _: two.table)
+    monkeypatch.setattr(Container, "embedder_of", lambda _, chosen: two.embedders[space_of(chosen)])
+    wire(monkeypatch, addresses=two.layouts, layouts=two.layouts, source_table=two.table)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     yield two
-    bootstrap.connector().close()
-    unmade()
+    backend: Any = bootstrap.container().backend
+    backend.connector.close()
+    bootstrap.read_from(None)
 
 
 def ingested(notices: dict[str, Notice]) -> None:
@@ -78,13 +74,13 @@ def test_a_warm_ingest_function_follows_what_the_operator_does(there: Two) -> No
     assert (count(there, SPACE), count(there, NEXT)) == (2, 1)
     switch(there.owner, newer=True)
     ingested(there.notice(there.table.save("chat:3", "after")))
-    assert bootstrap.embedding().model == NEXT.model
+    assert bootstrap.container().embedding.model == NEXT.model
     assert (count(there, SPACE), count(there, NEXT)) == (3, 2)
     ingested(there.notice(there.table.save("chat:1", "before"), look=True))
     assert (count(there, SPACE), count(there, NEXT)) == (3, 3)
     drop_standby(there.owner, settle_seconds=0)
     ingested(there.notice(there.table.save("chat:4", "alone")))
-    assert (count(there, NEXT), list(bootstrap.fillers())) == (4, [])
+    assert (count(there, NEXT), list(bootstrap.container().fillers)) == (4, [])
 
 
 def test_both_spaces_are_paid_for_at_their_own_price(there: Two, capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,7 +100,7 @@ def test_a_function_that_knows_one_space_only_still_forgets_in_both(
     make_standby(there.owner, NEXT)
     there.work(there.notice(key, look=True))
     monkeypatch.delenv("NEXT_EMBEDDING_MODEL")
-    unmade()
+    bootstrap.read_from(None)
     ingested(there.notice(there.table.save("chat:1", "one"), there.everything_gone()))
     assert (count(there, SPACE), count(there, NEXT)) == (1, 1)
 
@@ -114,10 +110,10 @@ def test_the_command_line_takes_every_step(
 ) -> None:
     there.save("chat:1", "one", "two")
     monkeypatch.setenv("DATABASE_URL", there.owner)
-    monkeypatch.setattr(bootstrap, "notice_queue", lambda: Queue(there.work))
+    wire(monkeypatch, notice_queue=Queue(there.work))
 
     def run(*arguments: str) -> Any:
-        unmade()
+        bootstrap.read_from(None)
         assert cli.main(["reembed", *arguments, "--json"]) == 0
         return json.loads(capsys.readouterr().out.splitlines()[-1])
 
@@ -133,7 +129,7 @@ def test_the_command_line_takes_every_step(
     assert run("switch") == {"active": "next-words/16", "changed": True}
     assert run("switch")["changed"] is False
     assert run("rollback") == {"active": "test-words/16", "changed": True}
-    unmade()
+    bootstrap.read_from(None)
     assert cli.main(["reembed", "drop", "--yes"]) == 2
     assert "no sooner than 60 s" in capsys.readouterr().err
 
@@ -148,6 +144,6 @@ def test_without_a_next_space_there_is_nothing_to_start(
         ("fill", "one space only"),
         ("switch", "one space only"),
     ):
-        unmade()
+        bootstrap.read_from(None)
         assert cli.main(["reembed", action]) == 2
         assert reason in capsys.readouterr().err

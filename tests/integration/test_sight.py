@@ -30,12 +30,11 @@ def test_neither_inventory_nor_book_is_opened_for_a_role_that_sees_nothing(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database("memory_ingest"))
-    for made in (bootstrap.settings, bootstrap.operators_connector):
-        made.cache_clear()
+    bootstrap.read_from(None)
     try:
-        for opened in (bootstrap.inventory, bootstrap.usage_book):
+        backend = bootstrap.container().backend
+        for opened in (backend.inventory, backend.usage_book):
             with pytest.raises(SettingsError, match="memory_operations"):
                 opened()
     finally:
-        for made in (bootstrap.settings, bootstrap.operators_connector):
-            made.cache_clear()
+        bootstrap.read_from(None)

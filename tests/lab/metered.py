@@ -13,7 +13,7 @@ from rich.console import Console
 
 from pipeline.embedding.offline import OfflineEmbedder
 from pipeline.embedding.tokens import estimate_tokens
-from pipeline.local.demo import Demo
+from pipeline.local.demo_run import Demo
 from pipeline.local.stack import Stack
 from pipeline.operations.costs.workload import DAYS, Workload, demand
 from pipeline.operations.text import aligned

@@ -46,7 +46,7 @@ def carry_out(request: ForgetRequest) -> None:
     Raises:
         RetryableError: it must be carried out once more.
     """
-    bootstrap.forget_executor().carry_out(request)
+    bootstrap.container().forget_executor.carry_out(request)
 
 
 def audit(tables: Mapping[str, Table], inventory: Inventory, settle: Callable[[], None]) -> AuditReport:
@@ -55,7 +55,8 @@ def audit(tables: Mapping[str, Table], inventory: Inventory, settle: Callable[[]
     Args:
         settle: waits until what is on its way has arrived.
     """
-    parts = LabTables(tables), bootstrap.layouts(), bootstrap.reconciler(), inventory
+    container = bootstrap.container()
+    parts = LabTables(tables), container.layouts, container.reconciler, inventory
     return Audit(*parts, settle=settle).run(list(tables), segments=1)
 
 
@@ -67,9 +68,10 @@ def found_by(report: AuditReport) -> list[str]:
 def look_after(tables: Mapping[str, Table], inventory: Inventory, sqs: QueueClient) -> list[str]:
     """Audit with repair, then redrive all dead letters, as the commands do; return what the audit found."""
     report = audit(tables, inventory, lambda: None)
-    queue = bootstrap.notice_queue()
+    container = bootstrap.container()
+    queue = container.notice_queue
     failed = repair(report, queue, inventory)
-    url = bootstrap.settings().require("dead_letter_queue_url")
+    url = container.settings.require("dead_letter_queue_url")
     with drained(QueueDrain(sqs, url, name="dead-letter queue", setting="DEAD_LETTER_QUEUE_URL")) as drain:  # type: ignore[arg-type]  # what a drain calls of it
-        redrive(drain, bootstrap.layouts(), Selection(), queue, time.time(), dry_run=False)
+        redrive(drain, container.layouts, Selection(), queue, time.time(), dry_run=False)
     return found_by(report) + ["a notice of the repair was not taken"] * failed

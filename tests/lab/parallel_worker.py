@@ -1,7 +1,7 @@
 """One process of :mod:`lab.parallel`: a Lambda environment that takes batches until it is killed."""
 
 import time
-from functools import cache
+from collections.abc import Sequence
 from multiprocessing.managers import BaseManager
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +11,8 @@ from lab.queue import Message, as_event
 from lab.workers import lab_settings, vector_of
 from lab.workload import UNSPEAKABLE
 from pipeline import bootstrap
+from pipeline.aws import Account
+from pipeline.container import Container
 from pipeline.embedding.vectors import Usage, Vector
 from pipeline.errors import EmbeddingRejectedError
 from pipeline.handlers import ingest, stream
@@ -36,7 +38,7 @@ class _Embedder:
     def __init__(self) -> None:
         self.usage = Usage()
 
-    def embed(self, texts: list[str]) -> list[Vector]:
+    def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
         if any(UNSPEAKABLE in text for text in texts):
             raise EmbeddingRejectedError("simulated")
         time.sleep(0.002)
@@ -63,6 +65,19 @@ class _Aws:
         return {"MessageId": "any"}
 
 
+class _Account(Account):
+    """The laboratory's services."""
+
+    def __init__(self, aws: _Aws) -> None:
+        self._aws = aws
+
+    def client(self, service: str) -> Any:  # noqa: ARG002  # one is all of them
+        return self._aws
+
+    def read_secret(self, arn: str) -> str:  # noqa: ARG002  # there is one
+        return "a key of the laboratory's own"
+
+
 def run_worker(kind: str, conninfo: str, address: str) -> None:
     """Take batches as the stream function, or as the ingest function, for ever."""
     manager = _Services(address, authkey=b"lab")
@@ -79,14 +94,13 @@ def run_worker(kind: str, conninfo: str, address: str) -> None:
 
 
 def _wire(conninfo: str, aws: _Aws) -> None:
-    made: Any = bootstrap
+    container = Container(lab_settings(), _Account(aws))
+    container.store = PgVectorStore(Connector(lambda: conninfo), SPACE)
+    container.embedder = _Embedder()
+    container.usage_ledger = Uncounted()
+    process: Any = bootstrap
+    process.container = lambda: container
     quiet = SimpleNamespace(**dict.fromkeys(("info", "warning", "error", "exception"), lambda *_, **__: None))
-    made.settings = lab_settings
-    made.read_secret = lambda _: "a key of the laboratory's own"
-    made.boto3 = SimpleNamespace(client=lambda *_, **__: aws)
-    made.store = cache(lambda: PgVectorStore(Connector(lambda: conninfo), SPACE))
-    made.embedder = cache(_Embedder)
-    made.usage_ledger = Uncounted
     for module in (ingest, stream):
         replaced: Any = module
         replaced.logger = quiet

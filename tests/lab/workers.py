@@ -1,7 +1,7 @@
 """Workers: Lambda environments in one process, each with the pipeline's real wiring and services of its own.
 
-The wiring is that of :mod:`pipeline.bootstrap`; only its leaves (AWS clients, secrets, the embedder, the connection,
-the clock) are the laboratory's, and its caches become one a worker.
+The wiring is that of :mod:`pipeline.container`, one a worker; only its leaves (AWS clients, secrets, the embedder, the
+connection, the clock) are the laboratory's.
 """
 
 import hashlib
@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, tzinfo
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -23,6 +22,9 @@ from lab.scheduler import Scheduler
 from lab.table import Item, Table
 from lab.workload import UNSPEAKABLE
 from pipeline import bootstrap
+from pipeline import container as wiring
+from pipeline.aws import Account
+from pipeline.container import Container
 from pipeline.embedding.vectors import Usage, Vector, float32
 from pipeline.errors import EmbeddingRejectedError, EmbeddingUnavailableError
 from pipeline.handlers import ingest, stream
@@ -76,7 +78,7 @@ class Worker:
         self, connector: Callable[[Callable[[], Scheduler]], WatchedConnector | LedgerConnector]
     ) -> None:
         self.world: World | None = None
-        self.services: dict[str, Any] = {}
+        self._container: Container | None = None
         self._connector = connector(lambda: self.there.scheduler)
 
     @property
@@ -88,17 +90,24 @@ class Worker:
 
     def enter(self, world: World) -> None:
         """Begin anew in ``world``, keeping the connection."""
-        self.world, self.services = world, {}
+        self.world, self._container = world, None
 
     def crash(self) -> None:
-        """End the process: caches and connection are gone."""
-        self.services = {}
+        """End the process: its container and its connection are gone."""
+        self._container = None
         self._connector.close()
 
     def run(self, work: Callable[[], Any]) -> Any:  # whatever it answers
         """Do ``work`` as this worker, in the thread that asks."""
         _here.worker = self
         return work()
+
+    @property
+    def container(self) -> Container:
+        """What its functions are made of."""
+        if self._container is None:
+            self._container = _WorkersContainer(self)
+        return self._container
 
     def store(self) -> WatchedStore:
         """Return the real store on this worker's connection."""
@@ -149,20 +158,27 @@ class _SourceClient:
         return {} if item is None else {"Item": item}
 
 
-class _PerWorker:
-    """One of bootstrap's cached functions, cached a worker."""
+class _WorkersAccount(Account):
+    """The laboratory's services."""
 
-    def __init__(self, name: str, make: Callable[[], Any]) -> None:
-        self._name, self._make = name, make
+    def __init__(self, world: World) -> None:
+        self._world = world
 
-    def __call__(self) -> Any:  # what bootstrap makes
-        services = _worker().services
-        if self._name not in services:
-            services[self._name] = self._make()
-        return services[self._name]
+    def client(self, service: str) -> Any:  # takes the place of boto3's
+        return _SourceClient(self._world) if service == "dynamodb" else self._world.sqs
 
-    def cache_info(self) -> SimpleNamespace:
-        return SimpleNamespace(currsize=int(self._name in _worker().services))
+    def read_secret(self, arn: str) -> str:  # noqa: ARG002  # there is one
+        return _SECRET
+
+
+class _WorkersContainer(Container):
+    """The real wiring, with the laboratory's leaves."""
+
+    def __init__(self, worker: Worker) -> None:
+        super().__init__(worker.there.settings, _WorkersAccount(worker.there))
+        self.embedder = WatchedEmbedder(worker.there)
+        self.store = worker.store()
+        self.usage_ledger = Uncounted()
 
 
 class _Log:
@@ -219,20 +235,9 @@ class _DateTime:
 @contextmanager
 def installed() -> Iterator[None]:
     """Give every thread that runs as a worker that worker's services, for as long as the context lasts."""
-    cached = {name: made for name, made in vars(bootstrap).items() if hasattr(made, "cache_info")}
-    leaves: dict[str, Any] = {
-        **{name: _PerWorker(name, made.__wrapped__) for name, made in cached.items()},
-        "settings": lambda: _worker().there.settings,
-        "embedder": _PerWorker("embedder", lambda: WatchedEmbedder(_worker().there)),
-        "store": _PerWorker("store", lambda: _worker().store()),
-        "usage_ledger": Uncounted,
-        "read_secret": lambda _: _SECRET,
-        "boto3": SimpleNamespace(client=lambda name, **_: _client(name)),
-        "time": _Time,
-    }
     with ExitStack() as stack:
-        for name, leaf in leaves.items():
-            stack.enter_context(patch.object(bootstrap, name, leaf))
+        stack.enter_context(patch.object(bootstrap, "container", lambda: _worker().container))
+        stack.enter_context(patch.object(wiring, "time", _Time))
         for module in (ingest, stream):
             stack.enter_context(patch.object(module, "time", _Time))
             stack.enter_context(patch.object(module, "logger", _Log()))
@@ -246,11 +251,6 @@ def installed() -> Iterator[None]:
 def _worker() -> Worker:
     worker: Worker = _here.worker
     return worker
-
-
-def _client(name: str) -> Any:  # takes the place of boto3's
-    world = _worker().there
-    return _SourceClient(world) if name == "dynamodb" else world.sqs
 
 
 def vector_of(text: str) -> Vector:

@@ -39,6 +39,7 @@ _UPLOADED = DEPLOY + "test_the_template_goes_through_s3_since_a_request_takes_51
 _NEW_VERSION = TEMPLATE_TESTS + "test_new_code_is_a_new_version_for_snapstart"
 _CHANGED = TEMPLATE_TESTS + "test_a_property_that_changes_in_the_template_is_a_new_version_for_snapstart"
 _RESTORED = SNAPSHOT + "test_a_restored_function_uses_no_object_of_the_snapshot"
+_RENEWED = "    _Process.container = Container(container().settings)\n"
 _ANEW = SNAPSHOT + "test_a_restored_function_makes_everything_anew_that_may_hold_a_connection"
 _HOOKED = SNAPSHOT + "test_the_hooks_are_registered_where_the_runtime_has_them"
 _SETTINGS = SNAPSHOT + "test_a_version_whose_settings_are_wrong_is_not_published_and_says_which"
@@ -112,16 +113,15 @@ MUTATIONS: Mapping[str, Mutation] = {
     ),
     "no alias": Mutation(_NEW_VERSION, TEMPLATE, "      AutoPublishAlias: live\n", ""),
     "a changed property is not published": Mutation(_CHANGED, TEMPLATE, "      AutoPublishAliasAllProperties: true   # a changed property must be published too; a parameter that changes alone is not: docs/aws-rules.md\n", ""),
-    "a restored function keeps its store": Mutation(_RESTORED, BOOTSTRAP, "        usage_ledger,\n        store,\n        ledger_backed,\n", "        usage_ledger,\n        ledger_backed,\n"),
-    "a restored function keeps its connection": Mutation(_ANEW, BOOTSTRAP, "        connector,\n        operators_connector,\n", "        operators_connector,\n"),
-    "a restored function keeps its DynamoDB client": Mutation(_ANEW, BOOTSTRAP, "        ledger_backed,\n        space_watch,\n", "        space_watch,\n"),
-    "a restored function keeps its token": Mutation(_ANEW, BOOTSTRAP, "        iam_login,\n        embedder,\n", "        embedder,\n"),
-    "nothing is made anew": Mutation(_HOOKED, HOOKS, "    register_after_restore(bootstrap.forget_collaborators)\n", ""),
-    "nothing is checked before a version is published": Mutation(_HOOKED, HOOKS, "bootstrap.check_deployment\n", "bootstrap.warm\n"),
-    "wrong settings are published": Mutation(_SETTINGS, BOOTSTRAP, 'if found := problems("query", os.environ):', 'if found := problems("stream", os.environ):', says=f"{ASSERTED}|pipeline.errors"),
-    "secrets of another form are published": Mutation(_SECRET_FORM, BOOTSTRAP, "            return _check_secrets()\n", "            return None\n"),
-    "a secret is read once": Mutation(_NEW_ROLE, BOOTSTRAP, "SECRET_PAUSES_SECONDS = (2.0, 4.0, 8.0, 16.0)", "SECRET_PAUSES_SECONDS = ()", says="pipeline.errors.SecretUnavailableError"),
-    "a secret is tried for two seconds": Mutation(_NEW_ROLE, BOOTSTRAP, "SECRET_PAUSES_SECONDS = (2.0, 4.0, 8.0, 16.0)", "SECRET_PAUSES_SECONDS = (0.5,) * 4"),
+    "a restored function keeps its store": Mutation(_RESTORED, BOOTSTRAP, _RENEWED, "    _Process.container = container()\n"),
+    "a restored function keeps its connection": Mutation(_ANEW, BOOTSTRAP, _RENEWED, "    _Process.container = Container(container().settings, backend=container().backend)\n"),
+    "a restored function keeps its credentials": Mutation(_ANEW, BOOTSTRAP, _RENEWED, "    _Process.container = Container(container().settings, container().account)\n"),
+    "nothing is made anew": Mutation(_HOOKED, HOOKS, "    register_after_restore(bootstrap.renew)\n", ""),
+    "nothing is checked before a version is published": Mutation(_HOOKED, HOOKS, "register_before_snapshot(check_deployment)", "register_before_snapshot(warm)"),
+    "wrong settings are published": Mutation(_SETTINGS, HOOKS, 'problems("query", bootstrap.environment())', 'problems("stream", bootstrap.environment())', says=f"{ASSERTED}|pipeline.errors"),
+    "secrets of another form are published": Mutation(_SECRET_FORM, HOOKS, "            return _check_secrets(container)\n", "            return None\n"),
+    "a secret is read once": Mutation(_NEW_ROLE, HOOKS, "SECRET_PAUSES_SECONDS = (2.0, 4.0, 8.0, 16.0)", "SECRET_PAUSES_SECONDS = ()", says="pipeline.errors.SecretUnavailableError"),
+    "a secret is tried for two seconds": Mutation(_NEW_ROLE, HOOKS, "SECRET_PAUSES_SECONDS = (2.0, 4.0, 8.0, 16.0)", "SECRET_PAUSES_SECONDS = (0.5,) * 4"),
     "a policy's name is too long": Mutation(_NAMES, TEMPLATE, 'Name: !Sub "${CollectionName}-encryption"', 'Name: !Sub "${CollectionName}-encryption-policy"'),
     "a name of 31 characters is taken": Mutation(_LENGTHS, TEMPLATE, '"[a-z][a-z0-9-]{2,20}"', '"[a-z][a-z0-9-]{2,30}"'),
     "a Classic collection has standby replicas": Mutation(_STANDBY, TEMPLATE, "!If [MakesNextGen, ENABLED, DISABLED]", "!If [MakesNextGen, ENABLED, ENABLED]"),

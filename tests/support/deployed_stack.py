@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from pipeline.local.demo import Demo
+from pipeline.local.demo_run import Demo
 from pipeline.local.stack import Stack
 
 DEADLINE_SECONDS = 60

@@ -3,7 +3,6 @@
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,10 @@ import boto3
 import hypothesis
 import pytest
 from moto import mock_aws
+from support.wiring import wire
 
 from pipeline import bootstrap
+from pipeline.aws import Account as ProcessAccount
 from pipeline.embedding.vectors import EmbeddingSpace, Usage, Vector, float32
 from pipeline.handlers import ingest as ingest_handler
 from pipeline.handlers import query as query_handler
@@ -35,7 +36,6 @@ hypothesis.settings.load_profile("unit")
 SPACE = EmbeddingSpace("counting", 8)
 REGION = "us-east-1"
 MESSAGE_KEY = "a message key of enough characters"
-MADE_ONCE = [made for made in vars(bootstrap).values() if hasattr(made, "cache_clear")]
 EVENTS = Path(__file__).parent.parent / "events"
 
 
@@ -205,8 +205,16 @@ class Aws:
     def put(self, item: Item) -> None:
         self.dynamodb.put_item(TableName="sessions", Item=item)
 
-    def watch(self, client: Any) -> None:
-        client.meta.events.register("provide-client-params.sqs", self._note)
+    def watched(self, make: Callable[..., Any]) -> Callable[..., Any]:
+        """Note what every client asks of the queues."""
+
+        def client(process: ProcessAccount, service: str) -> Any:
+            made = make(process, service)
+            if service == "sqs":
+                made.meta.events.register("provide-client-params.sqs", self._note)
+            return made
+
+        return client
 
     def _note(self, params: dict[str, Any], **_: Any) -> None:
         self.requests.append(params)
@@ -228,15 +236,10 @@ class Aws:
 
 @pytest.fixture
 def fresh() -> Iterator[None]:
-    """Everything in bootstrap is made anew."""
-    _forget_what_was_made()
+    """The functions have a new container, whose settings are not read yet."""
+    bootstrap.read_from(None)
     yield
-    _forget_what_was_made()
-
-
-def _forget_what_was_made() -> None:
-    for made in MADE_ONCE:
-        made.cache_clear()
+    bootstrap.read_from(None)
 
 
 @pytest.fixture
@@ -256,8 +259,7 @@ def aws(fresh: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:  # noqa:
         monkeypatch.setenv("QUEUE_URL", account.queue_url)
         monkeypatch.setenv("DEAD_LETTER_QUEUE_URL", account.dead_letter_queue_url)
         monkeypatch.setenv("MESSAGE_KEY_SECRET_ARN", account.message_key_arn)
-        account.watch(bootstrap.notice_queue()._client)
-        bootstrap.settings.cache_clear()  # a test may still set the environment
+        monkeypatch.setattr(ProcessAccount, "client", account.watched(ProcessAccount.client))
         yield account
 
 
@@ -270,9 +272,7 @@ def index(
 ) -> InMemoryStore:
     """The functions' store, in memory, with the counting embedder before it."""
     monkeypatch.setenv("MIN_CONFIDENCE", "0")  # letters counted in eight dimensions make nobody sure
-    monkeypatch.setattr(bootstrap, "store", cache(lambda: store))
-    monkeypatch.setattr(bootstrap, "usage_ledger", cache(Uncounted))
-    monkeypatch.setattr(bootstrap, "embedder", cache(lambda: embedder))
+    wire(monkeypatch, store=store, usage_ledger=Uncounted(), embedder=embedder)
     return store
 
 

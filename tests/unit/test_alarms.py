@@ -77,7 +77,7 @@ class Functions:
         ingest.handler({"Records": [record]}, CONTEXT)
 
     def report(self, report: Report) -> None:
-        self.patch.setattr(type(bootstrap.reconciler()), "run", lambda *_: report)
+        self.patch.setattr(type(bootstrap.container().reconciler), "run", lambda *_: report)
         self.ingest(saved_at=1.0)
 
     def ask(self) -> None:
@@ -87,17 +87,17 @@ class Functions:
         def refuse(*_: Any, **__: Any) -> Any:
             raise error
 
-        self.patch.setattr(bootstrap, "memory_search", lambda: SimpleNamespace(search=refuse))
+        self.patch.setattr(bootstrap.container(), "memory_search", SimpleNamespace(search=refuse))
         for _ in range(times):
             self.ask()
 
     def spend(self, module: Any, dollars: float) -> None:
         spent = iter([Spent(0, 0, 0.0)])
-        self.patch.setattr(module, "spent_so_far", lambda: next(spent, Spent(1, 1, dollars)))
+        self.patch.setattr(module, "spent_so_far", lambda _: next(spent, Spent(1, 1, dollars)))
 
     def digest(self, dollars: float) -> None:
         run = SimpleNamespace(run=lambda *_: DigestReport(written=1, dollars=dollars))
-        self.patch.setattr(bootstrap, "digest", lambda: run)
+        self.patch.setattr(bootstrap.container(), "digest", run)
         digest.handler({}, CONTEXT)
 
     def data(self) -> Data:

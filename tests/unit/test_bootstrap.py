@@ -6,10 +6,12 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from pipeline import bootstrap
+from pipeline.aws import AWS_CONFIG, Account
 from pipeline.embedding.openai import OpenAIEmbedder
-from pipeline.embedding.vectors import EmbeddingSpace
+from pipeline.embedding.vectors import EmbeddingSpace, Usage
 from pipeline.errors import SecretUnavailableError, SettingsError
 from pipeline.stores.ledger.usage import DynamoDbUsageLedger
+from pipeline.stores.pgvector.login import Login
 
 
 @pytest.fixture
@@ -18,6 +20,13 @@ def database_secret(aws: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setenv("DATABASE_SECRET_ARN", aws.secret("database", value))
 
     return put
+
+
+def conninfo() -> str:
+    """Log in as a function does whose environment was just set."""
+    bootstrap.read_from(None)
+    container = bootstrap.container()
+    return Login(container.settings, container.account).conninfo()
 
 
 RDS = {"engine": "postgres", "host": "db.example", "port": 5433, "username": "ingest", "password": "p'w \\d@/", "dbname": "memory"}  # fmt: skip
@@ -33,12 +42,12 @@ RDS = {"engine": "postgres", "host": "db.example", "port": 5433, "username": "in
 )
 def test_a_connection_string_is_taken_as_it_is(database_secret: Any, secret: str) -> None:
     database_secret(secret)
-    assert conninfo_to_dict(bootstrap.conninfo()) == conninfo_to_dict("postgresql://u:p@db.example/memory")
+    assert conninfo_to_dict(conninfo()) == conninfo_to_dict("postgresql://u:p@db.example/memory")
 
 
 def test_the_secret_of_rds_becomes_a_connection_string(database_secret: Any) -> None:
     database_secret(json.dumps(RDS))
-    assert conninfo_to_dict(bootstrap.conninfo()) == {
+    assert conninfo_to_dict(conninfo()) == {
         "host": "db.example",
         "port": "5433",
         "user": "ingest",
@@ -51,59 +60,59 @@ def test_the_secret_of_rds_may_leave_out_port_and_database(database_secret: Any)
     database_secret(
         json.dumps({name: RDS[name] for name in ("host", "username", "password")} | {"dbname": None})
     )
-    assert set(conninfo_to_dict(bootstrap.conninfo())) == {"host", "user", "password"}
+    assert set(conninfo_to_dict(conninfo())) == {"host", "user", "password"}
 
 
 @pytest.mark.parametrize("secret", ["{}", '{"host": "canary"}', '{"url": 7}'])
 def test_a_secret_that_holds_no_connection_says_what_it_should(database_secret: Any, secret: str) -> None:
     database_secret(secret)
     with pytest.raises(SecretUnavailableError, match="database secret must be") as caught:
-        bootstrap.conninfo()
+        conninfo()
     assert "canary" not in str(caught.value)
 
 
 def test_the_variable_comes_before_the_secret(database_secret: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     database_secret("postgresql://secret")
     monkeypatch.setenv("DATABASE_URL", "postgresql://variable")
-    assert bootstrap.conninfo() == "postgresql://variable"
+    assert conninfo() == "postgresql://variable"
 
 
 @pytest.mark.usefixtures("aws")
 def test_without_either_the_missing_setting_is_named() -> None:
     with pytest.raises(SettingsError, match="DATABASE_SECRET_ARN"):
-        bootstrap.conninfo()
+        conninfo()
 
 
 @pytest.mark.usefixtures("aws")
 def test_a_secret_that_is_not_there_is_unavailable_and_not_named() -> None:
     with pytest.raises(SecretUnavailableError, match="check its ARN"):
-        bootstrap.read_secret("arn:aws:secretsmanager:us-east-1:123456789012:secret:gone")
+        Account().read_secret("arn:aws:secretsmanager:us-east-1:123456789012:secret:gone")
 
 
 def test_a_binary_secret_is_refused(aws: Any) -> None:
     arn = aws.secrets.create_secret(Name="binary", SecretBinary=b"\xff")["ARN"]
     with pytest.raises(SecretUnavailableError):
-        bootstrap.read_secret(arn)
+        Account().read_secret(arn)
 
 
 def test_a_rotated_secret_is_read_anew(aws: Any) -> None:
     arn = aws.secret("rotating", "old")
-    assert bootstrap.read_secret(arn) == "old"
+    assert Account().read_secret(arn) == "old"
     aws.secrets.put_secret_value(SecretId=arn, SecretString="new")
-    assert bootstrap.read_secret(arn) == "new"
+    assert Account().read_secret(arn) == "new"
 
 
 def test_a_message_key_too_short_to_be_one_is_refused(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MESSAGE_KEY_SECRET_ARN", aws.secret("short", "x" * 15))
     with pytest.raises(SecretUnavailableError, match="at least 16"):
-        bootstrap.layouts()
+        _ = bootstrap.container().layouts
 
 
 def test_a_message_key_of_any_length_names_entries(
     aws: Any, monkeypatch: pytest.MonkeyPatch, session_item: Any
 ) -> None:
     monkeypatch.setenv("MESSAGE_KEY_SECRET_ARN", aws.secret("long", "鍵" * 100))
-    document = bootstrap.layouts().parse("sessions", session_item(("user", "hi")))
+    document = bootstrap.container().layouts.parse("sessions", session_item(("user", "hi")))
     assert document
     assert len(document.entries[0].id) == 32
 
@@ -111,7 +120,7 @@ def test_a_message_key_of_any_length_names_entries(
 @pytest.mark.parametrize("secret", ["sk-key", " sk-key\n", '{"api_key": "sk-key"}'])
 def test_the_openai_key_may_be_bare_or_json(aws: Any, monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
     monkeypatch.setenv("OPENAI_SECRET_ARN", aws.secret("openai", secret))
-    embedder = bootstrap.embedder()
+    embedder = bootstrap.container().embedder
     assert isinstance(embedder, OpenAIEmbedder)
     assert callable(embedder._key)
     assert embedder._key() == "sk-key"
@@ -124,7 +133,7 @@ def test_a_secret_without_an_openai_key_says_so(
 ) -> None:
     monkeypatch.setenv("OPENAI_SECRET_ARN", aws.secret("openai", secret))
     with pytest.raises(SecretUnavailableError, match="api_key") as caught:
-        bootstrap.embedder().embed(["hello"])
+        bootstrap.container().embedder.embed(["hello"])
     assert "canary" not in str(caught.value)
 
 
@@ -133,37 +142,37 @@ def test_the_offline_embedder_refuses_another_space(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("EMBEDDING_PROVIDER", "offline")
     monkeypatch.setenv("EMBEDDING_DIMENSIONS", "256")
     with pytest.raises(SettingsError, match="512 dimensions only"):
-        bootstrap.embedder()
+        _ = bootstrap.container().embedder
 
 
 @pytest.mark.usefixtures("aws")
 def test_usage_is_nothing_before_anything_was_embedded_and_makes_nothing() -> None:
-    assert bootstrap.embedding_usage() == (0, 0)
-    assert bootstrap.embedder.cache_info().currsize == 0
+    assert bootstrap.container().embedding_usage() == Usage()
+    assert "embedder" not in vars(bootstrap.container())
 
 
 @pytest.mark.usefixtures("index")
 def test_usage_is_the_embedders() -> None:
-    bootstrap.embedder().embed(["four"])
-    assert bootstrap.embedding_usage() == (1, 4)
+    bootstrap.container().embedder.embed(["four"])
+    assert bootstrap.container().embedding_usage() == Usage(1, 4)
 
 
 @pytest.mark.usefixtures("index")
 def test_everything_is_made_once(aws: Any) -> None:
-    assert bootstrap.reconciler() is bootstrap.reconciler()
-    assert bootstrap.memory_search() is bootstrap.memory_search()
-    assert bootstrap.announcer() is bootstrap.announcer()
-    assert aws.queue_url == bootstrap.notice_queue()._queue_url
+    assert bootstrap.container().reconciler is bootstrap.container().reconciler
+    assert bootstrap.container().memory_search is bootstrap.container().memory_search
+    assert bootstrap.container().announcer is bootstrap.container().announcer
+    assert aws.queue_url == bootstrap.container().notice_queue._queue_url
 
 
 def test_addresses_need_no_secret(aws: Any) -> None:
     aws.secrets.delete_secret(SecretId=aws.message_key_arn, ForceDeleteWithoutRecovery=True)
     key = {"tenant_id": {"S": "acme"}, "session_key": {"S": "chat:1"}}
-    assert bootstrap.addresses().address("sessions", key)
+    assert bootstrap.container().addresses.address("sessions", key)
 
 
 def test_no_call_to_aws_hangs() -> None:
-    config: Any = boto3.client("sqs", "us-east-1", config=bootstrap.AWS_CONFIG).meta.config
+    config: Any = boto3.client("sqs", "us-east-1", config=AWS_CONFIG).meta.config
     assert (config.connect_timeout, config.read_timeout) == (2, 8)
 
 
@@ -182,7 +191,10 @@ def test_daily_summaries_of_the_other_stores_keep_their_books_in_the_ledgers_tab
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("DIGEST_PROVIDER", "openai")
     monkeypatch.setenv("OPENAI_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:123456789012:secret:key")
-    books = [bootstrap.digest().meter.read.ledger, bootstrap.digest().meter.written.ledger]
+    books = [
+        bootstrap.container().digest.meter.read.ledger,
+        bootstrap.container().digest.meter.written.ledger,
+    ]
     assert [(type(book), book.table) for book in books] == [(DynamoDbUsageLedger, "ledger")] * 2
     assert [(book.model, book.dollars_per_million_tokens) for book in books] == [
         ("gpt-5-nano input", 0.05),
@@ -206,5 +218,7 @@ def test_the_inventory_of_the_other_stores_mends_with_a_store_of_its_own(
                 for name, kind in zip(names, ["HASH", "RANGE"], strict=True)
             ],
         )
-    bootstrap.inventory().mend("acme", '["sessions", "acme", "nobody ever saw it"]', ["an id"])
+    bootstrap.container().backend.inventory().mend(
+        "acme", '["sessions", "acme", "nobody ever saw it"]', ["an id"]
+    )
     assert aws.dynamodb.scan(TableName="ledger")["Items"] == []

@@ -110,8 +110,12 @@ FAULTS: dict[str, Callable[[Any, Any, pytest.MonkeyPatch], None]] = {
     "store": lambda _embedder, store, patch: patch.setattr(store, "apply", raising),
     "search": lambda _embedder, store, patch: patch.setattr(store, "search", raising),
     "ledger": lambda _embedder, store, patch: patch.setattr(store, "read", raising),
-    "table": lambda _embedder, _store, patch: patch.setattr(bootstrap.reconciler().source, "get", raising),
-    "parser": lambda _embedder, _store, patch: patch.setattr(type(bootstrap.layouts()), "parse", raising),
+    "table": lambda _embedder, _store, patch: patch.setattr(
+        bootstrap.container().reconciler.source, "get", raising
+    ),
+    "parser": lambda _embedder, _store, patch: patch.setattr(
+        type(bootstrap.container().layouts), "parse", raising
+    ),
 }
 
 

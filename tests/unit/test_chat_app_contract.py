@@ -3,15 +3,16 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from support.caller_events import direct_event, jwt_event, url_event
 from support.chunks import planned
+from support.wiring import wire
 
-from pipeline import bootstrap
+from pipeline.container import Container
+from pipeline.errors import SecretUnavailableError
 from pipeline.handlers import query
 from pipeline.stores.memory import InMemoryStore
 from pipeline.stores.protocol import Chunk
@@ -23,7 +24,7 @@ MEMORIES = [
     ("memory:long_term", "long_term", "- likes tea", "long_term"),
     ("memory:daily:2026-11-22", "daily", "[daily 2026-11-22]\n- Q: aaaa... → A: bbbb...", "daily"),
 ]
-REAL_EMBEDDER = bootstrap.embedder
+REAL_EMBEDDER = vars(Container)["embedder"]
 Ask = Callable[..., tuple[int, dict[str, Any]]]
 
 
@@ -81,7 +82,7 @@ def test_notes(ask: Ask) -> None:
 
 @pytest.mark.usefixtures("aws")
 def test_clearing(ask: Ask, monkeypatch: pytest.MonkeyPatch, index: InMemoryStore) -> None:
-    monkeypatch.setattr(bootstrap, "store", cache(lambda: index))
+    wire(monkeypatch, store=index)
     status, body = ask("DELETE", "/api/v1/memory")
     assert status == 202
     assert ask("GET", body["status_path"])[1]["status"] == "pending"
@@ -100,7 +101,7 @@ def test_nobody_is_401_in_the_apps_own_words() -> None:
 def test_without_embeddings_search_is_503_and_notes_are_read(
     ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bootstrap, "embedder", REAL_EMBEDDER)
+    monkeypatch.setattr(Container, "embedder", REAL_EMBEDDER)
     status, body = ask("POST", "/api/v1/memory/search", {"query": "aaaa"})
     assert (status, body["code"]) == (503, "embedding_not_configured")
     assert ask("GET", "/api/v1/memory")[0] == 200
@@ -217,7 +218,7 @@ def test_health_says_whether_the_store_answers(ask: Ask, memory: InMemoryStore, 
     assert ask("GET", "/api/v1/health") == (200, {"status": "ok"})
 
     def away() -> None:
-        raise bootstrap.SecretUnavailableError("a secret could not be read")
+        raise SecretUnavailableError("a secret could not be read")
 
     monkeypatch.setattr(memory, "check", away)
     assert ask("GET", "/api/v1/health")[0] == 503

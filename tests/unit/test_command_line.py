@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
 
-from pipeline import cli
+from pipeline import bootstrap, cli
 from pipeline.errors import RetryableError, SettingsError
 from pipeline.local import connection, processes
 from pipeline.operations.advised import placed, where_of
@@ -238,16 +238,34 @@ def test_a_folder_that_somebody_else_made_is_not_a_demo(
     assert dead not in processes.run_folders()
 
 
+SIGNED_IN = {name: TOLD[name] for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID")}
+
+
 def test_nothing_of_an_account_is_left_when_a_demo_is_entered() -> None:
-    connection.announce(processes.new_run_folder(), TOLD)
     environment = {
         "AWS_PROFILE": "mine",
         "AWS_SESSION_TOKEN": "secret",
         "AWS_ENDPOINT_URL_SQS": "http://elsewhere",
         "PATH": "/bin",
     }
-    connection.enter(environment)
-    assert environment == {"PATH": "/bin", **TOLD}
+    connection.sign_in(environment, TOLD)
+    assert environment == {"PATH": "/bin", **SIGNED_IN}
+
+
+def test_a_command_works_with_the_demo_and_leaves_the_settings_of_the_environment_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connection.announce(processes.new_run_folder(), TOLD)
+    own = {"PATH": "/bin", "DATABASE_URL": "postgresql://elsewhere"}
+    monkeypatch.setattr(os, "environ", {**own, "AWS_PROFILE": "mine"})
+    try:
+        options = read("search", "--demo")
+        cli._enter(options)
+        assert (options.stack, options.demo_function) == (TOLD[connection.STACK], "f")
+        assert bootstrap.container().settings.database_url == TOLD["DATABASE_URL"]
+        assert os.environ == {**own, **SIGNED_IN}
+    finally:
+        bootstrap.read_from(None)
 
 
 def test_a_shell_takes_what_env_prints_as_it_is_meant(capsys: pytest.CaptureFixture[str]) -> None:

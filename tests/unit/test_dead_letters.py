@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from support.wiring import wire
 
 from pipeline import bootstrap, cli
 from pipeline.errors import MalformedItemError, SettingsError
@@ -451,7 +452,7 @@ def run(
     monkeypatch.setattr(dead_letter_commands, "QueueDrain", partial(QueueDrain, wait_seconds=0))
 
     def command(*arguments: str) -> tuple[int, str, str]:
-        bootstrap.settings.cache_clear()
+        bootstrap.read_from(None)
         status = cli.main(["dlq", *arguments])
         captured = capsys.readouterr()
         return status, captured.out, captured.err
@@ -508,9 +509,7 @@ def test_a_redrive_that_fails_says_so_by_its_status(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     account.dead_letter(notice_of())
-    monkeypatch.setattr(
-        bootstrap, "notice_queue", lambda: NoticeQueue(account.sqs, f"{account.notices}-gone")
-    )
+    wire(monkeypatch, notice_queue=NoticeQueue(account.sqs, f"{account.notices}-gone"))
     status, out, err = run("redrive")
     assert (status, out) == (1, "0 dead letters sent again, 1 left\n")
     assert "sqs:SendMessage" in err
@@ -564,7 +563,7 @@ def test_no_credentials_and_no_region_are_said_so(account: Account) -> None:
         with pytest.raises(SettingsError, match="AWS_PROFILE"), drained(account.drain(unsigned)):
             pass
         bare.setattr(boto3, "DEFAULT_SESSION", None)
-        bootstrap.sqs_client.cache_clear()
+        bootstrap.read_from(None)
         with pytest.raises(SettingsError, match="AWS_REGION"):
             dead_letter_commands.list_dead_letters(None, as_json=False)
 

@@ -12,7 +12,8 @@ import pytest
 from rich.console import Console
 
 from pipeline.local import emf, steps
-from pipeline.local.demo import ATTEMPTS, Demo, _copied
+from pipeline.local.demo import _copied
+from pipeline.local.demo_run import ATTEMPTS, Demo
 from pipeline.local.ending import SIGNALS, ending_well
 from pipeline.local.steps import Steps
 

@@ -371,11 +371,12 @@ def test_the_price_of_the_chat_model_is_that_of_the_list_or_a_setting() -> None:
 def test_the_handler_answers_with_counts_and_logs_no_text(
     monkeypatch: pytest.MonkeyPatch, digest: Digest, fake_table: FakeTable, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from pipeline import bootstrap  # noqa: PLC0415  # of this test only
+    from support.wiring import wire  # noqa: PLC0415  # of this test only
+
     from pipeline.handlers import digest as handler  # noqa: PLC0415  # the same
 
     fake_table.add("canary-user", "memory:daily:2026-11-21", "- canary text")
-    monkeypatch.setattr(bootstrap, "digest", lambda: digest)
+    wire(monkeypatch, digest=digest)
     context: Any = SimpleNamespace(get_remaining_time_in_millis=lambda: 900_000, function_name="digest")
     answer = handler.handler({"now": NOON.isoformat()}, context)
     assert (answer["written"], answer["failed"], answer["unfinished"]) == (1, 0, False)

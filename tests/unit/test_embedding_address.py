@@ -7,7 +7,8 @@ from support.embedding_api import EmbeddingApi
 from pipeline.digest.summarisers import ChatSummariser
 from pipeline.embedding.address import embeddings_url, key_header
 from pipeline.embedding.openai import OpenAIEmbedder
-from pipeline.settings import EmbeddingSettings, safe_base_url
+from pipeline.settings import EmbeddingSettings
+from pipeline.variables import safe_base_url
 
 AZURE = "https://example.openai.azure.com/openai/deployments/e"
 VERSION = "api-version=2024-02-01"

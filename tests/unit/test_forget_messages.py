@@ -149,7 +149,12 @@ def test_one_users_forget_request_is_nobody_elses_to_see_or_to_feel(
 
 def saved(aws: Any, *messages: tuple[str, datetime]) -> list[Transition]:
     """Save a session of Mika's, one (text, time of the save) after the other; return what the stream tells of it."""
-    announcer, told, rows, old = bootstrap.announcer(), list[Transition](), list[dict[str, Any]](), None
+    announcer, told, rows, old = (
+        bootstrap.container().announcer,
+        list[Transition](),
+        list[dict[str, Any]](),
+        None,
+    )
     for number, (text, at) in enumerate(messages):
         rows.append(said(text))
         fields = {
@@ -241,7 +246,7 @@ def test_with_the_queue_away_delete_is_503(monkeypatch: pytest.MonkeyPatch) -> N
     def away(**_: Any) -> Any:
         raise ClientError({"Error": {"Code": "InternalError"}}, "SendMessage")
 
-    monkeypatch.setattr(bootstrap.notice_queue()._client, "send_message", away)
+    monkeypatch.setattr(bootstrap.container().notice_queue._client, "send_message", away)
     status, body = ask("DELETE", "/api/v1/memory")
     assert (status, body["code"]) == (503, "queue_unavailable")
 

@@ -64,7 +64,7 @@ def test_the_items_that_messages_name_become_searchable(
 def test_a_sweep_that_was_asked_for_is_done_and_its_count_logged(
     monkeypatch: pytest.MonkeyPatch, logs: io.StringIO
 ) -> None:
-    monkeypatch.setattr(bootstrap, "sweep", lambda: 3)
+    monkeypatch.setattr(bootstrap.container().backend, "sweep", lambda: 3)
     assert ingest.handler({"sweep": True}, CONTEXT) == {"removed": 3}
     assert json.loads(logs.getvalue())["removed"] == 3
 
@@ -185,14 +185,14 @@ def test_the_unexpected_is_left_to_the_queue_and_harms_no_neighbour(
 ) -> None:  # fmt: skip
     aws.put(session_item(("user", "odd")))
     aws.put(session_item(("user", "good"), key="chat:2"))
-    chunks = type(bootstrap.reconciler().chunker).chunks
+    chunks = type(bootstrap.container().reconciler.chunker).chunks
 
     def buggy(self: Any, document: Any, *rest: Any) -> Any:
         if document.name == "chat:1":
             raise ZeroDivisionError
         return chunks(self, document, *rest)
 
-    monkeypatch.setattr(type(bootstrap.reconciler().chunker), "chunks", buggy)
+    monkeypatch.setattr(type(bootstrap.container().reconciler.chunker), "chunks", buggy)
     answer = ingest.handler(
         batch(notice_of("chat:1", "1"), notice_of("chat:2", "1"), notice_of("chat:1", "2")), CONTEXT
     )
@@ -220,8 +220,8 @@ def test_a_message_neither_dead_lettered_nor_retried_stays_in_the_queue(
     aws.put(session_item(("user", "hello")))
     embedder.error = EmbeddingUnavailableError("down")
     gone = f"{aws.queue_url}-gone"
-    client = bootstrap.notice_queue()._client
-    monkeypatch.setattr(bootstrap, "notice_queue", lambda: NoticeQueue(client, gone, gone))
+    container = bootstrap.container()
+    monkeypatch.setattr(container, "notice_queue", NoticeQueue(container.sqs_client, gone, gone))
     answer = ingest.handler(batch("garbage", notice_of("chat:1", "1")), CONTEXT)
     assert failed(answer) == ["m0", "m1"]
 
@@ -231,7 +231,7 @@ def test_a_setting_that_is_missing_fails_the_batch_and_names_it(
     monkeypatch: pytest.MonkeyPatch, notice_of: Build
 ) -> None:
     monkeypatch.setenv("MAX_CHUNK_TOKENS", "many")
-    bootstrap.settings.cache_clear()
+    bootstrap.read_from(None)
     with pytest.raises(VectorMemoryError, match="SettingsError: MAX_CHUNK_TOKENS") as caught:
         ingest.handler(batch(notice_of("chat:1", "1")), CONTEXT)
     assert not isinstance(caught.value, SettingsError)
@@ -264,7 +264,7 @@ def test_a_notice_that_nobody_accounts_for_stays_in_the_queue_and_is_counted(
         applied={sources[1]},
         failures={sources[2]: StoreUnavailableError("away"), sources[3]: EmbeddingRejectedError("refused")},
     )
-    monkeypatch.setattr(type(bootstrap.reconciler()), "run", lambda *_: told)
+    monkeypatch.setattr(type(bootstrap.container().reconciler), "run", lambda *_: told)
     assert failed(ingest.handler(batch(*notices), CONTEXT)) == ["m4"]
     assert (len(aws.sent), len(aws.dead_lettered)) == (1, 1)
     assert json.loads(logs.getvalue())["unaccounted"] == 1
@@ -292,7 +292,7 @@ def test_a_batch_that_came_before_is_worked_item_by_item(
         runs.append(len(notices))
         return Report(frozenset(notices), skipped=set(notices))
 
-    monkeypatch.setattr(type(bootstrap.reconciler()), "run", run)
+    monkeypatch.setattr(type(bootstrap.container().reconciler), "run", run)
     event = batch(notice_of("chat:1", "1"), notice_of("chat:2", "1"), notice_of("chat:1", "2"))
     assert failed(ingest.handler(event, CONTEXT)) == []
     event["Records"][1]["attributes"] = {"ApproximateReceiveCount": "2"}

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline import bootstrap
+from pipeline.aws import Account
 from pipeline.errors import SettingsError
 from pipeline.operations.named_tables import named_tables, required_tables
 
@@ -22,8 +23,8 @@ class CloudFormation:
 @pytest.fixture(autouse=True)
 def stack(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "environ", {"AWS_DEFAULT_REGION": "us-east-1", "QUEUE_URL": "https://older"})
-    monkeypatch.setattr(bootstrap, "cloudformation_client", CloudFormation)
-    bootstrap.settings.cache_clear()
+    monkeypatch.setattr(Account, "client", lambda *_: CloudFormation())
+    bootstrap.read_from(None)
 
 
 @pytest.mark.parametrize(
@@ -39,16 +40,17 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_tables_that_are_named_go_before_those_of_the_stack(
     name: str | None, given: list[str], of_stack: bool, wanted: list[str]
 ) -> None:
-    assert named_tables(name, given, of_stack=of_stack) == wanted
+    assert named_tables(name, given, of_stack=of_stack)[1] == wanted
 
 
 def test_the_settings_are_those_of_the_stack_also_where_they_were_read_before() -> None:
-    assert bootstrap.settings().queue_url == "https://older"
-    named_tables("memory", [])
-    assert bootstrap.settings().queue_url == "https://queue"
+    assert bootstrap.container().settings.queue_url == "https://older"
+    container, _ = named_tables("memory", [])
+    assert container.settings.queue_url == "https://queue"
+    assert os.environ["QUEUE_URL"] == "https://older"
 
 
 def test_a_command_that_needs_tables_says_how_to_name_them() -> None:
-    assert required_tables("memory", []) == ["s", "m"]
+    assert required_tables("memory", [])[1] == ["s", "m"]
     with pytest.raises(SettingsError, match="--table NAME"):
         required_tables(None, [])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.chunks import planned
 
-from pipeline import bootstrap
+from pipeline.container import Container
 from pipeline.errors import EmbeddingUnavailableError, SettingsError, StoreUnavailableError
 from pipeline.handlers import query
 from pipeline.stores.memory import InMemoryStore
@@ -240,10 +240,10 @@ def test_a_question_is_timed_by_the_strategy_that_answered_it(
 def test_a_wrong_setting_is_500_and_only_the_log_names_it(
     monkeypatch: pytest.MonkeyPatch, logs: io.StringIO
 ) -> None:
-    def wrong() -> Any:
+    def wrong(_: Any) -> Any:
         raise SettingsError("EMBEDDING_PROVIDER must be openai or offline")
 
-    monkeypatch.setattr(bootstrap, "memory_search", wrong)
+    monkeypatch.setattr(Container, "memory_search", property(wrong))
     status, body = ask(tenant_id="acme", user_id="mika", body={"query": "aaaa"})
     assert status == 500
     assert "EMBEDDING_PROVIDER" not in json.dumps(body)

@@ -1,7 +1,8 @@
 import pytest
 
 from pipeline.errors import SettingsError
-from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES, Settings, safe_base_url
+from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES, Settings
+from pipeline.variables import safe_base_url
 
 
 def test_without_a_word_the_defaults_hold() -> None:

@@ -2,12 +2,14 @@
 
 import socket
 import sys
+from functools import cached_property
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from pipeline import bootstrap
+from pipeline.aws import Account
 from pipeline.errors import SecretUnavailableError, SettingsError
 from pipeline.handlers import snapshot
 
@@ -20,7 +22,7 @@ def test_the_hooks_are_registered_where_the_runtime_has_them(monkeypatch: pytest
     runtime.register_after_restore = after.append
     monkeypatch.setitem(sys.modules, "snapshot_restore_py", runtime)
     snapshot.prepare()
-    assert (before, after) == ([bootstrap.warm, bootstrap.check_deployment], [bootstrap.forget_collaborators])
+    assert (before, after) == ([snapshot.warm, snapshot.check_deployment], [bootstrap.renew])
 
 
 def test_elsewhere_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,27 +44,35 @@ def cut_off(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("cut_off")
 def test_warming_imports_what_a_question_needs_and_connects_to_nothing() -> None:
-    bootstrap.warm()
+    snapshot.warm()
     assert {"urllib3", "psycopg", "aws_lambda_powertools.utilities.parameters"} <= sys.modules.keys()
-    assert bootstrap.memory_search.cache_info().currsize == 1
+    assert "memory_search" in vars(bootstrap.container())
 
 
 @pytest.mark.usefixtures("cut_off")
 def test_a_restored_function_uses_no_object_of_the_snapshot() -> None:
-    bootstrap.warm()
-    before = (bootstrap.memory_search(), bootstrap.store(), bootstrap.embedder())
-    bootstrap.forget_collaborators()
-    after = (bootstrap.memory_search(), bootstrap.store(), bootstrap.embedder())
-    assert all(old is not new for old, new in zip(before, after, strict=True))
+    snapshot.warm()
+    before = bootstrap.container()
+    old = (before.memory_search, before.store, before.embedder)
+    bootstrap.renew()
+    after = bootstrap.container()
+    new = (after.memory_search, after.store, after.embedder)
+    assert all(one is not other for one, other in zip(old, new, strict=True))
 
 
-WITHOUT_CONNECTIONS = {"settings", "authenticator", "addresses"}
-"""What may outlast a snapshot: it is made of settings alone."""
-OF_NO_QUESTION = {
-    *("sqs_client", "cloudformation_client", "stream_client", "notice_queue", "layouts", "announcer"),
-    *("chunker", "reconciler", "fillers", "forget_executor", "digest"),
-}
-"""What the query function never makes."""
+OF_NO_QUESTION = {"layouts", "announcer", "reconciler", "forget_executor", "digest"}
+"""What the query function never makes: it needs a secret."""
+
+
+def parts_of(made: object) -> dict[str, Any]:
+    """Make every part that is made once; return them by name."""
+    names = {
+        name
+        for kind in type(made).__mro__
+        for name, one in vars(kind).items()
+        if isinstance(one, cached_property) and name not in OF_NO_QUESTION
+    }
+    return {name: getattr(made, name) for name in sorted(names)}
 
 
 @pytest.mark.usefixtures("cut_off")
@@ -71,15 +81,17 @@ def test_a_restored_function_makes_everything_anew_that_may_hold_a_connection(
 ) -> None:
     for name, value in {"AUTHENTICATION": "iam", "HOST": "db.example", "USER": "u"}.items():
         monkeypatch.setenv(f"DATABASE_{name}", value)
-    made = {
-        name: one
-        for name, one in vars(bootstrap).items()
-        if hasattr(one, "cache_info") and name not in OF_NO_QUESTION
-    }
-    for make in made.values():
-        make()
-    bootstrap.forget_collaborators()
-    assert {name for name, one in made.items() if one.cache_info().currsize} == WITHOUT_CONNECTIONS
+    container = bootstrap.container()
+    backend: Any = container.backend
+    old = [container.account, *(parts_of(one) for one in (container, backend, backend.login))]
+    bootstrap.renew()
+    container = bootstrap.container()
+    backend = container.backend
+    new = [container.account, *(parts_of(one) for one in (container, backend, backend.login))]
+    assert old[0] is not new[0]
+    for before, after in zip(old[1:], new[1:], strict=True):
+        kept = {name for name in before if before[name] is after[name] and name != "embedding"}
+        assert (kept, before.keys()) == (set(), after.keys())
 
 
 @pytest.fixture
@@ -92,7 +104,7 @@ def function(aws: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.mark.usefixtures("function")
 def test_a_version_whose_settings_are_right_is_published() -> None:
-    bootstrap.check_deployment()
+    snapshot.check_deployment()
 
 
 @pytest.mark.parametrize(
@@ -109,9 +121,9 @@ def test_a_version_whose_settings_are_wrong_is_not_published_and_says_which(
     name: str, value: str, named: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
-    bootstrap.settings.cache_clear()
+    bootstrap.read_from(None)
     with pytest.raises(SettingsError, match=named):
-        bootstrap.check_deployment()
+        snapshot.check_deployment()
 
 
 @pytest.mark.parametrize(("secret", "value"), [("database", '{"host": "h"}'), ("openai", '{"key": "k"}')])
@@ -121,7 +133,7 @@ def test_a_version_whose_secret_has_another_form_is_not_published(
     function.secrets.put_secret_value(SecretId=secret, SecretString=value)
     pauses: list[float] = []
     with pytest.raises(SecretUnavailableError, match=secret if secret == "database" else "OpenAI"):
-        bootstrap.check_deployment(pauses.append)
+        snapshot.check_deployment(pauses.append)
     assert sum(pauses) == 30
 
 
@@ -130,15 +142,15 @@ def test_a_role_that_was_just_made_has_half_a_minute_to_be_known(
 ) -> None:
     refused = iter([True] * 4)
     pauses: list[float] = []
-    real = bootstrap.read_secret
+    real = Account.read_secret
 
-    def read(arn: str) -> str:
+    def read(self: Account, arn: str) -> str:
         if next(refused, False):
             raise SecretUnavailableError("not yet")
-        return real(arn)
+        return real(self, arn)
 
-    monkeypatch.setattr(bootstrap, "read_secret", read)
-    bootstrap.check_deployment(pauses.append)
+    monkeypatch.setattr(Account, "read_secret", read)
+    snapshot.check_deployment(pauses.append)
     assert next(refused, None) is None
     assert sum(pauses) == 30
     assert function

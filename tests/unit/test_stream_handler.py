@@ -83,7 +83,7 @@ def test_a_notice_the_queue_did_not_take_is_reported_with_the_reason(  # noqa: P
     failed: list[str] | None,
 ) -> None:
     client: Any = Refusing(key)
-    monkeypatch.setattr(bootstrap, "notice_queue", lambda: NoticeQueue(client, aws.queue_url))
+    monkeypatch.setattr(bootstrap.container(), "notice_queue", NoticeQueue(client, aws.queue_url))
     batch = event("dynamodb-stream")
     every = [record["dynamodb"]["SequenceNumber"] for record in batch["Records"]]
     answer = stream.handler(batch, CONTEXT)
@@ -103,7 +103,7 @@ def test_without_its_message_key_the_function_fails_whole_and_says_why(
     event: Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MESSAGE_KEY_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:123456789012:secret:gone")
-    bootstrap.settings.cache_clear()
+    bootstrap.read_from(None)
     with pytest.raises(VectorMemoryError, match="check its ARN"):
         stream.handler(event("dynamodb-stream"), CONTEXT)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import certifi
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from pipeline.settings import LOOPBACK_HOSTS
+from pipeline.variables import LOOPBACK_HOSTS
 
 AMAZON_ROOTS = Path(__file__).with_name("amazon-rds-roots.pem")
 """Of RDS, Aurora and RDS Proxy in every region; remade by :mod:`pipeline.packaging.amazon_roots`."""

@@ -18,6 +18,7 @@ from lab.bench.data import SPACE, TENANT, InstantEmbedder, World
 from lab.bench.database import Database
 from lab.bench.rows import Row, interleaved_ms, percentile, times_ms
 from pipeline import bootstrap
+from pipeline.container import Container
 from pipeline.handlers import ingest, query
 from pipeline.ingest.notices import Notice, encode
 from pipeline.ingest.reconcile import Reconciler
@@ -64,42 +65,22 @@ def wired(
         queue_url="https://queue",
         embedding=EmbeddingSettings("offline", SPACE.model, SPACE.dimensions),
     )
-    kept = (
-        bootstrap.settings,
-        bootstrap.connector,
-        bootstrap.store,
-        bootstrap.usage_ledger,
-        bootstrap.memory_search,
-    )
-    for made in kept:
-        made.cache_clear()
+    container = Container(settings)
+    container.embedder = embedder
+    container.reconciler = _reconciler(container, Table(items or {}))
     level = logging.getLogger("query").level
-    with (
-        patch.object(bootstrap, "settings", lambda: settings),
-        patch.object(bootstrap, "embedder", _once(embedder)),
-        patch.object(bootstrap, "reconciler", lambda: _reconciler(Table(items or {}), embedder)),
-    ):
+    with patch.object(bootstrap, "container", lambda: container):
         for logger in (query.logger, ingest.logger):
             logger.setLevel("ERROR")
         with redirect_stdout(io.StringIO()):  # metrics are lines, which Lambda takes as quickly
             yield
     for logger in (query.logger, ingest.logger):
         logger.setLevel(level)
-    for made in kept:
-        made.cache_clear()
 
 
-def _once(embedder: InstantEmbedder) -> Any:  # a cached function, as far as it is asked
-    def made() -> InstantEmbedder:
-        return embedder
-
-    made.cache_info = lambda: SimpleNamespace(currsize=1)  # type: ignore[attr-defined]
-    return made
-
-
-def _reconciler(table: Table, embedder: InstantEmbedder) -> Reconciler:
-    parts = _LAYOUTS, table, bootstrap.chunker(), embedder, bootstrap.store(), time.sleep
-    return Reconciler(*parts, Meter(bootstrap.usage_ledger()))
+def _reconciler(container: Container, table: Table) -> Reconciler:
+    parts = _LAYOUTS, table, container.chunker, container.embedder, container.store, time.sleep
+    return Reconciler(*parts, Meter(container.usage_ledger))
 
 
 def ingest_rate(database: Database, world: World, chunks: int, users: int = USERS, tenants: int = 1) -> float:
@@ -215,7 +196,7 @@ def query_times(database: Database, world: World, repeats: int, users: int = USE
         def vectors(number: int) -> None:
             user, text = questions[number]
             [vector] = embedder.embed([text])
-            if len(bootstrap.store().search(SearchRequest(TENANT, user, vector, TOP_K))) != TOP_K:
+            if len(bootstrap.container().store.search(SearchRequest(TENANT, user, vector, TOP_K))) != TOP_K:
                 raise RuntimeError("the store did not answer")
 
         works = [answer, prepared, vectors]

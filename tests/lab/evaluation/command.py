@@ -177,7 +177,7 @@ def _matrix(
             tallies = _evaluated(conversations, EMBEDDERS[name]())
             found = {system: tally.figures() for system, tally in tallies.items()}
             said = "\n".join(
-                [table(found), "", *levels_told(tallies[OURS], bootstrap.settings().min_confidence)]
+                [table(found), "", *levels_told(tallies[OURS], bootstrap.container().settings.min_confidence)]
             )
             print(f"\n{set_name}, {name}\n\n{said}", flush=True)  # a command speaks
             run["figures"][f"{name} {set_name}"] = {system: one.as_json() for system, one in found.items()}

@@ -43,6 +43,6 @@ class WordLlamaEmbedder:
 EMBEDDERS: Mapping[str, Callable[[], Embedder]] = {
     "offline": OfflineEmbedder,
     "wordllama": WordLlamaEmbedder,
-    "configured": bootstrap.embedder,
+    "configured": lambda: bootstrap.container().embedder,
 }
 """The last is the one that the settings name (``EMBEDDING_PROVIDER`` and so on): its tokens cost what they cost."""

@@ -5,8 +5,6 @@ from itertools import islice
 from pathlib import Path
 from secrets import token_bytes
 
-import boto3
-
 from pipeline import bootstrap
 from pipeline.source.attributes import Item
 from pipeline.source.documents import Document, EntryHasher
@@ -26,7 +24,7 @@ def documents(tables: Sequence[str], files: Sequence[Path], most: int) -> Iterat
     Raises:
         SourceUnavailableError: a table cannot be read.
     """
-    chosen = bootstrap.settings()
+    chosen = bootstrap.container().settings
     hasher = EntryHasher(token_bytes(32))
     layouts = Layouts(
         chosen.attribute_names, hasher, zone_named(chosen.time_zone), read_redactor(chosen.redact)
@@ -38,10 +36,11 @@ def documents(tables: Sequence[str], files: Sequence[Path], most: int) -> Iterat
 
 
 def _items(tables: Sequence[str], files: Sequence[Path]) -> Iterator[tuple[str, Item]]:
-    names = bootstrap.settings().attribute_names
+    container = bootstrap.container()
+    names = container.settings.attribute_names
     for path in files:
         yield from ((FILE_TABLE, item) for item in Files(path, names=names).items())
     for table in tables:
-        scan = TableScan(boto3.client("dynamodb", config=bootstrap.AWS_CONFIG), table, 1)
+        scan = TableScan(container.account.client("dynamodb"), table, 1)
         for part in scan.parts():
             yield from ((table, item) for page in scan.pages(part, None) for item in page.items)
