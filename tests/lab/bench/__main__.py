@@ -17,6 +17,7 @@ from lab.bench.data import World
 from lab.bench.database import Database, server
 from lab.bench.handlers import MANY_ROWS, MANY_USERS, USERS, QueryTimes, ask_many_users, handler_rows
 from lab.bench.imports import import_rows
+from lab.bench.peaks import peak_rows
 from lab.bench.rows import Row, table
 from lab.bench.searches import search_rows
 from lab.bench.writes import write_rows
@@ -24,7 +25,7 @@ from pipeline.local.postgres import Postgres
 from pipeline.local.processes import new_run_folder
 
 PEERS = Path(__file__).with_name("peers.py")
-PARTS = ("writes", "handlers", "searches", "imports")
+PARTS = ("writes", "handlers", "searches", "imports", "peaks")
 
 
 def main() -> int:
@@ -77,7 +78,7 @@ def _measured(running: Postgres, folder: Path, options: argparse.Namespace) -> l
             peers = _peers(running, chunks, 30 if quick else 200)
             rows += [
                 *(_added(rate, peers, tenants) for tenants, rate in rates.items()),
-                *_searched(times, peers, f"{chunks} rows of {USERS} users", least=6),
+                *_searched(times, peers, f"{chunks} rows of {USERS} users", least=2),
             ]
         if not (options.no_peers or quick):
             rows += _among_many(running, world)
@@ -88,6 +89,9 @@ def _measured(running: Postgres, folder: Path, options: argparse.Namespace) -> l
     if "imports" in parts:
         _say("cold starts")
         rows += import_rows(database, folder, 3 if quick else 9)
+    if "peaks" in parts:
+        _say("peak memory")
+        rows += peak_rows(Database(running), world, folder)
     return rows
 
 
@@ -95,7 +99,7 @@ def _among_many(running: Postgres, world: World) -> list[Row]:
     where = f"{MANY_ROWS} rows of {MANY_USERS} users"
     _say(where)
     times = ask_many_users(Database(running), world, 200)
-    return _searched(times, _peers(running, MANY_ROWS, 20, MANY_USERS), where)
+    return _searched(times, _peers(running, MANY_ROWS, 20, MANY_USERS), where, least=4)
 
 
 def _peers(
