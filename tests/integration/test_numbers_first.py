@@ -104,7 +104,7 @@ def _without_numbers(ranked: Sequence[Ranked]) -> list[Ranked]:
     ]
 
 
-def test_what_the_chat_app_wrote_itself_is_counted_when_it_is_read(database: Callable[..., str]) -> None:
+def test_a_row_of_the_chat_app_is_counted_when_it_is_read(database: Callable[..., str]) -> None:
     embedder, reading = WordEmbedder(), database("memory_query")
     [vector] = embedder.embed(["the canary sings"])
     with psycopg.connect(database("memory_app"), autocommit=True) as app:

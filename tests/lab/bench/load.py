@@ -62,7 +62,7 @@ def started(command: Command) -> "Iterator[subprocess.Popen[str]]":
             process.kill()
 
 
-def at_once(commands: Sequence[Command], seconds: float) -> Throughput:
+def in_parallel(commands: Sequence[Command], seconds: float) -> Throughput:
     """Let processes ask at the same time; each prints its times, in milliseconds."""
     with ExitStack() as stack:
         processes = [stack.enter_context(started(command)) for command in commands]
@@ -96,12 +96,12 @@ def question_rows(
         peer: its name, and the commands of 16 processes that ask it.
     """
     for count in AT_ONCE:
-        ours = at_once([_asking(conninfo, users, seconds, seed) for seed in range(count)], seconds)
+        ours = in_parallel([_asking(conninfo, users, seconds, seed) for seed in range(count)], seconds)
         detail = f"ours {ours.rate:.0f}/s, p95 {ours.p95:.1f} ms"
         if peer is None:
             yield Row(f"questions a second, {count} at once", ours.rate, detail=detail)
             continue
-        theirs = at_once(peer[1][:count], seconds)
+        theirs = in_parallel(peer[1][:count], seconds)
         yield Row(
             f"questions a second, {count} at once / best peer",
             ours.rate / theirs.rate,

@@ -74,7 +74,7 @@ class Load:
 def measured(add: Any, search: Any, load: Load, table: str, columns: dict[str, str]) -> dict[str, Any]:
     """Add rows (a list of texts a user at a time), ask questions."""
     if load.seconds:
-        return asked_at_once(search, load)
+        return answer_times(search, load)
     rows = 20 if load.copied else load.rows
     texts = [(f"user-{number % load.users}", text()) for number in range(rows)]
     add(texts[:10])
@@ -93,7 +93,7 @@ def measured(add: Any, search: Any, load: Load, table: str, columns: dict[str, s
     return {"add": rate, "search": statistics.median(times[3:])}
 
 
-def asked_at_once(search: Any, load: Load) -> dict[str, Any]:
+def answer_times(search: Any, load: Load) -> dict[str, Any]:
     _draws.seed(load.seed)
     for number in range(8):
         search(f"user-{number % load.users}", text())
