@@ -49,22 +49,36 @@ def token_share(text: str) -> float:
     )
 
 
-_DIGITS, _CAPITALS = b"0123456789", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_QUARTERS, _HALVES = b"abcdefghijklmnopqrstuvwxyz \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f", b",.'"
+_KINDS = bytes.maketrans(
+    bytes(range(128)),
+    bytes(
+        b"d"[0] if letter in b"0123456789"
+        else b"C"[0] if letter in b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+        else b"a"[0] if letter in b"abcdefghijklmnopqrstuvwxyz"
+        else b"s"[0] if letter in b" \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f"
+        else b"h"[0] if letter in b",.'"
+        else b"m"[0]
+        for letter in range(128)
+    ),
+)  # fmt: skip
+"""Each character's kind: digit, Capital, a small letter, space, half a token, or another mark."""
 
 
 def _ascii_share(text: str) -> float:
     """Return the same sum by kinds of characters: every weight is a number of quarters, so no order of adding matters."""
-    sent = text.encode()
-    left = len(sent)
-    letters, digits, capitals, stops = (
-        left - len(sent.translate(None, kind)) for kind in (_QUARTERS, _DIGITS, _CAPITALS, _HALVES)
-    )
-    marks = left - letters - digits - capitals - stops
+    kinds = text.encode().translate(_KINDS)
+    count = kinds.count
+    digits, capitals, stops, marks = count(b"d"), count(b"C"), count(b"h"), count(b"m")
+    letters = len(kinds) - digits - capitals - stops - marks
     whole = LETTER * letters + DIGIT * digits + CAPITAL * capitals + STOP * stops + MARK * marks
-    initials = len(_INITIAL.findall(text)) if capitals else 0
-    mixed = len(_BESIDE_DIGIT.findall(text)) if digits else 0
-    return whole - (CAPITAL - LETTER) * initials + BESIDE_DIGIT * mixed
+    initials = count(b"sCa") + kinds.startswith(b"Ca") if capitals else 0
+    return whole - (CAPITAL - LETTER) * initials + BESIDE_DIGIT * (_beside_digits(kinds) if digits else 0)
+
+
+def _beside_digits(kinds: bytes) -> int:
+    """Return how many small letters have a digit on either side; digits are doubled, so that no two of these share one."""
+    doubled = kinds.replace(b"d", b"dd")
+    return doubled.count(b"da") + doubled.count(b"ad") - doubled.count(b"dad")
 
 
 class _Weights(dict[str, float]):

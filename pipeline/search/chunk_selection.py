@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 
 from pipeline.lexical.terms import terms
-from pipeline.search.passages import body
 from pipeline.search.ranking import Judge, best_scores
 from pipeline.search.windows import WINDOW_TOKENS, chains, parts_of, windows_of
+from pipeline.stores.chunk_text import body
 from pipeline.stores.protocol import Hit
 
 SCALES = (120, 200, WINDOW_TOKENS)

@@ -12,7 +12,7 @@ from pipeline.search.calibration import FEWEST, evidence
 from pipeline.search.chunk_selection import chunk_values
 from pipeline.search.context import Context, assemble
 from pipeline.search.fence import new_nonce
-from pipeline.search.passages import body, in_order
+from pipeline.search.passages import in_order
 from pipeline.search.question import Question, read_question
 from pipeline.search.quotations import SeenText
 from pipeline.search.ranking import VECTOR_WEIGHT, Judge, Ranked, ScoringWeights, rank
@@ -23,6 +23,7 @@ from pipeline.search.unrelated import Unrelated
 from pipeline.search.updates import LOOKED_AT, newest_first
 from pipeline.search.wanted import USUAL, Wanted
 from pipeline.source.layouts import safe_text
+from pipeline.stores.chunk_text import body
 from pipeline.stores.protocol import Filters, Hit, ListedChunk, SearchRequest, Store
 from pipeline.stores.usage import Meter, Uncounted
 

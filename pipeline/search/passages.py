@@ -1,7 +1,4 @@
-"""What a passage says, and of what it is. Pure.
-
-A chunk's text is a header in square brackets on a line of its own, if it has one, and then what was said.
-"""
+"""What passages say, and of what they are. Pure."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,22 +7,10 @@ from typing import Any
 
 from pipeline.stores.protocol import Hit, ListedChunk
 
-_HEADER = re.compile(r"\[[^\[\]\n]*\]\n")
 _KANA = re.compile(r"[\u3041-\u30ff]")
 _LETTER = re.compile(r"[^\W\d_]")
 JAPANESE_SHARE = 0.1
 """Of kana among the letters; a Japanese text has three to six times that, whatever English names it holds."""
-
-
-def body(content: str) -> str:
-    """Return ``content`` without its header."""
-    return content[len(header(content)) :]
-
-
-def header(content: str) -> str:
-    """Return the header of ``content``, line break included; empty if it has none."""
-    found = _HEADER.match(content)
-    return found[0] if found else ""
 
 
 def squeezed(text: str) -> str:

@@ -75,10 +75,11 @@ class SeenText:
 
     def fresh(self, window: Window) -> "UnseenText":
         """Return what is new in ``window``."""
-        bodies = [(part.hit, part.said) for part in window.parts if part.hit.id not in self._chunks]
+        said = [(part.hit, part.said) for part in window.parts]
+        bodies = [(hit, text) for hit, text in said if hit.id not in self._chunks]
         unquoted = [(hit, self._unquoted(text)) for hit, text in bodies]
         new = [(hit, text) for hit, text in unquoted if text.strip(" \n…")]
-        size = sum(len(part.said) for part in window.parts)
+        size = sum(len(text) for _, text in said)
         left = sum(len(text) for _, text in new)
         return UnseenText(new, max(0.0, 1 - left / max(1, size)), quotes=bodies != unquoted)
 

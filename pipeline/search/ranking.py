@@ -12,10 +12,10 @@ from typing import Generic, NamedTuple, TypeVar
 from pipeline.lexical.terms import terms
 from pipeline.search.calibration import HALF_AT, Evidence, evidence, idf, logistic
 from pipeline.search.empty_answers import answering
-from pipeline.search.passages import header
 from pipeline.search.quotations import SeenText, UnseenText
 from pipeline.search.times import TimeSpan as TimeSpan  # noqa: PLC0414
 from pipeline.search.windows import Part, Window, chains, parts_of, windows_of
+from pipeline.stores.chunk_text import header
 from pipeline.stores.protocol import Hit
 
 VECTOR_WEIGHT = 0.5
@@ -180,8 +180,12 @@ def rank(
 def _judged(parts: Sequence[Part], judge: Judge) -> Iterator[Scored[Window]]:
     """Yield the windows of hits, each with what its best chunk adds to it."""
     alone = best_scores(judge.scored(parts))
+    own: dict[int, list[float]] = {}
     for window, vector, lexical, whole in judge.scored(list(windows_of(chains(parts)))):
-        best = max([alone[part.hit.id] for part in window.parts])
+        chain = window.chain
+        if id(chain) not in own:
+            own[id(chain)] = [alone[part.hit.id] for part in chain]
+        best = max(own[id(chain)][window.start : window.end])
         yield Scored(window, vector, lexical, (1 - CHUNK_SHARE) * whole + CHUNK_SHARE * best)
 
 

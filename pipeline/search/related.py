@@ -8,11 +8,12 @@ from typing import Any
 
 from pipeline.search.calibration import Evidence, logistic
 from pipeline.search.empty_answers import answering
-from pipeline.search.passages import body, day, position
+from pipeline.search.passages import day, position
 from pipeline.search.ranking import Piece, Ranked
 from pipeline.search.trace import BEYOND, Trace, matched, places, searched
 from pipeline.search.updates import newest_first
 from pipeline.search.windows import words_of
+from pipeline.stores.chunk_text import body
 from pipeline.stores.protocol import Hit
 
 MIN_STANDS_OUT = 3.5

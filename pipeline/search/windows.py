@@ -9,9 +9,8 @@ from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import NamedTuple
 
-from pipeline.embedding.tokens import estimate_tokens
 from pipeline.lexical.terms import MOST_COUNTED, counts
-from pipeline.search.passages import body
+from pipeline.stores.chunk_text import body, said_tokens
 from pipeline.stores.protocol import Hit
 
 WINDOW_TOKENS = 350
@@ -26,14 +25,12 @@ class Part(NamedTuple):
             :data:`pipeline.lexical.terms.MOST_COUNTED`.
         tokens: its size, estimated.
         weight: its similarity, as often as it has tokens, in units of 1 / :data:`UNITS`.
-        said: its text without header.
     """
 
     hit: Hit
     words: Mapping[str, int]
     tokens: int
     weight: int
-    said: str
 
     def __repr__(self) -> str:
         """Name it without a word of it."""
@@ -48,6 +45,11 @@ class Part(NamedTuple):
     def similarity(self) -> float:
         """The hit's."""
         return self.hit.similarity
+
+    @property
+    def said(self) -> str:
+        """Its text without header. Ranking asks only of what it may tell."""
+        return body(self.hit.content)
 
 
 Chain = Sequence[Part]
@@ -179,9 +181,8 @@ def _predecessor(part: Part, end: _End, before: Mapping[_End, Part]) -> Part | N
 
 
 def _part(hit: Hit, query_terms: AbstractSet[str]) -> Part:
-    said = body(hit.content)
-    tokens = estimate_tokens(said) + 1
-    return Part(hit, words_of(hit, query_terms), tokens, round(hit.similarity * UNITS) * tokens, said)
+    tokens = hit.tokens or said_tokens(hit.content)
+    return Part(hit, words_of(hit, query_terms), tokens, round(hit.similarity * UNITS) * tokens)
 
 
 def words_of(hit: Hit, query_terms: AbstractSet[str]) -> Mapping[str, int]:

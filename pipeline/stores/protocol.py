@@ -340,6 +340,7 @@ class Hit:
         counts: how often each of the question's terms occurs in it, up to
             :data:`pipeline.lexical.terms.MOST_COUNTED`; those that do not are left out. ``None``: the store does not
             know.
+        tokens: see :func:`pipeline.stores.chunk_text.said_tokens`; ``None``: the store does not know.
     """
 
     id: str
@@ -349,6 +350,7 @@ class Hit:
     metadata: Mapping[str, Any] = field(repr=False)
     lexical: float = 0.0
     counts: Mapping[str, int] | None = field(default=None, repr=False)
+    tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
 import argparse
+import json
 from array import array
 from collections.abc import Sequence
 from itertools import count
@@ -9,6 +10,8 @@ import pytest
 
 from lab.bench import opensearch
 from lab.bench.data import SPACE, InstantEmbedder, World
+from lab.bench.imports import ROOT
+from lab.bench.peaks import STREAM_BYTES, TEMPLATE_NAMES, configured_megabytes, session, stream_event
 from lab.bench.rows import Row, interleaved_ms, percentile, table, times_ms
 
 
@@ -108,3 +111,21 @@ def test_recall_counts_what_is_as_near_as_the_exactly_nearest_whatever_its_score
 
     assert memory.recall(found(*range(10)), question) == 1.0
     assert memory.recall(found(0, 1, 2, *range(50, 57)), question) == pytest.approx(0.3)
+
+
+def test_the_template_tells_what_memory_a_function_has() -> None:
+    template = "Resources:\n  One:\n    Properties:\n      MemorySize: 512\n  Two:\n    Properties:\n      MemorySize: 1024\n"
+    assert (configured_megabytes(template, "One"), configured_megabytes(template, "Two")) == (512, 1024)
+    with pytest.raises(ValueError, match="Three"):
+        configured_megabytes(template, "Three")
+    ours = (ROOT / "template.yaml").read_text("utf-8")
+    assert all(configured_megabytes(ours, name) >= 128 for name in TEMPLATE_NAMES.values())
+
+
+def test_the_largest_inputs_are_what_aws_hands_over_at_most() -> None:
+    world = World()
+    sessions = [session(world, number) for number in range(10)]
+    assert 380_000 < len(sessions[0]["messages"]["S"]) < 400_000
+    records = stream_event(sessions)["Records"]
+    assert len(records) >= 6
+    assert len(json.dumps({"Records": records})) <= STREAM_BYTES

@@ -8,6 +8,8 @@ from functools import cache
 from importlib.resources import files
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from semantic_text_splitter import TextSplitter
 from support.kinds_of_text import kinds
 from tokenizers import Tokenizer
@@ -86,3 +88,14 @@ def test_shares_of_lines_add_up(kind: str) -> None:
     lines = KINDS[kind].splitlines(keepends=True)
     assert sum(map(token_share, lines)) == pytest.approx(token_share(KINDS[kind]), rel=1e-6)
     assert estimate_tokens(KINDS[kind]) <= sum(map(estimate_tokens, lines))
+
+
+@given(
+    st.text(st.characters(codec="ascii"), max_size=60)
+    | st.text(st.sampled_from("aB1 .,\n\x1c"), max_size=30)
+    | st.text(st.sampled_from("a1"), max_size=12)
+)
+def test_plain_text_weighs_the_same_whatever_stands_behind_it(text: str) -> None:
+    """ASCII is counted by kinds of characters, everything else letter by letter."""
+    letter_by_letter = token_share(f"{text} \u3042") - token_share(" \u3042")
+    assert token_share(text) == pytest.approx(letter_by_letter, abs=1e-9)

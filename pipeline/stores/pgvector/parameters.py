@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 from pipeline.embedding.vectors import Vector
 from pipeline.lexical.terms import counts
 from pipeline.settings import Strategy
+from pipeline.stores.chunk_text import said_tokens
 from pipeline.stores.forget_requests import ForgetRequest, bounded
 from pipeline.stores.pgvector import sparse_terms, wire_format
 from pipeline.stores.pgvector.strategies import near
@@ -208,6 +209,7 @@ def memory_rows(
         "metadatas": [Jsonb(chunk.metadata) for _, chunk, _ in upserts],
         "members": [",".join(chunk.members) for _, chunk, _ in upserts],
         "line_lengths": [",".join(map(str, chunk.line_lengths)) for _, chunk, _ in upserts],
+        "tokens": [said_tokens(chunk.text) for _, chunk, _ in upserts],
         "fingerprints": [chunk.fingerprint for _, chunk, _ in upserts],
         "statuses": [chunk.status for _, chunk, _ in upserts],
     }

@@ -173,7 +173,7 @@ WITH {before}closest AS MATERIALIZED (
          ORDER BY m.created_at, abs((m.metadata->>'place')::int8 - seeds.place) LIMIT p_around + 1)
     ) near
 )
-SELECT m.id, m.content, {similarity}, m.created_at, m.metadata, told.lexical, told.words
+SELECT m.id, m.content, {similarity}, m.created_at, m.metadata, told.lexical, m.tokens, told.words
 FROM ({told}
 ) told CROSS JOIN LATERAL (
     SELECT * FROM memories m WHERE m.tenant_id = p_tenant_id AND m.id = told.id OFFSET 0
@@ -185,13 +185,13 @@ ORDER BY 3 DESC, m.id
 # All of a memory so small that choosing would take longer than telling.
 _WHOLE = f"""
 WITH mine AS MATERIALIZED (
-    SELECT m.id, m.content, {_SIMILARITY} AS similarity, m.created_at, m.metadata FROM memories m
+    SELECT m.id, m.content, {_SIMILARITY} AS similarity, m.created_at, m.metadata, m.tokens FROM memories m
     WHERE {_MINE}{{filters}}
 ), {_SCORED}fitting AS MATERIALIZED (
     SELECT id,{_FITTING}
     FROM scored GROUP BY id
 )
-SELECT id, content, similarity, created_at, metadata, COALESCE(lexical, 0), words
+SELECT id, content, similarity, created_at, metadata, COALESCE(lexical, 0), tokens, words
 FROM mine LEFT JOIN fitting USING (id)
 ORDER BY similarity DESC, id
 """  # noqa: S608  # constants

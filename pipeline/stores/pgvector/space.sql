@@ -3,6 +3,7 @@
 
 -- The first six columns are the chat app's own table; its SQL runs on them unchanged. `source` is NULL for rows that
 -- it inserts itself, and such rows are never touched by ingest. A row whose user_id is '' is nobody's: it is withheld.
+-- `tokens` is the size of what is said, estimated when it was written, so that ranking reads no text; NULL: not counted.
 CREATE TABLE memories (
     id          uuid        NOT NULL DEFAULT gen_random_uuid(),
     user_id     text        NOT NULL COLLATE "C",
@@ -14,6 +15,7 @@ CREATE TABLE memories (
     source      text        COLLATE "C",
     members     text[],
     line_lengths       integer[],
+    tokens      integer     CHECK (tokens > 0),
     fingerprint text        COLLATE "C",
     status      text        NOT NULL COLLATE "C" DEFAULT 'live' CHECK (status IN ('live', 'mixed', 'kept')),
     bits        bit(${dimensions}) NOT NULL GENERATED ALWAYS AS (binary_quantize(embedding)::bit(${dimensions})) STORED,

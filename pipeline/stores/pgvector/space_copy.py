@@ -38,8 +38,9 @@ WITH given AS (
     ORDER BY h.id FOR SHARE OF h
 )
 INSERT INTO {there}.memories (tenant_id, id, user_id, content, embedding, created_at, metadata, source, members, line_lengths,
-                              status, fingerprint)
-SELECT tenant_id, id, user_id, content, vector, created_at, metadata - 'embedded', source, members, line_lengths, status, own
+                              tokens, status, fingerprint)
+SELECT tenant_id, id, user_id, content, vector, created_at, metadata - 'embedded', source, members, line_lengths, tokens, status,
+       own
 FROM standing
 ON CONFLICT (tenant_id, id) DO NOTHING
 RETURNING id

@@ -87,7 +87,17 @@ class PgVectorStore:
         query_terms = QueryTerms(request.terms)
         wanted = [(coordinate, coordinate_bytes(coordinate)) for coordinate in query_terms.coordinates]
         return [
-            Hit(*(*row, query_terms.counts(sparse_values(words or b"", wanted)))) for *row, words, _ in rows
+            Hit(
+                id_,
+                content,
+                similarity,
+                created_at,
+                metadata,
+                lexical,
+                query_terms.counts(sparse_values(words or b"", wanted)),
+                tokens,
+            )
+            for id_, content, similarity, created_at, metadata, lexical, tokens, words, _ in rows
         ]
 
     def explain(self, tenant_id: str, user_id: str) -> Explanation:

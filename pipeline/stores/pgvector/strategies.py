@@ -48,7 +48,7 @@ $$;
 
 CREATE OR REPLACE FUNCTION memory_search({parameters})
 RETURNS TABLE (id uuid, content text, similarity float8, created_at timestamptz, metadata jsonb, lexical float8,
-               words bytea)
+               tokens integer, words bytea)
 LANGUAGE plpgsql
 {planning} AS $$
 #variable_conflict use_column

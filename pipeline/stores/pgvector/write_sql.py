@@ -174,18 +174,19 @@ WHERE l.tenant_id = w.tenant_id AND l.source = w.source AND l.revision = w.revis
 
 UPSERT = """
 INSERT INTO memories (tenant_id, id, user_id, content, embedding, created_at, metadata, source, members, fingerprint,
-                      line_lengths, status)
+                      line_lengths, tokens, status)
 SELECT tenant_id, id, user_id, content, embedding, COALESCE(created_at, now()), metadata, source,
-       string_to_array(members, ','), fingerprint, string_to_array(line_lengths, ',')::int4[], status
+       string_to_array(members, ','), fingerprint, string_to_array(line_lengths, ',')::int4[], tokens, status
 FROM unnest(%(tenants)b::text[], %(ids)b::uuid[], %(user_ids)b::text[], %(contents)b::text[], %(embeddings)b::vector[],
             %(created_ats)b::timestamptz[], %(metadatas)b::jsonb[], %(sources)b::text[], %(members)b::text[],
-            %(fingerprints)b::text[], %(line_lengths)b::text[], %(statuses)b::text[])
-    AS c (tenant_id, id, user_id, content, embedding, created_at, metadata, source, members, fingerprint, line_lengths, status)
+            %(fingerprints)b::text[], %(line_lengths)b::text[], %(tokens)b::int4[], %(statuses)b::text[])
+    AS c (tenant_id, id, user_id, content, embedding, created_at, metadata, source, members, fingerprint, line_lengths, tokens,
+          status)
 ON CONFLICT (tenant_id, id) DO UPDATE
 SET user_id = EXCLUDED.user_id, content = EXCLUDED.content, embedding = EXCLUDED.embedding,
     created_at = EXCLUDED.created_at, metadata = EXCLUDED.metadata, source = EXCLUDED.source,
     members = EXCLUDED.members, fingerprint = EXCLUDED.fingerprint, line_lengths = EXCLUDED.line_lengths,
-    status = EXCLUDED.status
+    tokens = EXCLUDED.tokens, status = EXCLUDED.status
 """
 
 _IDS_GIVEN = "unnest(%(tenants)b::text[], %(ids)b::uuid[]) AS w (tenant_id, id)"
@@ -249,7 +250,7 @@ WHERE m.tenant_id = w.tenant_id AND m.source = w.source AND m.id = w.id AND NOT 
 DELETE = f"DELETE FROM memories m USING {_IDS_GIVEN} WHERE m.tenant_id = w.tenant_id AND m.id = w.id"  # noqa: S608  # constants
 
 SEARCH = """
-SELECT id::text, content, similarity, created_at, metadata, lexical, words, current_setting('app.search_strategy', true)
+SELECT id::text, content, similarity, created_at, metadata, lexical, tokens, words, current_setting('app.search_strategy', true)
 FROM memory_search(%(tenant_id)b, %(user_id)b, %(vector)b::vector, %(top_k)b::int4, %(near)b::int4, %(seeds)b::int4, %(around)b::int4, %(whole)b::int4,
                    %(words)b::sparsevec,
                    %(strategy)b, %(filtered)b, %(kinds)b::text[], %(roles)b::text[], %(keys)b::text[],

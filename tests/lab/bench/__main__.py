@@ -15,8 +15,18 @@ from psycopg.sql import SQL, Identifier
 
 from lab.bench.data import World
 from lab.bench.database import Database, server
-from lab.bench.handlers import MANY_ROWS, MANY_USERS, USERS, QueryTimes, ask_many_users, handler_rows
+from lab.bench.handlers import (
+    MANY_ROWS,
+    MANY_USERS,
+    USERS,
+    QueryTimes,
+    ask_many_users,
+    handler_rows,
+    ingest_rate,
+)
 from lab.bench.imports import import_rows
+from lab.bench.load import AT_ONCE, Command, burst_rows, question_rows
+from lab.bench.peaks import peak_rows
 from lab.bench.rows import Row, table
 from lab.bench.searches import search_rows
 from lab.bench.writes import write_rows
@@ -24,7 +34,10 @@ from pipeline.local.postgres import Postgres
 from pipeline.local.processes import new_run_folder
 
 PEERS = Path(__file__).with_name("peers.py")
-PARTS = ("writes", "handlers", "searches", "imports")
+PEERS_PYTHON = Path(".venv/bench/bin/python")
+_PEERS_MEASURED: dict[int, Mapping[str, Any]] = {}
+"""By how many rows they were given."""
+PARTS = ("writes", "handlers", "searches", "imports", "peaks", "load")
 
 
 def main() -> int:
@@ -77,7 +90,7 @@ def _measured(running: Postgres, folder: Path, options: argparse.Namespace) -> l
             peers = _peers(running, chunks, 30 if quick else 200)
             rows += [
                 *(_added(rate, peers, tenants) for tenants, rate in rates.items()),
-                *_searched(times, peers, f"{chunks} rows of {USERS} users", least=6),
+                *_searched(times, peers, f"{chunks} rows of {USERS} users", least=2),
             ]
         if not (options.no_peers or quick):
             rows += _among_many(running, world)
@@ -88,14 +101,43 @@ def _measured(running: Postgres, folder: Path, options: argparse.Namespace) -> l
     if "imports" in parts:
         _say("cold starts")
         rows += import_rows(database, folder, 3 if quick else 9)
+    if "peaks" in parts:
+        _say("peak memory")
+        rows += peak_rows(Database(running), world, folder)
+    if "load" in parts:
+        rows += _load(running, world, options)
     return rows
+
+
+def _load(running: Postgres, world: World, options: argparse.Namespace) -> list[Row]:
+    chunks, seconds = (2_000, 3.0) if options.quick else (10_000, 15.0)
+    _say("questions at once")
+    database = Database(running)
+    ingest_rate(database, world, chunks)
+    database.settle()
+    peer = None if options.no_peers else _best_peer(running, chunks, seconds)
+    rows = list(question_rows(database.login("memory_query"), USERS, seconds, peer))
+    puts, tenants = (1_000, 100) if options.quick else (10_000, 1_000)
+    _say("a burst of puts")
+    return [*rows, *burst_rows(Database(running), puts, tenants)]
+
+
+def _best_peer(running: Postgres, rows: int, seconds: float) -> tuple[str, list[Command]]:
+    """Return the peer that searches quickest, and how as many processes as there may be ask it."""
+    conninfo = make_conninfo(running.conninfo(), dbname=f"peers_{rows}")
+    with psycopg.connect(running.conninfo()) as owner:
+        known = owner.execute("SELECT 1 FROM pg_database WHERE datname = %s", [f"peers_{rows}"]).fetchone()
+    peers = _peers(running, rows, 30) if known is None else _PEERS_MEASURED[rows]
+    best = min(peers, key=lambda name: peers[name]["search"])
+    ask = [str(PEERS_PYTHON), str(PEERS), conninfo, str(rows), "0", str(USERS), best, str(seconds)]
+    return best, [[*ask, str(seed)] for seed in range(AT_ONCE[-1])]
 
 
 def _among_many(running: Postgres, world: World) -> list[Row]:
     where = f"{MANY_ROWS} rows of {MANY_USERS} users"
     _say(where)
     times = ask_many_users(Database(running), world, 200)
-    return _searched(times, _peers(running, MANY_ROWS, 20, MANY_USERS), where)
+    return _searched(times, _peers(running, MANY_ROWS, 20, MANY_USERS), where, least=4)
 
 
 def _peers(
@@ -107,13 +149,12 @@ def _peers(
     with psycopg.connect(running.conninfo(), autocommit=True) as owner:
         owner.execute(SQL("CREATE DATABASE {} TEMPLATE template0").format(Identifier(name)))
     conninfo = make_conninfo(running.conninfo(), dbname=name)
-    python = Path(".venv/bench/bin/python")
-    if not python.exists():
+    if not PEERS_PYTHON.exists():
         raise SystemExit(
             "the peers' packages are missing: run scripts/bench, which installs them, or --no-peers"
         )
     done = subprocess.run(  # our own program
-        [python, PEERS, conninfo, str(rows), str(questions), *([str(users)] if users else [])],
+        [PEERS_PYTHON, PEERS, conninfo, str(rows), str(questions), *([str(users)] if users else [])],
         check=False,
         capture_output=True,
         text=True,
@@ -121,6 +162,7 @@ def _peers(
     if done.returncode:
         raise SystemExit(f"a peer failed: {done.stderr[-2000:]}")
     found: Mapping[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    _PEERS_MEASURED[rows] = found
     return found
 
 

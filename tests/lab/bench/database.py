@@ -17,6 +17,7 @@ from lab.bench.data import SPACE, TENANT
 from pipeline.embedding.vectors import Vector
 from pipeline.lexical.terms import counts
 from pipeline.local.postgres import Postgres
+from pipeline.stores.chunk_text import said_tokens
 from pipeline.stores.pgvector import sparse_terms, wire_format
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.migrations import migrate
@@ -25,7 +26,8 @@ from pipeline.stores.protocol import Chunk
 
 SETTINGS = {"shared_buffers": "3GB", "max_wal_size": "8GB", "maintenance_work_mem": "1GB"}
 COPY_MEMORIES = """
-COPY memories (tenant_id, id, user_id, content, embedding, created_at, metadata, source, members, fingerprint, line_lengths)
+COPY memories (tenant_id, id, user_id, content, embedding, created_at, metadata, source, members, fingerprint, line_lengths,
+               tokens)
 FROM STDIN (FORMAT binary)
 """
 COPY_WORDS = "COPY memory_words (tenant_id, id, part, user_id, words) FROM STDIN (FORMAT binary)"
@@ -106,6 +108,7 @@ def memory_row(chunk: Chunk, vector: Vector, tenant: str = TENANT) -> Row:
         members,
         chunk.fingerprint.encode(),
         line_lengths,
+        struct.pack(">i", said_tokens(chunk.text)),
     )
 
 

@@ -34,7 +34,7 @@ from pipeline.stores.usage import Meter
 USERS, ITEMS_AN_EVENT = 50, 10
 MANY_ROWS, MANY_USERS = 300_000, 300
 WORDS_A_MESSAGE, MESSAGES_AN_ITEM = 30, 40
-_LAYOUTS = Layouts(Settings().attribute_names, EntryHasher(b"a key of the bench's own"))
+LAYOUTS = Layouts(Settings().attribute_names, EntryHasher(b"a key of the bench's own"))
 CONTEXT: Any = SimpleNamespace(
     function_name="bench",
     memory_limit_in_mb=1,
@@ -79,7 +79,7 @@ def wired(
 
 
 def _reconciler(container: Container, table: Table) -> Reconciler:
-    parts = _LAYOUTS, table, container.chunker, container.embedder, container.store, time.sleep
+    parts = LAYOUTS, table, container.chunker, container.embedder, container.store, time.sleep
     return Reconciler(*parts, Meter(container.usage_ledger))
 
 
@@ -124,20 +124,23 @@ def _item(world: World, number: int, users: int, tenants: int) -> tuple[ItemKey,
         "user_id": {"S": f"user-{number % users}"},
         "messages": {"S": json.dumps(said)},
     }
-    address = _LAYOUTS.address("sessions", item)
+    address = LAYOUTS.address("sessions", item)
     if address is None:
         raise RuntimeError("a session is one")
     return address.key, item
 
 
 def _events(keys: Sequence[ItemKey]) -> list[dict[str, Any]]:
-    return [_event(keys[start : start + ITEMS_AN_EVENT]) for start in range(0, len(keys), ITEMS_AN_EVENT)]
+    return [
+        queue_event(keys[start : start + ITEMS_AN_EVENT]) for start in range(0, len(keys), ITEMS_AN_EVENT)
+    ]
 
 
-def _event(keys: Sequence[ItemKey]) -> dict[str, Any]:
+def queue_event(keys: Sequence[ItemKey]) -> dict[str, Any]:
+    """Return the queue's event of a notice for each item."""
     records = []
     for number, key in enumerate(keys):
-        address = _LAYOUTS.address(key.table, key.to_dynamodb())
+        address = LAYOUTS.address(key.table, key.to_dynamodb())
         if address is None:
             raise RuntimeError("a session's key is one")
         notice = Notice(address, position=f"label/{1:040}", first_sent_at=time.time())

@@ -2,10 +2,11 @@
 
 Runs in an environment of its own (their packages pin other versions), so it imports nothing of ours::
 
-    python peers.py CONNINFO ROWS QUESTIONS [USERS]
+    python peers.py CONNINFO ROWS QUESTIONS [USERS [PEER SECONDS SEED]]
 
 CONNINFO is that of a database of its own. The object is peer → {add: rows/s, search: ms}. With USERS a few rows are added
-as usual and then copied in the database until there are ROWS of so many users; ``add`` says nothing then.
+as usual and then copied in the database until there are ROWS of so many users; ``add`` says nothing then. With a PEER that was
+filled before it says ``ready``, waits for a line, asks for so many SECONDS, and prints the milliseconds of each question.
 """
 
 import json
@@ -43,9 +44,12 @@ def text() -> str:
 class Load:
     """How much is measured; ``users`` is given where rows are copied in the database."""
 
-    def __init__(self, conninfo: str, rows: str, questions: str, users: str | None = None) -> None:
+    def __init__(
+        self, conninfo: str, rows: str, questions: str, users: str | None = None, *asking: str
+    ) -> None:
         self.conninfo, self.rows, self.questions = conninfo, int(rows), int(questions)
         self.copied, self.users = users is not None, int(users or USERS)
+        self.seconds, self.seed = (float(asking[1]), int(asking[2])) if asking else (0.0, 0)
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -69,6 +73,8 @@ class Load:
 
 def measured(add: Any, search: Any, load: Load, table: str, columns: dict[str, str]) -> dict[str, Any]:
     """Add rows (a list of texts a user at a time), ask questions."""
+    if load.seconds:
+        return answer_times(search, load)
     rows = 20 if load.copied else load.rows
     texts = [(f"user-{number % load.users}", text()) for number in range(rows)]
     add(texts[:10])
@@ -85,6 +91,22 @@ def measured(add: Any, search: Any, load: Load, table: str, columns: dict[str, s
         times.append((time.perf_counter() - started) * 1000)
         assert found, "a peer found nothing"
     return {"add": rate, "search": statistics.median(times[3:])}
+
+
+def answer_times(search: Any, load: Load) -> dict[str, Any]:
+    _draws.seed(load.seed)
+    for number in range(8):
+        search(f"user-{number % load.users}", text())
+    print("ready", flush=True)
+    sys.stdin.readline()
+    times: list[float] = []
+    ends = time.perf_counter() + load.seconds
+    while time.perf_counter() < ends:
+        asked = text()
+        started = time.perf_counter()
+        assert search(f"user-{(load.seed * 7 + len(times)) % load.users}", asked), "a peer found nothing"
+        times.append((time.perf_counter() - started) * 1000)
+    return {"times": times}
 
 
 def mem0(load: Load) -> dict[str, Any]:
@@ -149,7 +171,8 @@ def langchain(load: Load) -> dict[str, Any]:
             return vector(text)
 
     engine = PGEngine.from_connection_string(url=_url("postgresql+psycopg", conninfo))
-    engine.init_vectorstore_table("langchain", DIMENSIONS, metadata_columns=[Column("user_id", "TEXT")])
+    if not load.seconds:
+        engine.init_vectorstore_table("langchain", DIMENSIONS, metadata_columns=[Column("user_id", "TEXT")])
     store = PGVectorStore.create_sync(engine, Instant(), "langchain", metadata_columns=["user_id"])
 
     def add(texts: list[tuple[str, str]]) -> None:
@@ -213,16 +236,17 @@ def _url(scheme: str, conninfo: dict[str, Any]) -> str:
     return "{scheme}://{user}:{password}@{host}:{port}/{dbname}".format(scheme=scheme, **conninfo)
 
 
+PEERS = {"LangChain PGVectorStore": langchain, "LlamaIndex Postgres": llamaindex, "mem0 (infer=False)": mem0}
+
+
 def main(*given: str) -> None:
     load = Load(*given)
+    if load.seconds:
+        print(json.dumps(PEERS[given[4]](load)))
+        return
     with psycopg.connect(load.conninfo, autocommit=True) as owner:
         owner.execute("CREATE EXTENSION IF NOT EXISTS vector")
-    found = {
-        "LangChain PGVectorStore": langchain(load),
-        "LlamaIndex Postgres": llamaindex(load),
-        "mem0 (infer=False)": mem0(load),
-    }
-    print(json.dumps(found))
+    print(json.dumps({name: peer(load) for name, peer in PEERS.items()}))
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def write_rows(
         Row(
             "store upsert / COPY BINARY as owner, same tables and indexes",
             upsert / copied,
-            least=0.5,
+            least=0.7,
             detail=f"{upsert:.0f} and {copied:.0f} chunks/s",
         ),
         Row(

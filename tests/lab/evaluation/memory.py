@@ -54,6 +54,11 @@ class Memory:
                 self._save(conversation.name, session, count)
             self._remember(conversation.name, session)
 
+    def save_at_once(self, conversation: Conversation) -> None:
+        """Save every session once, as it ends."""
+        for session in conversation.sessions:
+            self._save(conversation.name, session, len(session.messages))
+
     def answers(self, conversation: Conversation, vector_weight: float = VECTOR_WEIGHT) -> list[Answer]:
         """Return what each question finds."""
         recall = MemorySearch(
