@@ -138,12 +138,12 @@ class Judge:
         for span, word in zip(time_spans, self._words(time_spans), strict=True):
             vector = logistic((span.similarity - background.mean) / background.spread - HALF_AT)
             score = weight * vector + (1 - weight) * word
-            found.append(Scored(span, vector, word, score if ageless else _aged(score, span, self.weights)))
+            found.append(Scored(span, vector, word, score if ageless else aged(score, span, self.weights)))
         return found
 
     def _words(self, time_spans: Sequence[Span]) -> list[float]:
         """Return how well the words of each span fit: BM25, the best at the root of the share of the question it carries."""
-        fits = _lexical(time_spans)
+        fits = bm25_scores(time_spans)
         best = max(fits, default=0.0)
         if not best:
             return fits
@@ -194,7 +194,7 @@ def best_scores(found: Iterable[Scored[Span]]) -> Mapping[str, float]:
     return best
 
 
-def _aged(score: float, span: Part | Window, weights: ScoringWeights) -> float:
+def aged(score: float, span: Part | Window, weights: ScoringWeights) -> float:
     """Return a score as its time has it: mixed with being of the time asked for, less for age."""
     if weights.time_spans:
         score = (1 - TIME_SHARE) * score + TIME_SHARE * of_time(span, weights)
@@ -284,7 +284,7 @@ def _joined(fresh: Sequence[tuple[Hit, str]]) -> str:
     return text
 
 
-def _lexical(time_spans: Sequence[Span]) -> list[float]:
+def bm25_scores(time_spans: Sequence[Span]) -> list[float]:
     """Return BM25 of each span, the spans themselves being the collection."""
     mean = sum([span.tokens for span in time_spans]) / max(1, len(time_spans))
     frequency = Counter([term for span in time_spans for term in span.words])

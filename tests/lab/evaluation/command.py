@@ -19,10 +19,13 @@ from lab.evaluation.comparing import compared
 from lab.evaluation.embedders import EMBEDDERS
 from lab.evaluation.logs_reader import documents
 from lab.evaluation.measures import Answer, Figures, Level, at_level, figures
-from lab.evaluation.memory import Memory
+from lab.evaluation.memory import Asked, Memory
 from lab.evaluation.own_logs import conversations as own_conversations
+from lab.evaluation.regret import Regret, regret_table, regrets
+from lab.evaluation.remembered import RememberedEmbedder
 from lab.evaluation.sets import Conversation, Question, read_set
 from lab.evaluation.strangers import with_strangers
+from lab.evaluation.typed import typed
 from pipeline import bootstrap
 from pipeline.embedding.tokens import estimate_tokens
 from pipeline.embedding.vectors import Embedder, EmbeddingSpace
@@ -136,6 +139,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="ask each memory of a file another's questions, too, names swapped; of your own it is always done",
     )
+    parser.add_argument(
+        "--regret",
+        action="store_true",
+        help="instead: how far the mix of meaning and words is below the best fixed weight of each embedder and set",
+    )
+    parser.add_argument(
+        "--typed",
+        action="store_true",
+        help="instead: the demo's questions, unrelated drafts and nonsense, typed to the demo's memories",
+    )
     parser.add_argument("--compare", nargs=2, type=Path, metavar="RUN", help="two such files: no new run")
     options = parser.parse_args(arguments)
     try:
@@ -144,11 +157,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 compared(*(json.loads(path.read_text("utf-8"))["questions"] for path in options.compare))
             )  # a command speaks
             return 0
-        _matrix(_sets(options), options.embedder or ["offline"], options.json)
+        _run(options, options.embedder or ["offline"])
     except (VectorMemoryError, OSError, ValueError, KeyError) as error:
         print(f"scripts/eval: {error}", file=sys.stderr)  # a command speaks
         return 2
     return 0
+
+
+def _run(options: argparse.Namespace, embedders: Sequence[str]) -> None:
+    if options.typed:
+        for name in embedders:
+            with _stores(RememberedEmbedder(EMBEDDERS[name]())) as made:
+                print(f"\n{name}\n", *typed(*made), sep="\n")  # a command speaks
+    elif options.regret:
+        print(regret_table(list(_regrets(_sets(options), embedders))))  # a command speaks
+    else:
+        _matrix(_sets(options), embedders, options.json)
+
+
+def _regrets(
+    sets: Mapping[str, Sequence[Conversation]], embedders: Sequence[str]
+) -> Iterator[tuple[str, Sequence[Regret]]]:
+    """Yield the regrets of every embedder and set."""
+    for name in embedders:
+        for set_name, conversations in sets.items():
+            with _stores(RememberedEmbedder(EMBEDDERS[name]())) as made:
+                yield f"{set_name}, {name}", list(regrets(asked_once(conversations, Memory(*made))))
+
+
+def asked_once(conversations: Sequence[Conversation], memory: Memory) -> list[Asked]:
+    """Return every question with what it is answered from, each conversation saved before it is asked."""
+    found = []
+    for conversation in conversations:
+        memory.save(conversation)
+        found += memory.asked(conversation)
+    return found
 
 
 def _sets(options: argparse.Namespace) -> dict[str, list[Conversation]]:
@@ -188,9 +231,16 @@ def _matrix(
 
 
 def _evaluated(conversations: Sequence[Conversation], embedder: Embedder) -> dict[str, Tally]:
+    with _stores(embedder) as made:
+        return tallies_of(conversations, *made)
+
+
+@contextmanager
+def _stores(embedder: Embedder) -> Iterator[tuple[Embedder, Store, Store]]:
+    """Give the embedder with an empty store of its space, as the ingest and as the query function see it."""
     with database() as conninfo:
         migrate(conninfo, embedder.space)
-        return tallies_of(conversations, embedder, *stores(conninfo, embedder.space))
+        yield (embedder, *stores(conninfo, embedder.space))
 
 
 @contextmanager
