@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from pipeline.embedding.vectors import Embedder, Vector
-from pipeline.search.calibration import FEWEST, evidence
+from pipeline.search.calibration import FEWEST, NO_SPACE, evidence
 from pipeline.search.chunk_selection import chunk_values
 from pipeline.search.context import Context, assemble
 from pipeline.search.fence import new_nonce
@@ -160,7 +160,8 @@ class MemorySearch:
             question.time_spans,
             frozenset(question.days),
         )
-        judge = Judge(evidence(hits, question.about, usual), weights)
+        space = self._unrelated.space(embed) if hits else NO_SPACE
+        judge = Judge(evidence(hits, question.about, usual, space), weights)
         strategy = next(iter(Counter(self.store.searched) - searched), "none")
         return Trace(question, hits, judge, strategy)
 

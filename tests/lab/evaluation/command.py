@@ -24,7 +24,7 @@ from lab.evaluation.own_logs import conversations as own_conversations
 from lab.evaluation.regret import Regret, regret_table, regrets
 from lab.evaluation.remembered import RememberedEmbedder
 from lab.evaluation.sets import Conversation, Question, read_set
-from lab.evaluation.strangers import with_strangers
+from lab.evaluation.strangers import across, with_strangers
 from lab.evaluation.typed import typed
 from pipeline import bootstrap
 from pipeline.embedding.tokens import estimate_tokens
@@ -137,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--strangers",
         action="store_true",
-        help="ask each memory of a file another's questions, too, names swapped; of your own it is always done",
+        help="ask each memory the next one's questions, too, names swapped; of your own it is always done",
     )
     parser.add_argument(
         "--regret",
@@ -194,7 +194,7 @@ def asked_once(conversations: Sequence[Conversation], memory: Memory) -> list[As
     return found
 
 
-def _sets(options: argparse.Namespace) -> dict[str, list[Conversation]]:
+def _sets(options: argparse.Namespace) -> Mapping[str, Sequence[Conversation]]:
     """Return the sets that the options name.
 
     Raises:
@@ -207,7 +207,7 @@ def _sets(options: argparse.Namespace) -> dict[str, list[Conversation]]:
         return {OWN: with_strangers(own)}
     files = options.files or sorted(FOLDER.glob("*.jsonl"))
     sets = {path.stem: read_set(path) for path in files}
-    return {name: with_strangers(one) if options.strangers else one for name, one in sets.items()}
+    return across(sets) if options.strangers else sets
 
 
 def _matrix(
@@ -215,17 +215,23 @@ def _matrix(
 ) -> None:
     """Evaluate every set with every embedder, printing each as it is done."""
     run: dict[str, Any] = {"figures": {}, "questions": []}
+    level = bootstrap.settings().min_confidence
     for name in embedders:
+        every = Tally()
         for set_name, conversations in sets.items():
             tallies = _evaluated(conversations, EMBEDDERS[name]())
             found = {system: tally.figures() for system, tally in tallies.items()}
-            said = "\n".join(
-                [table(found), "", *levels_told(tallies[OURS], bootstrap.settings().min_confidence)]
-            )
+            said = "\n".join([table(found), "", *levels_told(tallies[OURS], level)])
             print(f"\n{set_name}, {name}\n\n{said}", flush=True)  # a command speaks
             run["figures"][f"{name} {set_name}"] = {system: one.as_json() for system, one in found.items()}
             for system, tally in tallies.items():
                 run["questions"] += tally.rows(embedder=name, set=set_name, system=system)
+            every.answers += tallies[OURS].answers
+            every.questions += tallies[OURS].questions
+        if len(sets) > 1:
+            print(
+                f"\nall sets, {name}\n", *levels_told(every, level), sep="\n", flush=True
+            )  # a command speaks
     if target:
         target.write_text(json.dumps(run, indent=1))
 
@@ -342,7 +348,12 @@ def table(found: dict[str, Figures]) -> str:
 
 def levels_told(ours: Tally, level: float) -> Iterator[str]:
     """Yield what ``level`` does here, and which one would lose 5% of what has an answer."""
-    for title, chosen in (("as set", level), ("that loses 5%", None)):
+    both = at_level(ours.answers)
+    for title, chosen in (
+        ("as set", level),
+        ("that loses 5%", None),
+        ("that loses 5% of all", both.level if both else None),
+    ):
         for name, one in ours.levels(chosen).items():
             refused = (
                 ""
