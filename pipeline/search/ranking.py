@@ -1,7 +1,6 @@
 """Candidates of both kinds → passages in one order, none of which repeats another. Pure, the same for every store."""
 
 import heapq
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,8 +17,11 @@ from pipeline.search.times import TimeSpan as TimeSpan  # noqa: PLC0414
 from pipeline.search.windows import Part, Window, chains, parts_of, windows_of
 from pipeline.stores.protocol import Hit
 
-VECTOR_WEIGHT = 0.5
-"""Of meaning beside words: both are evidence already, so neither is trusted more."""
+VECTOR_WEIGHT = 0.4
+"""Of meaning beside words, where the words of the question are found; where they are not, they count less by themselves."""
+SHARE_HALF_AT, SHARE_STEEPNESS = 0.4, 10.0
+"""Share of the question's idf mass at which words count half, and how quickly that changes: who asks in other words than
+those of the answer shares a fifth of it with many passages, and none of them for its words."""
 BM25_K1, BM25_B = 0.8, 0.3
 """BM25's k1 and b. Windows are of much the same length, so it matters little."""
 CHUNK_SHARE = 0.5
@@ -142,7 +144,7 @@ class Judge:
         return found
 
     def _words(self, time_spans: Sequence[Span]) -> list[float]:
-        """Return how well the words of each span fit: BM25, the best at the root of the share of the question it carries."""
+        """Return how well the words of each span fit: BM25, the best at what the share of the question counts that it carries."""
         fits = bm25_scores(time_spans)
         best = max(fits, default=0.0)
         if not best:
@@ -151,7 +153,8 @@ class Judge:
         fitting = (
             span.words for span, fit in zip(time_spans, fits, strict=True) if fit >= best * SHARE_AMONG
         )
-        scale = math.sqrt(max(map(term_idf.share, fitting))) / best
+        share = max(map(term_idf.share, fitting))
+        scale = logistic(SHARE_STEEPNESS * (share - SHARE_HALF_AT)) / best
         return [fit * scale for fit in fits]
 
 
