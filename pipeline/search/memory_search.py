@@ -34,8 +34,8 @@ AROUND = 4
 WHOLE = 300
 """A memory of so many chunks is ranked whole: hardly fewer of them would be candidates."""
 MIN_CONFIDENCE = 0.46
-"""With the offline embedder 5% of questions that memory answers fall below it, in English and in Japanese alike, and of
-questions to somebody else's memory more than half: ``docs/search.md``."""
+"""With the offline embedder up to 5% of questions fall below it that memory answers in much their words, a fifth of those it
+answers in others, and nearly all that have nothing to do with it: ``docs/search.md``."""
 MAX_TYPED_CHARACTERS = 300
 """Of what is being typed; longer messages are a conversation."""
 MAX_WIDE = 100
