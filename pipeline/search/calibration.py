@@ -22,8 +22,16 @@ LEAST_SPREAD = 0.02
 """Of similarities. Texts that are all alike, or all the same, make nothing stand out."""
 HALF_AT = 1.5
 """Standard deviations at which a similarity counts half in a ranking."""
-SURE_AT = 2.0
-"""The same where it is asked whether anything was found: the best of many stands out a little by chance."""
+LOG_ODDS_OF_MEANING = 0.7
+"""Of an answer, for each standard deviation that the closest chunk stands out; as those that follow fitted to questions with
+and without an answer, and rounded."""
+LOG_ODDS_OF_WORDS = 4.6
+"""Of an answer, where one chunk carries the question's whole idf mass; with less of it, that share to the power of
+:data:`WORDS_POWER`."""
+WORDS_POWER = 0.7
+"""Below 1: who asks in other words still shares some."""
+LOG_ODDS_OF_NOTHING = -3.1
+"""Of an answer where nothing stands out and no word is shared."""
 FEWEST_COUNTED = 100
 """Of fewer chunks it cannot be told how rare a word is: they are taken for so many."""
 MOST_MASS = 200.0
@@ -40,6 +48,14 @@ class Background:
     def stands_out(self, similarity: float) -> float:
         """Return by how many standard deviations ``similarity`` is above the usual."""
         return (similarity - self.mean) / self.spread
+
+    def no_less_than(self, other: "Background") -> "Background":
+        """Return the larger mean with the larger spread."""
+        return Background(max(self.mean, other.mean), max(self.spread, other.spread))
+
+
+NO_SPACE = Background(-1.0, 0.0)
+"""Of a space that was not measured: no background is less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +77,26 @@ class TermIdf:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What similarities and words are measured by, for one question."""
+    """What similarities and words are measured by, for one question.
+
+    Args:
+        background: among the candidates.
+        space: among texts that have nothing to do with each other. A question unlike all that was ever said has a narrow
+            background, out of which chance stands far; it must stand out of this one too.
+    """
 
     background: Background
     term_idf: TermIdf
+    space: Background = NO_SPACE
 
     def relevance(self, similarity: float, words: Iterable[str]) -> float:
-        """Return how sure it is that a text of this similarity, with these of the question's words, bears on it, 0..1."""
-        near = logistic(self.background.stands_out(similarity) - SURE_AT)
-        return (near + self.term_idf.share(words)) / 2 if self.term_idf.mass else near
+        """Return how sure it is that a text of this similarity, with these of the question's words, bears on it, 0..1.
+
+        Log-odds add up: either kind of evidence may do alone, if there is much of it.
+        """
+        near = self.background.no_less_than(self.space).stands_out(similarity)
+        said = self.term_idf.share(words) ** WORDS_POWER
+        return logistic(LOG_ODDS_OF_NOTHING + LOG_ODDS_OF_MEANING * near + LOG_ODDS_OF_WORDS * said)
 
     def confidence(self, hits: Sequence[Hit]) -> float:
         """Return how sure it is that ``hits`` hold an answer: the closest and the one of most words need not be the same."""
@@ -80,17 +107,22 @@ class Evidence:
         return self.relevance(closest, max(words, key=self.term_idf.share, default=()))
 
 
-def evidence(hits: Sequence[Hit], query_terms: AbstractSet[str], unrelated: Sequence[float] = ()) -> Evidence:
+def evidence(
+    hits: Sequence[Hit],
+    query_terms: AbstractSet[str],
+    unrelated: Sequence[float] = (),
+    space: Background = NO_SPACE,
+) -> Evidence:
     """Return what the hits of one question are measured by.
 
     Args:
         query_terms: the question's terms.
         unrelated: similarities of the question to texts that have nothing to do with anything.
+        space: what similarity is usual between such texts.
     """
     found = [hit.similarity for hit in hits]
-    return Evidence(
-        background([*found, *_evenly(unrelated, FEWEST - len(found))]), _term_idf(hits, query_terms)
-    )
+    usual = background([*found, *_evenly(unrelated, FEWEST - len(found))])
+    return Evidence(usual, _term_idf(hits, query_terms), space)
 
 
 def background(similarities: Sequence[float]) -> Background:

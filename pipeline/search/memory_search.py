@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from pipeline.embedding.vectors import Embedder, Vector
-from pipeline.search.calibration import FEWEST, evidence
+from pipeline.search.calibration import FEWEST, NO_SPACE, evidence
 from pipeline.search.chunk_selection import chunk_values
 from pipeline.search.context import Context, assemble
 from pipeline.search.fence import new_nonce
@@ -35,8 +35,8 @@ AROUND = 4
 WHOLE = 300
 """A memory of so many chunks is ranked whole: hardly fewer of them would be candidates."""
 MIN_CONFIDENCE = 0.46
-"""With the offline embedder 5% of questions that memory answers fall below it, in English and in Japanese alike, and of
-questions to somebody else's memory more than half: ``docs/search.md``."""
+"""With the offline embedder up to 5% of questions fall below it that memory answers in much their words, a fifth of those it
+answers in others, and nearly all that have nothing to do with it: ``docs/search.md``."""
 MAX_TYPED_CHARACTERS = 300
 """Of what is being typed; longer messages are a conversation."""
 MAX_WIDE = 100
@@ -161,7 +161,8 @@ class MemorySearch:
             question.time_spans,
             frozenset(question.days),
         )
-        judge = Judge(evidence(hits, question.about, usual), weights)
+        space = self._unrelated.space(embed) if hits else NO_SPACE
+        judge = Judge(evidence(hits, question.about, usual, space), weights)
         strategy = next(iter(Counter(self.store.searched) - searched), "none")
         return Trace(question, hits, judge, strategy)
 

@@ -1,7 +1,6 @@
 """Candidates of both kinds → passages in one order, none of which repeats another. Pure, the same for every store."""
 
 import heapq
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,8 +17,11 @@ from pipeline.search.windows import Part, Window, chains, parts_of, windows_of
 from pipeline.stores.chunk_text import header
 from pipeline.stores.protocol import Hit
 
-VECTOR_WEIGHT = 0.5
-"""Of meaning beside words: both are evidence already, so neither is trusted more."""
+VECTOR_WEIGHT = 0.4
+"""Of meaning beside words, where the words of the question are found; where they are not, they count less by themselves."""
+SHARE_HALF_AT, SHARE_STEEPNESS = 0.4, 10.0
+"""Share of the question's idf mass at which words count half, and how quickly that changes: who asks in other words than
+those of the answer shares a fifth of it with many passages, and none of them for its words."""
 BM25_K1, BM25_B = 0.8, 0.3
 """BM25's k1 and b. Windows are of much the same length, so it matters little."""
 CHUNK_SHARE = 0.5
@@ -138,12 +140,12 @@ class Judge:
         for span, word in zip(time_spans, self._words(time_spans), strict=True):
             vector = logistic((span.similarity - background.mean) / background.spread - HALF_AT)
             score = weight * vector + (1 - weight) * word
-            found.append(Scored(span, vector, word, score if ageless else _aged(score, span, self.weights)))
+            found.append(Scored(span, vector, word, score if ageless else aged(score, span, self.weights)))
         return found
 
     def _words(self, time_spans: Sequence[Span]) -> list[float]:
-        """Return how well the words of each span fit: BM25, the best at the root of the share of the question it carries."""
-        fits = _lexical(time_spans)
+        """Return how well the words of each span fit: BM25, the best at what the share of the question counts that it carries."""
+        fits = bm25_scores(time_spans)
         best = max(fits, default=0.0)
         if not best:
             return fits
@@ -151,7 +153,8 @@ class Judge:
         fitting = (
             span.words for span, fit in zip(time_spans, fits, strict=True) if fit >= best * SHARE_AMONG
         )
-        scale = math.sqrt(max(map(term_idf.share, fitting))) / best
+        share = max(map(term_idf.share, fitting))
+        scale = logistic(SHARE_STEEPNESS * (share - SHARE_HALF_AT)) / best
         return [fit * scale for fit in fits]
 
 
@@ -198,7 +201,7 @@ def best_scores(found: Iterable[Scored[Span]]) -> Mapping[str, float]:
     return best
 
 
-def _aged(score: float, span: Part | Window, weights: ScoringWeights) -> float:
+def aged(score: float, span: Part | Window, weights: ScoringWeights) -> float:
     """Return a score as its time has it: mixed with being of the time asked for, less for age."""
     if weights.time_spans:
         score = (1 - TIME_SHARE) * score + TIME_SHARE * of_time(span, weights)
@@ -288,7 +291,7 @@ def _joined(fresh: Sequence[tuple[Hit, str]]) -> str:
     return text
 
 
-def _lexical(time_spans: Sequence[Span]) -> list[float]:
+def bm25_scores(time_spans: Sequence[Span]) -> list[float]:
     """Return BM25 of each span, the spans themselves being the collection."""
     mean = sum([span.tokens for span in time_spans]) / max(1, len(time_spans))
     frequency = Counter([term for span in time_spans for term in span.words])

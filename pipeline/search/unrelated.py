@@ -1,15 +1,20 @@
 """Texts that have nothing to do with anything, and how similar a question is to them.
 
-A memory of few chunks cannot tell by itself which similarity stands out. So the space is asked once, at the first such
-question, what its similarities to everyday sentences are; the vectors are kept for as long as the process lives.
+A memory of few chunks cannot tell by itself which similarity stands out, and one whose chunks are all unlike a question
+takes chance for likeness. So everyday sentences are embedded with the first question, and kept for as long as the process
+lives: how similar they are to each other, and each question to them.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from operator import mul
 
 from pipeline.embedding.vectors import Vector
+from pipeline.search.calibration import Background, background
+
+Embed = Callable[[Sequence[str]], Sequence[Vector]]
 
 TEXTS = (
     "The train was late, so we took a taxi to the hotel.",
@@ -61,6 +66,7 @@ TEXTS = (
     "The contract ends in two years unless it is renewed.",
     "契約は更新しない限り二年で終わります。",
 )
+"""Pairs of a sentence and its translation."""
 
 
 @dataclass(slots=True)
@@ -68,17 +74,33 @@ class Unrelated:
     """Measures similarities to :data:`TEXTS`."""
 
     _vectors: Sequence[Vector] = field(default=(), init=False, repr=False)
+    _space: Background | None = field(default=None, init=False, repr=False)
 
-    def similarities(self, vector: Vector, embed: Callable[[Sequence[str]], Sequence[Vector]]) -> list[float]:
+    def similarities(self, vector: Vector, embed: Embed) -> list[float]:
         """Return the cosine of ``vector`` to each of the texts. The first time they are embedded, in one request.
 
         Args:
             vector: in the space that is searched.
             embed: embeds texts in it.
         """
+        asked = _unit(vector)
+        return [sum(map(mul, asked, one)) for one in self._embedded(embed)]
+
+    def space(self, embed: Embed) -> Background:
+        """Return what similarity is usual between two of the texts, of which neither translates the other."""
+        if self._space is None:
+            self._space = background(list(_between(self._embedded(embed))))
+        return self._space
+
+    def _embedded(self, embed: Embed) -> Sequence[Vector]:
         self._vectors = self._vectors or [_unit(one) for one in embed(TEXTS)]
-        query_terms = _unit(vector)
-        return [sum(map(mul, query_terms, one)) for one in self._vectors]
+        return self._vectors
+
+
+def _between(vectors: Sequence[Vector]) -> Iterator[float]:
+    for (first, one), (second, other) in combinations(enumerate(vectors), 2):
+        if first // 2 != second // 2:
+            yield sum(map(mul, one, other))
 
 
 def _unit(vector: Vector) -> Vector:

@@ -13,7 +13,7 @@ from lab.evaluation.logs_reader import documents
 from lab.evaluation.measures import Answer, at_level
 from lab.evaluation.own_logs import conversations, spread
 from lab.evaluation.sets import Conversation, Message, Question, Session
-from lab.evaluation.strangers import with_strangers
+from lab.evaluation.strangers import across, with_strangers
 from pipeline.source.documents import Document, Entry, ItemKey
 from pipeline.stores.memory import InMemoryStore
 
@@ -109,6 +109,22 @@ def test_each_memory_is_asked_the_next_ones_questions_with_its_own_names() -> No
     assert len(alone.questions) == 1
 
 
+def test_memories_of_several_sets_are_asked_each_others_questions() -> None:
+    sets = {
+        "one": [asked("a", ("Ann",), "Does Ann ski?"), asked("j", (), "犬の名前は何ですか？")],
+        "two": [asked("k", (), "猫はどこにいますか？")],
+    }
+    found = across(sets)
+    texts = {
+        name: [[one.text for one in conversation.questions] for conversation in made]
+        for name, made in found.items()
+    }
+    assert texts == {
+        "one": [["Does Ann ski?"], ["犬の名前は何ですか？", "猫はどこにいますか？"]],
+        "two": [["猫はどこにいますか？", "犬の名前は何ですか？"]],
+    }
+
+
 def test_a_level_says_what_it_loses_and_what_it_refuses() -> None:
     answers = [Answer(frozenset("a"), [], set(), confidence=one / 100) for one in range(40, 60)]
     answers += [Answer(frozenset(), [], set(), confidence=value) for value in (0.3, 0.402, 0.55)]
@@ -152,7 +168,10 @@ def test_own_conversations_are_evaluated_and_nothing_said_is_in_the_result() -> 
     assert (ours.figures().questions, ours.figures().unanswerable) == (6, 6)
     assert ours.figures().any5 == 1.0
     assert ours.levels()["English"].answerable == 6
-    assert any("MIN_CONFIDENCE that loses 5%, English" in line for line in levels_told(ours, 0.46))
+    lines = list(levels_told(ours, 0.46))
+    assert any("MIN_CONFIDENCE that loses 5%, English" in line for line in lines)
+    level = next(line for line in lines if "that loses 5% of all, all" in line).split(": ")[1][:5]
+    assert f"MIN_CONFIDENCE that loses 5% of all, English: {level}" in "\n".join(lines)
     rows = json.dumps(list(ours.rows(embedder="test", set=OWN)))
     assert not any(word in rows for word in ("mika", "ken", "kettle", "shed", "chat:"))
 

@@ -11,7 +11,7 @@ from pipeline.embedding.tokens import estimate_tokens
 from pipeline.lexical.terms import terms
 from pipeline.search.calibration import evidence
 from pipeline.search.quotations import SeenText
-from pipeline.search.ranking import Judge, Ranked, ScoringWeights, rank
+from pipeline.search.ranking import VECTOR_WEIGHT, Judge, Ranked, ScoringWeights, rank
 from pipeline.search.windows import WINDOW_TOKENS, chains, parts_of, windows_of
 from pipeline.stores.protocol import Hit
 
@@ -86,12 +86,19 @@ def test_words_can_outweigh_the_vector() -> None:
     assert order(*hits, query_terms="soba") == ["words", "near", "far"]
 
 
-def test_a_score_is_half_meaning_and_half_words() -> None:
+def test_a_score_is_the_weighted_sum_of_meaning_and_words() -> None:
     hits = [hit("a", 0.9, "soba tea"), hit("b", 0.5, "soba rice"), hit("c", 0.1, "rain")]
     best, *_ = rank(hits, terms("soba tea"))
     assert best.hit.id == "a"
-    assert best.score == pytest.approx((best.vector + best.lexical) / 2)
-    assert best.lexical == pytest.approx(1.0)
+    assert best.score == pytest.approx(VECTOR_WEIGHT * best.vector + (1 - VECTOR_WEIGHT) * best.lexical)
+    assert best.lexical == pytest.approx(1.0, abs=0.01)
+
+
+def test_words_that_carry_little_of_the_question_do_not_outweigh_its_meaning() -> None:
+    others = [hit(f"other{at}", 0.05 + 0.1 * (at % 2), f"nothing {at}") for at in range(60)]
+    hits = [hit("near", 0.17, "the answer"), hit("word", 0.1, "soba"), *others]
+    assert order(*hits, query_terms="soba")[0] == "word"
+    assert order(*hits, query_terms="soba tea zanzibar harbour pilot")[0] == "near"
 
 
 def test_ties_go_by_id_whatever_the_order_of_the_candidates() -> None:

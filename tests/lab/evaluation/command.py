@@ -19,10 +19,13 @@ from lab.evaluation.comparing import compared
 from lab.evaluation.embedders import EMBEDDERS
 from lab.evaluation.logs_reader import documents
 from lab.evaluation.measures import Answer, Figures, Level, at_level, figures
-from lab.evaluation.memory import Memory
+from lab.evaluation.memory import Asked, Memory
 from lab.evaluation.own_logs import conversations as own_conversations
+from lab.evaluation.regret import Regret, regret_table, regrets
+from lab.evaluation.remembered import RememberedEmbedder
 from lab.evaluation.sets import Conversation, Question, read_set
-from lab.evaluation.strangers import with_strangers
+from lab.evaluation.strangers import across, with_strangers
+from lab.evaluation.typed import typed
 from pipeline import bootstrap
 from pipeline.embedding.tokens import estimate_tokens
 from pipeline.embedding.vectors import Embedder, EmbeddingSpace
@@ -134,7 +137,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--strangers",
         action="store_true",
-        help="ask each memory of a file another's questions, too, names swapped; of your own it is always done",
+        help="ask each memory the next one's questions, too, names swapped; of your own it is always done",
+    )
+    parser.add_argument(
+        "--regret",
+        action="store_true",
+        help="instead: how far the mix of meaning and words is below the best fixed weight of each embedder and set",
+    )
+    parser.add_argument(
+        "--typed",
+        action="store_true",
+        help="instead: the demo's questions, unrelated drafts and nonsense, typed to the demo's memories",
     )
     parser.add_argument("--compare", nargs=2, type=Path, metavar="RUN", help="two such files: no new run")
     options = parser.parse_args(arguments)
@@ -144,14 +157,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 compared(*(json.loads(path.read_text("utf-8"))["questions"] for path in options.compare))
             )  # a command speaks
             return 0
-        _matrix(_sets(options), options.embedder or ["offline"], options.json)
+        _run(options, options.embedder or ["offline"])
     except (VectorMemoryError, OSError, ValueError, KeyError) as error:
         print(f"scripts/eval: {error}", file=sys.stderr)  # a command speaks
         return 2
     return 0
 
 
-def _sets(options: argparse.Namespace) -> dict[str, list[Conversation]]:
+def _run(options: argparse.Namespace, embedders: Sequence[str]) -> None:
+    if options.typed:
+        for name in embedders:
+            with _stores(RememberedEmbedder(EMBEDDERS[name]())) as made:
+                print(f"\n{name}\n", *typed(*made), sep="\n")  # a command speaks
+    elif options.regret:
+        print(regret_table(list(_regrets(_sets(options), embedders))))  # a command speaks
+    else:
+        _matrix(_sets(options), embedders, options.json)
+
+
+def _regrets(
+    sets: Mapping[str, Sequence[Conversation]], embedders: Sequence[str]
+) -> Iterator[tuple[str, Sequence[Regret]]]:
+    """Yield the regrets of every embedder and set."""
+    for name in embedders:
+        for set_name, conversations in sets.items():
+            with _stores(RememberedEmbedder(EMBEDDERS[name]())) as made:
+                yield f"{set_name}, {name}", list(regrets(asked_once(conversations, Memory(*made))))
+
+
+def asked_once(conversations: Sequence[Conversation], memory: Memory) -> list[Asked]:
+    """Return every question with what it is answered from, each conversation saved before it is asked."""
+    found = []
+    for conversation in conversations:
+        memory.save(conversation)
+        found += memory.asked(conversation)
+    return found
+
+
+def _sets(options: argparse.Namespace) -> Mapping[str, Sequence[Conversation]]:
     """Return the sets that the options name.
 
     Raises:
@@ -164,7 +207,7 @@ def _sets(options: argparse.Namespace) -> dict[str, list[Conversation]]:
         return {OWN: with_strangers(own)}
     files = options.files or sorted(FOLDER.glob("*.jsonl"))
     sets = {path.stem: read_set(path) for path in files}
-    return {name: with_strangers(one) if options.strangers else one for name, one in sets.items()}
+    return across(sets) if options.strangers else sets
 
 
 def _matrix(
@@ -172,25 +215,38 @@ def _matrix(
 ) -> None:
     """Evaluate every set with every embedder, printing each as it is done."""
     run: dict[str, Any] = {"figures": {}, "questions": []}
+    level = bootstrap.container().settings.min_confidence
     for name in embedders:
+        every = Tally()
         for set_name, conversations in sets.items():
             tallies = _evaluated(conversations, EMBEDDERS[name]())
             found = {system: tally.figures() for system, tally in tallies.items()}
-            said = "\n".join(
-                [table(found), "", *levels_told(tallies[OURS], bootstrap.container().settings.min_confidence)]
-            )
+            said = "\n".join([table(found), "", *levels_told(tallies[OURS], level)])
             print(f"\n{set_name}, {name}\n\n{said}", flush=True)  # a command speaks
             run["figures"][f"{name} {set_name}"] = {system: one.as_json() for system, one in found.items()}
             for system, tally in tallies.items():
                 run["questions"] += tally.rows(embedder=name, set=set_name, system=system)
+            every.answers += tallies[OURS].answers
+            every.questions += tallies[OURS].questions
+        if len(sets) > 1:
+            print(
+                f"\nall sets, {name}\n", *levels_told(every, level), sep="\n", flush=True
+            )  # a command speaks
     if target:
         target.write_text(json.dumps(run, indent=1))
 
 
 def _evaluated(conversations: Sequence[Conversation], embedder: Embedder) -> dict[str, Tally]:
+    with _stores(embedder) as made:
+        return tallies_of(conversations, *made)
+
+
+@contextmanager
+def _stores(embedder: Embedder) -> Iterator[tuple[Embedder, Store, Store]]:
+    """Give the embedder with an empty store of its space, as the ingest and as the query function see it."""
     with database() as conninfo:
         migrate(conninfo, embedder.space)
-        return tallies_of(conversations, embedder, *stores(conninfo, embedder.space))
+        yield (embedder, *stores(conninfo, embedder.space))
 
 
 @contextmanager
@@ -292,7 +348,12 @@ def table(found: dict[str, Figures]) -> str:
 
 def levels_told(ours: Tally, level: float) -> Iterator[str]:
     """Yield what ``level`` does here, and which one would lose 5% of what has an answer."""
-    for title, chosen in (("as set", level), ("that loses 5%", None)):
+    both = at_level(ours.answers)
+    for title, chosen in (
+        ("as set", level),
+        ("that loses 5%", None),
+        ("that loses 5% of all", both.level if both else None),
+    ):
         for name, one in ours.levels(chosen).items():
             refused = (
                 ""

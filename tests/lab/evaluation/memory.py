@@ -2,7 +2,9 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 
 from lab.evaluation.measures import CUT_OFFS, READ_TOKENS, Answer, share_read
 from lab.evaluation.sets import Conversation, Message, Question, Session
@@ -13,7 +15,8 @@ from pipeline.ingest.reconcile import Reconciler
 from pipeline.ingest.splitting import split_markdown
 from pipeline.search.memory_search import MemorySearch
 from pipeline.search.passages import squeezed
-from pipeline.search.ranking import VECTOR_WEIGHT
+from pipeline.search.ranking import VECTOR_WEIGHT, Ranked
+from pipeline.search.trace import Trace
 from pipeline.search.wanted import Wanted
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES, Settings
 from pipeline.source.documents import EntryHasher, ItemKey
@@ -23,6 +26,19 @@ from pipeline.stores.protocol import Store
 TABLE = "sessions"
 CONTEXT_PASSAGES = 20
 LAYOUTS = Layouts(DEFAULT_ATTRIBUTE_NAMES, EntryHasher(b"evaluation only, no secret"))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question, what it was answered from, and which messages each chunk holds."""
+
+    question: Question
+    trace: Trace
+    told: Mapping[str, frozenset[str]]
+
+    def messages_in(self, passage: Ranked) -> AbstractSet[str]:
+        """Return the ids of the messages in a passage."""
+        return frozenset().union(*(self.told[chunk] for chunk in passage.chunks))
 
 
 class Memory:
@@ -66,11 +82,30 @@ class Memory:
         )
         return [self._answer(recall, conversation, one) for one in conversation.questions]
 
+    def asked(self, conversation: Conversation) -> list[Asked]:
+        """Return what each question is answered from, to be ranked in other ways."""
+        recall, name = MemorySearch(self._embedder, self._query_store, min_confidence=0.0), conversation.name
+        return [
+            Asked(
+                one,
+                recall.search(name, name, one.text, max(CUT_OFFS), wanted=Wanted(now=one.now)).trace,
+                self._told,
+            )
+            for one in conversation.questions
+        ]
+
     def _save(self, tenant_id: str, session: Session, count: int) -> None:
-        item = _item(tenant_id, session.key, session.messages[:count])
-        address = LAYOUTS.address(TABLE, item)
+        self.save_item(TABLE, _item(tenant_id, session.key, session.messages[:count]))
+
+    def save_item(self, table: str, item: Item) -> None:
+        """Save an item as it is.
+
+        Raises:
+            ValueError: its key is no memory's.
+        """
+        address = LAYOUTS.address(table, item)
         if address is None:
-            raise ValueError(session.key)
+            raise ValueError(table)
         source = address.key.source
         self._items[source] = item
         report = self._reconciler.run({source: Notice(address)})

@@ -6,6 +6,7 @@ By chance a memory may answer some of them, so what is refused is a lower bound.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from lab.evaluation.own_logs import spread
 from lab.evaluation.sets import Conversation, Question
@@ -20,10 +21,17 @@ def with_strangers(conversations: Sequence[Conversation], most: int = MOST) -> l
     languages = [is_japanese(question.text for question in one.questions) for one in conversations]
     return [
         replace(
-            one, questions=[*one.questions, *_query_store(one, _next(conversations, languages, number), most)]
+            one,
+            questions=[*one.questions, *_questions_of(one, _next(conversations, languages, number), most)],
         )
         for number, one in enumerate(conversations)
     ]
+
+
+def across(sets: Mapping[str, Sequence[Conversation]], most: int = MOST) -> dict[str, Sequence[Conversation]]:
+    """Return sets whose memories are asked questions of the next memory in their language, of whichever set it is."""
+    asked = iter(with_strangers([one for conversations in sets.values() for one in conversations], most))
+    return {name: list(islice(asked, len(conversations))) for name, conversations in sets.items()}
 
 
 def _next(
@@ -33,7 +41,7 @@ def _next(
     return next((conversations[at] for at in order if languages[at] == languages[number]), None)
 
 
-def _query_store(own: Conversation, other: Conversation | None, most: int) -> list[Question]:
+def _questions_of(own: Conversation, other: Conversation | None, most: int) -> list[Question]:
     if other is None:
         return []
     names = dict(zip(_speakers(other), _speakers(own), strict=False))
