@@ -84,7 +84,7 @@ class Unrelated:
             embed: embeds texts in it.
         """
         asked = _unit(vector)
-        return [sum(map(mul, asked, one)) for one in self._embedded(embed)]
+        return [_dot(asked, one) for one in self._embedded(embed)]
 
     def space(self, embed: Embed) -> Background:
         """Return what similarity is usual between two of the texts, of which neither translates the other."""
@@ -100,9 +100,17 @@ class Unrelated:
 def _between(vectors: Sequence[Vector]) -> Iterator[float]:
     for (first, one), (second, other) in combinations(enumerate(vectors), 2):
         if first // 2 != second // 2:
-            yield sum(map(mul, one, other))
+            yield _dot(one, other)
+
+
+def _slow_dot(one: Vector, other: Vector) -> float:
+    return sum(map(mul, one, other))
+
+
+_dot: Callable[[Vector, Vector], float] = getattr(math, "sumprod", _slow_dot)
+"""``math.sumprod`` came with Python 3.12. There are a thousand pairs, which the first question waits for."""
 
 
 def _unit(vector: Vector) -> Vector:
-    length = math.sqrt(sum(map(mul, vector, vector))) or 1.0
+    length = math.sqrt(_dot(vector, vector)) or 1.0
     return [value / length for value in vector]
