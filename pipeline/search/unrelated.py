@@ -104,7 +104,7 @@ def _between(vectors: Sequence[Vector]) -> Iterator[float]:
 
 
 def _slow_dot(one: Vector, other: Vector) -> float:
-    return sum(map(mul, one, other))
+    return float(sum(map(mul, one, other)))
 
 
 _dot: Callable[[Vector, Vector], float] = getattr(math, "sumprod", _slow_dot)
