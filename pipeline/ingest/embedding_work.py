@@ -25,23 +25,26 @@ class EmbeddingWork:
     embedder: Embedder
     meter: Meter
     now: Callable[[], datetime]
+    report: Report
 
-    def vectors(self, works: Sequence[ItemWork], report: Report) -> Vectors:
+    def vectors(self, works: Sequence[ItemWork]) -> Vectors:
         """Return vectors of what ``works`` lack; those that must wait, or have a text that is refused, fail."""
         needy = [work for work in works if work.plan.missing]
         if not needy:
             return Vectors()
         try:
-            return self._embed(needy, report)
+            return self._embed(needy)
         except Exception as error:  # noqa: BLE001  # what needs no embedding goes on, whatever it is
             fault = error if isinstance(error, VectorMemoryError) else VectorMemoryError(describe(error))
-            report.failures |= {work.source: fault for work in needy}
+            self.report.failures |= {work.source: fault for work in needy}
             return Vectors()
 
-    def _embed(self, works: Sequence[ItemWork], report: Report) -> Vectors:
+    def _embed(self, works: Sequence[ItemWork]) -> Vectors:
         now, estimates = self.now(), _estimates(works)
         shut = _refusals(self.meter.reserve(estimates, now.date()), now)
-        report.failures |= {work.source: shut[work.tenant_id] for work in works if work.tenant_id in shut}
+        self.report.failures |= {
+            work.source: shut[work.tenant_id] for work in works if work.tenant_id in shut
+        }
         open_works = [work for work in works if work.tenant_id not in shut]
         texts = list(dict.fromkeys(text for work in open_works for text in work.texts))
         before = self.embedder.usage.tokens
@@ -50,19 +53,18 @@ class EmbeddingWork:
         finally:
             asked = {tenant: tokens for tenant, tokens in estimates.items() if tenant not in shut}
             self.meter.settle(asked, self.embedder.usage.tokens - before, now.date())
-        return self._told(open_works, vectors, report)
+        return self._told(open_works, vectors)
 
-    @staticmethod
-    def _told(works: Iterable[ItemWork], outcomes: Mapping[str, Outcome], report: Report) -> Vectors:
+    def _told(self, works: Iterable[ItemWork], outcomes: Mapping[str, Outcome]) -> Vectors:
         refused = {text: one for text, one in outcomes.items() if isinstance(one, Refused)}
-        report.failures |= {
+        self.report.failures |= {
             work.source: EmbeddingRejectedError(refused[text].reason)
             for work in works
             for text in work.texts
             if text in refused
         }
         found = {text: one for text, one in outcomes.items() if not isinstance(one, Refused)}
-        report.chunks_embedded += len(found)
+        self.report.chunks_embedded += len(found)
         return Vectors(found, frozenset(refused))
 
 

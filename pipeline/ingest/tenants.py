@@ -1,13 +1,26 @@
 """Asks a store for several tenants at once where it can, and tells each one's failure from the others'. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 from pipeline.errors import VectorMemoryError
+from pipeline.ingest.work import ItemSnapshot, ItemWork
 from pipeline.stores.outcomes import outcome_of, outcomes
 from pipeline.stores.protocol import IndexDetail, IndexState, PlannedWrite, Store
+
+Owned = TypeVar("Owned", ItemSnapshot, ItemWork)
+
+
+def by_tenant(works: Iterable[Owned]) -> dict[str, list[Owned]]:
+    """Return tenant → what is its own, in order."""
+    grouped: defaultdict[str, list[Owned]] = defaultdict(list)
+    for work in works:
+        grouped[work.tenant_id].append(work)
+    return grouped
 
 
 @dataclass(frozen=True, slots=True)

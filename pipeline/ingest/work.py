@@ -1,16 +1,19 @@
 """What is read and planned of one item, and what became of an invocation's items. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from pipeline.embedding.vectors import Vector
-from pipeline.errors import VectorMemoryError
+from pipeline.errors import StoreUnavailableError, VectorMemoryError, describe
 from pipeline.ingest.item_evidence import ItemReading
 from pipeline.ingest.message_ledger import Settled
 from pipeline.ingest.notices import Notice, moment
 from pipeline.ingest.plan import REFUSED, Plan
 from pipeline.source.documents import Document
 from pipeline.stores.protocol import Chunk, ChunkStatus, HeldChunk, IndexState, PlannedWrite
+
+Result = TypeVar("Result")
 
 
 @dataclass(slots=True)
@@ -52,6 +55,33 @@ class Report:
         self.failures |= {
             source: error for source in sources if source not in self.applied and source not in self.skipped
         }
+
+    def guarded(self, work: Callable[[], Result], sources: Iterable[str]) -> Result | None:
+        """Return what ``work`` returns; what it raises is the failure of these items only, unless the store is away."""
+        try:
+            return work()
+        except StoreUnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001  # a bug met by one item must not stop its neighbours
+            self.fail(
+                sources,
+                error if isinstance(error, VectorMemoryError) else VectorMemoryError(describe(error)),
+            )
+            return None
+
+    def answered(
+        self,
+        outcomes: Mapping[str, Mapping[str, Result] | VectorMemoryError],
+        asked: Mapping[str, Iterable[str]],
+    ) -> dict[str, Result]:
+        """Return item → what the store said of it; a tenant's error is the failure of its items."""
+        found: dict[str, Result] = {}
+        for tenant, outcome in outcomes.items():
+            if isinstance(outcome, VectorMemoryError):
+                self.fail(asked[tenant], outcome)
+            else:
+                found |= outcome
+        return found
 
     def add(self, other: "Report") -> None:
         """Take in what became of other items."""

@@ -14,10 +14,12 @@ from lab.histories import History
 from lab.laboratory import Laboratory, history_of
 from pipeline.handlers import ingest, stream
 from pipeline.ingest import announce, chunking, embedding_work, forget_executor, notices, plan, reconcile
+from pipeline.ingest.item_snapshots import SnapshotReader
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.ownership import Cover, Ownership
+from pipeline.ingest.planner import Planner
 from pipeline.ingest.queue import NoticeQueue, Refused
-from pipeline.ingest.reconcile import Reconciler
+from pipeline.ingest.writer import Writer
 from pipeline.source import stream_records, transitions
 from pipeline.source.documents import ItemKey
 from pipeline.source.table import SourceTable
@@ -47,13 +49,13 @@ def no_epoch_check(patch: pytest.MonkeyPatch) -> None:
 
 
 def an_empty_plan_skips_the_commit(patch: pytest.MonkeyPatch) -> None:
-    real = Reconciler._apply
+    real = Writer._apply
 
     def apply(self: Any, works: Sequence[Any], *rest: Any) -> Any:
         busy = [work for work in works if work.plan.missing or work.plan.moves or work.plan.deletes]
         return real(self, busy, *rest) if busy else set()
 
-    patch.setattr(Reconciler, "_apply", apply)
+    patch.setattr(Writer, "_apply", apply)
 
 
 def a_rewrite_does_not_tell_what_went(patch: pytest.MonkeyPatch) -> None:
@@ -206,7 +208,7 @@ def excluded_roles_are_indexed(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_marker_is_not_looked_up(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Reconciler, "_markers", lambda *_: Markers())
+    patch.setattr(Planner, "_markers", lambda *_: Markers())
 
 
 def a_request_only_sets_its_marker(patch: pytest.MonkeyPatch) -> None:
@@ -232,13 +234,13 @@ def an_unreadable_item_is_let_go(patch: pytest.MonkeyPatch) -> None:
 
 
 def an_unreadable_item_counts_as_gone(patch: pytest.MonkeyPatch) -> None:
-    real = Reconciler._reading
+    real = SnapshotReader._reading
 
     def reading(*given: Any) -> Any:
         made = real(*given)
         return dataclasses.replace(made, known="absent") if made.known == "unreadable" else made
 
-    patch.setattr(Reconciler, "_reading", reading)
+    patch.setattr(SnapshotReader, "_reading", reading)
 
 
 def what_cannot_be_read_is_kept(patch: pytest.MonkeyPatch) -> None:

@@ -8,10 +8,10 @@ import pytest
 from faults import small_world
 from support.histories import SEED
 
-from pipeline.ingest import departures, message_ledger, ownership, plan
+from pipeline.ingest import departures, item_snapshots, message_ledger, ownership, plan
+from pipeline.ingest.item_snapshots import SnapshotReader
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.ownership import Cover, Ownership
-from pipeline.ingest.reconcile import Reconciler
 
 RUNS = range(SEED, SEED + 150)
 RUNS_A_CLOCK = range(SEED, SEED + 60)
@@ -85,9 +85,7 @@ def no_request_covers_anything(patch: Patch) -> None:
 
 
 def a_late_transition_changes_nothing(patch: Patch) -> None:
-    from pipeline.ingest import reconcile  # noqa: PLC0415  # only here
-
-    patch.setattr(reconcile, "would_change", lambda *_: False)
+    patch.setattr(item_snapshots, "would_change", lambda *_: False)
 
 
 def a_kept_message_goes_to_whoever_owns_the_item(patch: Patch) -> None:
@@ -103,11 +101,7 @@ def nothing_stands_in_for_what_is_withheld(patch: Patch) -> None:
 
 
 def a_notice_loses_its_transitions_before_they_are_stored(patch: Patch) -> None:
-    patch.setattr(
-        Reconciler,
-        "_snapshot",
-        _without_transitions(Reconciler._snapshot),
-    )
+    patch.setattr(SnapshotReader, "_snapshot", _without_transitions(SnapshotReader._snapshot))
 
 
 def _without_transitions(real: Callable[..., Any]) -> Callable[..., Any]:
