@@ -86,6 +86,16 @@ class ItemEvidence:
             events = with_change_seen(events, (facts.position, old), of(reading.document.user_id))
         return cls(state.facts, reading, transitions, events, ownership, new_id)
 
+    @property
+    def given_away(self) -> bool:
+        """Whether a record tells of another owner than the last read, of an item that cannot be read now."""
+        earlier = self.facts.user_id
+        if self.reading.known != "unreadable" or earlier is None:
+            return False
+        newer = [event for event in self.events if event.position > self.facts.position]
+        owners = [event.after for event in newer if event.kind in {"owner", "inserted"} and event.after]
+        return bool(owners) and owners[-1] != self.ownership.of(earlier)
+
     def of_text(self, name: str) -> tuple[Transition, ...]:
         """Return the transitions that concern a text."""
         return tuple(each for each in self.transitions if each.everything or each.mentions(name))

@@ -91,7 +91,7 @@ def settle(state: IndexState, kept: Sequence[MessageRow], evidence: ItemEvidence
     there = frozenset(placed.values())
     judged = (_judged(row, evidence, there=row.id in there) for row in rows.values())
     rows = {row.id: row for row in judged if row is not None and not _overdue(row, reading)}
-    hidden = frozenset(id_ for id_, row in rows.items() if not visible(row, facts))
+    hidden = frozenset(id_ for id_, row in rows.items() if not _shows(row, facts, evidence))
     entries = tuple(
         _named(entry, rows[placed[index]])
         for index, entry in enumerate(reading.entries)
@@ -106,6 +106,10 @@ def settle(state: IndexState, kept: Sequence[MessageRow], evidence: ItemEvidence
         entries,
         hidden,
     )
+
+
+def _shows(row: MessageRow, facts: ItemFacts, evidence: ItemEvidence) -> bool:
+    return visible(row, facts) and not (row.state == "live" and evidence.given_away)
 
 
 @dataclass(frozen=True, slots=True)

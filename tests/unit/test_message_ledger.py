@@ -205,6 +205,17 @@ def test_an_item_that_cannot_be_read_loses_nothing_and_its_transitions_apply(led
     assert ledger.unreadable(ledger.change("edited", gone="a")) == ["b"]
 
 
+def test_an_unreadable_item_that_was_given_away_shows_nothing_to_its_earlier_owner(ledger: Ledger) -> None:
+    ledger.read("a", ledger.change(came="a"))
+    given = ledger.change(owner_before=owner("mika"), owner_after=owner("ken"))
+    assert ledger.unreadable(given) == []
+    assert ledger.unreadable() == []  # also when only a look follows
+    ledger.user = "ken"
+    assert ledger.read("a") == ["a"]
+    assert ledger.row("a0").user_id == "ken"
+    assert ledger.unreadable() == ["a"]
+
+
 def test_of_a_partly_unreadable_item_what_is_not_seen_is_not_taken_for_gone(ledger: Ledger) -> None:
     ledger.read("ab")
     assert ledger.read("b", unreadable=1) == ["a", "b"]
@@ -848,6 +859,10 @@ def a_deletion_leaves_nothing_of_what_a_request_may_cover(patch: Patch) -> None:
     patch.setattr(departures, "_purged", lambda *_: None)
 
 
+def an_unreadable_item_stays_its_earlier_owners(patch: Patch) -> None:
+    patch.setattr(ItemEvidence, "given_away", False)
+
+
 def copies_left_by_an_edit_keep_their_times(patch: Patch) -> None:
     patch.setattr(message_dates, "_as_the_oldest", lambda copies, _: copies)
 
@@ -940,6 +955,9 @@ MECHANISMS: dict[Callable[[Patch], None], Callable[[Ledger], None]] = {
     ),
     a_deletion_leaves_nothing_of_what_a_request_may_cover: (
         test_a_message_deleted_before_its_forget_request_is_decided_stays_erased_with_its_time
+    ),
+    an_unreadable_item_stays_its_earlier_owners: (
+        test_an_unreadable_item_that_was_given_away_shows_nothing_to_its_earlier_owner
     ),
     copies_left_by_an_edit_keep_their_times: (
         test_of_copies_one_of_which_was_edited_away_all_count_as_the_oldest
