@@ -113,15 +113,12 @@ class Operator:
     folder: Path
 
     def environment(self) -> dict[str, str]:
-        """Return what the commands need besides ``--stack``."""
-        return {
-            **os.environ,
-            "AWS_ENDPOINT_URL": self.stack.aws.endpoint_url,
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "DATABASE_URL": self.stack.postgres.conninfo(),
-        }
+        """Return what the commands need besides ``--stack``: AWS, and the database where there is one."""
+        told = self.stack.aws_environment()
+        found = {**os.environ, **{name: told[name] for name in told if name.startswith("AWS_")}}
+        return found | (
+            {"DATABASE_URL": self.stack.postgres.conninfo()} if self.stack.store == "pgvector" else {}
+        )
 
     def start(self, *words: str) -> "subprocess.Popen[str]":
         """Start a command."""
