@@ -1,12 +1,10 @@
 """Starts Chromium, or says what is missing."""
 
-import atexit
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 from support.not_run import not_run
 
 ARGUMENTS = [
@@ -25,14 +23,7 @@ def chromium() -> Iterator[Browser]:
     program = shutil.which("chromium")
     if program is None:
         not_run("no Chromium here. Install it: apt-get install chromium fonts-noto-cjk")
-    browser = _playwright().chromium.launch(executable_path=program, args=ARGUMENTS)
-    yield browser
-    browser.close()
-
-
-@cache
-def _playwright() -> Playwright:
-    """Return the one that a process may have: its synchronous interface refuses a second one beside it."""
-    running = sync_playwright().start()
-    atexit.register(running.stop)
-    return running
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        yield browser
+        browser.close()
