@@ -13,7 +13,17 @@ from lab.fault_profile import NO_FAULTS, FaultProfile
 from lab.histories import History
 from lab.laboratory import Laboratory, history_of
 from pipeline.handlers import ingest, stream
-from pipeline.ingest import announce, chunking, embedding_work, forget_executor, notices, plan, reconcile
+from pipeline.ingest import (
+    announce,
+    chunking,
+    embedding_work,
+    forget_executor,
+    item_snapshots,
+    notices,
+    plan,
+    planner,
+    writer,
+)
 from pipeline.ingest.item_snapshots import SnapshotReader
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.ownership import Cover, Ownership
@@ -120,7 +130,8 @@ def all_items_go_to_the_first_tenant(patch: pytest.MonkeyPatch) -> None:
         found = list(values)
         return {found[0].tenant_id: found} if found else {}
 
-    patch.setattr(reconcile, "_grouped", first)
+    for module in (planner, writer):
+        patch.setattr(module, "by_tenant", first)
 
 
 def a_retried_notice_loses_its_transitions(patch: pytest.MonkeyPatch) -> None:
@@ -147,7 +158,7 @@ def coalescing_drops_transitions(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_late_transition_is_skipped(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(reconcile, "would_change", lambda *_: False)
+    patch.setattr(item_snapshots, "would_change", lambda *_: False)
 
 
 def a_cap_counts_as_a_removal(patch: pytest.MonkeyPatch) -> None:
