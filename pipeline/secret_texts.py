@@ -52,14 +52,15 @@ def api_key_of(secret: str) -> str:
     Raises:
         SecretUnavailableError: it is neither.
     """
-    fields = _json_object(secret)
+    fields = json_object(secret)
     key = secret.strip() if fields is None else fields.get("api_key")
     if not isinstance(key, str) or not key:
         raise SecretUnavailableError("the OpenAI secret must be the key itself, or JSON with api_key")
     return key
 
 
-def _json_object(text: str) -> dict[str, Any] | None:
+def json_object(text: str) -> dict[str, Any] | None:
+    """Return the fields of a secret that is a JSON object; ``None`` of any other text."""
     try:
         value = json.loads(text)
     except ValueError:

@@ -1,6 +1,5 @@
 """What a secret and the settings make together: a connection string."""
 
-import json
 from typing import Any
 
 import psycopg
@@ -8,6 +7,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pipeline.database_settings import DatabaseSettings
 from pipeline.errors import SecretUnavailableError
+from pipeline.secret_texts import json_object
 
 _OURS = {"host": "host", "port": "port", "username": "user", "password": "password", "dbname": "dbname"}
 _TLS = ("sslmode", "sslrootcert")
@@ -37,7 +37,7 @@ def conninfo_of(secret: str, settings: DatabaseSettings) -> str:
 
 
 def _given(secret: str) -> dict[str, Any]:
-    fields = _json_object(secret)
+    fields = json_object(secret)
     if fields is None:
         return _parsed(secret)
     tls = {name: str(fields[name]) for name in _TLS if fields.get(name)}
@@ -69,11 +69,3 @@ def _from_settings(settings: DatabaseSettings) -> dict[str, Any]:
         "sslrootcert": settings.root_certificate,
     }
     return {name: str(value) for name, value in known.items() if value}
-
-
-def _json_object(text: str) -> dict[str, Any] | None:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
