@@ -22,7 +22,7 @@ from typing import Any
 from pipeline.embedding.tokens import estimate_tokens
 from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.source.documents import Document, Entry
-from pipeline.stores.protocol import Chunk, HeldChunk, StoredText
+from pipeline.stores.chunks import Chunk, HeldChunk, StoredText
 
 GROWTH = 1.4
 """Most that may be embedded for a chunk while it grows, in its final tokens. The promise is 1.5."""

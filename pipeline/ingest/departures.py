@@ -6,7 +6,7 @@ from dataclasses import replace
 from pipeline.ingest.item_evidence import CLOCK_SECONDS, ItemEvidence, ItemReading
 from pipeline.ingest.message_matching import Copy
 from pipeline.source.transitions import Transition
-from pipeline.stores.protocol import MessageRow
+from pipeline.stores.message_rows import MessageRow
 
 
 def decide(

@@ -7,7 +7,8 @@ from typing import Literal
 from pipeline.ingest.ownership import Ownership, with_change_seen
 from pipeline.source.documents import Document, Entry
 from pipeline.source.transitions import Transition
-from pipeline.stores.protocol import IndexState, ItemEvent, ItemFacts
+from pipeline.stores.index_state import IndexState
+from pipeline.stores.message_rows import ItemEvent, ItemFacts
 
 CLOCK_SECONDS = 120.0
 """How far AWS's time of a change may be from ours where the answer is to forget: clocks that are apart, and times rounded

@@ -16,7 +16,8 @@ from pipeline.ingest.tenants import EachTenant
 from pipeline.ingest.work import ItemSnapshot, Report
 from pipeline.source.documents import ItemKey
 from pipeline.source.layouts import Item, Layouts
-from pipeline.stores.protocol import IndexState, Store
+from pipeline.stores.index_state import IndexState
+from pipeline.stores.protocol import Store
 
 MAX_ITEMS, MAX_MESSAGES = 100, 2_000
 """So much is held in memory at once, give or take one item: the largest has some 10,000 messages."""

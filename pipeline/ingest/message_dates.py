@@ -6,7 +6,7 @@ from dataclasses import replace
 from pipeline.ingest.item_evidence import CLOCK_SECONDS
 from pipeline.ingest.message_matching import Copy
 from pipeline.source.transitions import Transition
-from pipeline.stores.protocol import MessageRow
+from pipeline.stores.message_rows import MessageRow
 
 
 def with_dates(copies: Sequence[Copy], transitions: Sequence[Transition], name: str) -> list[Copy]:

@@ -17,7 +17,8 @@ from pipeline.ingest.message_matching import Copy, match
 from pipeline.ingest.visibility import visible
 from pipeline.source.documents import Entry
 from pipeline.source.transitions import Transition
-from pipeline.stores.protocol import IndexState, ItemFacts, MessageRow
+from pipeline.stores.index_state import IndexState
+from pipeline.stores.message_rows import ItemFacts, MessageRow
 
 
 @dataclass(frozen=True, slots=True)

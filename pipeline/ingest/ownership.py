@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pipeline.stores.protocol import ItemEvent, Markers, MessageRow
+from pipeline.stores.forget_requests import Markers
+from pipeline.stores.message_rows import ItemEvent, MessageRow
 
 _REMOVALS = frozenset({"deleted", "expired"})
 

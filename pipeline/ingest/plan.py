@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pipeline.ingest.chunking import Chunker
 from pipeline.ingest.message_ledger import Settled
 from pipeline.source.documents import Document
-from pipeline.stores.protocol import NOBODY, Chunk, ChunkMove, ChunkStatus, HeldChunk, StoredText
+from pipeline.stores.chunks import NOBODY, Chunk, ChunkMove, ChunkStatus, HeldChunk, StoredText
 
 STAND_IN, REFUSED = "~", "!"
 """Marks in front of the fingerprint of a chunk without a vector: it stands in for what a withheld chunk says; the provider

@@ -14,7 +14,9 @@ from pipeline.ingest.plan import IndexedItem, make_plan, needs_text
 from pipeline.ingest.tenants import EachTenant, by_tenant
 from pipeline.ingest.work import ItemSnapshot, ItemWork, Report
 from pipeline.source.layouts import Layouts
-from pipeline.stores.protocol import IndexDetail, Markers, Store
+from pipeline.stores.forget_requests import Markers
+from pipeline.stores.index_state import IndexDetail
+from pipeline.stores.protocol import Store
 
 
 @dataclass(frozen=True, slots=True)

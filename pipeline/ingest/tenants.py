@@ -9,8 +9,9 @@ from typing import TypeVar
 
 from pipeline.errors import VectorMemoryError
 from pipeline.ingest.work import ItemSnapshot, ItemWork
+from pipeline.stores.index_state import IndexDetail, IndexState, PlannedWrite
 from pipeline.stores.outcomes import outcome_of, outcomes
-from pipeline.stores.protocol import IndexDetail, IndexState, PlannedWrite, Store
+from pipeline.stores.protocol import Store
 
 Owned = TypeVar("Owned", ItemSnapshot, ItemWork)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from pipeline.ingest.item_evidence import AFTER
-from pipeline.stores.protocol import ItemFacts, MessageRow
+from pipeline.stores.message_rows import ItemFacts, MessageRow
 
 
 def visible(row: MessageRow, facts: ItemFacts) -> bool:

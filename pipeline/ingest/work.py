@@ -11,7 +11,8 @@ from pipeline.ingest.message_ledger import Settled
 from pipeline.ingest.notices import Notice, moment
 from pipeline.ingest.plan import REFUSED, Plan
 from pipeline.source.documents import Document
-from pipeline.stores.protocol import Chunk, ChunkStatus, HeldChunk, IndexState, PlannedWrite
+from pipeline.stores.chunks import Chunk, ChunkStatus, HeldChunk
+from pipeline.stores.index_state import IndexState, PlannedWrite
 
 Result = TypeVar("Result")
 

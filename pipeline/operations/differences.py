@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.ingest.work import ItemWork
+from pipeline.stores.chunks import Chunk
 from pipeline.stores.inventory import StoredChunk
-from pipeline.stores.protocol import Chunk
 
 Kind = Literal["missing", "stale", "extra", "wrong_tenant", "vanished", "malformed", "unreadable"]
 

@@ -11,7 +11,7 @@ from pipeline.ingest.reconcile import Reconciler
 from pipeline.operations.dry_run import dry_run
 from pipeline.source.documents import Document
 from pipeline.source.layouts import Address, Item, Layouts
-from pipeline.stores.protocol import Chunk
+from pipeline.stores.chunks import Chunk
 
 Entries = Mapping[str, tuple[Address, Item]]
 """Source → address and item."""

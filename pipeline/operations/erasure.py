@@ -28,7 +28,7 @@ from pipeline.source.layouts import Address, Layouts
 from pipeline.source.times import read_time
 from pipeline.stores.forget_requests import Forgotten
 from pipeline.stores.inventory import Inventory, LyingRow, StoredChunk, StoredItem
-from pipeline.stores.protocol import MessageRow
+from pipeline.stores.message_rows import MessageRow
 
 PAGE = 50
 PLACES = (

@@ -26,7 +26,7 @@ from pipeline.operations.portable import (
 from pipeline.source.documents import Entry
 from pipeline.source.layouts import Address, Layouts
 from pipeline.stores.inventory import Inventory, StoredItem
-from pipeline.stores.protocol import MessageRow
+from pipeline.stores.message_rows import MessageRow
 
 PAGE = 50
 

@@ -12,7 +12,8 @@ from datetime import datetime
 from pipeline.ingest.chunking import embedded_text
 from pipeline.source.layouts import normalised
 from pipeline.source.notes import section
-from pipeline.stores.protocol import HeldChunk, MessageRow, StoredText
+from pipeline.stores.chunks import HeldChunk, StoredText
+from pipeline.stores.message_rows import MessageRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,15 +27,11 @@ from pipeline.source.layouts import (
     read_time,
     safe_text,
 )
-from pipeline.stores.protocol import (
-    Chunk,
-    Filters,
-    IndexState,
-    MessageRow,
-    PlannedWrite,
-    SearchRequest,
-    Store,
-)
+from pipeline.stores.chunks import Chunk
+from pipeline.stores.index_state import IndexState, PlannedWrite
+from pipeline.stores.message_rows import MessageRow
+from pipeline.stores.protocol import Store
+from pipeline.stores.search_requests import Filters, SearchRequest
 
 _NAMESPACE = uuid.UUID("0b7c2f64-51d3-4c0a-8a8e-7d5c90a4c1de")
 

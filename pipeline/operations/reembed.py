@@ -19,7 +19,8 @@ from pipeline.operations.pacing import Pacer
 from pipeline.source.layouts import Address, Layouts
 from pipeline.stores.pgvector.space_progress import BehindItem, Sample, SpaceProgress
 from pipeline.stores.pgvector.spaces import Register, RegisteredSpace
-from pipeline.stores.protocol import SearchRequest, Store
+from pipeline.stores.protocol import Store
+from pipeline.stores.search_requests import SearchRequest
 
 POLL_SECONDS = 0.5
 SEND_ATTEMPTS = 6

@@ -14,7 +14,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from pipeline.search.windows import words_of
-from pipeline.stores.protocol import Hit
+from pipeline.stores.search_requests import Hit
 
 FEWEST = 50
 """Of fewer chunks it cannot be told what stands out of them: unrelated texts fill them up."""

@@ -12,7 +12,7 @@ from pipeline.lexical.terms import terms
 from pipeline.search.ranking import Judge, best_scores
 from pipeline.search.windows import WINDOW_TOKENS, chains, parts_of, windows_of
 from pipeline.stores.chunk_text import body
-from pipeline.stores.protocol import Hit
+from pipeline.stores.search_requests import Hit
 
 SCALES = (120, 200, WINDOW_TOKENS)
 """Tokens of the windows that a chunk is judged in, besides alone."""

@@ -12,7 +12,7 @@ from pipeline.search.quotations import GAP
 from pipeline.search.ranking import Piece, Ranked
 from pipeline.search.trace import Trace
 from pipeline.source.recalled import NOTICES
-from pipeline.stores.protocol import Hit
+from pipeline.stores.search_requests import Hit
 
 NOTES_SHARE = 0.5
 """Most of the budget that long-term memory may take where passages want room too."""

@@ -24,7 +24,9 @@ from pipeline.search.updates import LOOKED_AT, newest_first
 from pipeline.search.wanted import USUAL, Wanted
 from pipeline.source.layouts import safe_text
 from pipeline.stores.chunk_text import body
-from pipeline.stores.protocol import Filters, Hit, ListedChunk, SearchRequest, Store
+from pipeline.stores.chunks import ListedChunk
+from pipeline.stores.protocol import Store
+from pipeline.stores.search_requests import Filters, Hit, SearchRequest
 from pipeline.stores.usage import Meter, Uncounted
 
 CANDIDATES = 100

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from pipeline.stores.protocol import Hit, ListedChunk
+from pipeline.stores.chunks import ListedChunk
+from pipeline.stores.search_requests import Hit
 
 _KANA = re.compile(r"[\u3041-\u30ff]")
 _LETTER = re.compile(r"[^\W\d_]")

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pipeline.lexical.terms import terms
 from pipeline.search.change_words import says_change
 from pipeline.search.windows import Window
-from pipeline.stores.protocol import Hit
+from pipeline.stores.search_requests import Hit
 
 RUN = 3
 """Terms that make a run."""

@@ -15,7 +15,7 @@ from pipeline.search.quotations import SeenText, UnseenText
 from pipeline.search.times import TimeSpan as TimeSpan  # noqa: PLC0414
 from pipeline.search.windows import Part, Window, chains, parts_of, windows_of
 from pipeline.stores.chunk_text import header
-from pipeline.stores.protocol import Hit
+from pipeline.stores.search_requests import Hit
 
 VECTOR_WEIGHT = 0.4
 """Of meaning beside words, where the words of the question are found; where they are not, they count less by themselves."""

@@ -14,7 +14,7 @@ from pipeline.search.trace import BEYOND, Trace, matched, places, searched
 from pipeline.search.updates import newest_first
 from pipeline.search.windows import words_of
 from pipeline.stores.chunk_text import body
-from pipeline.stores.protocol import Hit
+from pipeline.stores.search_requests import Hit
 
 MIN_STANDS_OUT = 3.5
 """Standard deviations that the closest chunk of a session is above the usual, for a whole conversation to bear on it."""

@@ -16,7 +16,7 @@ from pipeline.identity import storable_id
 from pipeline.search.wanted import Wanted
 from pipeline.source.documents import Kind
 from pipeline.source.layouts import read_time
-from pipeline.stores.protocol import Filters
+from pipeline.stores.search_requests import Filters
 
 MAX_QUERY_CHARACTERS = 8_000
 """Of a longer question beginning and end are kept: about what an embedding input of 8,192 tokens holds in Japanese."""

@@ -12,7 +12,7 @@ from pipeline.search.question import Question
 from pipeline.search.quotations import SeenText
 from pipeline.search.ranking import MOST_REPEATED, Judge, Ranked, of_time
 from pipeline.search.windows import parts_of, windows_of, words_of
-from pipeline.stores.protocol import Hit
+from pipeline.stores.search_requests import Hit
 
 UNSURE = "nothing is sure enough"
 UNLIKE = "less similar than asked for"

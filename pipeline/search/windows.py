@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pipeline.lexical.terms import MOST_COUNTED, counts
 from pipeline.stores.chunk_text import body, said_tokens
-from pipeline.stores.protocol import Hit
+from pipeline.stores.search_requests import Hit
 
 WINDOW_TOKENS = 350
 """Of a window of several chunks; a chunk may be longer by itself."""

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -68,3 +69,26 @@ class Forgotten:
     request: ForgetRequest
     deleted: int
     done_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Markers:
+    """Forget markers: permanent, and stronger than whatever the source item still says.
+
+    Args:
+        times: (scope, subject as :class:`ForgetRequest` names it) → T of each request: what was saved before is forgotten.
+            All of them count, not only the last: an item may have had another owner then.
+    """
+
+    times: Mapping[tuple[Scope, str], Sequence[datetime]] = field(default_factory=dict)
+
+    def of_user(self, user_id: str, session_key: str) -> list[float]:
+        """Return T, epoch seconds, of every request about this user here."""
+        return self._of(("user", user_id), ("user_session", session_of(user_id, session_key)))
+
+    def of_session(self, session_key: str) -> list[float]:
+        """Return T, epoch seconds, of every request about this session, whoever owns it."""
+        return self._of(("session", session_key))
+
+    def _of(self, *subjects: tuple[Scope, str]) -> list[float]:
+        return [time.timestamp() for subject in subjects for time in self.times.get(subject, ())]

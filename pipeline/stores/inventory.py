@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Protocol
 
 from pipeline.source.documents import ItemKey
-from pipeline.stores.protocol import ChunkStatus, ItemFacts, MessageRow
+from pipeline.stores.chunks import ChunkStatus
+from pipeline.stores.message_rows import ItemFacts, MessageRow
 
 StoredItem = tuple[str, str, ItemKey | None, ItemFacts, datetime | None]
 """Tenant, source, where it lives (``None``: nobody ever said), what is known of it, when TTL may take it away."""
@@ -17,7 +18,7 @@ class StoredChunk:
     """One row of an item.
 
     Args:
-        user_id: :data:`pipeline.stores.protocol.NOBODY` while it is withheld.
+        user_id: :data:`pipeline.stores.chunks.NOBODY` while it is withheld.
         members: ids of the messages whose text it holds.
         session_key: the chat app's own name of the item, where the store says it.
     """

@@ -11,24 +11,11 @@ from datetime import UTC, datetime
 from pipeline.embedding.vectors import EmbeddingSpace, Vector, placeholder
 from pipeline.lexical.terms import counts
 from pipeline.source.documents import ItemKey
-from pipeline.stores.forget_requests import ForgetRequest, Forgotten, Scope, session_of
-from pipeline.stores.protocol import (
-    NOBODY,
-    SEEDS,
-    Chunk,
-    Filters,
-    HeldChunk,
-    Hit,
-    IndexDetail,
-    IndexState,
-    ItemFacts,
-    ListedChunk,
-    Markers,
-    MessageRow,
-    PlannedWrite,
-    SearchRequest,
-    StoredText,
-)
+from pipeline.stores.chunks import NOBODY, Chunk, HeldChunk, ListedChunk, StoredText
+from pipeline.stores.forget_requests import ForgetRequest, Forgotten, Markers, Scope, session_of
+from pipeline.stores.index_state import IndexDetail, IndexState, PlannedWrite
+from pipeline.stores.message_rows import ItemFacts, MessageRow
+from pipeline.stores.search_requests import SEEDS, Filters, Hit, SearchRequest
 
 
 @dataclass(slots=True)

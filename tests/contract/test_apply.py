@@ -26,7 +26,10 @@ from support.chunks import (
     uid,
 )
 
-from pipeline.stores.protocol import HeldChunk, IndexDetail, IndexState, SearchRequest, Store, StoredText
+from pipeline.stores.chunks import HeldChunk, StoredText
+from pipeline.stores.index_state import IndexDetail, IndexState
+from pipeline.stores.protocol import Store
+from pipeline.stores.search_requests import SearchRequest
 
 
 def test_an_unknown_item_is_held_at_revision_zero(store: Store) -> None:

@@ -22,7 +22,9 @@ from support.chunks import (
     uid,
 )
 
-from pipeline.stores.protocol import ItemEvent, Markers, Store
+from pipeline.stores.forget_requests import Markers
+from pipeline.stores.message_rows import ItemEvent
+from pipeline.stores.protocol import Store
 
 
 def times(markers: Markers) -> dict[tuple[str, str], list[datetime]]:

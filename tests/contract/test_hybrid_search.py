@@ -7,7 +7,8 @@ import pytest
 from support.chunks import TIME, ask, axis, chunk, put, uid
 
 from pipeline.lexical.terms import MOST_COUNTED, terms
-from pipeline.stores.protocol import Filters, SearchRequest, Store
+from pipeline.stores.protocol import Store
+from pipeline.stores.search_requests import Filters, SearchRequest
 
 
 def test_words_find_what_the_vector_does_not(store: Store) -> None:

@@ -2,7 +2,8 @@
 
 from support.chunks import ITEM, axis, chunk, found, held, key_of, messages, put, request, row, uid
 
-from pipeline.stores.protocol import Filters, SearchRequest, Store
+from pipeline.stores.protocol import Store
+from pipeline.stores.search_requests import Filters, SearchRequest
 
 
 def test_a_tenant_sees_nothing_of_another_even_under_equal_names(store: Store) -> None:

@@ -5,7 +5,7 @@ import os
 from support.chunks import StoreMaker, apply, ask, axis, chunk, found, held_ids, leaning, settled, uid
 
 from pipeline.embedding.vectors import Vector
-from pipeline.stores.protocol import Filters
+from pipeline.stores.search_requests import Filters
 
 CHUNKS = int(os.environ.get("CONTRACT_CHUNKS", "1200"))
 """CI says 12,000, each time whole changes: more than the 10,000 that OpenSearch gives in one window."""

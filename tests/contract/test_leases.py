@@ -2,7 +2,8 @@
 
 from support.chunks import ITEM, OTHER, axis, chunk, held, planned, put
 
-from pipeline.stores.protocol import ItemFacts, Store
+from pipeline.stores.message_rows import ItemFacts
+from pipeline.stores.protocol import Store
 
 
 def test_a_leased_item_is_not_leased_again_until_it_is_applied_or_released(store: Store) -> None:

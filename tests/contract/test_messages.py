@@ -22,15 +22,10 @@ from support.chunks import (
     waiting,
 )
 
-from pipeline.stores.protocol import (
-    ChunkMove,
-    ChunkStatus,
-    IndexDetail,
-    ItemEvent,
-    ItemFacts,
-    MessageRow,
-    Store,
-)
+from pipeline.stores.chunks import ChunkMove, ChunkStatus
+from pipeline.stores.index_state import IndexDetail
+from pipeline.stores.message_rows import ItemEvent, ItemFacts, MessageRow
+from pipeline.stores.protocol import Store
 
 FULL = MessageRow(
     id=mid(1),

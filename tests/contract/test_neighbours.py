@@ -6,7 +6,9 @@ from typing import Any
 
 from support.chunks import OTHER, TIME, axis, chunk, put, uid
 
-from pipeline.stores.protocol import Chunk, Filters, SearchRequest, Store
+from pipeline.stores.chunks import Chunk
+from pipeline.stores.protocol import Store
+from pipeline.stores.search_requests import Filters, SearchRequest
 
 
 def placed(number: int, minutes: int, key: str = "chat:1") -> Chunk:

@@ -6,7 +6,9 @@ from typing import Any
 
 from support.chunks import TIME, axis, chunk, put, uid
 
-from pipeline.stores.protocol import Chunk, ChunkMove, ChunkStatus, Filters, Store
+from pipeline.stores.chunks import Chunk, ChunkMove, ChunkStatus
+from pipeline.stores.protocol import Store
+from pipeline.stores.search_requests import Filters
 
 
 def read_back(store: Store, filters: Filters | None = None, **options: Any) -> list[str]:

@@ -3,7 +3,8 @@
 import pytest
 from support.chunks import axis, chunk, found, leaning, put, uid
 
-from pipeline.stores.protocol import SearchRequest, Store
+from pipeline.stores.protocol import Store
+from pipeline.stores.search_requests import SearchRequest
 
 
 def test_hits_come_closest_first_and_ties_by_id(store: Store) -> None:

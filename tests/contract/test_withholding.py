@@ -21,7 +21,9 @@ from support.chunks import (
 )
 
 from pipeline.lexical.terms import terms
-from pipeline.stores.protocol import ChunkMove, Filters, SearchRequest, Store
+from pipeline.stores.chunks import ChunkMove
+from pipeline.stores.protocol import Store
+from pipeline.stores.search_requests import Filters, SearchRequest
 
 EVERYTHING = Filters()
 

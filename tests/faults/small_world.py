@@ -29,8 +29,8 @@ from pipeline.source.layouts import Layouts
 from pipeline.source.stream_records import read_stream_record
 from pipeline.source.transitions import TransitionReader
 from pipeline.stores.forget_requests import ForgetRequest
+from pipeline.stores.index_state import PlannedWrite
 from pipeline.stores.memory import InMemoryStore
-from pipeline.stores.protocol import PlannedWrite
 
 SPACE = EmbeddingSpace("small", 4)
 START = 1_790_000_000.25

@@ -22,7 +22,7 @@ from pipeline.source.transitions import Transition
 from pipeline.stores.dynamodb.inventory import DynamoDbInventory
 from pipeline.stores.ledger.ledger import Ledger
 from pipeline.stores.opensearch.queries import SHOWN
-from pipeline.stores.protocol import Filters
+from pipeline.stores.search_requests import Filters
 
 SOURCE = '["sessions", "acme", "chat:1"]'
 KEY = {"tenant_id": {"S": "acme"}, "session_key": {"S": "chat:1"}}

@@ -34,9 +34,10 @@ from pipeline.source import stream_records, transitions
 from pipeline.source.documents import ItemKey
 from pipeline.source.table import SourceTable
 from pipeline.source.transitions import Transition, TransitionReader
+from pipeline.stores.chunks import ChunkMove
+from pipeline.stores.forget_requests import Markers
 from pipeline.stores.pgvector import write_sql, writing
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import ChunkMove, Markers
 
 pytestmark = pytest.mark.integration
 MOST_HISTORIES = 600

@@ -31,7 +31,7 @@ from lab.laboratory import Laboratory, history_of
 from lab.ledger_index import LedgerIndex
 from lab.workers import installed
 from pipeline.local.aws import LocalAws
-from pipeline.stores.protocol import ChunkMove
+from pipeline.stores.chunks import ChunkMove
 
 HISTORIES = int(os.environ.get("FAULT_HISTORIES", "100"))
 REAL_HISTORIES = max(20, HISTORIES // 10)

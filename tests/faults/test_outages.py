@@ -17,8 +17,9 @@ from pipeline.handlers import ingest
 from pipeline.ingest.notices import encode
 from pipeline.ingest.queue import NoticeQueue
 from pipeline.ingest.reconcile import Reconciler
+from pipeline.stores.index_state import IndexState
 from pipeline.stores.memory import InMemoryStore
-from pipeline.stores.protocol import IndexState, SearchRequest
+from pipeline.stores.search_requests import SearchRequest
 
 ITEMS = 60
 OUTAGE_SECONDS = 1_800

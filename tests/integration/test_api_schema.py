@@ -23,8 +23,8 @@ from support.chunks import planned
 from support.loopback import Loopback
 
 from pipeline.packaging.api_description import describe_api
+from pipeline.stores.chunks import Chunk
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import Chunk
 
 pytestmark = pytest.mark.integration
 EXAMPLES = int(os.environ.get("SCHEMA_EXAMPLES", "25"))

@@ -14,10 +14,10 @@ from support.words import SPACE
 from pipeline.embedding.vectors import float32
 from pipeline.errors import RetryableError, StoreBusyError, StoreUnavailableError
 from pipeline.local.postgres import Postgres
+from pipeline.stores.chunks import Chunk
 from pipeline.stores.pgvector.connection import PATIENCE, Connector, Limits, connect
 from pipeline.stores.pgvector.migrations import migrate
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import Chunk
 
 pytestmark = pytest.mark.integration
 Database = Callable[..., str]

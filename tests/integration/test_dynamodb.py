@@ -42,10 +42,13 @@ from support.words import SPACE
 from pipeline.embedding.vectors import EmbeddingSpace, float32
 from pipeline.errors import MalformedItemError, StoreUnavailableError
 from pipeline.local.aws import LocalAws
+from pipeline.stores.chunks import ChunkMove
+from pipeline.stores.index_state import IndexState, PlannedWrite
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.migrations import migrate
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import ChunkMove, Filters, IndexState, PlannedWrite, SearchRequest, Store
+from pipeline.stores.protocol import Store
+from pipeline.stores.search_requests import Filters, SearchRequest
 
 QUESTIONS = 250 if os.environ.get("CI") else 25
 """Of each of two widths."""

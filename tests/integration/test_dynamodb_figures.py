@@ -12,7 +12,7 @@ from support.local_aws import Tables
 
 from pipeline.embedding.vectors import EmbeddingSpace, Vector, float32
 from pipeline.local.aws import LocalAws
-from pipeline.stores.protocol import SearchRequest
+from pipeline.stores.search_requests import SearchRequest
 
 CHUNKS, DIMENSIONS, TOP_K = 1_000, 1536, 10
 WORDS = [

@@ -18,11 +18,13 @@ from support.words import SPACE
 from pipeline.database_settings import DatabaseSettings
 from pipeline.embedding.vectors import float32
 from pipeline.errors import StoreUnavailableError
+from pipeline.stores.chunks import Chunk, ChunkMove
+from pipeline.stores.forget_requests import ForgetRequest
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.iam import IamLogin
 from pipeline.stores.pgvector.store import PgVectorStore
 from pipeline.stores.pgvector.usage import PgUsageLedger
-from pipeline.stores.protocol import Chunk, ChunkMove, Filters, ForgetRequest, SearchRequest
+from pipeline.stores.search_requests import Filters, SearchRequest
 
 pytestmark = pytest.mark.integration
 Database = Callable[..., str]

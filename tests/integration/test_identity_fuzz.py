@@ -18,8 +18,8 @@ from support.caller_events import AGENT, direct_event, jwt_event, url_event
 from support.chunks import put
 
 from pipeline.handlers import query
+from pipeline.stores.chunks import Chunk
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import Chunk
 
 pytestmark = pytest.mark.integration
 REQUESTS = int(os.environ.get("IDENTITY_FUZZ_REQUESTS", "300"))

@@ -25,12 +25,13 @@ from support.words import SPACE
 from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.lexical.terms import terms
 from pipeline.operations.reembed import two
+from pipeline.stores.chunks import ChunkMove, HeldChunk
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.cutover import switch
 from pipeline.stores.pgvector.space_copy import SpaceCopy
 from pipeline.stores.pgvector.space_progress import Spaces
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import ChunkMove, Filters, HeldChunk, SearchRequest
+from pipeline.stores.search_requests import Filters, SearchRequest
 
 pytestmark = pytest.mark.integration
 BOTH = (SPACE, NEXT)

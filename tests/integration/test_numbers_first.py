@@ -21,7 +21,7 @@ from pipeline.search.windows import Window, chains, parts_of, windows_of
 from pipeline.stores.chunk_text import said_tokens
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import Hit, SearchRequest
+from pipeline.stores.search_requests import Hit, SearchRequest
 
 pytestmark = pytest.mark.integration
 SETS = sorted(JAPANESE.parent.glob("*.jsonl"))

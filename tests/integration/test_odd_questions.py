@@ -11,9 +11,9 @@ from support.words import SPACE, WordEmbedder
 
 from pipeline.handlers import query
 from pipeline.search.memory_search import MemorySearch
+from pipeline.stores.chunks import Chunk
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import Chunk
 
 pytestmark = pytest.mark.integration
 

@@ -15,7 +15,7 @@ from pipeline.search.freshness import FreshnessGate, IndexFreshness
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.store import PgVectorStore
 from pipeline.stores.pgvector.usage import PgUsageLedger, UseAlong
-from pipeline.stores.protocol import SearchRequest
+from pipeline.stores.search_requests import SearchRequest
 from pipeline.stores.usage import Meter
 
 pytestmark = pytest.mark.integration

@@ -19,9 +19,10 @@ from pipeline.errors import StoreUnavailableError
 from pipeline.local.aws import LocalAws
 from pipeline.local.opensearch_rules import Refreshes
 from pipeline.local.opensearch_server import OpenSearchServer
+from pipeline.stores.chunks import ChunkMove
 from pipeline.stores.opensearch.collection import Collection, connect
 from pipeline.stores.opensearch.store import OpenSearchStore
-from pipeline.stores.protocol import ChunkMove, Filters, SearchRequest
+from pipeline.stores.search_requests import Filters, SearchRequest
 
 
 class Clock:

@@ -19,10 +19,11 @@ from pipeline.local.postgres import Postgres
 from pipeline.local.processes import new_run_folder
 from pipeline.search.ranking import rank
 from pipeline.settings import Strategy
+from pipeline.stores.chunks import Chunk
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.migrations import migrate, plan, require_extension
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import Chunk, SearchRequest
+from pipeline.stores.search_requests import SearchRequest
 
 pytestmark = pytest.mark.integration
 VECTOR = float32([1.0] + [0.0] * 15)

@@ -19,12 +19,14 @@ from pipeline.embedding.vectors import EmbeddingSpace, float32
 from pipeline.errors import SettingsError
 from pipeline.local.postgres import Postgres
 from pipeline.operations.migrate_command import run_migrate
+from pipeline.stores.chunks import Chunk
+from pipeline.stores.forget_requests import ForgetRequest
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.cutover import make_standby
 from pipeline.stores.pgvector.migrations import migrate
 from pipeline.stores.pgvector.privileges import OBJECTS, OF_A_SPACE, ROLES
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import Chunk, ForgetRequest, SearchRequest
+from pipeline.stores.search_requests import SearchRequest
 
 pytestmark = pytest.mark.integration
 Everyone = ("public", *API_ROLES, *ROLES, OWNER)

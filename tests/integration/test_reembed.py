@@ -26,7 +26,7 @@ from pipeline.stores.pgvector.inventory import Inventory
 from pipeline.stores.pgvector.migrations import migrate
 from pipeline.stores.pgvector.space_copy import SpaceCopy
 from pipeline.stores.pgvector.space_progress import Spaces
-from pipeline.stores.protocol import SearchRequest
+from pipeline.stores.search_requests import SearchRequest
 
 pytestmark = pytest.mark.integration
 REQUEST = ForgetRequest("w", "acme", datetime(2099, 1, 1, tzinfo=UTC), "acme")

@@ -26,7 +26,7 @@ from pipeline.operations.reembed_command import run_reembed
 from pipeline.operations.reembed_options import add_arguments
 from pipeline.stores.pgvector.cutover import drop_standby
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import Hit, SearchRequest
+from pipeline.stores.search_requests import Hit, SearchRequest
 
 pytestmark = pytest.mark.integration
 SESSIONS, MESSAGES = 50, 200

@@ -17,7 +17,7 @@ from pipeline.embedding.providers import space_of
 from pipeline.handlers import ingest
 from pipeline.ingest.notices import Notice, encode
 from pipeline.stores.pgvector.cutover import drop_standby, make_standby, switch
-from pipeline.stores.protocol import SearchRequest
+from pipeline.stores.search_requests import SearchRequest
 
 pytestmark = pytest.mark.integration
 CONTEXT: Any = SimpleNamespace(function_name="ingest", get_remaining_time_in_millis=lambda: 60_000)

@@ -14,10 +14,10 @@ from support.words import SPACE
 
 from pipeline.errors import StoreBusyError, VectorMemoryError
 from pipeline.ingest.tenants import EachTenant
+from pipeline.stores.index_state import IndexState, PlannedWrite
 from pipeline.stores.pgvector.connection import Connector, Limits
 from pipeline.stores.pgvector.store import PgVectorStore
 from pipeline.stores.pgvector.usage import PgUsageLedger
-from pipeline.stores.protocol import IndexState, PlannedWrite
 
 pytestmark = pytest.mark.integration
 Database = Callable[..., str]

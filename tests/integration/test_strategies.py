@@ -20,11 +20,12 @@ from support.words import SPACE
 from pipeline.embedding.vectors import EmbeddingSpace, float32
 from pipeline.lexical.terms import terms
 from pipeline.settings import Strategy
+from pipeline.stores.chunks import Chunk
 from pipeline.stores.pgvector import search_sql, strategies
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.migrations import migrate
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import Chunk, Filters, SearchRequest
+from pipeline.stores.search_requests import Filters, SearchRequest
 
 pytestmark = pytest.mark.integration
 Database = Callable[..., str]

@@ -19,11 +19,13 @@ from support.words import SPACE
 
 from pipeline.embedding.vectors import float32
 from pipeline.lexical.terms import terms
+from pipeline.stores.chunks import Chunk, ChunkMove
+from pipeline.stores.forget_requests import ForgetRequest
 from pipeline.stores.pgvector import schema_binding, write_sql
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.inventory import Inventory
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import Chunk, ChunkMove, Filters, ForgetRequest, SearchRequest
+from pipeline.stores.search_requests import Filters, SearchRequest
 
 pytestmark = pytest.mark.integration
 Database = Callable[..., str]

@@ -16,7 +16,7 @@ from pipeline.packaging.release import RELEASED, SCHEMA, record
 from pipeline.stores.pgvector import migrations
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import SearchRequest
+from pipeline.stores.search_requests import SearchRequest
 
 pytestmark = pytest.mark.integration
 TODAY = "today"

@@ -36,7 +36,7 @@ from pipeline.stores.opensearch.collection import Collection
 from pipeline.stores.opensearch.inventory import OpenSearchInventory
 from pipeline.stores.opensearch.queries import index_body
 from pipeline.stores.opensearch.store import GRACE, OpenSearchStore
-from pipeline.stores.protocol import Filters
+from pipeline.stores.search_requests import Filters
 
 VECTORS, LEDGER, INDEX = "vectors", "ledger", "memories"
 MAX_OPS = 16

@@ -12,20 +12,12 @@ from support.words import SPACE
 from pipeline.embedding.vectors import Vector, float32
 from pipeline.lexical.terms import terms
 from pipeline.source.documents import ItemKey
+from pipeline.stores.chunks import Chunk, ChunkMove, HeldChunk
 from pipeline.stores.forget_requests import ForgetRequest
-from pipeline.stores.protocol import (
-    Chunk,
-    ChunkMove,
-    Filters,
-    HeldChunk,
-    IndexState,
-    ItemFacts,
-    MessageRow,
-    MessageState,
-    PlannedWrite,
-    SearchRequest,
-    Store,
-)
+from pipeline.stores.index_state import IndexState, PlannedWrite
+from pipeline.stores.message_rows import ItemFacts, MessageRow, MessageState
+from pipeline.stores.protocol import Store
+from pipeline.stores.search_requests import Filters, SearchRequest
 
 TIME = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 ITEM = '["sessions", "acme", "chat:1"]'

@@ -23,7 +23,7 @@ from pipeline.source.transitions import Transition, TransitionReader
 from pipeline.stores.forget_requests import ForgetRequest
 from pipeline.stores.inventory import LyingRow, StoredChunk, StoredItem
 from pipeline.stores.memory import InMemoryStore
-from pipeline.stores.protocol import MessageRow
+from pipeline.stores.message_rows import MessageRow
 
 KEYS = {
     "sessions": ("tenant_id", "session_key"),

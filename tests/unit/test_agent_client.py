@@ -26,8 +26,8 @@ from support.loopback import Loopback
 
 from pipeline.handlers import query
 from pipeline.ingest.forget_messages import new_id
+from pipeline.stores.chunks import Chunk
 from pipeline.stores.memory import InMemoryStore
-from pipeline.stores.protocol import Chunk
 from vector_memory import (
     AsyncMemoryClient,
     BearerTransport,

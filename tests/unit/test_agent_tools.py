@@ -12,8 +12,8 @@ from mcp.shared.memory import create_connected_server_and_client_session
 from support.chunks import planned
 
 from pipeline.handlers import query
+from pipeline.stores.chunks import Chunk
 from pipeline.stores.memory import InMemoryStore
-from pipeline.stores.protocol import Chunk
 from vector_memory import VERSION, InvalidRequestError, MemoryClient, Request
 from vector_memory.mcp_server import made
 from vector_memory.tools import TOOLS, anthropic_tools, call_tool, openai_tools, run_tool

@@ -8,7 +8,7 @@ import pytest
 from pipeline.lexical.terms import terms
 from pipeline.search.calibration import FEWEST, Background, background, evidence
 from pipeline.search.unrelated import TEXTS, Unrelated
-from pipeline.stores.protocol import Hit
+from pipeline.stores.search_requests import Hit
 
 TIME = datetime(2026, 11, 22, tzinfo=UTC)
 

@@ -14,8 +14,8 @@ from support.wiring import wire
 from pipeline.container import Container
 from pipeline.errors import SecretUnavailableError
 from pipeline.handlers import query
+from pipeline.stores.chunks import Chunk
 from pipeline.stores.memory import InMemoryStore
-from pipeline.stores.protocol import Chunk
 
 CONTEXT: Any = SimpleNamespace(function_name="query")
 TIME = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)

@@ -9,7 +9,7 @@ from pipeline.search.calibration import evidence
 from pipeline.search.chunk_selection import SPEAKER_WEIGHT, chunk_values
 from pipeline.search.context import assemble
 from pipeline.search.ranking import Judge, rank
-from pipeline.stores.protocol import Hit
+from pipeline.stores.search_requests import Hit
 
 TIME = datetime(2026, 11, 22, tzinfo=UTC)
 SMALL_TALK = "and then we talked for a long while about nothing that anybody would want to remember " * 4

@@ -13,7 +13,7 @@ from pipeline.ingest.chunking import Chunker, Splitter
 from pipeline.ingest.splitting import split_markdown
 from pipeline.source.documents import Document, Entry, ItemKey, Kind
 from pipeline.source.layouts import Layouts
-from pipeline.stores.protocol import Chunk
+from pipeline.stores.chunks import Chunk
 
 SPACE = EmbeddingSpace("none", 8)
 KEY = ItemKey("sessions", "tenant_id", "acme", "session_key", "chat:1")

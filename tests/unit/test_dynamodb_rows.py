@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.lexical.terms import terms
+from pipeline.stores.chunks import Chunk
 from pipeline.stores.dynamodb.matrix import UserMatrix
 from pipeline.stores.dynamodb.vectors import VectorRow, pack, partition, to_item, unpack, vector_row
 from pipeline.stores.ledger.keys import marker_key, name_of, request_key
-from pipeline.stores.protocol import Chunk, SearchRequest
+from pipeline.stores.search_requests import SearchRequest
 
 NAMES = st.text(st.sampled_from("ab#%:1 \n23é"), max_size=6)
 TIME = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)

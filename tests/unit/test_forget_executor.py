@@ -19,7 +19,7 @@ from pipeline.ingest.notices import Notice
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.source.transitions import Transition, TransitionReader
 from pipeline.stores.forget_requests import ForgetRequest
-from pipeline.stores.protocol import SearchRequest
+from pipeline.stores.search_requests import SearchRequest
 
 START = 1_000_000.0
 

@@ -22,7 +22,7 @@ from pipeline.ingest.work import Report
 from pipeline.source.layouts import Layouts
 from pipeline.source.transitions import Transition
 from pipeline.stores.memory import InMemoryStore
-from pipeline.stores.protocol import SearchRequest
+from pipeline.stores.search_requests import SearchRequest
 
 Build = Callable[..., Any]
 CONTEXT: Any = SimpleNamespace(function_name="ingest", get_remaining_time_in_millis=lambda: 60_000)

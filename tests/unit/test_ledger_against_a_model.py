@@ -12,22 +12,17 @@ from support.words import SPACE
 
 from lab.dynamodb import MemoryDynamoDb
 from pipeline.lexical.terms import terms
+from pipeline.stores.chunks import ChunkMove
 from pipeline.stores.dynamodb.store import DynamoDbStore
+from pipeline.stores.index_state import IndexState, PlannedWrite
 from pipeline.stores.ledger.client import Client
 from pipeline.stores.ledger.ledger import Ledger, Runtime
 from pipeline.stores.ledger.records import chunk_record, message_row
 from pipeline.stores.ledger.transactions import MAX_OPS
 from pipeline.stores.memory import InMemoryStore
-from pipeline.stores.protocol import (
-    ChunkMove,
-    Filters,
-    IndexState,
-    ItemEvent,
-    ItemFacts,
-    PlannedWrite,
-    SearchRequest,
-    Store,
-)
+from pipeline.stores.message_rows import ItemEvent, ItemFacts
+from pipeline.stores.protocol import Store
+from pipeline.stores.search_requests import Filters, SearchRequest
 
 SOURCES = ["item 1", "item 2"]
 USERS = ["mika", "ken"]

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from support.chunks import FACTS, ITEM, NOBODYS, TIME, axis, chunk, key_of, mid, planned, row, uid
 
+from pipeline.stores.chunks import ChunkMove
+from pipeline.stores.index_state import PlannedWrite
 from pipeline.stores.ledger.keys import hidden_key, since_sk
 from pipeline.stores.ledger.mutations import ChunkMutation, Known, Mutations, Op
 from pipeline.stores.ledger.records import (
@@ -20,7 +22,7 @@ from pipeline.stores.ledger.records import (
     written_facts,
 )
 from pipeline.stores.ledger.transactions import MAX_OPS, Transaction, Transactions
-from pipeline.stores.protocol import ChunkMove, ItemEvent, ItemFacts, MessageRow, PlannedWrite
+from pipeline.stores.message_rows import ItemEvent, ItemFacts, MessageRow
 
 TABLE = "ledger"
 

@@ -2,8 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from pipeline.stores.forget_requests import session_of
-from pipeline.stores.protocol import Markers
+from pipeline.stores.forget_requests import Markers, session_of
 
 T = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LATER = T + timedelta(hours=1)

@@ -9,20 +9,12 @@ from hypothesis import strategies as st
 
 from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.lexical.terms import terms
+from pipeline.stores.chunks import NOBODY, Chunk, ChunkMove, HeldChunk
 from pipeline.stores.forget_requests import ForgetRequest
+from pipeline.stores.index_state import IndexState, PlannedWrite
 from pipeline.stores.memory import InMemoryStore, cosine
-from pipeline.stores.protocol import (
-    NOBODY,
-    Chunk,
-    ChunkMove,
-    HeldChunk,
-    IndexState,
-    ItemFacts,
-    MessageRow,
-    MessageState,
-    PlannedWrite,
-    SearchRequest,
-)
+from pipeline.stores.message_rows import ItemFacts, MessageRow, MessageState
+from pipeline.stores.search_requests import SearchRequest
 
 FINITE = st.floats(-1e3, 1e3).filter(lambda number: abs(number) > 1e-3)
 FACTS = ItemFacts("1", 1.0, present=True)

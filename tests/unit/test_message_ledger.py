@@ -21,8 +21,9 @@ from pipeline.ingest.message_matching import match
 from pipeline.ingest.ownership import Ownership, owners_at, with_change_seen
 from pipeline.source.documents import Document, Entry, ItemKey, Kind
 from pipeline.source.transitions import Reason, Transition, merged
-from pipeline.stores.forget_requests import session_of
-from pipeline.stores.protocol import IndexState, ItemEvent, Markers, MessageRow, MessageState
+from pipeline.stores.forget_requests import Markers, session_of
+from pipeline.stores.index_state import IndexState
+from pipeline.stores.message_rows import ItemEvent, MessageRow, MessageState
 
 KEY = ItemKey("sessions", "tenant_id", "acme", "session_key", "chat:1")
 START = 1_000_000.0

@@ -7,8 +7,9 @@ from pipeline.local.page.holdings import holdings, kind_of
 from pipeline.local.page.people import Person, introduced
 from pipeline.local.page.pipeline import dead_letter_of, measures
 from pipeline.source.documents import ItemKey
+from pipeline.stores.chunks import NOBODY
 from pipeline.stores.inventory import StoredChunk
-from pipeline.stores.protocol import NOBODY, MessageRow
+from pipeline.stores.message_rows import MessageRow
 
 MIKA = Person("acme", "mika")
 CHAT = ItemKey("sessions", "tenant_id", "acme", "session_key", "chat:1").source

@@ -18,8 +18,8 @@ from pipeline.local.page.people import Person
 from pipeline.local.page.progress_watcher import ProgressWatcher
 from pipeline.search.wanted import Wanted
 from pipeline.source.documents import ItemKey
+from pipeline.stores.chunks import NOBODY
 from pipeline.stores.inventory import StoredChunk
-from pipeline.stores.protocol import NOBODY
 
 MIKA = Person("acme", "mika")
 

@@ -12,17 +12,8 @@ from pipeline.ingest.chunking import Chunker
 from pipeline.ingest.message_ledger import Settled
 from pipeline.ingest.plan import REFUSED, STAND_IN, IndexedItem, Plan, make_plan, needs_text
 from pipeline.source.documents import Document, Entry, ItemKey
-from pipeline.stores.protocol import (
-    NOBODY,
-    Chunk,
-    ChunkMove,
-    ChunkStatus,
-    HeldChunk,
-    ItemFacts,
-    MessageRow,
-    MessageState,
-    StoredText,
-)
+from pipeline.stores.chunks import NOBODY, Chunk, ChunkMove, ChunkStatus, HeldChunk, StoredText
+from pipeline.stores.message_rows import ItemFacts, MessageRow, MessageState
 
 KEY = ItemKey("sessions", "tenant_id", "acme", "session_key", "chat:1")
 TIME = datetime(2026, 11, 22, tzinfo=UTC)

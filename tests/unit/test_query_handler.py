@@ -11,8 +11,8 @@ from support.chunks import planned
 from pipeline.container import Container
 from pipeline.errors import EmbeddingUnavailableError, SettingsError, StoreUnavailableError
 from pipeline.handlers import query
+from pipeline.stores.chunks import Chunk
 from pipeline.stores.memory import InMemoryStore
-from pipeline.stores.protocol import Chunk
 
 Build = Callable[..., Any]
 CONTEXT: Any = SimpleNamespace(function_name="query")

@@ -13,7 +13,7 @@ from pipeline.search.calibration import evidence
 from pipeline.search.quotations import SeenText
 from pipeline.search.ranking import VECTOR_WEIGHT, Judge, Ranked, ScoringWeights, rank
 from pipeline.search.windows import WINDOW_TOKENS, chains, parts_of, windows_of
-from pipeline.stores.protocol import Hit
+from pipeline.stores.search_requests import Hit
 
 TIME = datetime(2026, 11, 22, tzinfo=UTC)
 QUOTE = "The spare key of the office in Osaka lies under the third flower pot on the left."

@@ -14,7 +14,7 @@ from pipeline.embedding.offline import OfflineEmbedder
 from pipeline.search.context import Context
 from pipeline.search.memory_search import MemorySearch
 from pipeline.stores.memory import InMemoryStore
-from pipeline.stores.protocol import Filters
+from pipeline.stores.search_requests import Filters
 
 ROUNDS = 50
 FACT = "The spare key of the Osaka office lies under the third flower pot on the left side."

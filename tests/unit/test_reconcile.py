@@ -20,8 +20,10 @@ from pipeline.ingest.work import Report
 from pipeline.lexical.terms import terms
 from pipeline.source.layouts import Layouts
 from pipeline.source.transitions import Transition
+from pipeline.stores.chunks import StoredText
+from pipeline.stores.index_state import IndexState, PlannedWrite
 from pipeline.stores.memory import InMemoryStore
-from pipeline.stores.protocol import Hit, IndexState, PlannedWrite, SearchRequest, StoredText
+from pipeline.stores.search_requests import Hit, SearchRequest
 
 Build = Callable[..., Any]
 VECTOR = [1.0] * 8

@@ -12,7 +12,7 @@ from pipeline.search import question
 from pipeline.search.calibration import evidence
 from pipeline.search.ranking import Judge, ScoringWeights
 from pipeline.search.trace import Trace
-from pipeline.stores.protocol import Hit
+from pipeline.stores.search_requests import Hit
 
 TIME = datetime(2026, 11, 22, tzinfo=UTC)
 TEXTS = {

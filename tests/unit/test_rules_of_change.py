@@ -20,7 +20,7 @@ from pipeline.source.layouts import Item
 from pipeline.source.stream_records import read_stream_record
 from pipeline.source.transitions import TransitionReader
 from pipeline.stores.memory import InMemoryStore
-from pipeline.stores.protocol import SearchRequest
+from pipeline.stores.search_requests import SearchRequest
 
 KEYS = ("tenant_id", "session_key")
 SESSION = ItemKey("sessions", "tenant_id", "acme", "session_key", "chat:1")

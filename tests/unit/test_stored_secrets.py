@@ -22,7 +22,7 @@ from pipeline.source.layouts import Item, Layouts
 from pipeline.source.redaction import Redactor
 from pipeline.stores.inventory import StoredChunk
 from pipeline.stores.memory import InMemoryStore
-from pipeline.stores.protocol import ItemFacts
+from pipeline.stores.message_rows import ItemFacts
 
 SPACE = EmbeddingSpace("counting", 8)
 CHUNKER = Chunker(frozenset({"system", "tool"}), 256, lambda text, _: [text], SPACE)

@@ -14,8 +14,8 @@ from support.pages import ROOT
 from support.typescript import CLIENT, NODE, described, written
 
 from pipeline.ingest.forget_messages import new_id
+from pipeline.stores.chunks import Chunk
 from pipeline.stores.memory import InMemoryStore
-from pipeline.stores.protocol import Chunk
 
 TIME = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 MAX_LINES = 300

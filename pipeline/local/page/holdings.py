@@ -9,7 +9,7 @@ from pipeline.local.page.hits import body
 from pipeline.local.page.people import Person
 from pipeline.source.documents import ItemKey
 from pipeline.stores.inventory import StoredChunk
-from pipeline.stores.protocol import MessageRow
+from pipeline.stores.message_rows import MessageRow
 
 Owned = tuple[str, str, MessageRow]
 """Tenant, source and row of a message, as an inventory gives it."""

@@ -13,7 +13,7 @@ from pipeline.stores.ledger.ledger import Ledger
 from pipeline.stores.ledger.mutations import Op
 from pipeline.stores.ledger.records import Item
 from pipeline.stores.ledger.store import Mend
-from pipeline.stores.protocol import MessageRow
+from pipeline.stores.message_rows import MessageRow
 
 _KEYS = ("tenant_id", "session_key")
 _Version = tuple[str, str]

@@ -13,7 +13,7 @@ from pipeline.embedding.vectors import Vector
 from pipeline.lexical.terms import MOST_COUNTED
 from pipeline.stores.dynamodb.vectors import VectorRow
 from pipeline.stores.neighbours import ChunkPosition, chunk_position, neighbours_of
-from pipeline.stores.protocol import SEEDS, Filters, Hit, SearchRequest
+from pipeline.stores.search_requests import SEEDS, Filters, Hit, SearchRequest
 
 K1, B = 1.2, 0.75
 """Of BM25, as usual."""

@@ -7,16 +7,18 @@ from typing import Any
 
 from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.errors import StoreUnavailableError
+from pipeline.stores.chunks import ListedChunk, StoredText
 from pipeline.stores.dynamodb.matrix import UserMatrix
 from pipeline.stores.dynamodb.vector_table import VectorTable, place_of
 from pipeline.stores.dynamodb.vectors import KEY_PREFIX, VectorRow, row_key, stored_text, vector_row
 from pipeline.stores.forget_requests import ForgetRequest
+from pipeline.stores.index_state import PlannedWrite
 from pipeline.stores.ledger.client import Client
 from pipeline.stores.ledger.forget_requests import ForgetRequests
 from pipeline.stores.ledger.ledger import READ_AGAIN_SECONDS, Ledger, Runtime
 from pipeline.stores.ledger.records import Item, UserState, user_weight
 from pipeline.stores.ledger.store import LedgerStore, Listed
-from pipeline.stores.protocol import Filters, Hit, ListedChunk, PlannedWrite, SearchRequest, StoredText
+from pipeline.stores.search_requests import Filters, Hit, SearchRequest
 
 FEW = 100
 """Chunks that one page may hold: read in one range."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from pipeline.stores.chunks import NOBODY
 from pipeline.stores.dynamodb.vectors import (
     KEY_PREFIX,
     SEARCHED,
@@ -19,7 +20,6 @@ from pipeline.stores.ledger.client import Client
 from pipeline.stores.ledger.ledger import Runtime
 from pipeline.stores.ledger.mutations import ChunkMutation, Op, PartialReadError
 from pipeline.stores.ledger.records import ChunkRecord, Item
-from pipeline.stores.protocol import NOBODY
 
 SEGMENTS = "0123456789abcdef"
 """A user's rows are read in so many ranges at once: ids are hashes, so each has its share."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from pipeline.embedding.vectors import Vector
 from pipeline.lexical.terms import counts, terms
-from pipeline.stores.protocol import Chunk, StoredText
+from pipeline.stores.chunks import Chunk, StoredText
 
 KEY_PREFIX = "memory:"
 SEARCHED = (

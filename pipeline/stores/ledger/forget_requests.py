@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from pipeline.source.documents import ItemKey
-from pipeline.stores.forget_requests import ForgetRequest, Forgotten, Scope, session_of
+from pipeline.stores.forget_requests import ForgetRequest, Forgotten, Markers, Scope, session_of
 from pipeline.stores.ledger.client import Client
 from pipeline.stores.ledger.keys import (
     EPOCH_SHARDS,
@@ -19,7 +19,6 @@ from pipeline.stores.ledger.keys import (
 )
 from pipeline.stores.ledger.ledger import Runtime
 from pipeline.stores.ledger.records import Item, LedgerRecord, ledger_record, number
-from pipeline.stores.protocol import Markers
 
 
 class ForgetRequests:

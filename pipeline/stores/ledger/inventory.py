@@ -7,7 +7,7 @@ from pipeline.stores.ledger.client import Client
 from pipeline.stores.ledger.item_reader import ItemReader
 from pipeline.stores.ledger.keys import LEDGER
 from pipeline.stores.ledger.records import Item, ledger_record, message_row
-from pipeline.stores.protocol import MessageRow
+from pipeline.stores.message_rows import MessageRow
 
 
 class LedgerInventory:

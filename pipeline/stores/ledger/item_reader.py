@@ -5,6 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.stores.index_state import PlannedWrite
 from pipeline.stores.ledger.client import MAX_GETS, Client
 from pipeline.stores.ledger.keys import (
     BEYOND,
@@ -31,7 +32,6 @@ from pipeline.stores.ledger.records import (
     ledger_record,
     message_row,
 )
-from pipeline.stores.protocol import PlannedWrite
 
 READ_AGAIN_SECONDS = (0.01, 0.03, 0.1, 0.3)
 """A transaction that is half visible is whole within milliseconds; records that still do not fit were tampered with."""

@@ -10,6 +10,7 @@ from itertools import islice
 from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.errors import StoreUnavailableError
 from pipeline.source.documents import ItemKey
+from pipeline.stores.index_state import IndexDetail, IndexState, PlannedWrite
 from pipeline.stores.ledger.client import Cancelled, Client
 from pipeline.stores.ledger.inventory import LedgerInventory
 from pipeline.stores.ledger.item_reader import READ_AGAIN_SECONDS, ItemReader
@@ -37,7 +38,6 @@ from pipeline.stores.ledger.records import (
     user_state,
 )
 from pipeline.stores.ledger.transactions import MAX_OPS, Transaction, Transactions
-from pipeline.stores.protocol import IndexDetail, IndexState, PlannedWrite
 
 __all__ = ["READ_AGAIN_SECONDS", "Ledger", "Runtime"]
 

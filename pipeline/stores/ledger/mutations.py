@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.embedding.vectors import Vector
+from pipeline.stores.chunks import NOBODY, Chunk, ChunkMove
+from pipeline.stores.index_state import PlannedWrite
 from pipeline.stores.ledger.keys import CLOSED, KEPT, MESSAGE, holder_sk, item_key, named_sk
 from pipeline.stores.ledger.records import (
     ChunkRecord,
@@ -16,7 +18,7 @@ from pipeline.stores.ledger.records import (
     trace,
     weight,
 )
-from pipeline.stores.protocol import NOBODY, Chunk, ChunkMove, MessageRow, PlannedWrite
+from pipeline.stores.message_rows import MessageRow
 
 Op = Mapping[str, Any]
 """One member of TransactWriteItems."""

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from pipeline.source.documents import ItemKey
+from pipeline.stores.chunks import NOBODY, ChunkStatus, HeldChunk
 from pipeline.stores.ledger.keys import (
     CHUNK,
     CLOSED,
@@ -21,7 +22,7 @@ from pipeline.stores.ledger.keys import (
     item_key,
     message_sk,
 )
-from pipeline.stores.protocol import NOBODY, ChunkStatus, HeldChunk, ItemEvent, ItemFacts, MessageRow
+from pipeline.stores.message_rows import ItemEvent, ItemFacts, MessageRow
 
 Item = Mapping[str, Any]
 """DynamoDB's JSON."""

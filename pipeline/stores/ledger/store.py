@@ -7,11 +7,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from pipeline.source.documents import ItemKey
-from pipeline.stores.forget_requests import ForgetRequest, Forgotten
+from pipeline.stores.chunks import Chunk, StoredText
+from pipeline.stores.forget_requests import ForgetRequest, Forgotten, Markers
+from pipeline.stores.index_state import IndexDetail, IndexState, PlannedWrite
 from pipeline.stores.ledger.forget_requests import ForgetRequests
 from pipeline.stores.ledger.ledger import Ledger
 from pipeline.stores.ledger.records import ChunkRecord
-from pipeline.stores.protocol import Chunk, IndexDetail, IndexState, Markers, PlannedWrite, StoredText
 
 Mend = Callable[[str, str, Sequence[str]], None]
 """Tenant, source and ids of chunks, see :meth:`LedgerStore.mend`."""

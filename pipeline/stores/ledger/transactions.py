@@ -13,6 +13,7 @@ from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Any
 
+from pipeline.stores.index_state import PlannedWrite
 from pipeline.stores.ledger.batching import batches, total_of
 from pipeline.stores.ledger.keys import (
     Kind,
@@ -27,7 +28,6 @@ from pipeline.stores.ledger.keys import (
 )
 from pipeline.stores.ledger.mutations import Mutation, Op
 from pipeline.stores.ledger.records import LedgerRecord, written_facts, written_subjects
-from pipeline.stores.protocol import PlannedWrite
 
 MAX_OPS = 100
 """Of a transaction (docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html)."""

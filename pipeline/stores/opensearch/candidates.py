@@ -8,7 +8,7 @@ from pipeline.stores.ledger.records import ChunkRecord
 from pipeline.stores.neighbours import chunk_position, neighbours_of
 from pipeline.stores.opensearch.collection import Collection
 from pipeline.stores.opensearch.queries import MAX_RESULTS, SHOWN, Found, closest, cosine, only, scope, wordy
-from pipeline.stores.protocol import SEEDS, Hit, SearchRequest
+from pipeline.stores.search_requests import SEEDS, Hit, SearchRequest
 
 OVER_FETCH = 2
 SPARE = 20

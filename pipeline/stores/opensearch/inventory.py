@@ -6,9 +6,9 @@ from typing import Any
 from pipeline.stores.inventory import LyingRow, StoredChunk, StoredItem
 from pipeline.stores.ledger.ledger import Ledger
 from pipeline.stores.ledger.store import Mend
+from pipeline.stores.message_rows import MessageRow
 from pipeline.stores.opensearch.collection import Collection
 from pipeline.stores.opensearch.queries import Found
-from pipeline.stores.protocol import MessageRow
 
 _WALK = ({"chunk_id": "asc"}, {"version": "asc"})
 _NAMES = ("chunk_id", "version", "source", "tenant_id", "user_id", "content")

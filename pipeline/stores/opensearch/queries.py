@@ -14,8 +14,9 @@ from typing import Any
 from pipeline.embedding.vectors import EmbeddingSpace, Vector
 from pipeline.lexical.terms import counts
 from pipeline.store_settings import Generation
+from pipeline.stores.chunks import Chunk
 from pipeline.stores.ledger.keys import item_name
-from pipeline.stores.protocol import Chunk, Filters
+from pipeline.stores.search_requests import Filters
 
 MAX_RESULTS = 10_000
 """Of one search, and the highest ``k``."""

@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.errors import StoreUnavailableError
+from pipeline.stores.chunks import NOBODY, Chunk, ListedChunk, StoredText
+from pipeline.stores.index_state import PlannedWrite
 from pipeline.stores.ledger.client import Client
 from pipeline.stores.ledger.forget_requests import ForgetRequests
 from pipeline.stores.ledger.keys import key, name_of
@@ -32,16 +34,7 @@ from pipeline.stores.opensearch.queries import (
     only,
     scope,
 )
-from pipeline.stores.protocol import (
-    NOBODY,
-    Chunk,
-    Filters,
-    Hit,
-    ListedChunk,
-    PlannedWrite,
-    SearchRequest,
-    StoredText,
-)
+from pipeline.stores.search_requests import Filters, Hit, SearchRequest
 
 GRACE = timedelta(minutes=15)
 """What is younger may belong to a worker that has not moved the ledger yet; no function runs for so long."""

@@ -7,11 +7,11 @@ from psycopg import sql
 
 from pipeline.source.documents import ItemKey
 from pipeline.stores.inventory import LyingRow, StoredChunk, StoredItem
+from pipeline.stores.message_rows import MessageRow
 from pipeline.stores.pgvector import write_sql
 from pipeline.stores.pgvector.connection import Connection, Connector
 from pipeline.stores.pgvector.reading import facts_of
 from pipeline.stores.pgvector.spaces import PATH_OF_ACTIVE
-from pipeline.stores.protocol import MessageRow
 
 PAGE = 1_000
 

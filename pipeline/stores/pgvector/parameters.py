@@ -12,19 +12,14 @@ from pipeline.embedding.vectors import Vector
 from pipeline.lexical.terms import counts
 from pipeline.settings import Strategy
 from pipeline.stores.chunk_text import said_tokens
+from pipeline.stores.chunks import Chunk, ChunkMove
 from pipeline.stores.forget_requests import ForgetRequest, bounded
+from pipeline.stores.index_state import PlannedWrite
+from pipeline.stores.message_rows import MessageRow
 from pipeline.stores.pgvector import sparse_terms, wire_format
 from pipeline.stores.pgvector.strategies import near
 from pipeline.stores.pgvector.wire_format import Binary
-from pipeline.stores.protocol import (
-    SEEDS,
-    Chunk,
-    ChunkMove,
-    Filters,
-    MessageRow,
-    PlannedWrite,
-    SearchRequest,
-)
+from pipeline.stores.search_requests import SEEDS, Filters, SearchRequest
 
 EVERYTHING = Filters()
 Parameters = dict[str, Any]

@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
+from pipeline.stores.chunks import HeldChunk
 from pipeline.stores.forget_requests import ForgetRequest, Forgotten
+from pipeline.stores.index_state import IndexDetail, IndexState
+from pipeline.stores.message_rows import ItemEvent, ItemFacts, MessageRow
 from pipeline.stores.pgvector import write_sql
 from pipeline.stores.pgvector.connection import Connection
 from pipeline.stores.pgvector.parameters import named_rows
 from pipeline.stores.pgvector.write_sql import WriteSql
-from pipeline.stores.protocol import HeldChunk, IndexDetail, IndexState, ItemEvent, ItemFacts, MessageRow
 
 Named = Mapping[str, Mapping[str, AbstractSet[str] | None]]
 """Tenant → item → names of messages."""

@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
+from pipeline.stores.index_state import IndexDetail, IndexState, PlannedWrite
 from pipeline.stores.pgvector import reading, write_sql, writing
 from pipeline.stores.pgvector.parameters import ledger_rows, revisions_of
 from pipeline.stores.pgvector.space_connector import SpaceConnector
-from pipeline.stores.protocol import IndexDetail, IndexState, PlannedWrite
 
 
 class SeveralTenants:

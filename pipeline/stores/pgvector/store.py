@@ -9,7 +9,9 @@ from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.errors import StoreUnavailableError
 from pipeline.settings import Strategy
 from pipeline.source.documents import ItemKey
-from pipeline.stores.forget_requests import ForgetRequest, Forgotten, Scope, bounded, session_of
+from pipeline.stores.chunks import ListedChunk, StoredText
+from pipeline.stores.forget_requests import ForgetRequest, Forgotten, Markers, Scope, bounded, session_of
+from pipeline.stores.index_state import IndexDetail, IndexState, PlannedWrite
 from pipeline.stores.pgvector import reading, spaces, write_sql
 from pipeline.stores.pgvector.connection import Along, Connector
 from pipeline.stores.pgvector.parameters import (
@@ -23,17 +25,7 @@ from pipeline.stores.pgvector.space_connector import SpaceConnector
 from pipeline.stores.pgvector.sparse_terms import QueryTerms
 from pipeline.stores.pgvector.strategies import Explanation
 from pipeline.stores.pgvector.wire_format import coordinate_bytes, sparse_values
-from pipeline.stores.protocol import (
-    Filters,
-    Hit,
-    IndexDetail,
-    IndexState,
-    ListedChunk,
-    Markers,
-    PlannedWrite,
-    SearchRequest,
-    StoredText,
-)
+from pipeline.stores.search_requests import Filters, Hit, SearchRequest
 
 
 class PgVectorStore:

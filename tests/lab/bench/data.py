@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.embedding.vectors import EmbeddingSpace, Usage, Vector
-from pipeline.stores.protocol import Chunk
+from pipeline.stores.chunks import Chunk
 
 SPACE = EmbeddingSpace("bench", 1536)
 TENANT = "bench"

@@ -18,11 +18,11 @@ from pipeline.embedding.vectors import Vector
 from pipeline.lexical.terms import counts
 from pipeline.local.postgres import Postgres
 from pipeline.stores.chunk_text import said_tokens
+from pipeline.stores.chunks import Chunk
 from pipeline.stores.pgvector import sparse_terms, wire_format
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.migrations import migrate
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import Chunk
 
 SETTINGS = {"shared_buffers": "3GB", "max_wal_size": "8GB", "maintenance_work_mem": "1GB"}
 COPY_MEMORIES = """

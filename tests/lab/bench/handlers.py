@@ -28,7 +28,7 @@ from pipeline.settings import EmbeddingSettings, Settings
 from pipeline.source.documents import EntryHasher, ItemKey
 from pipeline.source.layouts import Item, Layouts
 from pipeline.stores.pgvector import search_sql, sparse_terms, wire_format
-from pipeline.stores.protocol import SEEDS, SearchRequest
+from pipeline.stores.search_requests import SEEDS, SearchRequest
 from pipeline.stores.usage import Meter
 
 USERS, ITEMS_AN_EVENT = 50, 10

@@ -13,9 +13,10 @@ from pipeline.embedding.vectors import Vector
 from pipeline.lexical.terms import terms
 from pipeline.local.postgres import Postgres
 from pipeline.search.memory_search import CANDIDATES
+from pipeline.stores.chunks import Chunk
 from pipeline.stores.pgvector.store import PgVectorStore
 from pipeline.stores.pgvector.strategies import EXACT_ROWS
-from pipeline.stores.protocol import Chunk, SearchRequest
+from pipeline.stores.search_requests import SearchRequest
 
 TOP_K = 10
 BUFFER_ROWS = 1_000

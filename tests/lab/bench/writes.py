@@ -13,9 +13,11 @@ from lab.bench.rows import Row
 from pipeline.embedding.vectors import Vector
 from pipeline.ingest.tenants import EachTenant
 from pipeline.local.postgres import Postgres
+from pipeline.stores.chunks import Chunk
+from pipeline.stores.index_state import PlannedWrite
+from pipeline.stores.message_rows import ItemFacts
 from pipeline.stores.pgvector.migrations import migrate
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.protocol import Chunk, ItemFacts, PlannedWrite
 
 BATCH = 100
 Memories = Sequence[tuple[Chunk, Vector]]
