@@ -1,7 +1,7 @@
 """Wires collaborators from settings: the only place that does."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
@@ -157,10 +157,6 @@ class Container:
     def store(self) -> Store:
         """The store, in the active space."""
         return self.backend.store()
-
-    def searched(self) -> Mapping[str, int]:
-        """Return how many searches the store answered so far, by strategy."""
-        return dict(self.store.searched) if "store" in vars(self) else {}
 
     @cached_property
     def usage_ledger(self) -> UsageLedger:

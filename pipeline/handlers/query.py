@@ -12,7 +12,6 @@ Directly invoked, the event is the request::
 
 import json
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
@@ -31,9 +30,8 @@ from pipeline.handlers.query_events import Call
 from pipeline.handlers.query_routes import ROUTES, QueryRoutes
 from pipeline.handlers.spending import spent_so_far
 from pipeline.ingest.measures import query_measures
+from pipeline.search.trace import NO_SEARCH
 
-NO_SEARCH = "none"
-"""The strategy of a request that searched nothing: notes, a forget request, one that was refused."""
 CONTENT_TYPE = "application/json; charset=utf-8"
 logger = Logger(service="query")
 snapshot.prepare()
@@ -85,13 +83,12 @@ def _served(action: Callable[..., Answer]) -> Callable[..., Response[str]]:
     def serve(**arguments: str) -> Response[str]:
         request: _Request = app.context["request"]
         container = bootstrap.current()
-        before, searched = spent_so_far(container), Counter(container.searched())
+        before = spent_so_far(container)
         try:
             return _response(action(QueryRoutes(request.call, container), **arguments))
         finally:
             container.backend.end_of_question()
             request.note.dollars = spent_so_far(container).since(before).dollars
-            request.note.strategy = next(iter(Counter(container.searched()) - searched), NO_SEARCH)
 
     return serve
 
@@ -113,7 +110,11 @@ def _not_found(_: Exception) -> Response[str]:
 
 def _response(answer: Answer, headers: dict[str, Any] | None = None) -> Response[str]:
     note: _Note = app.context["request"].note
-    note.hits, note.reason = len(answer.body.get("results", ())), answer.reason
+    note.hits, note.reason, note.strategy = (
+        len(answer.body.get("results", ())),
+        answer.reason,
+        answer.strategy,
+    )
     body = json.dumps(answer.body, ensure_ascii=False)
     return Response(answer.status, CONTENT_TYPE, body, headers)
 

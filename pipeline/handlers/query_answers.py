@@ -14,6 +14,7 @@ from pipeline.errors import (
     RetryableError,
     describe,
 )
+from pipeline.search.trace import NO_SEARCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,13 @@ class Answer:
 
     Args:
         reason: for the log, if it is not what was asked for.
+        strategy: how the store was searched; ``none`` if it was not.
     """
 
     status: int
     body: dict[str, Any] = field(repr=False)
     reason: str | None = None
+    strategy: str = NO_SEARCH
 
 
 def failure(error: Exception) -> Answer:

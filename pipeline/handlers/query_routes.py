@@ -20,7 +20,7 @@ from pipeline.search.freshness import IndexFreshness
 from pipeline.search.memory_search import as_result
 from pipeline.search.ranking import Ranked
 from pipeline.search.related import explained_sessions
-from pipeline.search.trace import explained
+from pipeline.search.trace import NO_SEARCH, Trace, explained
 
 DOCUMENT = Path(__file__).parent / "openapi.json"
 MEMORY_PATH = "/api/v1/memory"
@@ -56,7 +56,7 @@ class QueryRoutes:
         )
         answer = {"results": _results(found.passages), "query": ask.query, "confidence": found.confidence}
         why = _explanation(explained(found.trace), body) if ask.explain else {}
-        return Answer(200, {**answer, **why, **_freshness(fresh())})
+        return Answer(200, {**answer, **why, **_freshness(fresh())}, strategy=found.trace.strategy)
 
     def context(self) -> Answer:
         """Answer with what an agent should be reminded of."""
@@ -75,7 +75,11 @@ class QueryRoutes:
         answer = {"text": found.text, "tokens": found.tokens, "passages": _results(found.passages)}
         asked_why = found.trace if ask.explain else None
         why = _explanation(explained(asked_why, found.chunks), body) if asked_why else {}
-        return Answer(200, {**answer, "confidence": found.confidence, **why, **_freshness(fresh)})
+        return Answer(
+            200,
+            {**answer, "confidence": found.confidence, **why, **_freshness(fresh)},
+            strategy=_strategy(found.trace),
+        )
 
     def related(self) -> Answer:
         """Answer with past conversations that bear on one."""
@@ -90,7 +94,8 @@ class QueryRoutes:
             if found.trace and ask.explain
             else {}
         )
-        return Answer(200, {"related": [asdict(one) for one in found.sessions], **why, **_freshness(fresh)})
+        answer = {"related": [asdict(one) for one in found.sessions], **why, **_freshness(fresh)}
+        return Answer(200, answer, strategy=_strategy(found.trace))
 
     def notes(self) -> Answer:
         """Answer with the long-term memory and the newest day's notes."""
@@ -155,6 +160,10 @@ class QueryRoutes:
 
 def _results(ranked: Sequence[Ranked]) -> list[Body]:
     return [as_result(one) for one in ranked]
+
+
+def _strategy(trace: Trace | None) -> str:
+    return trace.strategy if trace else NO_SEARCH
 
 
 def _explanation(told: Body, asked: Mapping[str, Any]) -> Body:

@@ -137,7 +137,7 @@ def _covered(legacy: Legacy, store: Store) -> bool:
     tenant_id = legacy.address.tenant_id
     hits = store.search(
         SearchRequest(tenant_id, tenant_id, legacy.vector, 1, filters=Filters(keys=frozenset({name, other})))
-    )
+    ).hits
     return any(not hit.metadata.get("legacy") for hit in hits)
 
 

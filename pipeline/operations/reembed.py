@@ -168,7 +168,7 @@ class Side:
         """Return the ids of the nearest of the user's memories, by vectors only, the asked one left out."""
         [vector] = question_vectors(self.embedder, [asked.text])
         request = SearchRequest(asked.tenant_id, asked.user_id, vector, COMPARED + 1)
-        ids = [hit.id for hit in self.store.search(request) if hit.id != asked.without]
+        ids = [hit.id for hit in self.store.search(request).hits if hit.id != asked.without]
         return frozenset(ids[:COMPARED])
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.operations.outcome import Outcome
 from pipeline.operations.stack_settings import container_of
 from pipeline.operations.text import printable
-from pipeline.search.memory_search import Found
+from pipeline.search.memory_search import FoundPassages
 from pipeline.search.ranking import Ranked
 from pipeline.search.requests import read_search
 from pipeline.search.trace import explained
@@ -38,7 +38,7 @@ def run_search(options: argparse.Namespace) -> Outcome:
     return Outcome("\n".join(map(_line, found.passages)) or "nothing found", notes)
 
 
-def _why(store: Store, found: Found, tenant_id: str, owner: str) -> dict[str, Any]:
+def _why(store: Store, found: FoundPassages, tenant_id: str, owner: str) -> dict[str, Any]:
     plan = {"plan": str(store.explain(tenant_id, owner))} if isinstance(store, PgVectorStore) else {}
     return {**plan, "explanation": explained(found.trace)}
 

@@ -1,6 +1,5 @@
 """The service behind the query function."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,7 +17,7 @@ from pipeline.search.quotations import SeenText
 from pipeline.search.ranking import VECTOR_WEIGHT, Judge, Ranked, ScoringWeights, rank
 from pipeline.search.related import RelatedCandidate, RelatedSession, entry, judged_sessions
 from pipeline.search.summarised_days import prefer_summaries
-from pipeline.search.trace import BEYOND, COVERED, NO_ROOM, UNLIKE, UNSURE, Trace
+from pipeline.search.trace import BEYOND, COVERED, NO_ROOM, NO_SEARCH, UNLIKE, UNSURE, Trace
 from pipeline.search.unrelated import Unrelated
 from pipeline.search.updates import LOOKED_AT, newest_first
 from pipeline.search.wanted import USUAL, Wanted
@@ -68,7 +67,7 @@ class Notes:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundPassages:
     """What a question found.
 
     Args:
@@ -124,7 +123,7 @@ class MemorySearch:
         top_k: int,
         filters: Filters = EVERYTHING,
         wanted: Wanted = USUAL,
-    ) -> Found:
+    ) -> FoundPassages:
         """Return the ``top_k`` memories that fit ``query`` best, by meaning and by words, best first.
 
         Raises:
@@ -147,14 +146,14 @@ class MemorySearch:
         self, tenant_id: str, user_id: str, question: Question, filters: Filters, wanted: Wanted, top_k: int
     ) -> Trace:
         """Return the candidates, and what they are judged by."""
-        searched = Counter(self.store.searched)
         embed = partial(self._embed, tenant_id)
         [vector] = embed([safe_text(question.text)])
         count = max(CANDIDATES, top_k)
         request = SearchRequest(
             tenant_id, user_id, vector, count, question.sought, filters, around=AROUND, whole=WHOLE
         )
-        hits = self.store.search(request)
+        result = self.store.search(request)
+        hits = result.hits
         usual = self._unrelated.similarities(vector, embed) if 0 < len(hits) < FEWEST else ()
         weights = ScoringWeights(
             self.vector_weight,
@@ -165,8 +164,7 @@ class MemorySearch:
         )
         space = self._unrelated.space(embed) if hits else NO_SPACE
         judge = Judge(evidence(hits, question.about, usual, space), weights)
-        strategy = next(iter(Counter(self.store.searched) - searched), "none")
-        return Trace(question, hits, judge, strategy)
+        return Trace(question, hits, judge, result.strategy)
 
     def _embed(self, tenant_id: str, texts: Sequence[str]) -> Sequence[Vector]:
         """Embed texts, and count their tokens as the tenant's."""
@@ -287,7 +285,7 @@ def _sure(  # noqa: PLR0913, PLR0917  # what decides what is told
     told: SeenText,
     least: float,
     min_similarity: float | None = None,
-) -> Found:
+) -> FoundPassages:
     """Return the passages that are told, the newest statement of each thing first."""
     wide = max(top_k, MAX_WIDE) if min_similarity is not None else top_k
     ranked = rank(looked.hits, question.sought, max(wide, LOOKED_AT), told, looked.judge)
@@ -303,7 +301,7 @@ def _sure(  # noqa: PLR0913, PLR0917  # what decides what is told
         _without(dated, sure, UNSURE) | _without(sure, similar, UNLIKE) | _without(similar, passages, BEYOND)
     )
     trace = replace(looked, ranked=dated, told=told, left_out=left_out, least=least, confidence=confidence)
-    return Found(passages, confidence, trace)
+    return FoundPassages(passages, confidence, trace)
 
 
 def _without(before: Sequence[Ranked], after: Sequence[Ranked], reason: str) -> dict[str, str]:
@@ -324,7 +322,7 @@ def _timely(filters: Filters, question: Question) -> Filters:
 
 
 def _untold(question: Question, newest: Sequence[Hit]) -> Trace:
-    return Trace(question, newest, Judge(evidence(newest, frozenset())), "none")
+    return Trace(question, newest, Judge(evidence(newest, frozenset())), NO_SEARCH)
 
 
 _NOT_LONG_TERM = Filters(kinds=frozenset({"session", "daily", "summary"}))

@@ -20,6 +20,9 @@ BEYOND = "beyond top_k"
 COVERED = "its day has a summary"
 NO_ROOM = "no room"
 
+NO_SEARCH = "none"
+"""The strategy of what searched nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trace:
@@ -28,7 +31,7 @@ class Trace:
     Args:
         hits: the candidates.
         judge: what they were judged by.
-        strategy: how the store was searched.
+        strategy: how the store was searched, see :class:`pipeline.stores.search_requests.SearchResult`; or :data:`NO_SEARCH`.
         ranked: the passages made of them, best first, before any was left out.
         told: what the passages say, and what the reader knew before: no other passage repeats it.
         left_out: why a passage is not told, by its id.

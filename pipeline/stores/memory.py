@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,7 @@ from pipeline.stores.chunks import NOBODY, Chunk, HeldChunk, ListedChunk, Stored
 from pipeline.stores.forget_requests import ForgetRequest, Forgotten, Markers, Scope, session_of
 from pipeline.stores.index_state import IndexDetail, IndexState, PlannedWrite
 from pipeline.stores.message_rows import ItemFacts, MessageRow
-from pipeline.stores.search_requests import SEEDS, Filters, Hit, SearchRequest
+from pipeline.stores.search_requests import SEEDS, Filters, Hit, SearchRequest, SearchResult
 
 
 @dataclass(slots=True)
@@ -48,7 +47,6 @@ class InMemoryStore:
 
     def __init__(self, space: EmbeddingSpace) -> None:
         self.space = space
-        self.searched: Counter[str] = Counter()
         self._revision = 0
         self._ledger: dict[tuple[str, str], _Entry] = {}
         self._rows: dict[tuple[str, str], _Row] = {}
@@ -166,9 +164,8 @@ class InMemoryStore:
     def check(self) -> None:
         """Return: it is always there."""
 
-    def search(self, request: SearchRequest) -> Sequence[Hit]:
+    def search(self, request: SearchRequest) -> SearchResult:
         """Return the closest chunks of one user and those that share words, closest first; ties by id."""
-        self.searched["exact"] += 1
         rows = [row for row in self._of(request.tenant_id, request.user_id) if _meets(request.filters, row)]
         found = [_hit(row, request) for row in rows]
         closest = sorted(found, key=lambda hit: (_unembedded(hit), -hit.similarity, hit.id))
@@ -177,7 +174,7 @@ class InMemoryStore:
         chosen = {hit.id for hit in (*closest[: request.top_k], *wordy[: request.top_k])}
         chosen |= set(_neighbours(rows, seeds, request.around))
         told = [hit for hit in closest if hit.id in chosen or len(closest) <= request.whole]
-        return sorted(told, key=lambda hit: (-hit.similarity, hit.id))
+        return SearchResult(sorted(told, key=lambda hit: (-hit.similarity, hit.id)), "exact")
 
     def _of(self, tenant_id: str, user_id: str) -> list[_Row]:
         return [

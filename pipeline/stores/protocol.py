@@ -14,7 +14,7 @@ from pipeline.source.documents import ItemKey
 from pipeline.stores.chunks import ListedChunk, StoredText
 from pipeline.stores.forget_requests import ForgetRequest, Forgotten, Markers
 from pipeline.stores.index_state import IndexDetail, IndexState, PlannedWrite
-from pipeline.stores.search_requests import Filters, Hit, SearchRequest
+from pipeline.stores.search_requests import Filters, SearchRequest, SearchResult
 
 
 class SeveralTenants(Protocol):
@@ -56,14 +56,6 @@ class Store(Protocol):
     @property
     def space(self) -> EmbeddingSpace:
         """The space its vectors are in."""
-        ...
-
-    @property
-    def searched(self) -> Mapping[str, int]:
-        """How many searches were answered so far, by strategy: ``exact``, ``bq`` or ``hnsw``.
-
-        An empty answer of a store that chooses by itself does not say; that counts as ``auto``.
-        """
         ...
 
     @property
@@ -176,7 +168,7 @@ class Store(Protocol):
         """Return if the store can be asked; see the class for what is raised if not."""
         ...
 
-    def search(self, request: SearchRequest) -> Sequence[Hit]:
+    def search(self, request: SearchRequest) -> SearchResult:
         """Return candidates among one user's chunks, in one round trip: the closest, and those that share words.
 
         The union of both lists, each at most ``top_k`` long, and what came along with them; all of a small memory, if

@@ -1,6 +1,6 @@
 """A question to one user's memory, and the candidates that a store finds. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -89,3 +89,17 @@ class Hit:
     lexical: float = 0.0
     counts: Mapping[str, int] | None = field(default=None, repr=False)
     tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """What a store found, and how.
+
+    Args:
+        hits: the union of the closest and of those that share words, closest first, ties by id.
+        strategy: ``exact``, ``bq`` or ``hnsw``; ``auto`` where a store that chooses by itself found nothing, and so does
+            not say.
+    """
+
+    hits: Sequence[Hit] = field(repr=False)
+    strategy: str

@@ -42,7 +42,7 @@ def test_an_applied_write_is_held_and_found(store: Store) -> None:
 
     assert chunks(store) == {uid(1): HeldChunk(uid(1), (mid(1),), "f", "mika")}
     assert held(store).facts == FACTS
-    [hit] = store.search(SearchRequest("acme", "mika", axis(0), 5))
+    [hit] = store.search(SearchRequest("acme", "mika", axis(0), 5)).hits
     assert (hit.id, hit.content, hit.created_at) == (uid(1), "お茶を 😀", TIME)
     assert hit.similarity == pytest.approx(1.0)
     assert hit.metadata["key"] == "chat:1"
@@ -108,7 +108,7 @@ def test_an_upsert_replaces_text_vector_user_fingerprint_and_status(store: Store
     put(store, (replace(chunk(1, "new", "ken", "g"), status="mixed"), axis(1)))
 
     assert found(store, axis(0)) == []
-    [hit] = store.search(SearchRequest("acme", "ken", axis(1), 5))
+    [hit] = store.search(SearchRequest("acme", "ken", axis(1), 5)).hits
     assert hit.content == "new"
     assert chunks(store) == {uid(1): HeldChunk(uid(1), (mid(1),), "g", "ken", "mixed")}
 
@@ -133,10 +133,10 @@ def test_a_chunks_text_and_spans_can_be_read_back(store: Store) -> None:
 def test_the_same_write_under_a_new_revision_writes_the_same_again(store: Store) -> None:
     rows = [row(1), row(2)]
     put(store, (chunk(1, "tea"), axis(0)), (chunk(2, "rice"), axis(1)), messages=rows)
-    first = store.search(SearchRequest("acme", "mika", axis(0), 10))
+    first = store.search(SearchRequest("acme", "mika", axis(0), 10)).hits
     put(store, (chunk(1, "tea"), axis(0)), (chunk(2, "rice"), axis(1)), messages=rows, deletes=[uid(9)])
 
-    assert store.search(SearchRequest("acme", "mika", axis(0), 10)) == first
+    assert store.search(SearchRequest("acme", "mika", axis(0), 10)).hits == first
     assert held_ids(store) == [uid(1), uid(2)]
     assert messages(store) == set(rows)
 
@@ -168,7 +168,10 @@ def test_another_process_finds_what_one_wrote_and_not_what_it_deleted(stores: St
     put(one, deletes=[uid(1)])
     assert found(two, axis(0)) == [uid(2)]
     put(one, (chunk(2, "new"), axis(0)), (chunk(3), axis(0)))
-    assert [hit.content for hit in two.search(SearchRequest("acme", "mika", axis(0), 10))] == ["new", "text"]
+    assert [hit.content for hit in two.search(SearchRequest("acme", "mika", axis(0), 10)).hits] == [
+        "new",
+        "text",
+    ]
 
 
 def test_a_chunk_in_a_write_that_deletes_it_too_stays(store: Store) -> None:
@@ -200,7 +203,7 @@ def test_everything_that_can_be_written_comes_back_as_it_was(store: Store) -> No
     )
     put(store, (odd, axis(0)), source='["t", "#%", "\\u9375"]', tenant="テナント#1")
 
-    [hit] = store.search(SearchRequest("テナント#1", "ミカ#%25", axis(0), 5))
+    [hit] = store.search(SearchRequest("テナント#1", "ミカ#%25", axis(0), 5)).hits
     assert (hit.content, hit.metadata, hit.created_at) == (text, metadata, odd.created_at)
 
 

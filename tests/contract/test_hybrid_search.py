@@ -24,7 +24,7 @@ def test_a_hit_has_both_scores_whichever_list_found_it(store: Store) -> None:
     put(store, (chunk(1, "tea"), axis(0)), (chunk(2, "tea coffee"), axis(1)))
 
     request = SearchRequest("acme", "mika", axis(0), 1, terms("tea coffee"))
-    first, second = store.search(request)
+    first, second = store.search(request).hits
     assert (first.id, second.id) == (uid(1), uid(2))
     assert 0 < first.lexical < second.lexical
     assert second.similarity == pytest.approx(0.0)
@@ -61,7 +61,7 @@ def test_more_of_the_words_is_better_and_ties_go_by_id(store: Store) -> None:
 
     assert ask(store, axis(15), "red apple pie", top_k=1) == [uid(1), uid(3)]
     request = SearchRequest("acme", "mika", axis(15), 3, terms("red apple pie"))
-    lexical = {hit.id: hit.lexical for hit in store.search(request)}
+    lexical = {hit.id: hit.lexical for hit in store.search(request).hits}
     assert lexical[uid(3)] > lexical[uid(1)] > lexical[uid(2)] > 0
     assert ask(store, axis(15), "green", top_k=1) == [uid(1), uid(4)]
 
@@ -84,7 +84,7 @@ def test_a_store_that_counts_words_counts_them_right(store: Store) -> None:
     put(store, (chunk(1, said), axis(0)), (chunk(2, "quiet"), axis(0)))
 
     asked = terms("a red green cobra")
-    one, other = store.search(SearchRequest("acme", "mika", axis(0), 5, asked))
+    one, other = store.search(SearchRequest("acme", "mika", axis(0), 5, asked)).hits
     assert one.counts in (None, {asked[0]: 2, asked[1]: MOST_COUNTED})
     assert other.counts in (None, {})
 
@@ -96,9 +96,9 @@ def test_more_of_a_small_memory_may_come_but_nothing_else(store: Store, filters:
     put(store, *rows, (other, axis(1)), (chunk(7, "tea", "ken"), axis(0)))
 
     request = SearchRequest("acme", "mika", axis(1), 2, terms("tea"), filters)
-    chosen, whole = store.search(request), store.search(replace(request, whole=6))
+    chosen, whole = store.search(request).hits, store.search(replace(request, whole=6)).hits
     assert [hit.id for hit in whole if hit.id in {one.id for one in chosen}] == [hit.id for hit in chosen]
     assert {hit.id for hit in whole} <= {uid(number) for number in (1, 2, 3, 4, 5)} | (
         set() if filters.excluded_keys else {uid(9)}
     )
-    assert [hit.id for hit in store.search(replace(request, whole=2))] == [hit.id for hit in chosen]
+    assert [hit.id for hit in store.search(replace(request, whole=2)).hits] == [hit.id for hit in chosen]

@@ -10,7 +10,7 @@ def test_a_tenant_sees_nothing_of_another_even_under_equal_names(store: Store) -
     put(store, (chunk(1, "ours"), axis(0)), tenant="acme")
     put(store, (chunk(1, "theirs"), axis(0)), tenant="zenith")
 
-    assert [hit.content for hit in store.search(SearchRequest("acme", "mika", axis(0), 5))] == ["ours"]
+    assert [hit.content for hit in store.search(SearchRequest("acme", "mika", axis(0), 5)).hits] == ["ours"]
     put(store, deletes=[uid(1)], tenant="zenith")
     assert found(store, axis(0)) == [uid(1)]
 

@@ -18,7 +18,7 @@ def placed(number: int, minutes: int, key: str = "chat:1") -> Chunk:
 
 def along(store: Store, around: int, **fields: Any) -> list[str]:
     request = SearchRequest("acme", "mika", axis(0), 1, around=around, **fields)
-    return [hit.id for hit in store.search(request)]
+    return [hit.id for hit in store.search(request).hits]
 
 
 def test_neighbours_of_a_candidate_come_along(store: Store) -> None:

@@ -13,18 +13,14 @@ def test_hits_come_closest_first_and_ties_by_id(store: Store) -> None:
     assert found(store, axis(0)) == [uid(2), uid(3), uid(1), uid(4)]
 
 
-def test_each_search_is_counted_by_the_strategy_that_answered_it(store: Store) -> None:
+def test_a_search_says_by_which_strategy_it_was_answered(store: Store) -> None:
     put(store, (chunk(1), axis(0)))
-    assert sum(store.searched.values()) == 0
-    found(store, axis(0))
-    found(store, axis(1))
-    [(strategy, count)] = store.searched.items()
-    assert (strategy in {"exact", "bq", "hnsw"}, count) == (True, 2)
+    assert store.search(SearchRequest("acme", "mika", axis(0), 5)).strategy in {"exact", "bq", "hnsw"}
 
 
 def test_similarity_is_the_cosine(store: Store) -> None:
     put(store, (chunk(1), leaning(3.0, 4.0)))
-    [hit] = store.search(SearchRequest("acme", "mika", axis(0, 7.0), 5))
+    [hit] = store.search(SearchRequest("acme", "mika", axis(0, 7.0), 5)).hits
     assert hit.similarity == pytest.approx(0.6)
 
 
@@ -39,7 +35,7 @@ def test_an_empty_memory_answers_with_nothing(store: Store) -> None:
 
 def test_opposite_and_unrelated_vectors_have_their_cosine_too(store: Store) -> None:
     put(store, (chunk(1), axis(0, -2.0)), (chunk(2), axis(1)), (chunk(3), leaning(1.0, 1.0)))
-    hits = store.search(SearchRequest("acme", "mika", axis(0), 5))
+    hits = store.search(SearchRequest("acme", "mika", axis(0), 5)).hits
     assert [(hit.id, pytest.approx(hit.similarity, abs=1e-6)) for hit in hits] == [
         (uid(3), 0.5**0.5),
         (uid(2), 0.0),

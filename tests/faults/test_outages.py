@@ -85,7 +85,7 @@ def test_after_half_an_hour_without_a_dependency_everything_is_indexed(
             called = embedder.calls if broken == "embedder" else store.calls
             assert called == probes  # one probe an invocation
 
-    found = store.search(SearchRequest("acme", "acme", embedder._vector("x"), 2 * ITEMS))
+    found = store.search(SearchRequest("acme", "acme", embedder._vector("x"), 2 * ITEMS)).hits
     assert sorted(hit.content for hit in found) == sorted(f"user: said m{number}x" for number in range(ITEMS))
     assert queue.dead == []
     assert invocations <= 20 * ITEMS  # an attempt of a notice every few minutes, no hot loop

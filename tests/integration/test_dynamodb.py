@@ -123,7 +123,7 @@ def test_the_chat_apps_own_search_finds_the_same_in_the_same_order(local_aws: Lo
     for _ in range(5):
         question = random.standard_normal(SPACE.dimensions).astype(np.float32).tolist()
         theirs = chat_apps_own_search(local_aws.client("dynamodb"), tables.vectors, "mika", question, 10)
-        ours = reader.search(SearchRequest("mika", "mika", question, 10))
+        ours = reader.search(SearchRequest("mika", "mika", question, 10)).hits
         assert [hit.content for hit in ours] == [content for content, _ in theirs]
         assert [hit.similarity for hit in ours] == pytest.approx(
             [similarity for _, similarity in theirs], abs=1e-9
@@ -464,7 +464,7 @@ def test_pages_of_a_megabyte_are_all_read(local_aws: LocalAws) -> None:
     random = np.random.default_rng(3)
     vectors = random.standard_normal((450, 1536)).astype(np.float32)
     put(tables.store(), *((chunk(number), float32(vector)) for number, vector in enumerate(vectors)))
-    hits = tables.store(watched).search(SearchRequest("acme", "mika", vectors[449].tolist(), 500))
+    hits = tables.store(watched).search(SearchRequest("acme", "mika", vectors[449].tolist(), 500)).hits
     assert len(hits) == 450
     assert hits[0].id == uid(449)
     assert watched.calls["query"] > 16  # sixteen ranges, one of which has all the ids of this test

@@ -63,7 +63,7 @@ def fill(there: Two, tenant: str) -> int:
 
 def seen(there: Two, space: EmbeddingSpace, user: str = "mika") -> dict[str, tuple[float, bool]]:
     """What a user finds there by "tea": similarity, and whether the word is in it."""
-    hits = there.store(space).search(SearchRequest("acme", user, axis(0), 5, terms("tea")))
+    hits = there.store(space).search(SearchRequest("acme", user, axis(0), 5, terms("tea"))).hits
     return {hit.id: (hit.similarity, hit.lexical > 0) for hit in hits}
 
 

@@ -41,7 +41,7 @@ def asked(request: pytest.FixtureRequest, database: Callable[..., str]) -> list[
     for conversation in conversations:
         memory.save_at_once(conversation)
     return [
-        (question, reader.search(_request(conversation.name, question, embedder, whole)))
+        (question, reader.search(_request(conversation.name, question, embedder, whole)).hits)
         for conversation in conversations
         for one in conversation.questions
         for question in [read_question(one.text, one.now or NOW)]
@@ -114,7 +114,7 @@ def test_a_row_of_the_chat_app_is_counted_when_it_is_read(database: Callable[...
             [str(list(vector))],
         )
     store = PgVectorStore(Connector(lambda: reading), embedder.space)
-    [hit] = store.search(SearchRequest("acme", "mika", vector, 5, ("canari",)))
+    [hit] = store.search(SearchRequest("acme", "mika", vector, 5, ("canari",))).hits
     assert hit.tokens is None
     [part] = parts_of([hit], frozenset(["canari"]))
     assert part.tokens == said_tokens("the canary sings")

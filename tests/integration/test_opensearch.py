@@ -68,7 +68,7 @@ def write(store: OpenSearchStore, *numbers: int, text: str = "text", **fields: A
 
 
 def seen(store: OpenSearchStore) -> list[tuple[str, str]]:
-    return [(hit.id, hit.content) for hit in store.search(SearchRequest("acme", "mika", axis(0), 10))]
+    return [(hit.id, hit.content) for hit in store.search(SearchRequest("acme", "mika", axis(0), 10)).hits]
 
 
 def test_a_write_is_seen_after_the_refresh_and_a_delete_at_once(slow: Slow) -> None:
@@ -122,7 +122,7 @@ def documents(slow: Slow) -> list[tuple[Any, Any]]:
 
 def everything(store: OpenSearchStore, user: str = "mika") -> set[str]:
     """What searches and listings show a user, right now."""
-    hits = store.search(SearchRequest("acme", user, axis(0), 10, ("text",), around=2))
+    hits = store.search(SearchRequest("acme", user, axis(0), 10, ("text",), around=2)).hits
     return {hit.id for hit in hits} | {one.id for one in store.passages("acme", user, Filters(), 10)}
 
 

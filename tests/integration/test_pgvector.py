@@ -72,7 +72,7 @@ def test_a_chunks_text_stands_in_its_row_unless_it_is_long(database: Database) -
         put(store, (chunk, vector))
         with psycopg.connect(database()) as owner:
             assert [size > 0 for (size,) in owner.execute(OUT_OF_LINE)] == [outside]
-        assert store.search(SearchRequest("acme", "mika", vector))[0].content == chunk.text
+        assert store.search(SearchRequest("acme", "mika", vector)).hits[0].content == chunk.text
 
 
 def test_a_row_without_a_tenant_is_refused(database: Database) -> None:
@@ -87,7 +87,7 @@ def test_rows_of_the_chat_app_itself_survive_ingest(database: Database) -> None:
     put(store, (CHUNK, VECTOR))
     put(store, deletes=[CHUNK.id])
     for whole in (0, 10):
-        hits = store.search(SearchRequest("acme", "mika", VECTOR, 5, ("its", "own"), whole=whole))
+        hits = store.search(SearchRequest("acme", "mika", VECTOR, 5, ("its", "own"), whole=whole)).hits
         assert [(hit.content, hit.lexical, hit.counts) for hit in hits] == [("its own", 0.0, {})]
 
 
@@ -100,7 +100,7 @@ def test_a_row_of_the_chat_app_with_a_vector_of_no_length_is_like_nothing(
             RawCursor(connection).execute(PROPOSED_INSERT, ["mika", "its own", str(vector)])
     conninfo = database("memory_query")
     store = PgVectorStore(Connector(lambda: conninfo), SPACE, strategy)
-    hits = store.search(SearchRequest("acme", "mika", VECTOR, 5, whole=5))
+    hits = store.search(SearchRequest("acme", "mika", VECTOR, 5, whole=5)).hits
     assert [hit.similarity for hit in hits] == [0.0, -1.0]
     assert [one.hit.similarity for one in rank(hits)] == [0.0, -1.0]
 
@@ -213,7 +213,7 @@ def test_a_wrong_password_says_where_to_look(postgres: Postgres) -> None:
 def test_the_query_role_reads_and_cannot_write(database: Database) -> None:
     store_at(database("memory_ingest")).apply("acme", [planned(ITEM, upserts=[(CHUNK, VECTOR)])])
     query = store_at(database("memory_query"))
-    assert len(query.search(SearchRequest("acme", "mika", VECTOR, 5))) == 1
+    assert len(query.search(SearchRequest("acme", "mika", VECTOR, 5)).hits) == 1
     with pytest.raises(StoreUnavailableError, match="lacks a privilege"):
         query.apply("acme", [planned(ITEM, expected_revision=1)])
 

@@ -220,9 +220,9 @@ def lives(ingest: str, query: str) -> None:
         PgVectorStore(Connector(lambda: query), SPACE),
     )
     put(writer, (CHUNK, VECTOR), messages=[row(1)], key=key_of("chat:1"))
-    assert [hit.content for hit in reader.search(SearchRequest("acme", "mika", VECTOR, 5, ("tea",)))] == [
-        "tea in Uji"
-    ]
+    assert [
+        hit.content for hit in reader.search(SearchRequest("acme", "mika", VECTOR, 5, ("tea",))).hits
+    ] == ["tea in Uji"]
     reader.indexed_until("acme", "mika", None)
     asked_at = datetime.now(UTC)
     request = ForgetRequest(str(asked_at), "acme", asked_at, "mika", None)
@@ -237,7 +237,7 @@ def lives(ingest: str, query: str) -> None:
     assert writer.overdue(2.0, 5) == [("acme", key_of("chat:1"))]
     put(writer, deletes=[CHUNK.id], purged=[mid(1)])
     writer.finish(request, 1)
-    assert reader.search(SearchRequest("acme", "mika", VECTOR, 5)) == []
+    assert reader.search(SearchRequest("acme", "mika", VECTOR, 5)).hits == []
 
 
 @pytest.mark.usefixtures("migrated")

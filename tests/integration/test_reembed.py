@@ -40,7 +40,7 @@ def there(database: Callable[..., str]) -> Two:
 
 def contents(two_spaces: Two, space: EmbeddingSpace) -> list[str]:
     vector = two_spaces.embedders[space].embed(["anything"])[0]
-    hits = two_spaces.store(space).search(SearchRequest("acme", "acme", vector, 100))
+    hits = two_spaces.store(space).search(SearchRequest("acme", "acme", vector, 100)).hits
     return sorted(hit.content.partition("\n")[2] for hit in hits)
 
 

@@ -64,7 +64,7 @@ def ingested(notices: dict[str, Notice]) -> None:
 
 def count(two: Two, space: Any) -> int:
     vector = WordEmbedder().embed(["anything"])[0]
-    return len(two.store(space).search(SearchRequest("acme", "acme", vector, 50)))
+    return len(two.store(space).search(SearchRequest("acme", "acme", vector, 50)).hits)
 
 
 def test_a_warm_ingest_function_follows_what_the_operator_does(there: Two) -> None:

@@ -106,7 +106,7 @@ def foreign(store: PgVectorStore, draws: random.Random) -> tuple[int, int]:
     """Search for a tenant, user and filter drawn at random; return how many hits were its own, and how many not."""
     tenant, user = draws.choice(TENANTS), draws.choice([*USERS, *TENANTS])
     request = SearchRequest(tenant, user, VECTOR, 100, terms("tea of acme"), draws.choice(FILTERS))
-    found = [hit.content for hit in store.search(request)]
+    found = [hit.content for hit in store.search(request).hits]
     own = found.count(f"tea of {tenant!r}")
     return own, len(found) - own
 
@@ -198,7 +198,7 @@ def test_a_connection_that_served_a_tenant_shows_nothing_without_one(database: D
     ingest, query = Connector(lambda: ingesting), store_at(database("memory_query"))
     ingesting = database("memory_ingest")
     fill(PgVectorStore(ingest, SPACE))
-    assert query.search(SearchRequest("acme", "mika", VECTOR, 5))
+    assert query.search(SearchRequest("acme", "mika", VECTOR, 5)).hits
     with query._connector.connection() as connection:
         assert connection.execute("SELECT count(*) FROM memories").fetchone() == (0,)
     with ingest.connection() as connection:
@@ -235,7 +235,7 @@ def test_a_pooler_that_shares_connections_shares_no_tenant(database: Database) -
     with PgBouncer(database("memory_query")) as pooler:
         assert_isolated(pooler.conninfo)
         served, other = store_at(pooler.conninfo), Connector(lambda: pooler.conninfo)
-        assert served.search(SearchRequest("acme", "mika", VECTOR, 5))
+        assert served.search(SearchRequest("acme", "mika", VECTOR, 5)).hits
         with other.connection() as connection:  # the same server connection: there is only one
             assert connection.execute("SELECT count(*) FROM memories").fetchone() == (0,)
 

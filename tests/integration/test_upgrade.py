@@ -74,7 +74,7 @@ def test_a_database_of_a_released_version_becomes_one_of_today(
     assert catalog(empty) == catalog(database())
     store = PgVectorStore(Connector(lambda: empty), SPACE, "exact")
     assert held(store).revision == revision
-    [hit] = store.search(SearchRequest("acme", "mika", axis(0), 5))
+    [hit] = store.search(SearchRequest("acme", "mika", axis(0), 5)).hits
     assert hit.content == "said before the upgrade"
 
 

@@ -235,7 +235,7 @@ class WatchedStore:
         self, store: PgVectorStore, connector: WatchedConnector, scheduler: Callable[[], Scheduler]
     ) -> None:
         self._store, self._connector, self._scheduler = store, connector, scheduler
-        self.space, self.searched = store.space, store.searched
+        self.space = store.space
 
     def __getattr__(self, name: str) -> Any:  # whatever a store has
         real = getattr(self._store, name)

@@ -120,14 +120,14 @@ def found(
     store: Store, vector: Vector, tenant: str = "acme", user: str = "mika", top_k: int = 10
 ) -> list[str]:
     settled(store, tenant, user)
-    return [hit.id for hit in store.search(SearchRequest(tenant, user, vector, top_k))]
+    return [hit.id for hit in store.search(SearchRequest(tenant, user, vector, top_k)).hits]
 
 
 def ask(
     store: Store, vector: Vector, words: str, top_k: int = 1, filters: Filters | None = None
 ) -> list[str]:
     asked = SearchRequest("acme", "mika", vector, top_k, terms(words), filters or Filters())
-    return [hit.id for hit in store.search(asked)]
+    return [hit.id for hit in store.search(asked).hits]
 
 
 def waiting(one: Chunk) -> Chunk:

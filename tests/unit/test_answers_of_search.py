@@ -9,7 +9,7 @@ from support.user_memory import UserMemory
 from support.words import WordEmbedder
 
 from pipeline.search.empty_answers import answering
-from pipeline.search.memory_search import Found
+from pipeline.search.memory_search import FoundPassages
 from pipeline.search.related import explained_sessions
 from pipeline.search.trace import explained
 from pipeline.search.updates import LOOKED_AT
@@ -27,11 +27,11 @@ def memory() -> UserMemory:
     return memory
 
 
-def search(memory: UserMemory, question: str, **wanted: object) -> Found:
+def search(memory: UserMemory, question: str, **wanted: object) -> FoundPassages:
     return memory.recall.search("acme", "mika", question, 5, wanted=Wanted(now=NOW, **wanted))  # type: ignore[arg-type]
 
 
-def keys(found: Found) -> Sequence[object]:
+def keys(found: FoundPassages) -> Sequence[object]:
     return [one.hit.metadata["key"] for one in found.passages]
 
 

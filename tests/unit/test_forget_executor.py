@@ -90,7 +90,7 @@ class World:
         return self.forgetter.carry_out(self.request(*whom, **more)).deleted
 
     def found(self, user: str = "mika") -> list[str]:
-        hits = self.store.search(SearchRequest("acme", user, [1.0] * 8, 100))
+        hits = self.store.search(SearchRequest("acme", user, [1.0] * 8, 100)).hits
         return sorted(hit.content.partition(": ")[2] for hit in hits)
 
     @property

@@ -48,7 +48,9 @@ def failed(answer: dict[str, Any]) -> list[str]:
 
 
 def texts(store: InMemoryStore, tenant_id: str = "acme") -> list[str]:
-    return sorted(hit.content for hit in store.search(SearchRequest(tenant_id, tenant_id, [1.0] * 8, 100)))
+    return sorted(
+        hit.content for hit in store.search(SearchRequest(tenant_id, tenant_id, [1.0] * 8, 100)).hits
+    )
 
 
 def test_the_items_that_messages_name_become_searchable(

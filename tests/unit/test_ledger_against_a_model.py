@@ -151,7 +151,7 @@ def pointers(tables: MemoryDynamoDb) -> tuple[set[Any], set[Any]]:
 
 def _shown(store: Store, user: str) -> Any:
     asked = SearchRequest("acme", user, axis(1), 50, terms("tea"))
-    hits = {(hit.id, round(hit.similarity, 6)) for hit in store.search(asked)}
+    hits = {(hit.id, round(hit.similarity, 6)) for hit in store.search(asked).hits}
     return hits, {(one.id, one.retained, one.content) for one in store.passages("acme", user, Filters(), 50)}
 
 

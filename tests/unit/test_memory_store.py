@@ -104,7 +104,7 @@ def test_a_chunk_without_a_vector_is_found_by_its_words_only_and_waits(plane: In
     waiting = replace(chunk("a"), fingerprint="", metadata={"embedded": False})
     plane.apply("acme", [write("s", 0, upserts=[(waiting, None), (chunk("b"), [1.0, 0.0])])])
     assert state(plane, "s").pending
-    hits = plane.search(SearchRequest("acme", "mika", [1.0, 0.0], 1, terms("text of a")))
+    hits = plane.search(SearchRequest("acme", "mika", [1.0, 0.0], 1, terms("text of a"))).hits
     [found] = [hit for hit in hits if hit.id == "a"]
     assert (found.similarity, found.lexical > 0) == (0.0, True)
     plane.apply("acme", [write("s", 1, upserts=[(chunk("a"), [1.0, 0.0])])])
@@ -116,7 +116,7 @@ def test_search_is_one_users_closest_first_and_ties_by_id(plane: InMemoryStore) 
     upserts = [(chunk(id_), vector) for id_, vector in vectors.items()]
     others = [(chunk("x", "ken"), [1.0, 0.0]), (chunk("y", NOBODY), [1.0, 0.0])]
     plane.apply("acme", [write("s", 0, upserts=[*upserts, *others])])
-    hits = plane.search(SearchRequest("acme", "mika", [1.0, 0.0], 3))
+    hits = plane.search(SearchRequest("acme", "mika", [1.0, 0.0], 3)).hits
     assert [(hit.id, round(hit.similarity, 6)) for hit in hits] == [
         ("a", 1.0),
         ("b", 1.0),

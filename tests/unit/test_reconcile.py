@@ -93,7 +93,7 @@ class ReconcilerHarness:
         return self.reconciler.run({notice.address.key.source: notice for notice in notices})
 
     def hits(self, words: str) -> Sequence[Hit]:
-        return self.store.search(SearchRequest("acme", "acme", VECTOR, 9, terms(words)))  # type: ignore[no-any-return]
+        return self.store.search(SearchRequest("acme", "acme", VECTOR, 9, terms(words))).hits  # type: ignore[no-any-return]
 
     def state(self, key: str = "chat:1", *names: str) -> IndexState:
         source = self.notice(key).address.key.source
@@ -106,7 +106,7 @@ class ReconcilerHarness:
         return sorted(row.state for row in {*self.state(key).messages, *kept})
 
     def texts(self, tenant_id: str = "acme") -> list[str]:
-        found = self.store.search(SearchRequest(tenant_id, tenant_id, VECTOR, 100))
+        found = self.store.search(SearchRequest(tenant_id, tenant_id, VECTOR, 100)).hits
         return sorted(hit.content for hit in found)
 
 
@@ -405,7 +405,9 @@ def test_a_change_of_user_moves_what_is_there_and_embeds_nothing(harness: Reconc
     calls = len(harness.embedder.calls)
     harness.table.put(harness.item(("user", "one"), user_id="ken"))
     harness.run(harness.notice("chat:1", "2"))
-    found = {user: harness.store.search(SearchRequest("acme", user, VECTOR, 9)) for user in ("mika", "ken")}
+    found = {
+        user: harness.store.search(SearchRequest("acme", user, VECTOR, 9)).hits for user in ("mika", "ken")
+    }
     assert {user: len(hits) for user, hits in found.items()} == {"mika": 0, "ken": 1}
     assert len(harness.embedder.calls) == calls
 
@@ -467,7 +469,7 @@ def test_the_rest_of_an_exchange_is_found_by_its_words_until_it_is_embedded(
     for _ in range(2):
         assert isinstance(failure(harness.run(removal), removal), EmbeddingUnavailableError)
         assert harness.texts() == ["user: question"]
-    [hit] = harness.store.search(SearchRequest("acme", "acme", [0.0] * 7 + [1.0], 5, terms("question")))
+    [hit] = harness.store.search(SearchRequest("acme", "acme", [0.0] * 7 + [1.0], 5, terms("question"))).hits
     assert (hit.lexical > 0, hit.similarity) == (True, 0.0)
     del harness.table.items[removal.address.key.source]
     expiry = harness.notice("chat:1", "3", expired("3", question))

@@ -86,7 +86,7 @@ class App:
     @property
     def memory(self) -> list[str]:
         """What is remembered, line by line, sorted."""
-        hits = self.store.search(SearchRequest("acme", self.user, [1.0] * SPACE.dimensions, 100))
+        hits = self.store.search(SearchRequest("acme", self.user, [1.0] * SPACE.dimensions, 100)).hits
         lines = [line for hit in hits for line in hit.content.splitlines() if not line.startswith("[")]
         return sorted(line.partition(": ")[2] or line for line in lines)
 

@@ -1,6 +1,6 @@
 """Talks to the vector table and the ledger's. Searches are exact, over one user's chunks, kept while nothing changes."""
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ from pipeline.stores.ledger.forget_requests import ForgetRequests
 from pipeline.stores.ledger.ledger import READ_AGAIN_SECONDS, Ledger, Runtime
 from pipeline.stores.ledger.records import Item, UserState, user_weight
 from pipeline.stores.ledger.store import LedgerStore, Listed
-from pipeline.stores.search_requests import Filters, Hit, SearchRequest
+from pipeline.stores.search_requests import Filters, SearchRequest, SearchResult
 
 FEW = 100
 """Chunks that one page may hold: read in one range."""
@@ -53,7 +53,6 @@ class DynamoDbStore(LedgerStore):
         super().__init__(ledger, ForgetRequests(client, ledger.table, runtime))
         self._client, self._table, self.space = client, table, space
         self._runtime, self._map_concurrently = runtime, map_concurrently
-        self.searched: Counter[str] = Counter()
         self._rows = VectorTable(client, table, runtime)
         self._cache: OrderedDict[tuple[str, str], _Cached] = OrderedDict()
 
@@ -96,15 +95,14 @@ class DynamoDbStore(LedgerStore):
         self._ledger.check()
         self._client.get(self._table, row_key("", "", ""))
 
-    def search(self, request: SearchRequest) -> Sequence[Hit]:
+    def search(self, request: SearchRequest) -> SearchResult:
         """Return the closest chunks of one user and those that share words, closest first; ties by id.
 
         Raises:
             StoreUnavailableError: an item of the user's is half written at this moment.
         """
         hits = self._matrix(request.tenant_id, request.user_id).hits(request)
-        self.searched["exact"] += 1
-        return hits
+        return SearchResult(hits, "exact")
 
     def passages(
         self, tenant_id: str, user_id: str, filters: Filters, limit: int, *, oldest_first: bool = False

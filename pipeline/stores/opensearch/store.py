@@ -7,7 +7,6 @@ old ones are deleted. Whatever is left behind by a crash is hidden, and :meth:`O
 
 import json
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -34,7 +33,7 @@ from pipeline.stores.opensearch.queries import (
     only,
     scope,
 )
-from pipeline.stores.search_requests import Filters, Hit, SearchRequest
+from pipeline.stores.search_requests import Filters, SearchRequest, SearchResult
 
 GRACE = timedelta(minutes=15)
 """What is younger may belong to a worker that has not moved the ledger yet; no function runs for so long."""
@@ -66,7 +65,6 @@ class OpenSearchStore(LedgerStore):
         self._collection, self._client, self.space = collection, client, space
         self._runtime = runtime
         self._candidates = Candidates(collection, self._listed, map_concurrently)
-        self.searched: Counter[str] = Counter()
 
     def apply(self, tenant_id: str, writes: Sequence[PlannedWrite]) -> frozenset[str]:
         """Write each by itself: documents, then the ledger, then away with what it no longer lists."""
@@ -102,7 +100,7 @@ class OpenSearchStore(LedgerStore):
         self._ledger.check()
         self._collection.check()
 
-    def search(self, request: SearchRequest) -> Sequence[Hit]:
+    def search(self, request: SearchRequest) -> SearchResult:
         """Return the closest chunks of one user and those that share words, closest first; ties by id.
 
         Raises:
@@ -111,8 +109,7 @@ class OpenSearchStore(LedgerStore):
         hits = self._undisturbed(
             request.tenant_id, request.user_id, lambda adopted: self._candidates.hits(request, adopted)
         )
-        self.searched["hnsw"] += 1  # what the collection's k-NN fields are made of
-        return hits
+        return SearchResult(hits, "hnsw")  # what the collection's k-NN fields are made of
 
     def passages(
         self, tenant_id: str, user_id: str, filters: Filters, limit: int, *, oldest_first: bool = False

@@ -1,6 +1,6 @@
 """Talks to Postgres: runs the statements of :mod:`write_sql`, converts rows, nothing else."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
@@ -25,7 +25,7 @@ from pipeline.stores.pgvector.space_connector import SpaceConnector
 from pipeline.stores.pgvector.sparse_terms import QueryTerms
 from pipeline.stores.pgvector.strategies import Explanation
 from pipeline.stores.pgvector.wire_format import coordinate_bytes, sparse_values
-from pipeline.stores.search_requests import Filters, Hit, SearchRequest
+from pipeline.stores.search_requests import Filters, Hit, SearchRequest, SearchResult
 
 
 class PgVectorStore:
@@ -43,7 +43,6 @@ class PgVectorStore:
         self._there = SpaceConnector(connector, space)
         self._strategy = strategy
         self.space = space
-        self.searched: Counter[str] = Counter()
         self.several = SeveralTenants(self._there)
 
     def read(self, tenant_id: str, named: Mapping[str, AbstractSet[str]]) -> Mapping[str, IndexState]:
@@ -69,16 +68,15 @@ class PgVectorStore:
         """Move the ledger, then write what belongs to the rows that moved; one transaction."""
         return self.several.apply({tenant_id: writes})[tenant_id]
 
-    def search(self, request: SearchRequest) -> Sequence[Hit]:
+    def search(self, request: SearchRequest) -> SearchResult:
         """Return the closest chunks of one user, closest first; ties by id."""
         self._there.check()
         parameters = question(request, self._strategy)
         rows = self._connector.question(request.tenant_id, self._there.binding.search, parameters)
         told = rows[0][-1] if rows else None  # the function says which strategy it took
-        self.searched[told or self._strategy] += 1
         query_terms = QueryTerms(request.terms)
         wanted = [(coordinate, coordinate_bytes(coordinate)) for coordinate in query_terms.coordinates]
-        return [
+        hits = [
             Hit(
                 id_,
                 content,
@@ -91,6 +89,7 @@ class PgVectorStore:
             )
             for id_, content, similarity, created_at, metadata, lexical, tokens, words, _ in rows
         ]
+        return SearchResult(hits, told or self._strategy)
 
     def explain(self, tenant_id: str, user_id: str) -> Explanation:
         """Return how a question about this user is searched, and why."""

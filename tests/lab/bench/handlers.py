@@ -199,7 +199,10 @@ def query_times(database: Database, world: World, repeats: int, users: int = USE
         def vectors(number: int) -> None:
             user, text = questions[number]
             [vector] = embedder.embed([text])
-            if len(bootstrap.container().store.search(SearchRequest(TENANT, user, vector, TOP_K))) != TOP_K:
+            if (
+                len(bootstrap.container().store.search(SearchRequest(TENANT, user, vector, TOP_K)).hits)
+                != TOP_K
+            ):
                 raise RuntimeError("the store did not answer")
 
         works = [answer, prepared, vectors]

@@ -72,7 +72,7 @@ def _crossover(world: World, exact: PgVectorStore, bits: PgVectorStore, repeats:
 
 
 def _nth(store: PgVectorStore, requests: Sequence[SearchRequest], number: int) -> object:
-    return store.search(requests[number])
+    return store.search(requests[number]).hits
 
 
 def _of_size(
@@ -86,13 +86,13 @@ def _of_size(
             f"recall@10 / exact, {size} rows a user, {kind}", found / (TOP_K * len(requests)), least=0.99
         )
     asked = [_request(world, user, words=True) for _ in range(repeats)]
-    cold, *warm = times_ms(lambda number: auto.search(asked[number]), repeats, time.perf_counter)
+    cold, *warm = times_ms(lambda number: auto.search(asked[number]).hits, repeats, time.perf_counter)
     name = f"search, {size} rows a user, hybrid, {CANDIDATES} candidates, p50 ms"
     yield Row(name, sorted(warm)[len(warm) // 2], detail=f"first {cold:.1f}")
 
 
 def _ids(store: PgVectorStore, request: SearchRequest) -> list[str]:
-    return [hit.id for hit in store.search(request)][:TOP_K]
+    return [hit.id for hit in store.search(request).hits][:TOP_K]
 
 
 def _request(world: World, user: str, *, words: bool, top_k: int = CANDIDATES) -> SearchRequest:
@@ -109,10 +109,10 @@ def _at_ten_thousand(
     small = [replace(request, top_k=TOP_K) for request in plain]
     all_, few, hybrid, vectors = interleaved_ms(
         [
-            lambda number: exact.search(small[number]),
-            lambda number: bits.search(small[number]),
-            lambda number: bits.search(requests[number]),
-            lambda number: bits.search(plain[number]),
+            lambda number: exact.search(small[number]).hits,
+            lambda number: bits.search(small[number]).hits,
+            lambda number: bits.search(requests[number]).hits,
+            lambda number: bits.search(plain[number]).hits,
         ],
         repeats,
         time.perf_counter,
