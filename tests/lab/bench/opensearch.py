@@ -20,9 +20,11 @@ from uuid import UUID
 
 import numpy as np
 from opensearchpy import OpenSearch
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from lab.bench.data import MASK_OF_NUMBER, TENANT, TIME, Floats, World
 from pipeline.embedding.vectors import EmbeddingSpace, Vector
+from pipeline.errors import StoreUnavailableError
 from pipeline.lexical.terms import terms
 from pipeline.local.opensearch_node import OpenSearchNode
 from pipeline.local.opensearch_proxy import Node, translated
@@ -46,7 +48,10 @@ USUAL, LARGE = 1_000, 10_000
 """Chunks of the usual users, and of one with many."""
 MEASURED = 2
 """Users whose memory is asked: the one with many chunks, and a usual one."""
-AT_ONCE = 2_000
+AT_ONCE = 200
+"""Chunks a request: few enough for one bulk, so that one that is refused was not half taken."""
+REFUSED_AT_MOST, PAUSE_SECONDS = 60, 1.0
+"""A node whose heap is full refuses a bulk, as the service does; ingest sends it again later, and so does this."""
 TIMEOUT_SECONDS = 120
 ROUNDING = 1e-6
 """Of 32 bits: so much nearer is no nearer."""
@@ -120,18 +125,25 @@ def _written(
 ) -> tuple[list["_Memory"], dict[str, Any]]:
     """Write users until there are rows enough, or no time is left; return the large user's memory and a usual one's."""
     memories: list[_Memory] = []
-    started, rows = time.perf_counter(), 0
+    add = Retrying(
+        retry=retry_if_exception_type(StoreUnavailableError),
+        stop=stop_after_attempt(REFUSED_AT_MOST),
+        wait=wait_fixed(PAUSE_SECONDS),
+        reraise=True,
+    )
+    started, rows, refused = time.perf_counter(), 0, 0
     for user, count in _users(options.rows, options.large, options.usual):
         memory = _Memory(user, rows, world.vectors(user, count))
         for batch in memory.documents(world):
-            collection.add(batch)
+            add(collection.add, batch)
+            refused += add.statistics["attempt_number"] - 1
         rows += count
         memories = memories if len(memories) == MEASURED else [*memories, memory]
         seconds = time.perf_counter() - started
         sys.stderr.write(f"{rows} rows in {seconds:.0f} s\n")
         if len(memories) == MEASURED and seconds > options.minutes * 60:
             break
-    return memories, {"rows": rows, "rows_a_second": round(rows / seconds)}
+    return memories, {"rows": rows, "rows_a_second": round(rows / seconds), "refused": refused}
 
 
 def _users(rows: int, large: int, usual: int) -> Iterator[tuple[str, int]]:
