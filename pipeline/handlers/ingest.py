@@ -23,10 +23,11 @@ from pipeline.errors import (
 from pipeline.handlers.guard import redact_errors
 from pipeline.handlers.metrics import emit
 from pipeline.handlers.spending import spent_so_far
-from pipeline.ingest.forget_messages import ForgetMessage, decode_forget_message, encode_forget_message
+from pipeline.ingest.forget_messages import ForgetMessage
 from pipeline.ingest.measures import Spent, correlation_ids, ingest_measures, item_label
-from pipeline.ingest.notices import Notice, coalesce, decode, encode
+from pipeline.ingest.notices import Notice, coalesce
 from pipeline.ingest.queue import Delivery, deliveries
+from pipeline.ingest.queue_messages import QueueMessage, decode
 from pipeline.ingest.retry_policy import DeadLetter, Retry, Wait, retry_decision
 from pipeline.ingest.work import Report
 
@@ -91,13 +92,15 @@ def _decode(bodies: Mapping[str, str]) -> tuple[dict[str, Notice], dict[str, For
     failed: set[str] = set()
     for message, body in bodies.items():
         try:
-            if forget_message := decode_forget_message(body):
-                forget_messages[message] = forget_message
-            else:
-                notices[message] = decode(body, bootstrap.container().addresses)
+            decoded = decode(body, bootstrap.container().addresses)
         except PermanentError as error:
             if not _dead_letter(body, error):
                 failed.add(message)
+            continue
+        if isinstance(decoded, ForgetMessage):
+            forget_messages[message] = decoded
+        else:
+            notices[message] = decoded
     return notices, forget_messages, failed
 
 
@@ -171,12 +174,12 @@ def _fill_other_space(notices: Mapping[str, Notice], report: Report) -> None:
         report.failures.update(dict.fromkeys(done, error))
 
 
-def _settle(notice: Notice | ForgetMessage, error: VectorMemoryError, received: Sequence[Delivery]) -> bool:
-    """Retry or dead-letter a failed item's notice; tell whether its messages are done with."""
+def _settle(message: QueueMessage, error: VectorMemoryError, received: Sequence[Delivery]) -> bool:
+    """Retry or dead-letter what failed; tell whether its messages are done with."""
     settings = bootstrap.container().settings
     decision = retry_decision(
         error,
-        notice,
+        message,
         now=time.time(),
         jitter=random.random(),  # noqa: S311  # spreads load, hides nothing
         max_delay_seconds=settings.max_retry_delay_seconds,
@@ -185,11 +188,11 @@ def _settle(notice: Notice | ForgetMessage, error: VectorMemoryError, received: 
     )
     match decision:
         case DeadLetter(cause):
-            return _dead_letter(*_as_dead_letter(notice, cause))
+            return _dead_letter(message.encode(), cause, message.tenant_id)
         case Retry(delay_seconds):
             capped = isinstance(error, CapReachedError)
             return _done(
-                lambda: bootstrap.container().notice_queue.retry_later(notice, delay_seconds, capped=capped)
+                lambda: bootstrap.container().notice_queue.retry_later(message, delay_seconds, capped=capped)
             )
         case Wait(seconds):
             return _hide(received, seconds)
@@ -202,12 +205,6 @@ def _hide(received: Sequence[Delivery], seconds: int) -> bool:
     for delivery in received:
         _done(lambda handle=delivery.receipt_handle: bootstrap.container().notice_queue.hide(handle, seconds))
     return False
-
-
-def _as_dead_letter(notice: Notice | ForgetMessage, cause: PermanentError) -> tuple[str, PermanentError, str]:
-    if isinstance(notice, ForgetMessage):
-        return encode_forget_message(notice), cause, notice.request.tenant_id
-    return encode(notice), cause, notice.address.tenant_id
 
 
 def _dead_letter(body: str, error: PermanentError, tenant_id: str | None = None) -> bool:

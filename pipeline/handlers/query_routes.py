@@ -113,7 +113,7 @@ class QueryRoutes:
         forget_message = new_forget_message(
             new_id(until, uuid4().hex), until, caller.tenant_id, caller.user_id, key
         )
-        self.container.notice_queue.send_forget_message(forget_message)
+        self.container.notice_queue.send_one(forget_message)
         time.sleep(wait_seconds)  # what is saved after the answer is saved after T
         id_ = forget_message.request.id
         answer = {"id": id_, "status": "pending", "status_path": f"{STATUS_PATH}/{id_}"}

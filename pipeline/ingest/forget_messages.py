@@ -9,6 +9,7 @@ A forget request is JSON of version 2::
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,9 +33,45 @@ class ForgetMessage:
     first_sent_at: float = 0.0
     attempts: int = 0
 
-    def retried(self) -> "ForgetMessage":
+    @property
+    def tenant_id(self) -> str:
+        """Whose request it is."""
+        return self.request.tenant_id
+
+    @property
+    def subject(self) -> str:
+        """The request's id."""
+        return self.request.id
+
+    @property
+    def capped(self) -> bool:
+        """No cap holds a forget request up."""
+        return False
+
+    def retried(self, now: float, *, capped: bool = False) -> "ForgetMessage":  # noqa: ARG002  # it grows old all the same
         """Return the copy that is sent when a dependency failed."""
         return replace(self, attempts=self.attempts + 1)
+
+    def parts(self) -> Iterator["ForgetMessage"]:
+        """Yield it: a request is always small."""
+        yield self
+
+    def encode(self) -> str:
+        """Return its JSON."""
+        forget = {
+            "id": self.request.id,
+            "tenant_id": self.request.tenant_id,
+            "user_id": self.request.user_id,
+            "session_key": self.request.session_key,
+            "asked_at": self.request.asked_at.isoformat(),
+        }
+        body = {
+            "v": VERSION,
+            "forget": forget,
+            "first_sent_at": self.first_sent_at,
+            "attempts": self.attempts,
+        }
+        return json.dumps(body, separators=(",", ":"))
 
 
 WAITS_AT_MOST = timedelta(days=35)
@@ -65,28 +102,9 @@ def may_wait(request_id: str, now: datetime) -> bool:
 def new_forget_message(
     request_id: str, asked_at: datetime, tenant_id: str, user_id: str, session_key: str | None
 ) -> ForgetMessage:
-    """Return a user's own forget request everything, or one session."""
+    """Return a user's own request to forget everything, or one session."""
     request = ForgetRequest(request_id, tenant_id, asked_at, user_id, session_key)
     return ForgetMessage(request, first_sent_at=asked_at.timestamp())
-
-
-def encode_forget_message(forget_message: ForgetMessage) -> str:
-    """Return the forget request's JSON."""
-    request = forget_message.request
-    forget = {
-        "id": request.id,
-        "tenant_id": request.tenant_id,
-        "user_id": request.user_id,
-        "session_key": request.session_key,
-        "asked_at": request.asked_at.isoformat(),
-    }
-    body = {
-        "v": VERSION,
-        "forget": forget,
-        "first_sent_at": forget_message.first_sent_at,
-        "attempts": forget_message.attempts,
-    }
-    return json.dumps(body, separators=(",", ":"))
 
 
 def decode_forget_message(body: str) -> ForgetMessage | None:

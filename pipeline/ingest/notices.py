@@ -53,6 +53,16 @@ class Notice:
     capped: bool = False
 
     @property
+    def tenant_id(self) -> str:
+        """Whose item it is."""
+        return self.address.tenant_id
+
+    @property
+    def subject(self) -> str:
+        """The item's name."""
+        return self.address.key.source
+
+    @property
     def names(self) -> frozenset[str]:
         """The texts that its transitions name."""
         return frozenset().union(*(transition.names for transition in self.transitions))
@@ -69,6 +79,35 @@ class Notice:
     def without_transitions(self) -> "Notice":
         """Return it once its transitions are stored: whoever has it next only needs to look."""
         return replace(self, transitions=())
+
+    def parts(self) -> Iterator["Notice"]:
+        """Yield it, or several that say the same where one would outgrow a queue message."""
+        names = iter(sorted(self.names))
+        first = frozenset(islice(names, MAX_NAMES))
+        yield replace(self, transitions=tuple(transition.only(first) for transition in self.transitions))
+        while further := frozenset(islice(names, MAX_NAMES)):
+            rest = (transition.only(further) for transition in self.transitions)
+            yield replace(self, transitions=tuple(each for each in rest if each.names))
+
+    def encode(self) -> str:
+        """Return its JSON."""
+        body = {
+            "v": VERSION,
+            "table": self.address.key.table,
+            "key": self.address.key.to_dynamodb(),
+            "position": self.position,
+            "transitions": [
+                {each.name: getattr(transition, each.name) for each in fields(transition)}
+                for transition in self.transitions
+            ],
+            "saved_at": self.saved_at,
+            "force_read": self.force_read,
+            "redact": self.redact,
+            "first_sent_at": self.first_sent_at,
+            "attempts": self.attempts,
+            "capped": self.capped,
+        }
+        return json.dumps(body, separators=(",", ":"))
 
 
 def coalesce(notices: Iterable[Notice]) -> dict[str, Notice]:
@@ -94,44 +133,12 @@ def _merge(one: Notice, two: Notice) -> Notice:
     )
 
 
-def bounded(notice: Notice) -> Iterator[Notice]:
-    """Yield ``notice``, or several that say the same where one would outgrow a queue message."""
-    names = iter(sorted(notice.names))
-    first = frozenset(islice(names, MAX_NAMES))
-    whole = tuple(transition.only(first) for transition in notice.transitions)
-    yield replace(notice, transitions=whole)
-    while further := frozenset(islice(names, MAX_NAMES)):
-        rest = (transition.only(further) for transition in notice.transitions)
-        yield replace(notice, transitions=tuple(each for each in rest if each.names))
-
-
 def moment(seconds: float | None) -> datetime | None:
     """Return epoch seconds as a time."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
-def encode(notice: Notice) -> str:
-    """Return the notice's JSON."""
-    body = {
-        "v": VERSION,
-        "table": notice.address.key.table,
-        "key": notice.address.key.to_dynamodb(),
-        "position": notice.position,
-        "transitions": [
-            {each.name: getattr(transition, each.name) for each in fields(transition)}
-            for transition in notice.transitions
-        ],
-        "saved_at": notice.saved_at,
-        "force_read": notice.force_read,
-        "redact": notice.redact,
-        "first_sent_at": notice.first_sent_at,
-        "attempts": notice.attempts,
-        "capped": notice.capped,
-    }
-    return json.dumps(body, separators=(",", ":"))
-
-
-def decode(body: str, layouts: Layouts) -> Notice:
+def decode_notice(body: str, layouts: Layouts) -> Notice:
     """Read a notice.
 
     Raises:

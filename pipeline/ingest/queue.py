@@ -1,4 +1,4 @@
-"""Sends notices to SQS, retries them later, and dead-letters them."""
+"""Sends notices and forget requests to SQS, retries them later, and dead-letters them."""
 
 import hashlib
 import time
@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.errors import PermanentError, QueueUnavailableError
-from pipeline.ingest.forget_messages import ForgetMessage, encode_forget_message
-from pipeline.ingest.notices import Notice, bounded, encode
+from pipeline.ingest.queue_messages import QueueMessage
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -71,14 +70,14 @@ class NoticeQueue:
         self._queue_url = queue_url
         self._dead_letter_queue_url = dead_letter_queue_url
 
-    def send(self, notices: Sequence[Notice], delay_seconds: int = 0) -> Refused:
-        """Send ``notices`` in as few calls as SQS allows.
+    def send(self, messages: Sequence[QueueMessage], delay_seconds: int = 0) -> Refused:
+        """Send ``messages`` in as few calls as SQS allows.
 
         Returns:
-            the sources of those that were not taken.
+            the subjects of those that were not taken.
         """
         failed: dict[str, str] = {}
-        for batch in _batches([piece for notice in notices for piece in bounded(notice)]):
+        for batch in _batches([part for message in messages for part in message.parts()]):
             failed |= self._send_batch(batch, delay_seconds)
         return Refused(failed, failed.values())
 
@@ -103,37 +102,23 @@ class NoticeQueue:
             ) from None
         return sum(map(int, counts.values()))
 
-    def send_forget_message(self, forget_message: ForgetMessage, delay_seconds: int = 0) -> None:
-        """Send a forget request.
+    def send_one(self, message: QueueMessage, delay_seconds: int = 0) -> None:
+        """Send ``message``.
 
         Raises:
             QueueUnavailableError: it was not taken.
         """
-        try:
-            self._client.send_message(
-                QueueUrl=self._queue_url,
-                MessageBody=encode_forget_message(forget_message),
-                MessageGroupId=group_id(forget_message.request.tenant_id),
-                DelaySeconds=delay_seconds,
-            )
-        except (ClientError, BotoCoreError) as fault:
-            raise QueueUnavailableError(
-                f"the notice queue took no forget request: {type(fault).__name__}"
-            ) from None
+        if refused := self.send([message], delay_seconds):
+            why = ", ".join(sorted(refused.reasons))
+            raise QueueUnavailableError(f"the notice queue took no message: {why}")
 
-    def retry_later(
-        self, notice: Notice | ForgetMessage, delay_seconds: int, *, capped: bool = False
-    ) -> None:
-        """Send a copy of ``notice`` that is delivered after ``delay_seconds``; ``capped`` if its tenant's cap is why.
+    def retry_later(self, message: QueueMessage, delay_seconds: int, *, capped: bool = False) -> None:
+        """Send a copy of ``message`` that is delivered after ``delay_seconds``; ``capped`` if its tenant's cap is why.
 
         Raises:
             QueueUnavailableError: it was not taken; the original must stay.
         """
-        if isinstance(notice, ForgetMessage):
-            self.send_forget_message(notice.retried(), delay_seconds)
-        elif refused := self.send([notice.retried(time.time(), capped=capped)], delay_seconds):
-            why = ", ".join(sorted(refused.reasons))
-            raise QueueUnavailableError(f"the notice queue took no copy of a notice to be retried: {why}")
+        self.send_one(message.retried(time.time(), capped=capped), delay_seconds)
 
     def hide(self, receipt_handle: str, seconds: int) -> None:
         """Hide a received message for ``seconds``; it is still in the queue, and comes again.
@@ -170,23 +155,22 @@ class NoticeQueue:
         except (ClientError, BotoCoreError) as fault:
             raise QueueUnavailableError(f"the dead-letter queue took no message: {_why(fault)}") from None
 
-    def _send_batch(self, batch: Mapping[str, Notice], delay_seconds: int) -> dict[str, str]:
+    def _send_batch(self, batch: Mapping[str, QueueMessage], delay_seconds: int) -> dict[str, str]:
         entries: list[Any] = [
             {
                 "Id": number,
-                "MessageBody": encode(notice),
-                "MessageGroupId": group_id(notice.address.tenant_id),
+                "MessageBody": message.encode(),
+                "MessageGroupId": group_id(message.tenant_id),
                 "DelaySeconds": delay_seconds,
             }
-            for number, notice in batch.items()
+            for number, message in batch.items()
         ]
         try:
             answer = self._client.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
         except (ClientError, BotoCoreError) as fault:
-            return {notice.address.key.source: _why(fault) for notice in batch.values()}
+            return {message.subject: _why(fault) for message in batch.values()}
         return {
-            batch[entry["Id"]].address.key.source: entry.get("Code", "unknown")
-            for entry in answer.get("Failed", [])
+            batch[entry["Id"]].subject: entry.get("Code", "unknown") for entry in answer.get("Failed", [])
         }
 
 
@@ -205,15 +189,15 @@ def group_id(tenant_id: str) -> str:
     return hashlib.blake2b(tenant_id.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def _batches(notices: Sequence[Notice]) -> Iterator[dict[str, Notice]]:
-    batch: dict[str, Notice] = {}
+def _batches(messages: Sequence[QueueMessage]) -> Iterator[dict[str, QueueMessage]]:
+    batch: dict[str, QueueMessage] = {}
     size = 0
-    for notice in notices:
-        length = len(encode(notice))
+    for message in messages:
+        length = len(message.encode())
         if batch and (len(batch) == MAX_BATCH_ENTRIES or size + length > MAX_BATCH_BYTES):
             yield batch
             batch, size = {}, 0
-        batch[str(len(batch))] = notice
+        batch[str(len(batch))] = message
         size += length
     if batch:
         yield batch

@@ -1,4 +1,4 @@
-"""Decides what becomes of a notice whose reconcile failed. Pure.
+"""Decides what becomes of a notice or a forget request that could not be carried out. Pure.
 
 *Retryable*: a dependency (or a setting) is at fault, so a copy is sent with a delay and the original is done with; a long outage then
 burns no receives. *Permanent*: the item is at fault, so it goes to the dead-letter queue at once, with its cause.
@@ -20,8 +20,7 @@ from pipeline.errors import (
     SettingsError,
     VectorMemoryError,
 )
-from pipeline.ingest.forget_messages import ForgetMessage
-from pipeline.ingest.notices import Notice
+from pipeline.ingest.queue_messages import QueueMessage
 
 FIRST_DELAY_SECONDS = 1.0
 MAX_ATTEMPTS = 10_000
@@ -54,7 +53,7 @@ class DeadLetter:
 
 def retry_decision(  # noqa: PLR0913  # a decision over plain values
     error: Exception,
-    notice: Notice | ForgetMessage,
+    message: QueueMessage,
     *,
     now: float,
     jitter: float,
@@ -73,23 +72,21 @@ def retry_decision(  # noqa: PLR0913  # a decision over plain values
         return DeadLetter(error)
     if not isinstance(error, RetryableError | SettingsError):
         return None
-    if _is_too_old(error, notice, now, max_age_seconds):
+    if _is_too_old(error, message, now, max_age_seconds):
         return DeadLetter(ExpiredNoticeError(f"retried for too long; last cause: {error.cause}"))
     wished = getattr(error, "retry_after_seconds", None) or 0.0
     if received > 1:
         return Wait(_wait_seconds(received, wished, jitter, max_delay_seconds))
-    backoff = min(max_delay_seconds, FIRST_DELAY_SECONDS * 2.0 ** min(notice.attempts, 20))
+    backoff = min(max_delay_seconds, FIRST_DELAY_SECONDS * 2.0 ** min(message.attempts, 20))
     return Retry(max(1, round(min(max_delay_seconds, max(wished, backoff * (0.5 + jitter / 2))))))
 
 
-def _is_too_old(
-    error: VectorMemoryError, notice: Notice | ForgetMessage, now: float, max_age_seconds: float
-) -> bool:
-    if notice.attempts >= MAX_ATTEMPTS:
+def _is_too_old(error: VectorMemoryError, message: QueueMessage, now: float, max_age_seconds: float) -> bool:
+    if message.attempts >= MAX_ATTEMPTS:
         return True
     # Longer than a fault may last: each day has its own cap.
-    waits = isinstance(error, CapReachedError) or (isinstance(notice, Notice) and notice.capped)
-    return not waits and bool(notice.first_sent_at) and now - notice.first_sent_at > max_age_seconds
+    waits = isinstance(error, CapReachedError) or message.capped
+    return not waits and bool(message.first_sent_at) and now - message.first_sent_at > max_age_seconds
 
 
 def _wait_seconds(received: int, wished: float, jitter: float, max_delay_seconds: float) -> int:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.errors import PermanentError
-from pipeline.ingest.forget_messages import ForgetMessage, decode_forget_message
-from pipeline.ingest.notices import Notice, decode
+from pipeline.ingest.forget_messages import ForgetMessage
+from pipeline.ingest.notices import Notice
+from pipeline.ingest.queue_messages import decode
 from pipeline.operations.messages import Message
 from pipeline.operations.text import age, aligned, printable
 from pipeline.source.layouts import Layouts
@@ -40,9 +41,7 @@ class DeadLetterMessage:
     @property
     def tenant_id(self) -> str | None:
         """Whose it is, if it is anybody's."""
-        if isinstance(self.notice, ForgetMessage):
-            return self.notice.request.tenant_id
-        return self.notice.address.tenant_id if self.notice else None
+        return self.notice.tenant_id if self.notice else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class Selection:
 def read_dead_letter(message: Message, layouts: Layouts) -> DeadLetterMessage:
     """Read a dead letter, whatever it is."""
     try:
-        notice = decode_forget_message(message.body) or decode(message.body, layouts)
+        notice = decode(message.body, layouts)
     except PermanentError as error:
         return DeadLetterMessage(message, error.cause, str(error), None)
     cause = message.attributes.get("cause")

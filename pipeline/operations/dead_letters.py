@@ -7,10 +7,8 @@ the second time.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.errors import QueueUnavailableError
-from pipeline.ingest.forget_messages import ForgetMessage
-from pipeline.ingest.notices import Notice
 from pipeline.ingest.queue import NoticeQueue
+from pipeline.ingest.queue_messages import QueueMessage
 from pipeline.operations.dead_letter_messages import (
     DeadLetterMessage,
     Selection,
@@ -99,23 +97,12 @@ def _selected(
 def _redrive_batch(
     drain: QueueDrain,
     queue: NoticeQueue,
-    batch: Sequence[tuple[DeadLetterMessage, Notice | ForgetMessage]],
+    batch: Sequence[tuple[DeadLetterMessage, QueueMessage]],
     report: Report,
 ) -> None:
-    refused = queue.send([notice for _, notice in batch if isinstance(notice, Notice)])
-    unsent = [dead_letter for dead_letter, notice in batch if not _taken(queue, notice, refused)]
-    report.unsent += unsent
-    _delete(drain, [dead_letter for dead_letter, _ in batch if dead_letter not in unsent], report)
-
-
-def _taken(queue: NoticeQueue, notice: Notice | ForgetMessage, refused: frozenset[str]) -> bool:
-    if isinstance(notice, Notice):
-        return notice.address.key.source not in refused
-    try:
-        queue.send_forget_message(notice)
-    except QueueUnavailableError:
-        return False
-    return True
+    refused = queue.send([message for _, message in batch])
+    report.unsent += [dead_letter for dead_letter, message in batch if message.subject in refused]
+    _delete(drain, [dead_letter for dead_letter, message in batch if message.subject not in refused], report)
 
 
 def _delete(drain: QueueDrain, dead_letters: Sequence[DeadLetterMessage], report: Report) -> None:
@@ -125,7 +112,7 @@ def _delete(drain: QueueDrain, dead_letters: Sequence[DeadLetterMessage], report
 
 
 def _batches(
-    pairs: Sequence[tuple[DeadLetterMessage, Notice | ForgetMessage]],
-) -> Iterator[Sequence[tuple[DeadLetterMessage, Notice | ForgetMessage]]]:
+    pairs: Sequence[tuple[DeadLetterMessage, QueueMessage]],
+) -> Iterator[Sequence[tuple[DeadLetterMessage, QueueMessage]]]:
     for start in range(0, len(pairs), BATCH):
         yield pairs[start : start + BATCH]

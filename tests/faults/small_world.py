@@ -21,7 +21,7 @@ from pipeline.ingest.announce import Announcer
 from pipeline.ingest.chunking import Chunker
 from pipeline.ingest.forget_executor import ForgetExecutor
 from pipeline.ingest.item_evidence import HORIZON_SECONDS
-from pipeline.ingest.notices import Notice, coalesce, decode, encode
+from pipeline.ingest.notices import Notice, coalesce, decode_notice
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
 from pipeline.source.documents import EntryHasher
@@ -296,7 +296,7 @@ class SmallWorld:
 
     # the queue
     def send(self, notices: Any) -> frozenset[str]:
-        bodies = [encode(notice) for notice in notices]
+        bodies = [notice.encode() for notice in notices]
         self.queue += bodies
         self.sent += bodies
         return frozenset()
@@ -484,7 +484,7 @@ class SmallWorld:
         if self.random.random() < 0.1:  # put aside: late
             self.queue += taken
             return
-        self._reconcile(coalesce(decode(body, self.layouts) for body in taken))
+        self._reconcile(coalesce(decode_notice(body, self.layouts) for body in taken))
         self.embedder.down = False
 
     def _reconcile(self, notices: dict[str, Notice]) -> None:
@@ -492,7 +492,7 @@ class SmallWorld:
         assert not report.unaccounted
         for source in report.failures:
             stored = source in report.applied
-            self.queue.append(encode(notices[source].without_transitions() if stored else notices[source]))
+            self.queue.append((notices[source].without_transitions() if stored else notices[source]).encode())
 
     def settle(self) -> None:
         self.settling = True

@@ -15,7 +15,6 @@ from support.words import SPACE
 
 from pipeline.embedding.openai import OpenAIEmbedder
 from pipeline.handlers import ingest
-from pipeline.ingest.notices import encode
 from pipeline.ingest.queue import NoticeQueue
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.settings import EmbeddingSettings
@@ -70,7 +69,7 @@ def test_after_bad_faults_everything_is_indexed_once(
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(ingest, "time", SimpleNamespace(time=lambda: queue.now, perf_counter=lambda: 0.0))
     for number in range(ITEMS):
-        queue.add(encode(table.put(f"chat:{number}", *said(number))))
+        queue.add(table.put(f"chat:{number}", *said(number)).encode())
     with EmbeddingApi() as api:
         api.replies = list(FAULTS)
         settings = EmbeddingSettings(

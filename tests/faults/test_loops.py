@@ -16,8 +16,8 @@ from support.wiring import contained
 
 from pipeline.errors import CapReachedError, StoreUnavailableError
 from pipeline.handlers import ingest
-from pipeline.ingest.forget_messages import encode_forget_message, new_forget_message, new_id
-from pipeline.ingest.notices import Notice, decode, encode
+from pipeline.ingest.forget_messages import new_forget_message, new_id
+from pipeline.ingest.notices import Notice, decode_notice
 from pipeline.ingest.queue import NoticeQueue
 from pipeline.ingest.retry_policy import MAX_ATTEMPTS, DeadLetter, Retry, retry_decision
 from pipeline.ingest.work import Report
@@ -94,20 +94,18 @@ def _fill(queue: LambdaQueue, items: int, forget_messages: int) -> None:
     table = OneTable()
     for number in range(items):
         address = table.put(f"chat:{number}", "hello").address
-        queue.add(encode(Notice(address, first_sent_at=START)))
+        queue.add(Notice(address, first_sent_at=START).encode())
     for number in range(forget_messages):
         now = datetime.fromtimestamp(START, UTC)
         queue.add(
-            encode_forget_message(
-                new_forget_message(new_id(now, f"{number:024x}"), now, "acme", f"user{number}", None)
-            )
+            new_forget_message(new_id(now, f"{number:024x}"), now, "acme", f"user{number}", None).encode()
         )
 
 
 def _names(queue: LambdaQueue) -> Counter[str]:
     """Return how many messages there are about each item or forget request, dead ones not counted."""
     return Counter(
-        body if '"forget"' in body else decode(body, LAYOUTS).address.key.source
+        body if '"forget"' in body else decode_notice(body, LAYOUTS).address.key.source
         for body in (one.body.partition(',"first_sent_at"')[0] if '"forget"' in one.body else one.body for one in queue.messages)
     )  # fmt: skip
 

@@ -14,7 +14,6 @@ from support.words import SPACE, WordEmbedder
 from pipeline.embedding.vectors import Vector
 from pipeline.errors import EmbeddingUnavailableError, RetryableError, StoreUnavailableError
 from pipeline.handlers import ingest
-from pipeline.ingest.notices import encode
 from pipeline.ingest.queue import NoticeQueue
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.stores.index_state import IndexState
@@ -73,7 +72,7 @@ def test_after_half_an_hour_without_a_dependency_everything_is_indexed(
     queues = NoticeQueue(client, "queue", "dead")
     contained(monkeypatch, addresses=LAYOUTS, reconciler=reconciler, notice_queue=queues)
     for number in range(ITEMS):
-        queue.add(encode(table.put(f"chat:{number}", f"said m{number}x")))
+        queue.add(table.put(f"chat:{number}", f"said m{number}x").encode())
 
     invocations = probes = 0
     while queue.due:

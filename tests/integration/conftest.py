@@ -19,7 +19,7 @@ class ForgetRequests:
     def __init__(self) -> None:
         self.sent: list[ForgetMessage] = []
 
-    def send_forget_message(self, forget_message: ForgetMessage) -> None:
+    def send_one(self, forget_message: ForgetMessage) -> None:
         self.sent.append(forget_message)
 
 

@@ -15,7 +15,7 @@ from pipeline import bootstrap, cli
 from pipeline.container import Container
 from pipeline.embedding.providers import space_of
 from pipeline.handlers import ingest
-from pipeline.ingest.notices import Notice, encode
+from pipeline.ingest.notices import Notice
 from pipeline.stores.pgvector.cutover import drop_standby, make_standby, switch
 from pipeline.stores.search_requests import SearchRequest
 
@@ -52,7 +52,7 @@ def ingested(notices: dict[str, Notice]) -> None:
     records = [
         {
             "messageId": source,
-            "body": encode(notice),
+            "body": notice.encode(),
             "eventSource": "aws:sqs",
             "attributes": {},
             "messageAttributes": {},

@@ -33,7 +33,7 @@ from lab.stream_mapping import Limits, Reader, StreamMapping
 from lab.table import Item, Table
 from lab.workers import DEAD_LETTER_QUEUE_URL, QUEUE_URL
 from lab.workload import Forgetting, Workload, Write
-from pipeline.ingest.forget_messages import ForgetMessage, encode_forget_message, next_second
+from pipeline.ingest.forget_messages import ForgetMessage, next_second
 from pipeline.stores.forget_requests import ForgetRequest
 
 INGEST_WORKERS = 3
@@ -220,7 +220,7 @@ class WorkloadRunner:
             f"{next(self._ids)}", forget_message.place.tenant, until, forget_message.user, forget_message.key
         )
         self.oracle.asked((request.tenant_id, request.user_id, request.session_key))
-        body = encode_forget_message(ForgetMessage(request, first_sent_at=now))
+        body = ForgetMessage(request, first_sent_at=now).encode()
         self._services.send(QUEUE_URL, body, self._random.choice((0, 1, 3)))
         return now + wait + 0.01
 

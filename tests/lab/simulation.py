@@ -25,7 +25,7 @@ from lab.workload import Forgetting, Workload, Write
 from pipeline.errors import EmbeddingRejectedError, MalformedItemError
 from pipeline.handlers import ingest, stream
 from pipeline.ingest.forget_messages import next_second
-from pipeline.ingest.notices import Notice, encode
+from pipeline.ingest.notices import Notice
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
 from pipeline.source.documents import EntryHasher
 from pipeline.source.layouts import Layouts
@@ -447,7 +447,7 @@ class Simulation:
             address = _LAYOUTS.address(table, dict(zip(KEY_NAMES, ({"S": tenant}, {"S": key}), strict=True)))
             if address is not None:
                 self.scheduler.note(f"audit of {tenant}/{key}")
-                self.queue.send(encode(Notice(address, first_sent_at=self._now())))
+                self.queue.send(Notice(address, first_sent_at=self._now()).encode())
 
     def _look_for_rest(self) -> None:
         """Tell the oracle of every item that no notice is under way for."""

@@ -14,7 +14,6 @@ from pipeline.embedding.answers import read_refusal
 from pipeline.errors import RetryableError, SecretUnavailableError, StoreUnavailableError
 from pipeline.handlers import digest, ingest, query
 from pipeline.ingest.measures import Spent
-from pipeline.ingest.notices import encode
 from pipeline.ingest.work import Report
 from pipeline.local.emf import data_of
 
@@ -69,7 +68,7 @@ class Functions:
         record = {
             "messageId": "m",
             "receiptHandle": "r",
-            "body": encode(notice),
+            "body": notice.encode(),
             "attributes": {"ApproximateReceiveCount": "1"},
             "eventSource": "aws:sqs",
             "messageAttributes": {},

@@ -13,7 +13,6 @@ import pytest
 from pipeline import bootstrap
 from pipeline.errors import EmbeddingRejectedError
 from pipeline.handlers import ingest, query, stream
-from pipeline.ingest.notices import encode
 from pipeline.stores.memory import InMemoryStore
 
 Build = Callable[..., Any]
@@ -141,7 +140,7 @@ def notices(aws: Any, items: list[Any], notice_of: Build) -> dict[str, Any]:
     for number, item in enumerate(items):
         aws.put(keyed(item, number))
     return batch(
-        *[encode(notice_of(f"chat:{number}", "1", first_sent_at=1.0)) for number in range(len(items))]
+        *[notice_of(f"chat:{number}", "1", first_sent_at=1.0).encode() for number in range(len(items))]
     )
 
 

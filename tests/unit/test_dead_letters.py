@@ -13,7 +13,7 @@ from support.wiring import wire
 
 from pipeline import bootstrap, cli
 from pipeline.errors import MalformedItemError, SettingsError
-from pipeline.ingest.notices import Notice, decode, encode
+from pipeline.ingest.notices import Notice, decode_notice
 from pipeline.ingest.queue import NoticeQueue
 from pipeline.operations import dead_letter_commands
 from pipeline.operations import queue_drain as box_module
@@ -49,7 +49,7 @@ def test_a_dead_lettered_dead_letter_has_its_cause_and_its_sentence(
     layouts: Layouts, notice_of: Build
 ) -> None:
     dead_letter = read_dead_letter(
-        message(encode(notice_of()), cause="malformed_item", error="not valid JSON"), layouts
+        message(notice_of().encode(), cause="malformed_item", error="not valid JSON"), layouts
     )
     assert (dead_letter.cause, dead_letter.error, dead_letter.tenant_id) == (
         "malformed_item",
@@ -59,7 +59,7 @@ def test_a_dead_lettered_dead_letter_has_its_cause_and_its_sentence(
 
 
 def test_a_dead_letter_without_a_cause_was_delivered_too_often(layouts: Layouts, notice_of: Build) -> None:
-    dead_letter = read_dead_letter(message(encode(notice_of())), layouts)
+    dead_letter = read_dead_letter(message(notice_of().encode()), layouts)
     assert dead_letter.cause == CRASHED
     assert "log" in dead_letter.error
 
@@ -90,7 +90,7 @@ def test_a_message_that_is_no_notice_shows_as_one_and_shows_nothing_of_it(
 def test_a_selection_takes_what_it_names(
     layouts: Layouts, notice_of: Build, selection: Selection, *, taken: bool
 ) -> None:
-    assert selection.takes(read_dead_letter(message(encode(notice_of())), layouts)) is taken
+    assert selection.takes(read_dead_letter(message(notice_of().encode()), layouts)) is taken
 
 
 def test_no_tenant_owns_a_message_that_is_no_notice(layouts: Layouts) -> None:
@@ -125,10 +125,10 @@ def test_a_fresh_notice_keeps_everything_but_its_patience(notice_of: Build) -> N
 
 
 def test_the_table_is_aligned_oldest_first_and_obeys_no_escape(layouts: Layouts, notice_of: Build) -> None:
-    body = encode(notice_of("\x1b[2J田中\n", tenant_id="山田", attempts=3))
+    body = notice_of("\x1b[2J田中\n", tenant_id="山田", attempts=3).encode()
     dead_letters = [
         read_dead_letter(
-            message(encode(notice_of("x" * 200)), 30, cause="expired_notice", error="late"), layouts
+            message(notice_of("x" * 200).encode(), 30, cause="expired_notice", error="late"), layouts
         ),
         read_dead_letter(message(body, 7200, cause="malformed_item", error="bad\x07"), layouts),
     ]
@@ -148,7 +148,7 @@ def test_the_table_is_aligned_oldest_first_and_obeys_no_escape(layouts: Layouts,
 
 
 def test_json_names_everything_a_program_may_ask_for(layouts: Layouts, notice_of: Build) -> None:
-    body = encode(notice_of("チャット", saved_at=5.0, attempts=2))
+    body = notice_of("チャット", saved_at=5.0, attempts=2).encode()
     text = to_json(
         [read_dead_letter(message(body, 60, cause="embedding_rejected", error="no"), layouts)], NOW
     )
@@ -204,10 +204,10 @@ class Account:
 
     def dead_letter(self, *notices: Notice, error: str = "not valid JSON") -> None:
         for notice in notices:
-            self.queue.dead_letter(encode(notice), MalformedItemError(error), notice.address.tenant_id)
+            self.queue.dead_letter(notice.encode(), MalformedItemError(error), notice.address.tenant_id)
 
     def crash(self, notice: Notice) -> None:
-        self.sqs.send_message(QueueUrl=self.dead, MessageBody=encode(notice))
+        self.sqs.send_message(QueueUrl=self.dead, MessageBody=notice.encode())
 
     def dead_letters(self) -> list[Any]:
         with drained(self.drain()) as drain:
@@ -231,7 +231,7 @@ class Account:
             answer = self.sqs.receive_message(QueueUrl=self.notices, MaxNumberOfMessages=10)
             if not answer.get("Messages"):
                 return found
-            found += [decode(each["Body"], self.layouts) for each in answer["Messages"]]
+            found += [decode_notice(each["Body"], self.layouts) for each in answer["Messages"]]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import LostTextError
-from pipeline.ingest.notices import Notice, encode
+from pipeline.ingest.notices import Notice
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.operations.audit import Audit, AuditReport, repair, repair_notices
 from pipeline.operations.differences import Finding
@@ -303,7 +303,7 @@ def test_repair_only_makes_ingest_look(world: World) -> None:
     assert not world.reconciler.run({SOURCE: notice}).failures
     assert world.kinds() == []
     assert world.audit().unexplained == 1
-    assert "one" not in encode(notice)
+    assert "one" not in notice.encode()
 
 
 @pytest.mark.parametrize(

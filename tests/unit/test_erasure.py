@@ -12,8 +12,8 @@ import pytest
 from support.small_pipeline import SmallPipeline
 
 from pipeline.errors import InvalidRequestError
-from pipeline.ingest.forget_messages import ForgetMessage, encode_forget_message
-from pipeline.ingest.notices import Notice, encode
+from pipeline.ingest.forget_messages import ForgetMessage
+from pipeline.ingest.notices import Notice
 from pipeline.operations.certificate import Issuer, as_text, statement
 from pipeline.operations.certificate_command import looked
 from pipeline.operations.erasure import PLACES, Remains, Search
@@ -117,8 +117,8 @@ def test_later_messages_of_the_user_are_no_leftovers(world: World) -> None:
 
 def test_messages_of_others_are_no_leftovers(world: World) -> None:
     world.pipeline.planted.append(LyingRow("index", world.source("chat:3"), "x", "ken", "stray"))
-    world.bodies["dead-letter queue"].append(encode(world.notice("chat:3")))
-    world.bodies["dead-letter queue"].append(encode(world.notice("chat:1", tenant="other")))
+    world.bodies["dead-letter queue"].append(world.notice("chat:3").encode())
+    world.bodies["dead-letter queue"].append(world.notice("chat:1", tenant="other").encode())
     assert world.remains().clean
 
 
@@ -172,25 +172,25 @@ def a_marker_is_missing(world: World) -> None:
 
 def in_the_notice_queue(world: World) -> None:
     before = world.request.asked_at.timestamp() - 5
-    world.bodies["notice queue"].append(encode(world.notice("chat:1", saved_at=before)))
+    world.bodies["notice queue"].append(world.notice("chat:1", saved_at=before).encode())
 
 
 def a_notice_of_unknown_time(world: World) -> None:
-    world.bodies["notice queue"].append(encode(world.notice("chat:1")))
+    world.bodies["notice queue"].append(world.notice("chat:1").encode())
 
 
 def in_the_dead_letter_queue(world: World) -> None:
-    world.bodies["dead-letter queue"].append(encode(world.notice("chat:2", position="1")))
+    world.bodies["dead-letter queue"].append(world.notice("chat:2", position="1").encode())
 
 
 def of_an_item_that_ingest_never_read(world: World) -> None:
     owner = world.pipeline.layouts.owner("acme", "mika")
     transition = Transition("1", 1.0, "inserted", owner_after=owner)
-    world.bodies["dead-letter queue"].append(encode(world.notice("chat:55", transitions=(transition,))))
+    world.bodies["dead-letter queue"].append(world.notice("chat:55", transitions=(transition,)).encode())
 
 
 def the_request_itself(world: World) -> None:
-    world.bodies["dead-letter queue"].append(encode_forget_message(ForgetMessage(world.request)))
+    world.bodies["dead-letter queue"].append(ForgetMessage(world.request).encode())
 
 
 def something_unreadable_in_a_queue(world: World) -> None:

@@ -15,12 +15,10 @@ from pipeline.handlers import ingest, query
 from pipeline.ingest.forget_messages import (
     ForgetMessage,
     decode_forget_message,
-    encode_forget_message,
     may_wait,
     new_forget_message,
     new_id,
 )
-from pipeline.ingest.notices import encode
 from pipeline.source.stream_records import StreamChange
 from pipeline.source.transitions import Transition
 from pipeline.stores.forget_requests import ForgetRequest
@@ -72,17 +70,17 @@ def contents(store: InMemoryStore, user: str = "mika") -> list[str]:
 
 
 def test_a_forget_request_survives_the_queue_and_holds_no_text() -> None:
-    assert decode_forget_message(encode_forget_message(MESSAGE)) == MESSAGE
-    assert decode_forget_message(encode_forget_message(MESSAGE.retried())) == ForgetMessage(
+    assert decode_forget_message(MESSAGE.encode()) == MESSAGE
+    assert decode_forget_message(MESSAGE.retried(0.0).encode()) == ForgetMessage(
         MESSAGE.request, T.timestamp(), 1
     )
-    assert json.loads(encode_forget_message(MESSAGE))["forget"].keys() == {
+    assert json.loads(MESSAGE.encode())["forget"].keys() == {
         "id", "tenant_id", "user_id", "session_key", "asked_at",
     }  # fmt: skip
 
 
 def test_a_notice_is_no_forget_request(notice_of: Build) -> None:
-    assert decode_forget_message(encode(notice_of())) is None
+    assert decode_forget_message(notice_of().encode()) is None
     assert decode_forget_message("{") is None
     assert decode_forget_message("[" * 100_000) is None
     assert decode_forget_message("7") is None
@@ -97,7 +95,7 @@ def test_a_notice_is_no_forget_request(notice_of: Build) -> None:
         {"first_sent_at": "soon"},
         {"attempts": None},
         *(
-            {"forget": {**json.loads(encode_forget_message(MESSAGE))["forget"], **fields}}
+            {"forget": {**json.loads(MESSAGE.encode())["forget"], **fields}}
             for fields in (
                 {"tenant_id": ""},
                 {"tenant_id": None},
@@ -111,7 +109,7 @@ def test_a_notice_is_no_forget_request(notice_of: Build) -> None:
 )
 def test_a_forget_request_that_names_nobody_or_no_moment_is_malformed(change: dict[str, Any]) -> None:
     with pytest.raises(MalformedNoticeError):
-        decode_forget_message(json.dumps({**json.loads(encode_forget_message(MESSAGE)), **change}))
+        decode_forget_message(json.dumps({**json.loads(MESSAGE.encode()), **change}))
 
 
 def test_delete_sends_a_forget_request_and_ingest_carries_it_out(
@@ -119,7 +117,7 @@ def test_delete_sends_a_forget_request_and_ingest_carries_it_out(
 ) -> None:
     aws.put(session_item(said("one", T), user_id="mika"))
     aws.put(session_item(said("two", T), user_id="mika", key="chat:2"))
-    handed(encode(notice_of("chat:1", "1")), encode(notice_of("chat:2", "1")))
+    handed(notice_of("chat:1", "1").encode(), notice_of("chat:2", "1").encode())
     status, taken = ask("DELETE", "/api/v1/memory", params={"session_key": "chat:1"})
     assert (status, taken["status"], taken["source_items"]) == (202, "pending", "kept")
     assert len(contents(index)) == 2
@@ -138,12 +136,12 @@ def test_one_users_forget_request_is_nobody_elses_to_see_or_to_feel(
     aws: Any, index: InMemoryStore, notice_of: Build, session_item: Build
 ) -> None:
     aws.put(session_item(said("of ken", T), user_id="ken"))
-    handed(encode(notice_of("chat:1", "1")))
+    handed(notice_of("chat:1", "1").encode())
     _, taken = ask("DELETE", "/api/v1/memory", params={"session_key": "chat:1"})
     deliver(aws)
     assert ask("GET", taken["status_path"])[1]["status"] == "done"
     assert ask("GET", taken["status_path"], user="ken")[1]["status"] == "pending"
-    handed(encode(notice_of("chat:1", "2")))
+    handed(notice_of("chat:1", "2").encode())
     assert len(contents(index, "ken")) == 1
 
 
@@ -193,12 +191,12 @@ def test_a_message_saved_after_t_stays_however_late_the_forget_request_is_carrie
     told = saved(
         aws, ("before " * 20, asked - hour), ("after " * 20, asked + hour / 2), ("at once " * 20, asked)
     )
-    handed(encode(notice_of("chat:1", "2", *told)))
+    handed(notice_of("chat:1", "2", *told).encode())
     assert len(contents(index)) == 3
-    forget_message = encode_forget_message(new_forget_message("4f", asked, "acme", "mika", None))
+    forget_message = new_forget_message("4f", asked, "acme", "mika", None).encode()
     assert handed(forget_message) == {"batchItemFailures": []}
     assert [text.split()[-1] for text in contents(index)] == ["after", "once"]
-    handed(encode(notice_of("chat:1", "2", *told)), encode(notice_of("chat:1")))
+    handed(notice_of("chat:1", "2", *told).encode(), notice_of("chat:1").encode())
     assert [text.split()[-1] for text in contents(index)] == ["after", "once"]
 
 
@@ -207,8 +205,8 @@ def test_a_forget_request_that_comes_twice_forgets_once_and_is_answered_alike(
 ) -> None:
     asked = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
     told = saved(aws, ("before " * 20, asked - timedelta(hours=1)), ("after " * 20, asked))
-    handed(encode(notice_of("chat:1", "1", *told)))
-    forget_message = encode_forget_message(new_forget_message("4f", asked, "acme", "mika", None))
+    handed(notice_of("chat:1", "1", *told).encode())
+    forget_message = new_forget_message("4f", asked, "acme", "mika", None).encode()
     handed(forget_message)
     done, marked = index.forgotten("acme", "4f"), index.markers("acme", {"mika"}, set())
     assert done
@@ -226,8 +224,10 @@ def test_with_the_store_away_a_forget_request_is_retried_and_keeps_its_moment(
         raise StoreUnavailableError("Postgres was not reached")
 
     monkeypatch.setattr(index, "mark", away)
-    assert handed(encode_forget_message(MESSAGE)) == {"batchItemFailures": []}
-    [sent] = [request for request in aws.requests if "MessageBody" in request]
+    assert handed(MESSAGE.encode()) == {"batchItemFailures": []}
+    [sent] = [
+        entry for request in aws.requests for entry in request.get("Entries", ()) if "MessageBody" in entry
+    ]
     assert sent["DelaySeconds"] >= 1
     retried = decode_forget_message(sent["MessageBody"])
     assert retried
@@ -236,7 +236,7 @@ def test_with_the_store_away_a_forget_request_is_retried_and_keeps_its_moment(
 
 @pytest.mark.usefixtures("index")
 def test_a_forget_request_of_another_version_is_dead_lettered(aws: Any) -> None:
-    handed(encode_forget_message(MESSAGE).replace('"v":2', '"v":9'))
+    handed(MESSAGE.encode().replace('"v":2', '"v":9'))
     [letter] = aws.dead_lettered
     assert letter["MessageAttributes"]["cause"]["StringValue"] == "malformed_notice"
 
@@ -246,7 +246,7 @@ def test_with_the_queue_away_delete_is_503(monkeypatch: pytest.MonkeyPatch) -> N
     def away(**_: Any) -> Any:
         raise ClientError({"Error": {"Code": "InternalError"}}, "SendMessage")
 
-    monkeypatch.setattr(bootstrap.container().notice_queue._client, "send_message", away)
+    monkeypatch.setattr(bootstrap.container().notice_queue._client, "send_message_batch", away)
     status, body = ask("DELETE", "/api/v1/memory")
     assert (status, body["code"]) == (503, "queue_unavailable")
 

@@ -16,7 +16,7 @@ from pipeline.errors import (
     VectorMemoryError,
 )
 from pipeline.handlers import ingest
-from pipeline.ingest.notices import Notice, decode, encode
+from pipeline.ingest.notices import Notice, decode_notice
 from pipeline.ingest.queue import NoticeQueue
 from pipeline.ingest.work import Report
 from pipeline.source.layouts import Layouts
@@ -34,7 +34,7 @@ def deletion(at: str) -> Transition:
 
 def batch(*bodies: Notice | str) -> dict[str, Any]:
     """Return an event as SQS gives it; messages are called m0, m1, …"""
-    texts = [body if isinstance(body, str) else encode(body) for body in bodies]
+    texts = [body if isinstance(body, str) else body.encode() for body in bodies]
     return {
         "Records": [
             {"messageId": f"m{number}", "body": text, "eventSource": "aws:sqs", "attributes": {}, "messageAttributes": {}}
@@ -105,7 +105,7 @@ def test_a_malformed_item_is_dead_lettered_under_its_notice(
     bad = notice_of("chat:1", "1", deletion("1"))  # its transitions are stored, whatever the item says
     assert failed(ingest.handler(batch(bad, notice_of("chat:2", "1")), CONTEXT)) == []
     [dead_letter] = aws.dead_lettered
-    assert json.loads(dead_letter["MessageBody"]) == json.loads(encode(bad.without_transitions()))
+    assert json.loads(dead_letter["MessageBody"]) == json.loads(bad.without_transitions().encode())
     assert dead_letter["MessageAttributes"]["cause"]["StringValue"] == "malformed_item"
     assert texts(index) == ["user: good"]
 
@@ -133,7 +133,7 @@ def test_while_a_dependency_is_down_a_delayed_copy_takes_the_messages_place(
     assert failed(ingest.handler(batch(notice), CONTEXT)) == []
     [copy] = aws.sent
     assert copy["DelaySeconds"] == 42
-    assert json.loads(copy["MessageBody"]) == json.loads(encode(notice.without_transitions())) | {
+    assert json.loads(copy["MessageBody"]) == json.loads(notice.without_transitions().encode()) | {
         "attempts": 2
     }
     assert aws.bodies(aws.queue_url) == []  # not yet
@@ -281,7 +281,7 @@ def test_once_its_transitions_are_stored_a_notices_copy_carries_none(
     aws.put(session_item(("user", "hello")))
     embedder.error = EmbeddingUnavailableError("down")
     ingest.handler(batch(notice_of("chat:1", "1", deletion("1"))), CONTEXT)
-    assert [decode(copy["MessageBody"], layouts).transitions for copy in aws.sent] == [()]
+    assert [decode_notice(copy["MessageBody"], layouts).transitions for copy in aws.sent] == [()]
 
 
 @pytest.mark.usefixtures("aws", "index")

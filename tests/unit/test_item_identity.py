@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import MalformedItemError
-from pipeline.ingest.notices import Notice, decode, encode
+from pipeline.ingest.notices import Notice, decode_notice
 from pipeline.operations.near_ids import near
 from pipeline.source.attributes import plain
 from pipeline.source.layouts import Layouts
@@ -65,7 +65,7 @@ def test_a_notice_carries_keys_of_any_type_there_and_back(layouts: Layouts) -> N
     address = layouts.address("t", {"tenant_id": {"N": "7"}, "session_key": {"S": "a"}})
     assert address
     notice = Notice(address, first_sent_at=1.0)
-    assert decode(encode(notice), layouts) == notice
+    assert decode_notice(notice.encode(), layouts) == notice
 
 
 @pytest.mark.parametrize("value", [{"X": 1}, {"S": "a", "N": "1"}, [], {"N": "x"}, {"L": [{"Q": 1}]}])

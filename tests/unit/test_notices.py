@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import MalformedItemError, MalformedNoticeError, PermanentError
 from pipeline.ingest import notices
-from pipeline.ingest.notices import MAX_NAMES, Notice, bounded, coalesce, decode, encode
+from pipeline.ingest.notices import MAX_NAMES, Notice, coalesce, decode_notice
 from pipeline.source.layouts import Address, Layouts
 from pipeline.source.transitions import Transition
 
@@ -71,7 +71,7 @@ def test_a_notice_survives_the_queue(layouts: Layouts, table: str, key: Any, fie
     assume(address)  # not a tenant called MEMORY#…
     assert address
     notice = Notice(address, *fields)
-    assert decode(encode(notice), layouts) == notice
+    assert decode_notice(notice.encode(), layouts) == notice
 
 
 def test_a_notice_holds_what_its_page_says(notice_of: Build) -> None:
@@ -79,7 +79,7 @@ def test_a_notice_holds_what_its_page_says(notice_of: Build) -> None:
         "p/1", 3.0, "inserted", added_at_tail={"a": (0, 1)}, said={"a": (2.5,)}, owner_after="o"
     )
     notice = notice_of("slack:42", "p/1", came, saved_at=1.5, first_sent_at=2.5)
-    assert json.loads(encode(notice)) == {
+    assert json.loads(notice.encode()) == {
         "v": 2,
         "table": "sessions",
         "key": {"tenant_id": {"S": "acme"}, "session_key": {"S": "slack:42"}},
@@ -120,8 +120,8 @@ def test_a_notice_of_the_most_names_fits_a_queue_message(notice_of: Build, what:
         said=dict.fromkeys(names, (1790000000.123456,)),
     )
     notice = notice_of("chat:1", "p/1", came if what == "added" else went(position, *names))
-    assert list(bounded(notice)) == [notice]
-    assert len(encode(notice).encode()) < 1 << 20
+    assert list(notice.parts()) == [notice]
+    assert len(notice.encode().encode()) < 1 << 20
 
 
 def test_a_notice_of_more_names_becomes_several_that_say_the_same(
@@ -129,7 +129,7 @@ def test_a_notice_of_more_names_becomes_several_that_say_the_same(
 ) -> None:
     monkeypatch.setattr(notices, "MAX_NAMES", 2)
     whole = went("1", *"abcde", owner_before="x", owner_after="y")
-    parts = list(bounded(notice_of("chat:1", "2", whole, went("2", *"ab"))))
+    parts = list(notice_of("chat:1", "2", whole, went("2", *"ab")).parts())
     assert [part.names for part in parts] == [{"a", "b"}, {"c", "d"}, {"e"}]
     assert [[each.position for each in part.transitions] for part in parts] == [["1", "2"], ["1"], ["1"]]
     assert {part.position for part in parts} == {"2"}
@@ -138,8 +138,8 @@ def test_a_notice_of_more_names_becomes_several_that_say_the_same(
 
 def test_a_transition_without_names_is_not_lost_when_a_notice_is_bounded(notice_of: Build) -> None:
     notice = notice_of("chat:1", "1", Transition("1", 1.0, "deleted", "deleted", everything=True))
-    assert list(bounded(notice)) == [notice]
-    assert list(bounded(notice_of("chat:1"))) == [notice_of("chat:1")]
+    assert list(notice.parts()) == [notice]
+    assert list(notice_of("chat:1").parts()) == [notice_of("chat:1")]
 
 
 @pytest.mark.parametrize(
@@ -161,13 +161,13 @@ def test_a_transition_without_names_is_not_lost_when_a_notice_is_bounded(notice_
 )
 def test_garbage_is_no_notice(layouts: Layouts, body: str) -> None:
     with pytest.raises(MalformedNoticeError):
-        decode(body, layouts)
+        decode_notice(body, layouts)
 
 
 @pytest.fixture(scope="session")
 def body(notice_of: Build) -> dict[str, Any]:
     notice = notice_of("chat:1", "p/1", went("p/1", "a"), saved_at=1.0, first_sent_at=1.0)
-    return dict(json.loads(encode(notice)))
+    return dict(json.loads(notice.encode()))
 
 
 TRANSITION: dict[str, Any] = json.loads(
@@ -178,7 +178,7 @@ TRANSITION: dict[str, Any] = json.loads(
 
 def test_a_notice_of_another_version_says_what_to_do(layouts: Layouts, body: dict[str, Any]) -> None:
     with pytest.raises(MalformedNoticeError, match="deploy the functions together"):
-        decode(json.dumps(body | {"v": 1}), layouts)
+        decode_notice(json.dumps(body | {"v": 1}), layouts)
 
 
 @pytest.mark.parametrize(
@@ -215,9 +215,9 @@ def test_a_notice_of_another_version_says_what_to_do(layouts: Layouts, body: dic
     ids=str,
 )
 def test_a_notice_with_one_wrong_field_is_none(layouts: Layouts, body: dict[str, Any], fault: Any) -> None:
-    assert decode(json.dumps(body), layouts)
+    assert decode_notice(json.dumps(body), layouts)
     with pytest.raises(MalformedNoticeError):
-        decode(json.dumps(body | fault), layouts)
+        decode_notice(json.dumps(body | fault), layouts)
 
 
 @pytest.mark.parametrize("value", ["a\x00b", "a\ud800b"], ids=["NUL", "surrogate"])
@@ -227,7 +227,7 @@ def test_a_key_that_no_store_holds_is_the_items_fault(
 ) -> None:
     faulty = body | {"key": body["key"] | {name: {"S": value}}}
     with pytest.raises(MalformedItemError):
-        decode(json.dumps(faulty), layouts)
+        decode_notice(json.dumps(faulty), layouts)
 
 
 FIELDS = ["v", "table", "key", "position", "transitions", "saved_at", "first_sent_at", "attempts", "capped"]
@@ -242,10 +242,10 @@ def test_any_body_decodes_or_is_permanently_refused(
     layouts: Layouts, body: dict[str, Any], faults: dict[str, Any]
 ) -> None:
     try:
-        notice = decode(json.dumps(body | faults), layouts)
+        notice = decode_notice(json.dumps(body | faults), layouts)
     except PermanentError:
         return
-    encode(notice).encode()
+    notice.encode().encode()
     assert isinstance(hash(notice.address), int)
     assert "\x00" not in notice.position
     assert notice.retried(1.0).attempts == (1 if notice.capped else notice.attempts + 1)
@@ -254,12 +254,12 @@ def test_any_body_decodes_or_is_permanently_refused(
 @given(st.text(st.characters()))
 def test_any_text_decodes_or_is_permanently_refused(layouts: Layouts, text: str) -> None:
     with pytest.raises(PermanentError):
-        decode(text, layouts)
+        decode_notice(text, layouts)
 
 
 def test_refusals_do_not_quote_the_body(layouts: Layouts) -> None:
     with pytest.raises(MalformedNoticeError) as caught:
-        decode('{"v": 2, "table": "canary"}', layouts)
+        decode_notice('{"v": 2, "table": "canary"}', layouts)
     assert "canary" not in str(caught.value)
 
 

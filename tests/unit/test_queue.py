@@ -9,7 +9,7 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from pipeline.errors import MalformedItemError, QueueUnavailableError
-from pipeline.ingest.notices import Notice, decode
+from pipeline.ingest.notices import Notice, decode_notice
 from pipeline.ingest.queue import MAX_BATCH_BYTES, NoticeQueue, group_id
 from pipeline.source.layouts import Layouts
 from pipeline.source.transitions import Transition
@@ -54,7 +54,9 @@ def test_notices_go_in_batches_of_ten(notice_of: Build, layouts: Layouts) -> Non
     assert queue(client).send(notices) == frozenset()
     assert [len(batch["Entries"]) for batch in client.batches] == [10, 10, 3]
     assert {batch["QueueUrl"] for batch in client.batches} == {URL}
-    sent = [decode(entry["MessageBody"], layouts) for batch in client.batches for entry in batch["Entries"]]
+    sent = [
+        decode_notice(entry["MessageBody"], layouts) for batch in client.batches for entry in batch["Entries"]
+    ]
     assert sent == notices
     for batch in client.batches:
         assert len({entry["Id"] for entry in batch["Entries"]}) == len(batch["Entries"])
@@ -115,7 +117,9 @@ def test_putting_off_sends_a_delayed_copy_that_counts(notice_of: Build, layouts:
     queue(client).retry_later(notice_of("chat:1", "p/1", first_sent_at=5.0, attempts=2), 30)
     [entry] = client.batches[0]["Entries"]
     assert entry["DelaySeconds"] == 30
-    assert decode(entry["MessageBody"], layouts) == notice_of("chat:1", "p/1", first_sent_at=5.0, attempts=3)
+    assert decode_notice(entry["MessageBody"], layouts) == notice_of(
+        "chat:1", "p/1", first_sent_at=5.0, attempts=3
+    )
 
 
 def test_a_copy_that_was_not_taken_says_so(notice_of: Build) -> None:
@@ -188,7 +192,7 @@ def test_sent_and_dead_lettered_messages_are_received(sqs: Any, notice_of: Build
         for _ in range(2)
         for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
     ]
-    assert {decode(message["Body"], layouts).address.key.range_value for message in received} == {
+    assert {decode_notice(message["Body"], layouts).address.key.range_value for message in received} == {
         f"chat:{number}" for number in range(11)
     }
     [dead_lettered] = sqs.receive_message(QueueUrl=dead, MessageAttributeNames=["All"])["Messages"]

@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from pipeline.ingest.announce import Announcer
-from pipeline.ingest.notices import decode
+from pipeline.ingest.notices import decode_notice
 from pipeline.ingest.queue import NoticeQueue
 from pipeline.operations.queue_drain import QueueDrain, drained
 from pipeline.operations.replay import Replay, Replayed
@@ -239,7 +239,7 @@ class Failures:
 
     def sent(self) -> list[Any]:
         answer = self.sqs.receive_message(QueueUrl=self.notices_url, MaxNumberOfMessages=10)
-        return [decode(each["Body"], self.layouts) for each in answer.get("Messages", [])]
+        return [decode_notice(each["Body"], self.layouts) for each in answer.get("Messages", [])]
 
     def _box(self) -> QueueDrain:
         name, setting = "stream failure queue", "STREAM_FAILURE_QUEUE_URL"

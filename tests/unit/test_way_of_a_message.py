@@ -13,7 +13,6 @@ import pytest
 
 from pipeline.handlers import query
 from pipeline.ingest.announce import Announcer
-from pipeline.ingest.notices import encode
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.source.stream_records import read_stream_record
 from pipeline.source.transitions import TransitionReader
@@ -70,7 +69,7 @@ def made(  # noqa: PLR0913, PLR0917  # the parts that a save goes through
         steps |= {
             "1. The save": new,
             "2. The stream record": record,
-            "3. The notice": json.loads(encode(notice)),
+            "3. The notice": json.loads(notice.encode()),
         }
     [asked, _] = sorted(
         index.read("acme", {source: frozenset()})[source].messages, key=lambda row: str(row.said_at)

@@ -20,7 +20,7 @@ from lab.bench.rows import Row, interleaved_ms, percentile, times_ms
 from pipeline import bootstrap
 from pipeline.container import Container
 from pipeline.handlers import ingest, query
-from pipeline.ingest.notices import Notice, encode
+from pipeline.ingest.notices import Notice
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.lexical.terms import terms
 from pipeline.search.memory_search import AROUND, CANDIDATES, WHOLE
@@ -149,7 +149,7 @@ def queue_event(keys: Sequence[ItemKey]) -> dict[str, Any]:
                 "messageId": str(number),
                 "receiptHandle": str(number),
                 "attributes": {"ApproximateReceiveCount": "1"},
-                "body": encode(notice),
+                "body": notice.encode(),
                 "eventSource": "aws:sqs",
             }
         )
