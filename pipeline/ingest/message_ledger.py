@@ -149,17 +149,29 @@ class _Group:
         return _Result(tuple(copy.row for copy in dated), places)
 
     def _fresh(self, transitions: Sequence[Transition], evidence: ItemEvidence) -> int:
-        """Return how many of the last entries came, as a transition shows, after the request that erased the others."""
+        """Return how many of the last entries came, as transitions show, after the request that erased the others.
+
+        Where no time tells equal texts apart and some were removed since, nobody knows which: as many fewer are new.
+        """
         cover = evidence.ownership.cover
         covers = [cover(row, evidence.events).possible for row in self.rows if row.state == "erased"]
-        erased = [until for until in covers if until is not None]
+        erased = max((until for until in covers if until is not None), default=None)
         timed = all(entry.time is not None for _, entry in self.entries)
-        for transition in reversed(transitions):
-            copies = transition.copies_added(self.name)
+        added, old = 0, None
+        for transition in transitions:
+            before, after = transition.copies_added(self.name) or (0, 0)
             proven = timed or self.name in transition.added_at_tail
-            if copies and erased and proven and transition.at is not None and transition.at >= max(erased):
-                return copies[1] - copies[0]
-        return 0
+            if (
+                after
+                and proven
+                and erased is not None
+                and transition.at is not None
+                and transition.at >= erased
+            ):
+                added, old = added + after - before, before if old is None else old
+            elif old is not None:
+                old = max(0, old - _capped(transition, self.name))
+        return added if timed else min(added, max(0, len(self.entries) - (old or 0)))
 
     def _present(self, matched: Mapping[int, MessageRow], evidence: ItemEvidence) -> Iterator[Copy]:
         reading = evidence.reading
@@ -190,6 +202,12 @@ class _Group:
             if row.id not in there:
                 unsure = row.state == "erased" and not evidence.reading.whole
                 yield Copy(row if unsure else _left(row, evidence.facts))
+
+
+def _capped(transition: Transition, name: str) -> int:
+    """Return how many copies of a text a cap took away: the oldest ones."""
+    before, after = transition.gone.get(name, (0, 0))
+    return before - after if transition.reason == "capped" else 0
 
 
 def _seen(row: MessageRow, user_id: str) -> MessageRow:

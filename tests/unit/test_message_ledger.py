@@ -691,6 +691,33 @@ def test_of_two_copies_one_of_which_left_unread_the_other_may_be_the_older(ledge
     assert ledger.states == {"a0": "erased"}
 
 
+@pytest.mark.parametrize(
+    ("added", "went", "told", "there", "found"),
+    [
+        (1, "removed", True, "a", []),
+        (1, "removed", False, "a", []),
+        (1, "capped", True, "a", ["a"]),  # a cap takes the oldest
+        (2, "removed", True, "aa", ["a"]),
+        (2, "removed", False, "aa", ["a"]),
+    ],
+)
+def test_of_copies_before_and_after_t_of_which_some_were_removed_only_those_show_that_are_surely_new(  # noqa: PLR0913, PLR0917  # the row
+    ledger: Ledger,
+    added: int,
+    went: Reason,
+    told: bool,
+    there: str,
+    found: list[str],
+) -> None:
+    saved(ledger, "a")
+    ledger.forget()
+    came = [ledger.change(came={"a": (n, n + 1)}) for n in range(1, 1 + added)]
+    gone = ledger.change(went, gone={"a": (1 + added, added)})
+    ledger.read("a")
+    assert ledger.read(there, *came, *([gone] if told else [])) == found
+    assert ledger.read(there, *came) == found  # told again
+
+
 def test_a_message_met_before_t_is_erased_though_no_record_dates_it(
     ledger: Ledger,
 ) -> None:
@@ -922,6 +949,17 @@ def what_is_erased_takes_every_later_copy_along(patch: Patch) -> None:
     patch.setattr(message_ledger._Group, "_fresh", lambda *_: 0)
 
 
+def what_was_added_after_t_is_new_whatever_was_removed_since(patch: Patch) -> None:
+    real = message_ledger._Group._fresh
+    patch.setattr(
+        message_ledger._Group,
+        "_fresh",
+        lambda group, transitions, evidence: real(
+            replace(group, entries=group.entries * 9), transitions, evidence
+        ),
+    )
+
+
 def positions_alone_tell_what_is_newer(patch: Patch) -> None:
     patch.setattr(
         departures, "covers", lambda transition, row: transition.position > max(row.seen, row.resolved)
@@ -984,6 +1022,11 @@ MECHANISMS: dict[Callable[[Patch], None], Callable[[Ledger], None]] = {
     ),
     what_is_erased_takes_every_later_copy_along: (
         test_without_a_time_what_left_and_was_said_again_at_the_end_after_t_is_new
+    ),
+    what_was_added_after_t_is_new_whatever_was_removed_since: lambda ledger: (
+        test_of_copies_before_and_after_t_of_which_some_were_removed_only_those_show_that_are_surely_new(
+            ledger, 1, "removed", told=True, there="a", found=[]
+        )
     ),
     positions_alone_tell_what_is_newer: lambda ledger: (
         test_where_clocks_may_disagree_the_newer_record_that_forgets_is_obeyed(ledger, 600.0, ["a", "b"])
