@@ -118,7 +118,7 @@ def _written_over(row: MessageRow, reading: ItemReading) -> MessageRow:
 
 def _owner(decision: Transition, row: MessageRow, evidence: ItemEvidence) -> str | None:
     """Return whose a kept message is: the user's of the image that it left; ``None`` if nobody knows who that is."""
-    of, document = evidence.ownership.of, evidence.reading.document
+    of = evidence.ownership.of
     if decision.owner_before in {None, of(row.user_id)}:
         return row.user_id
-    return document.user_id if document and of(document.user_id) == decision.owner_before else None
+    return next((user for user in sorted(evidence.users) if of(user) == decision.owner_before), None)

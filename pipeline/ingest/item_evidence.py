@@ -8,7 +8,7 @@ from pipeline.ingest.ownership import Ownership, with_change_seen
 from pipeline.source.documents import Document, Entry
 from pipeline.source.transitions import Transition
 from pipeline.stores.index_state import IndexState
-from pipeline.stores.message_rows import ItemEvent, ItemFacts
+from pipeline.stores.message_rows import ItemEvent, ItemFacts, MessageRow
 
 CLOCK_SECONDS = 120.0
 """How far AWS's time of a change may be from ours where the answer is to forget: clocks that are apart, and times rounded
@@ -61,6 +61,7 @@ class ItemEvidence:
         events: of the item, those that ``transitions`` tell included.
         transitions: in order.
         new_id: name and ordinal → a row's id.
+        users: everybody whose the item or a message of it is known to be or to have been.
     """
 
     facts: ItemFacts
@@ -69,15 +70,17 @@ class ItemEvidence:
     events: tuple[ItemEvent, ...]
     ownership: Ownership
     new_id: Callable[[str, int], str]
+    users: frozenset[str]
 
     @classmethod
-    def of(
+    def of(  # noqa: PLR0913, PLR0917  # what it puts together
         cls,
         state: IndexState,
         reading: ItemReading,
         transitions: tuple[Transition, ...],
         ownership: Ownership,
         new_id: Callable[[str, int], str],
+        kept: Sequence[MessageRow] = (),
     ) -> "ItemEvidence":
         """Put it together."""
         events = _events(state.facts.events, transitions)
@@ -85,7 +88,9 @@ class ItemEvidence:
             facts, of = state.facts, ownership.of
             old = of(facts.user_id) if facts.user_id else None
             events = with_change_seen(events, (facts.position, old), of(reading.document.user_id))
-        return cls(state.facts, reading, transitions, events, ownership, new_id)
+        owners = (state.facts.user_id, reading.document.user_id if reading.document else None)
+        users = {*owners, *(row.user_id for row in (*state.messages, *kept))} - {None}
+        return cls(state.facts, reading, transitions, events, ownership, new_id, frozenset(map(str, users)))
 
     @property
     def given_away(self) -> bool:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pipeline.ingest.departures import covers, decide, hide
 from pipeline.ingest.item_evidence import HORIZON_SECONDS, ItemEvidence, ItemReading, facts_after
 from pipeline.ingest.message_dates import with_dates
-from pipeline.ingest.message_matching import Copy, match
+from pipeline.ingest.message_matching import Additions, Copy, match
 from pipeline.ingest.visibility import visible
 from pipeline.source.documents import Entry
 from pipeline.source.transitions import Transition
@@ -140,7 +140,7 @@ class _Group:
 
     def settled(self, evidence: ItemEvidence) -> _Result:
         transitions = evidence.of_text(self.name)
-        matched = match(self.rows, self.entries, self._fresh(transitions, evidence))
+        matched = match(self.rows, self.entries, self._new_after_erasure(transitions, evidence))
         copies = [*self._present(matched, evidence), *self._absent(matched, evidence)]
         decided = list(decide(copies, transitions, evidence))
         in_order = sorted(decided, key=lambda copy: copy.row.ordinal)
@@ -148,8 +148,8 @@ class _Group:
         places = {copy.place: copy.row.id for copy in dated if copy.place is not None}
         return _Result(tuple(copy.row for copy in dated), places)
 
-    def _fresh(self, transitions: Sequence[Transition], evidence: ItemEvidence) -> int:
-        """Return how many of the last entries came, as transitions show, after the request that erased the others.
+    def _new_after_erasure(self, transitions: Sequence[Transition], evidence: ItemEvidence) -> Additions:
+        """Return what came, as transitions show, after the request that erased the others.
 
         Where no time tells equal texts apart and some were removed since, nobody knows which: as many fewer are new.
         """
@@ -157,7 +157,7 @@ class _Group:
         covers = [cover(row, evidence.events).possible for row in self.rows if row.state == "erased"]
         erased = max((until for until in covers if until is not None), default=None)
         timed = all(entry.time is not None for _, entry in self.entries)
-        added, old = 0, None
+        copies, old, positions = 0, None, set[str]()
         for transition in transitions:
             before, after = transition.copies_added(self.name) or (0, 0)
             proven = timed or self.name in transition.added_at_tail
@@ -168,10 +168,12 @@ class _Group:
                 and transition.at is not None
                 and transition.at >= erased
             ):
-                added, old = added + after - before, before if old is None else old
+                copies, old = copies + after - before, before if old is None else old
+                positions.add(transition.position)
             elif old is not None:
                 old = max(0, old - _capped(transition, self.name))
-        return added if timed else min(added, max(0, len(self.entries) - (old or 0)))
+        there = copies if timed else min(copies, max(0, len(self.entries) - (old or 0)))
+        return Additions(there, frozenset(positions))
 
     def _present(self, matched: Mapping[int, MessageRow], evidence: ItemEvidence) -> Iterator[Copy]:
         reading = evidence.reading

@@ -15,13 +15,26 @@ class Copy:
     place: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Additions:
+    """Additions of a text after the request that erased what there was of it before.
+
+    Args:
+        copies: how many they brought that are there.
+        positions: theirs.
+    """
+
+    copies: int = 0
+    positions: frozenset[str] = frozenset()
+
+
 def match(
-    rows: Sequence[MessageRow], entries: Sequence[tuple[int, Entry]], fresh: int
+    rows: Sequence[MessageRow], entries: Sequence[tuple[int, Entry]], new: Additions
 ) -> dict[int, MessageRow]:
     """Return place → row: by equal moment first, then live and erased ones in order, then unexplained ones.
 
-    A kept row is matched by an equal moment only: a kept text that is said again is a new message. The last ``fresh``
-    entries are not what was erased before.
+    A kept row is matched by an equal moment only: a kept text that is said again is a new message. As many of the last
+    entries as ``new`` brought are not what was erased before; those that are known already count among them.
     """
     matched: dict[int, MessageRow] = {}
     by_preference = sorted(rows, key=lambda row: (_PREFERENCE[row.state], row.ordinal))
@@ -31,8 +44,9 @@ def match(
         if same:
             matched[place] = same
             left.remove(same)
+    fresh = new.copies - sum(row.added in new.positions for row in matched.values())
     rest = [place for place, _ in entries if place not in matched]
-    old = rest[: max(0, len(rest) - fresh)]
+    old = rest[: max(0, len(rest) - max(0, fresh))]
     for states, places in (({"live", "erased"}, old), ({"live", "unexplained"}, rest)):
         free = sorted((row for row in left if row.state in states), key=_in_order)
         open_places = [place for place in places if place not in matched]

@@ -84,6 +84,7 @@ class Planner:
             snapshot.notice.transitions,
             ownership,
             partial(message_id, *name),
+            detail.kept,
         )
         settled = settle(snapshot.state, detail.kept, evidence)
         clean = (lambda text: self.layouts.clean(text)[0]) if snapshot.notice.redact else None

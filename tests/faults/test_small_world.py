@@ -34,7 +34,7 @@ def test_the_small_world_ends_as_it_must(losses: float) -> None:
 
 FAILED = [(565, 0.0, 14), (2013, 0.0, 14), (2061, 0.0, 14), (2161, 0.0, 14), (50340, 0.0, 28)]
 FAILED += [(51110, 0.0, 28), (51334, 0.0, 28), (51797, 0.0, 28), (50252, 0.3, 28)]
-FAILED += [(61039, 0.3, 28), (61105, 0.0, 28)]
+FAILED += [(61039, 0.3, 28), (61105, 0.0, 28), (740404, 0.0, 28)]
 """Each with the share of records lost, and its steps. An item deleted, and made anew by another user with the same times said, while the
 removal was not yet told: the new user's earlier request took what was not that user's then. What was said anew and cleared
 before any read; what was read, and not committed: neither was ever memory, as the oracle thought. What stood in for a

@@ -9,6 +9,7 @@ import itertools
 import os
 import random
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -43,9 +44,13 @@ AT_ONCE = 40
 """Histories that are played at the same time."""
 QUIET_SECONDS = 1.0
 PATIENCE_SECONDS = 300.0
+"""After so long without a message or a record that is done with, the run is stuck."""
+TROUBLE_SECONDS = 30.0
+"""So long after the last history there is trouble; after that the processes work in peace."""
+PROGRESS_SECONDS = 20.0
 MISHAPS = frozenset({"kills", "cuts", "deaths"})
 """What is brought about, and is nothing wrong."""
-_EXPOSED = ("get", "next_records", "settle", "receive", "delete", "send")
+_EXPOSED = ("get", "next_records", "settle", "receive", "delete", "send", "hide", "raised")
 
 
 class Services:
@@ -61,6 +66,8 @@ class Services:
         self.flying: dict[int, tuple[StreamMapping, Reader]] = {}
         self._random = random.Random(0)  # a simulation
         self._numbers = itertools.count()
+        self.done = 0
+        self.errors: Counter[str] = Counter()
 
     def get(self, table: str, key: Item) -> Item | None:
         """Return an item."""
@@ -82,6 +89,7 @@ class Services:
         """Take the stream handler's answer."""
         with self.lock:
             if number in self.flying:
+                self.done += 1
                 mapping, reader = self.flying.pop(number)
                 mapping.settle(reader, answer, failed=failed)
 
@@ -94,12 +102,23 @@ class Services:
     def delete(self, ids: Sequence[str]) -> None:
         """Delete messages."""
         with self.lock:
+            self.done += len(ids)
             self.queue.messages = [message for message in self.queue.messages if message.id not in ids]
 
     def send(self, url: str, body: str, delay_seconds: float) -> None:
         """Take a message."""
         with self.lock:
             (self.queue if url == QUEUE_URL else self.dead).send(body, {}, delay_seconds)
+
+    def hide(self, handle: str, seconds: float) -> None:
+        """Hide a received message for so long; one that was received again since is another's."""
+        with self.lock:
+            self.queue.hide(handle, seconds)
+
+    def raised(self, error: str) -> None:
+        """Note what a handler raised; none should, whatever befalls it."""
+        with self.lock:
+            self.errors[error] += 1
 
     def lose_flying(self) -> None:
         """Deliver once more what a stream process held when it was killed."""
@@ -111,6 +130,12 @@ class Services:
         """Whether something is under way."""
         with self.lock:
             return bool(self.queue.messages or self.flying) or any(one.busy for one in self.mappings)
+
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """How many messages are in the queue, and how many batches of records are with a process."""
+        with self.lock:
+            return len(self.queue.messages), len(self.flying)
 
 
 class ServiceManager(BaseManager):
@@ -185,6 +210,11 @@ class WorkloadRunner:
         """Whether nothing more is done."""
         return not self._waiting and not self._playing
 
+    @property
+    def left(self) -> int:
+        """How many histories are not over."""
+        return len(self._waiting) + len(self._playing)
+
     def act(self) -> None:
         """Do one thing somewhere."""
         while self._waiting and len(self._playing) < AT_ONCE:
@@ -246,13 +276,14 @@ def run_parallel(conninfo: str, count: int, seed: int, trouble_every: float = 0.
 def _run(
     database: Database, services: Services, runner: WorkloadRunner, pool: WorkerPool, trouble_every: float
 ) -> dict[str, int]:
-    next_trouble = time.time() + trouble_every
+    next_trouble = told = time.time() + trouble_every
     while not runner.over:
         runner.act()
         time.sleep(0.002)
         if time.time() > next_trouble:
             pool.trouble()
             next_trouble = time.time() + trouble_every
+        told = _tell(told, services, pool, f"{runner.left} histories left")
     stuck = not _drain(services, pool, trouble_every)
     first, before = _judged(database, runner), _visible(database)
     for mapping in services.mappings:
@@ -263,23 +294,37 @@ def _run(
     last = _judged(database, runner)
     changed = len(set(before) ^ set(_visible(database)))
     wrong = Counter({name: len(found) for name, found in (first.findings() or last.findings()).items()})
-    return {**_all_kinds(wrong), "changed_by_redrive": changed, "stuck": int(stuck), **pool.counts}
+    for error, count in services.errors.items():
+        sys.stderr.write(f"raised {count} times: {error}\n")
+    others = {"changed_by_redrive": changed, "stuck": int(stuck), "raised": services.errors.total()}
+    return {**_all_kinds(wrong), **others, **pool.counts}
 
 
 def _drain(services: Services, pool: WorkerPool, trouble_every: float) -> bool:
     """Wait until nothing is under way; there is trouble for a while longer. Tell whether it came to that."""
-    started = quiet = last = time.time()
+    started = quiet = last = moved = told = time.time()
+    done = services.done
     while time.time() - quiet < QUIET_SECONDS:
         time.sleep(0.05)
-        if services.busy:
-            quiet = time.time()
-        calm = time.time() - started > PATIENCE_SECONDS / 10
-        if not calm and time.time() - last > trouble_every:
+        now = time.time()
+        quiet = now if services.busy else quiet
+        if now - started < TROUBLE_SECONDS and now - last > trouble_every:
             pool.trouble()
-            last = time.time()
-        if time.time() - started > PATIENCE_SECONDS:
+            last = now
+        moved, done = (now, services.done) if services.done != done else (moved, done)
+        if now - moved > PATIENCE_SECONDS:
             return False
+        told = _tell(told, services, pool, "no more histories")
     return True
+
+
+def _tell(told: float, services: Services, pool: WorkerPool, where: str) -> float:
+    """Say now and then how far it is; return when it was said last."""
+    if time.time() - told < PROGRESS_SECONDS:
+        return told
+    messages, batches = services.waiting
+    sys.stderr.write(f"{where}; {messages} messages and {batches} batches under way; {dict(pool.counts)}\n")
+    return time.time()
 
 
 def _judged(database: Database, runner: WorkloadRunner) -> Judgement:

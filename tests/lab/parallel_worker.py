@@ -64,6 +64,9 @@ class _Aws:
         self._services.send(QueueUrl, MessageBody, DelaySeconds)
         return {"MessageId": "any"}
 
+    def change_message_visibility(self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> None:  # noqa: ARG002, N803  # AWS's names
+        self._services.hide(ReceiptHandle, VisibilityTimeout)
+
 
 class _Account(Account):
     """The laboratory's services."""
@@ -115,7 +118,8 @@ def _deliver(services: Any, context: Any) -> bool:  # a proxy; Lambda's
     number, records = batch
     try:
         services.settle(number, stream.handler({"Records": list(records)}, context), failed=False)
-    except Exception:  # noqa: BLE001  # as Lambda does: the batch comes again
+    except Exception as error:  # noqa: BLE001  # as Lambda does: the batch comes again
+        services.raised(repr(error))
         services.settle(number, None, failed=True)
     return True
 
@@ -127,7 +131,8 @@ def _ingest(services: Any, context: Any) -> bool:  # a proxy; Lambda's
     messages = [Message(id_, body, {}, 0.0, receives) for id_, body, receives in taken]
     try:
         answer = ingest.handler(as_event(messages), context)
-    except Exception:  # noqa: BLE001  # as Lambda does: all of them come again
+    except Exception as error:  # noqa: BLE001  # as Lambda does: all of them come again
+        services.raised(repr(error))
         return True
     failed = {each["itemIdentifier"] for each in answer["batchItemFailures"]}
     services.delete([message.id for message in messages if message.id not in failed])

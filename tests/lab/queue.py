@@ -87,6 +87,12 @@ class Queue:
             taken.append(message)
         return taken
 
+    def hide(self, handle: str, seconds: float) -> None:
+        """Hide a message for so long, from now on, if it is still held by this receipt handle."""
+        for message in self.messages:
+            if _receipt(message) == handle:
+                message.visible_at = self.now() + seconds
+
     def delete(self, message: Message) -> None:
         """Remove a message; it may come back as often as it has ghosts."""
         if message not in self.messages:
@@ -168,16 +174,11 @@ class QueueClient:
 
     def change_message_visibility(self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> None:  # noqa: N803  # AWS's names
         """Hide a received message for so long, from now on."""
-        queue = self._queues[QueueUrl]
-        held = next((message for message in queue.messages if _receipt(message) == ReceiptHandle), None)
-        until = queue.now() + VisibilityTimeout
-
-        def hide() -> None:
-            if held is not None:
-                held.visible_at = until
-
+        queue, asked_at = self._queues[QueueUrl], self._queues[QueueUrl].now()
         self._scheduler.effect(
-            "sqs.change_message_visibility", hide, lambda: _away("ChangeMessageVisibility")
+            "sqs.change_message_visibility",
+            lambda: queue.hide(ReceiptHandle, VisibilityTimeout - (queue.now() - asked_at)),
+            lambda: _away("ChangeMessageVisibility"),
         )
 
     def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: Sequence[str]) -> dict[str, Any]:  # noqa: N803  # AWS's names

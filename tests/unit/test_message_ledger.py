@@ -17,7 +17,7 @@ from pipeline.ingest.item_evidence import (
     ItemReading,
 )
 from pipeline.ingest.message_ledger import Settled, needs_all, settle, would_change
-from pipeline.ingest.message_matching import match
+from pipeline.ingest.message_matching import Additions, match
 from pipeline.ingest.ownership import Ownership, owners_at, with_change_seen
 from pipeline.source.documents import Document, Entry, ItemKey, Kind
 from pipeline.source.transitions import Reason, Transition, merged
@@ -99,10 +99,10 @@ class Ledger:
 
     def settle(self, reading: ItemReading, *transitions: Transition) -> list[str]:
         ownership = Ownership(owner, "chat:1", Markers(self.markers))
-        evidence = ItemEvidence.of(
-            self.state, reading, merged(transitions), ownership, lambda name, n: f"{name}{n}"
-        )
         kept = [row for row in self.state.messages if row.state == "kept"]
+        evidence = ItemEvidence.of(
+            self.state, reading, merged(transitions), ownership, lambda name, n: f"{name}{n}", kept
+        )
         others = tuple(row for row in self.state.messages if row.state != "kept")
         self.last = settle(replace(self.state, messages=others), kept, evidence)
         revision = self.state.revision + 1
@@ -460,6 +460,22 @@ def test_a_message_that_left_after_a_change_of_owner_is_the_users_of_the_image_i
     assert ledger.row("a0").user_id == "ken"
 
 
+def test_what_expired_with_an_owner_who_is_known_by_a_later_read_is_kept_for_that_owner(
+    ledger: Ledger,
+) -> None:
+    ledger.user = "ken"
+    ledger.read("a", ledger.change(came="a", event="inserted", owner_before=None))
+    removed = ledger.change("deleted", gone="a", everything=True, event="deleted", owner_after=None)
+    ledger.user = "mika"
+    inserted = [ledger.change(came="a", event="inserted", owner_before=None)]
+    expired = ledger.change("expired", gone="a", everything=True, event="expired", owner_after=None)
+    inserted.append(ledger.change(came="b", event="inserted", owner_before=None))
+    ledger.read("b", *inserted)
+    ledger.user = "ken"
+    ledger.read("b", removed, expired)
+    assert (ledger.row("a0").state, ledger.row("a0").user_id) == ("kept", "mika")
+
+
 # Forget requests.
 
 
@@ -718,6 +734,17 @@ def test_of_copies_before_and_after_t_of_which_some_were_removed_only_those_show
     assert ledger.read(there, *came) == found  # told again
 
 
+def test_a_copy_that_came_after_t_is_told_again_in_vain_though_all_times_are_written_anew(
+    ledger: Ledger,
+) -> None:
+    ledger.read("a", ledger.change(came="a"), stamps="1")
+    ledger.forget()
+    came = ledger.change(came={"a": (1, 2)})
+    for _ in range(2):
+        assert ledger.read("aa", came, stamps="22") == ["a"]
+    assert ledger.states == {"a0": "erased", "a1": "live"}
+
+
 def test_a_message_met_before_t_is_erased_though_no_record_dates_it(
     ledger: Ledger,
 ) -> None:
@@ -803,7 +830,7 @@ def test_rows_match_entries(
         (place, Entry("a", "user", "a", None if stamp == "-" else datetime.fromtimestamp(ord(stamp), UTC)))
         for place, stamp in enumerate(stamps)
     ]
-    assert {place: row.id for place, row in match(rows, entries, fresh).items()} == expected
+    assert {place: row.id for place, row in match(rows, entries, Additions(fresh)).items()} == expected
 
 
 # What is looked at, and what is skipped.
@@ -946,14 +973,14 @@ def only_a_record_tells_that_it_came_before_t(patch: Patch) -> None:
 
 
 def what_is_erased_takes_every_later_copy_along(patch: Patch) -> None:
-    patch.setattr(message_ledger._Group, "_fresh", lambda *_: 0)
+    patch.setattr(message_ledger._Group, "_new_after_erasure", lambda *_: Additions())
 
 
 def what_was_added_after_t_is_new_whatever_was_removed_since(patch: Patch) -> None:
-    real = message_ledger._Group._fresh
+    real = message_ledger._Group._new_after_erasure
     patch.setattr(
         message_ledger._Group,
-        "_fresh",
+        "_new_after_erasure",
         lambda group, transitions, evidence: real(
             replace(group, entries=group.entries * 9), transitions, evidence
         ),
