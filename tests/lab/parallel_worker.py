@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from multiprocessing.managers import BaseManager
 from types import SimpleNamespace
 from typing import Any
@@ -26,6 +27,9 @@ IDLE_SECONDS = 0.05
 class _Services(BaseManager):
     """A way to :class:`lab.parallel.Services`."""
 
+
+LONGEST_DELAY_SECONDS = 0.1
+"""Of a copy; a message that came again is hidden for up to 72 times as long. Time is real here."""
 
 _Services.register("services")
 
@@ -97,7 +101,9 @@ def run_worker(kind: str, conninfo: str, address: str) -> None:
 
 
 def _wire(conninfo: str, aws: _Aws) -> None:
-    container = Container(lab_settings(), _Account(aws))
+    container = Container(
+        replace(lab_settings(), max_retry_delay_seconds=LONGEST_DELAY_SECONDS), _Account(aws)
+    )
     container.store = PgVectorStore(Connector(lambda: conninfo), SPACE)
     container.embedder = _Embedder()
     container.usage_ledger = Uncounted()
