@@ -16,10 +16,10 @@ from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
 from pipeline import bootstrap, cli
 from pipeline.errors import RetryableError, SettingsError
 from pipeline.local import connection, processes
-from pipeline.operations.advised import placed, where_of
-from pipeline.operations.aws_errors import explanation
-from pipeline.operations.outcome import Outcome
-from pipeline.operations.stack_health import StackHealth, advice
+from pipeline.operations.stack.aws_errors import explanation
+from pipeline.operations.status.stack_health import StackHealth, advice
+from pipeline.operations.terminal.advised_commands import placed, where_of
+from pipeline.operations.terminal.outcome import Outcome
 
 COMMANDS = ["search", "dlq list", "dlq redrive", "dlq drop", "dlq replay-stream", "audit", "forget", "backfill", "usage", "status", "reembed status", "migrate", "demo"]  # fmt: skip
 AT_A_DEMO = [name for name in COMMANDS if name not in {"migrate", "demo"}]
@@ -135,7 +135,7 @@ def test_aws_region_counts_as_the_message_says(monkeypatch: pytest.MonkeyPatch) 
     """boto3 reads AWS_DEFAULT_REGION only."""
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     monkeypatch.setattr(
-        "pipeline.operations.usage_command.run_usage", lambda _: Outcome(os.environ["AWS_DEFAULT_REGION"])
+        "pipeline.operations.usage.run.run_usage", lambda _: Outcome(os.environ["AWS_DEFAULT_REGION"])
     )
     assert cli.main(["usage"]) == 0
     assert os.environ["AWS_DEFAULT_REGION"] == "eu-west-1"
