@@ -13,6 +13,7 @@ import boto3
 from botocore.config import Config
 
 from pipeline.local.processes import free_port, spawn, stop, wait_until
+from pipeline.packaging.project_files import project_file
 
 REGION = "us-east-1"
 CONFIG = Config(max_pool_connections=32, read_timeout=120, retries={"mode": "standard", "max_attempts": 4})
@@ -56,10 +57,9 @@ class LocalAws:
             "AWS_DEFAULT_REGION": REGION,
             "PYTHONUNBUFFERED": "1",
         }
-        program = Path(sys.prefix) / "ministack" / "bin" / "ministack"
-        if not program.exists():
-            raise RuntimeError("the local AWS is not installed: run scripts/setup")
-        self._process = spawn([program], log=self._log, death_signal=signal.SIGTERM, environment=environment)
+        self._process = spawn(
+            [_program()], log=self._log, death_signal=signal.SIGTERM, environment=environment
+        )
         wait_until(self._healthy, self._process, self._log, "The local AWS")
         return self
 
@@ -83,6 +83,23 @@ class LocalAws:
                 return bool(json.load(answer))
         except (OSError, ValueError):
             return False
+
+
+def _program() -> Path:
+    """Return where MiniStack is.
+
+    Raises:
+        RuntimeError: it is nowhere; the message says how to install it.
+    """
+    folder = Path(sys.prefix) / "ministack"
+    program = folder / "bin" / "ministack"
+    if not program.exists():
+        raise RuntimeError(
+            "the local AWS is not installed: run scripts/setup, or outside of a checkout: "
+            f"{sys.executable} -m venv {folder} && "
+            f"{folder}/bin/pip install --require-hashes -r {project_file('ministack.lock')}"
+        )
+    return program
 
 
 def client(service: str, endpoint_url: str, config: Config | None = None) -> Any:

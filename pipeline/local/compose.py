@@ -4,15 +4,15 @@ import os
 import secrets
 import signal
 import subprocess
-from pathlib import Path
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from pipeline.local.processes import free_port
+from pipeline.packaging.project_files import project_file
 
-FILE = Path(__file__).parents[2] / "localstack" / "compose.yaml"
+FILE = project_file("localstack") / "compose.yaml"
 PORT, PASSWORD, LOCALSTACK_PORT = "POSTGRES_PORT", "POSTGRES_PASSWORD", "LOCALSTACK_PORT"
 
 

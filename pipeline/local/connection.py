@@ -37,7 +37,7 @@ def running(choice: str | None = None) -> dict[str, str]:
     found = [folder for folder in run_folders() if (folder / FILE).is_file()]
     chosen = [folder for folder in found if choice in {None, "", str(folder)}]
     if not chosen:
-        raise SettingsError("no demo is running: start one in another terminal with scripts/demo")
+        raise SettingsError("no demo is running: start one in another terminal with `vector-memory demo`")
     if len(chosen) > 1:
         names = ", ".join(map(str, chosen))
         raise SettingsError(f"{len(chosen)} demos are running: set {CHOICE} to one of {names}")

@@ -19,12 +19,13 @@ from botocore.config import Config
 from pipeline.local import compose, dynamodb_local
 from pipeline.local.aws import CONFIG, REGION
 from pipeline.local.processes import free_port, new_run_folder, spawn, stop, wait_until
+from pipeline.packaging.project_files import project_file
 
 PYTHON = Path(sys.prefix) / "localstack" / "bin" / "python"
 FUNCTION_PYTHON = Path(sys.prefix) / "lambda-runtime" / "bin" / "python"
 CLIENT = Path(sys.prefix) / "localstack-client"
 """localstack-client, apart: it is published as sources only."""
-EXECUTOR = Path(__file__).parents[2] / "localstack"
+EXECUTOR = project_file("localstack")
 START_SECONDS = 120
 
 _SETTINGS = {

@@ -25,14 +25,13 @@ from pipeline.local.running import local_aws
 from pipeline.local.stores import LocalPgVector, local_store
 from pipeline.packaging.collect import closure, collect, installed, zipped
 from pipeline.packaging.contents import BUNDLES, Bundle
-from pipeline.packaging.deploy import template_url
+from pipeline.packaging.deploy import TEMPLATE, template_url
 from pipeline.packaging.wheels import WITH_OFFLINE, Target, fetch
 from pipeline.settings import EmbeddingSettings
 from pipeline.store_settings import StoreName
 from pipeline.stores.inventory import Inventory
 
 STACK_NAME = "vector-memory"
-TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 TABLES = ("Sessions", "Memory", "Config")
 _FETCHES_FASTER = frozenset({"hf-xet"})  # 4 MB that only speed downloads up
 

@@ -15,10 +15,11 @@ from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 from pipeline.errors import SettingsError, VectorMemoryError
 from pipeline.packaging.build import code_prefix
 from pipeline.packaging.contents import BUNDLES
+from pipeline.packaging.project_files import project_file
 from pipeline.packaging.template import environments, spelt_out
 from pipeline.readiness import problems
 
-TEMPLATE = Path(__file__).parents[2] / "template.yaml"
+TEMPLATE = project_file("template.yaml")
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
 KEPT = frozenset({"AWS::DynamoDB::Table", "AWS::SecretsManager::Secret", "AWS::SQS::Queue"})
 """Types that hold something: one that would be removed or replaced needs --replace."""

@@ -26,7 +26,11 @@ RELEASED = ROOT / "tests" / "released"
 """One folder a version: the schema as it was released."""
 SCHEMA = ROOT / "pipeline" / "stores" / "pgvector"
 CHECKSUMS = "SHA256SUMS"
-WHEELS = {"vector-memory": ROOT, "vector-memory-client": ROOT / "client"}
+WHEELS = {
+    "vector-memory": ROOT,
+    "vector-memory-client": ROOT / "client",
+    "vector-memory-local": ROOT / "local",
+}
 _VERSION = re.compile(r"\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?")
 
 
@@ -112,12 +116,16 @@ def _wheel(project: Path, folder: Path) -> None:
 
 def _write_bill(name: str, folder: Path) -> None:
     """Write what the wheel needs, in the versions that this environment was locked to."""
-    here = installed()
+    here = installed() | installed([str(folder / _file_name(name))])
     names = closure(frozenset({name}), here, without=frozenset())
     hashes = bill.lock_hashes(WITH_OFFLINE.read_text("utf-8")) | bill.lock_hashes(LOCK.read_text("utf-8"))
     parts = [here[each] for each in sorted(names) if each != name]
     path = folder / f"{name}-{VERSION}.cdx.json"
     path.write_text(json.dumps(bill.bill(name, parts, hashes), indent=1, sort_keys=True), "utf-8")
+
+
+def _file_name(name: str) -> str:
+    return f"{name.replace('-', '_')}-{VERSION}-py3-none-any.whl"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,9 +11,10 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from pipeline.packaging.collect import normal
+from pipeline.packaging.project_files import project_file
 
-LOCK = Path(__file__).parents[2] / "lambda.lock"
-WITH_OFFLINE = LOCK.with_name("dev.lock")
+LOCK = project_file("lambda.lock")
+WITH_OFFLINE = project_file("dev.lock")
 _MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 _OLDEST_GLIBC_MINOR = 17
 _GLIBC_MINOR = {"3.11": 26, "3.12": 34, "3.13": 34}

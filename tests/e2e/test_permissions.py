@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from pipeline.local.stack import Stack
-from pipeline.operations.status_command import FUNCTIONS
+from pipeline.operations.status.run import FUNCTIONS
 
 pytestmark = pytest.mark.e2e
 

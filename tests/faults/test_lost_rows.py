@@ -14,7 +14,7 @@ from pipeline.errors import LostTextError
 from pipeline.ingest.chunking import Chunker
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.reconcile import Reconciler
-from pipeline.operations.audit import Audit, AuditReport, repair
+from pipeline.operations.audit.audit import Audit, AuditReport, repair
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
 from pipeline.source.documents import EntryHasher, ItemKey
 from pipeline.source.layouts import Item, Layouts

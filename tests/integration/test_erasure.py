@@ -9,7 +9,7 @@ import pytest
 from psycopg import sql
 from support.two_spaces import Two
 
-from pipeline.operations.erasure import Remains, Search
+from pipeline.operations.certificate.erasure import Remains, Search
 from pipeline.stores.forget_requests import ForgetRequest
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.inventory import Inventory

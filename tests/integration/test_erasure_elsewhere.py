@@ -13,7 +13,7 @@ from support.small_pipeline import SmallPipeline
 
 from pipeline.local.aws import LocalAws
 from pipeline.local.opensearch_server import OpenSearchServer
-from pipeline.operations.erasure import Remains, Search
+from pipeline.operations.certificate.erasure import Remains, Search
 from pipeline.source.documents import ItemKey
 from pipeline.stores.dynamodb.inventory import DynamoDbInventory
 from pipeline.stores.dynamodb.vectors import owner_of_partition, partition, row_key

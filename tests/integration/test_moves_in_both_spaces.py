@@ -24,7 +24,7 @@ from support.words import SPACE
 
 from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.lexical.terms import terms
-from pipeline.operations.reembed import two
+from pipeline.operations.reembed.reembed import two
 from pipeline.stores.chunks import ChunkMove, HeldChunk
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.cutover import switch

@@ -18,7 +18,7 @@ from support.words import SPACE
 from pipeline.embedding.vectors import EmbeddingSpace, float32
 from pipeline.errors import SettingsError
 from pipeline.local.postgres import Postgres
-from pipeline.operations.migrate_command import run_migrate
+from pipeline.operations.migrate.run import run_migrate
 from pipeline.stores.chunks import Chunk
 from pipeline.stores.forget_requests import ForgetRequest
 from pipeline.stores.pgvector.connection import Connector

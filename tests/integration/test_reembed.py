@@ -17,8 +17,8 @@ from pipeline.errors import (
     SettingsError,
     StoreUnavailableError,
 )
-from pipeline.operations.pacing import Pacer
-from pipeline.operations.reembed import Filling, Sent, Side, compare, question_of, refuse_gaps, two
+from pipeline.operations.pacing.pacer import Pacer
+from pipeline.operations.reembed.reembed import Filling, Sent, Side, compare, question_of, refuse_gaps, two
 from pipeline.stores.forget_requests import ForgetRequest
 from pipeline.stores.pgvector.connection import Connector
 from pipeline.stores.pgvector.cutover import drop_standby, make_standby, switch

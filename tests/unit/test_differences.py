@@ -10,9 +10,9 @@ import pytest
 from pipeline.errors import LostTextError
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.reconcile import Reconciler
-from pipeline.operations.audit import Audit, AuditReport, repair, repair_notices
-from pipeline.operations.differences import Finding
-from pipeline.operations.dry_run import dry_run
+from pipeline.operations.audit.audit import Audit, AuditReport, repair, repair_notices
+from pipeline.operations.items.differences import Finding
+from pipeline.operations.items.dry_run import dry_run
 from pipeline.source.documents import ItemKey
 from pipeline.source.layouts import Item, Layouts
 from pipeline.source.transitions import Transition

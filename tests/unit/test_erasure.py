@@ -14,11 +14,11 @@ from support.small_pipeline import SmallPipeline
 from pipeline.errors import InvalidRequestError
 from pipeline.ingest.forget_messages import ForgetMessage
 from pipeline.ingest.notices import Notice
-from pipeline.operations.certificate import Issuer, as_text, statement
-from pipeline.operations.certificate_command import looked
-from pipeline.operations.erasure import PLACES, Remains, Search
-from pipeline.operations.messages import Message
-from pipeline.operations.signing import new_private_key, public_pem, signed, verified
+from pipeline.operations.certificate.erasure import PLACES, Remains, Search
+from pipeline.operations.certificate.run import looked
+from pipeline.operations.certificate.signing import new_private_key, public_pem, signed, verified
+from pipeline.operations.certificate.statement import Issuer, as_text, statement
+from pipeline.operations.queues.sqs_message import Message
 from pipeline.source.layouts import Item
 from pipeline.source.transitions import Transition
 from pipeline.stores.inventory import LyingRow

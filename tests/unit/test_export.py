@@ -7,9 +7,9 @@ import pytest
 from support.small_pipeline import SmallPipeline
 
 from pipeline.errors import BusyError, InvalidRequestError
-from pipeline.operations.exporting import Exporter
-from pipeline.operations.importing import Imported, Importer
-from pipeline.operations.portable import Counts, read_header, read_items
+from pipeline.operations.export.exporter import Exporter
+from pipeline.operations.import_.importer import Imported, Importer
+from pipeline.operations.portable.file_format import Counts, read_header, read_items
 from pipeline.source.layouts import Item
 
 Lines = list[str]

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.errors import MalformedItemError
 from pipeline.ingest.notices import Notice, decode_notice
-from pipeline.operations.near_ids import near
+from pipeline.operations.forget.near_ids import near
 from pipeline.source.attributes import plain
 from pipeline.source.layouts import Layouts
 

@@ -9,9 +9,9 @@ import pytest
 from pipeline.local.connection import STACK
 from pipeline.local.page.commands import CommandFailedError, Commands
 from pipeline.local.page.pipeline import last_audit
-from pipeline.operations.audit import AuditReport
-from pipeline.operations.differences import Finding
-from pipeline.operations.last_audit import keep
+from pipeline.operations.audit.audit import AuditReport
+from pipeline.operations.audit.last_audit import keep
+from pipeline.operations.items.differences import Finding
 
 
 def test_the_last_audits_counts_are_kept_and_name_nobody(tmp_path: Path) -> None:

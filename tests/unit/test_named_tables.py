@@ -8,7 +8,7 @@ import pytest
 from pipeline import bootstrap
 from pipeline.aws import Account
 from pipeline.errors import SettingsError
-from pipeline.operations.named_tables import named_tables, required_tables
+from pipeline.operations.stack.named_tables import named_tables, required_tables
 
 OUTPUTS = {"NoticeQueueUrl": "https://queue", "SessionsTableName": "s", "MemoryTableName": "m"}
 

@@ -19,9 +19,9 @@ from pipeline.handlers.metrics import emit
 from pipeline.ingest.measures import Measure, Spent, correlation_ids, ingest_measures, query_measures
 from pipeline.ingest.work import Report
 from pipeline.local.emf import data_of, publish
-from pipeline.operations.health_collector import HealthCollector
-from pipeline.operations.stack_health import StackHealth, Thresholds, advice, as_text
-from pipeline.operations.status_command import name_of
+from pipeline.operations.status.health_collector import HealthCollector
+from pipeline.operations.status.run import name_of
+from pipeline.operations.status.stack_health import StackHealth, Thresholds, advice, as_text
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 NOTHING = Spent(0, 0, 0.0)

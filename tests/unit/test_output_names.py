@@ -7,7 +7,7 @@ import pytest
 from support.sam import source
 
 from pipeline.local.stack import TABLES
-from pipeline.operations import status_command
+from pipeline.operations.status import run as status_command
 
 ROOT = Path(__file__).parents[2]
 READ = re.compile(r"""outputs(?:\[|\.get\()["'](\w+)["']""")

@@ -1,7 +1,7 @@
 import pytest
 
 from pipeline.errors import SettingsError
-from pipeline.operations.reembed import Question, question_of, questions_in
+from pipeline.operations.reembed.reembed import Question, question_of, questions_in
 from pipeline.stores.pgvector.space_progress import Sample
 
 LINES = """

@@ -4,13 +4,14 @@ import hashlib
 import json
 import subprocess
 import sys
+import zipfile
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 import yaml
 
-from pipeline.packaging import release
+from pipeline.packaging import project_files, release
 from pipeline.packaging.contents import BUNDLES
 from vector_memory import VERSION
 
@@ -37,7 +38,7 @@ CHANGELOG = """# Changelog
 
 def test_the_version_is_named_in_one_place() -> None:
     assert metadata.version("vector-memory") == metadata.version("vector-memory-client") == VERSION
-    for project in (ROOT, ROOT / "client"):
+    for project in release.WHEELS.values():
         assert "\nversion =" not in (project / "pyproject.toml").read_text("utf-8")
 
 
@@ -96,6 +97,57 @@ def test_a_release_has_wheels_bundles_and_a_bill_for_each(made: Path) -> None:
     assert {part["name"] for part in client["components"]} == {"tenacity", "urllib3"}
     pipeline = json.loads((made / f"vector-memory-{VERSION}.cdx.json").read_text("utf-8"))
     assert {"boto3", "psycopg"} <= {part["name"] for part in pipeline["components"]}
+
+
+def inside(made: Path, name: str) -> zipfile.ZipFile:
+    return zipfile.ZipFile(made / f"{name}-{VERSION}-py3-none-any.whl")
+
+
+def files_of(folder: str) -> set[str]:
+    tracked = subprocess.run(
+        ["git", "ls-files", folder],  # noqa: S607  # wherever it is
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {name for name in tracked.stdout.splitlines() if (ROOT / name).exists()}
+
+
+LOCAL = ("pipeline/local/", "pipeline/packaging/")
+
+
+def test_the_pipelines_wheel_is_the_pipeline_without_the_local_stack(made: Path) -> None:
+    names = {name for name in inside(made, "vector_memory").namelist() if name.startswith("pipeline/")}
+    wanted = {name for name in files_of("pipeline") if not name.startswith(LOCAL)}
+    assert wanted - names == set()
+    assert [name for name in names if name.startswith(LOCAL)] == []
+
+
+def test_the_local_stacks_wheel_has_the_rest_and_what_it_reads_of_the_project(made: Path) -> None:
+    names = set(inside(made, "vector_memory_local").namelist())
+    assert files_of("pipeline/local") | files_of("pipeline/packaging") <= names
+    assert {name for name in names if not name.startswith((*LOCAL, "vector_memory_local-"))} == set()
+    carried = {name.removeprefix("pipeline/packaging/project/") for name in names}
+    read = {"template.yaml", "lambda.lock", "dev.lock", "ministack.lock", "localstack/compose.yaml"}
+    assert read <= carried
+
+
+def test_the_local_stack_goes_with_its_own_version_only(made: Path) -> None:
+    with inside(made, "vector_memory_local") as wheel:
+        described = wheel.read(f"vector_memory_local-{VERSION}.dist-info/METADATA").decode()
+    assert f"Requires-Dist: vector-memory[offline]=={VERSION}" in described.splitlines()
+    with inside(made, "vector_memory") as wheel:
+        described = wheel.read(f"vector_memory-{VERSION}.dist-info/METADATA").decode()
+    assert "Requires-Dist: vector-memory-local; extra == 'local'" in described.splitlines()
+
+
+def test_a_file_of_the_project_is_found_in_the_wheel_before_the_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert project_files.project_file("template.yaml") == ROOT / "template.yaml"
+    monkeypatch.setattr(project_files, "_IN_THE_WHEEL", tmp_path)
+    assert project_files.project_file("template.yaml") == tmp_path / "template.yaml"
 
 
 def test_every_file_has_its_checksum(made: Path) -> None:

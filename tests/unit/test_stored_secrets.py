@@ -13,9 +13,9 @@ from pipeline.ingest.chunking import Chunker
 from pipeline.ingest.forget_executor import ForgetExecutor
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.reconcile import Reconciler
-from pipeline.operations.audit import address_of
-from pipeline.operations.forget_command import NOTHING_FOUND, run_forget
-from pipeline.operations.stored_secrets import mending_notices, secrets_in
+from pipeline.operations.audit.stored_secrets import mending_notices, secrets_in
+from pipeline.operations.forget.run import NOTHING_FOUND, run_forget
+from pipeline.operations.items.tables import address_of
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
 from pipeline.source.documents import EntryHasher, ItemKey
 from pipeline.source.layouts import Item, Layouts

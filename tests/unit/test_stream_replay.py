@@ -9,10 +9,10 @@ from botocore.exceptions import ClientError
 from pipeline.ingest.announce import Announcer
 from pipeline.ingest.notices import decode_notice
 from pipeline.ingest.queue import NoticeQueue
-from pipeline.operations.queue_drain import QueueDrain, drained
-from pipeline.operations.replay import Replay, Replayed
-from pipeline.operations.stream_batches import StreamBatch, as_lambda_delivers, read_batch
-from pipeline.operations.stream_reader import MAX_EMPTY_PAGES, StreamReader
+from pipeline.operations.dlq.replay import Replay, Replayed
+from pipeline.operations.dlq.stream_reader import MAX_EMPTY_PAGES, StreamReader
+from pipeline.operations.queues.queue_drain import QueueDrain, drained
+from pipeline.operations.queues.stream_batches import StreamBatch, as_lambda_delivers, read_batch
 from pipeline.source.layouts import Item, Layouts
 from pipeline.source.stream_records import read_stream_record
 from pipeline.source.transitions import TransitionReader, position

@@ -6,11 +6,11 @@ import pytest
 
 from pipeline import cli
 from pipeline.errors import SettingsError
-from pipeline.operations.audit import AuditReport
-from pipeline.operations.audit_command import _text
-from pipeline.operations.differences import Finding
-from pipeline.operations.outcome import Outcome
-from pipeline.operations.text import safe_lines
+from pipeline.operations.audit.audit import AuditReport
+from pipeline.operations.audit.run import _text
+from pipeline.operations.items.differences import Finding
+from pipeline.operations.terminal.outcome import Outcome
+from pipeline.operations.terminal.text import safe_lines
 from pipeline.source.documents import ItemKey
 
 EVIL = "chat:1\x1b[2J\x1b[1;1H0 items looked at: no differences\x1b[8m\r\n\u202e\x9b31m"
@@ -43,7 +43,7 @@ def test_an_error_is_made_safe_as_well(
     def fail(*_: object, **__: object) -> Outcome:
         raise SettingsError(f"no table {EVIL}")
 
-    monkeypatch.setattr("pipeline.operations.audit_command.run_audit", fail)
+    monkeypatch.setattr("pipeline.operations.audit.run.run_audit", fail)
     assert cli.main(["audit", "--table", "x"]) == 2
     assert "\x1b" not in capsys.readouterr().err
 

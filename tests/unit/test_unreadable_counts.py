@@ -8,9 +8,9 @@ import pytest
 
 from pipeline.ingest.measures import Spent, ingest_measures
 from pipeline.ingest.work import Report
-from pipeline.operations.audit import AuditReport, repair_notices
-from pipeline.operations.differences import Finding
-from pipeline.operations.stack_health import StackHealth, advice, as_text
+from pipeline.operations.audit.audit import AuditReport, repair_notices
+from pipeline.operations.items.differences import Finding
+from pipeline.operations.status.stack_health import StackHealth, advice, as_text
 from pipeline.source.layouts import Layouts
 
 

@@ -16,7 +16,7 @@ from pipeline.local.page.app import page_app
 from pipeline.local.page.event_broker import EventBroker
 from pipeline.local.page.people import Person, SessionTokens
 from pipeline.local.page.server import _listening
-from pipeline.operations.differences import Kind
+from pipeline.operations.items.differences import Kind
 
 pytestmark = pytest.mark.web
 MEASURES = (Path(__file__).parent / "measures.js").read_text("utf-8")

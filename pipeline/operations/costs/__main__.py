@@ -11,7 +11,7 @@ from pipeline.operations.costs.estimate import Bill, bills, crossovers
 from pipeline.operations.costs.limits import limits
 from pipeline.operations.costs.proposal import ROWS, differences, now
 from pipeline.operations.costs.workload import Workload, demand
-from pipeline.operations.text import aligned
+from pipeline.operations.terminal.text import aligned
 from pipeline.prices import AWS, EMBEDDING, LIST_DATE, Region
 
 SCALES = (10_000.0, 1_000_000.0, 100_000_000.0)

@@ -1,0 +1,1 @@
+"""``vector-memory backfill``: makes memory of what was saved before."""

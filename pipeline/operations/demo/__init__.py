@@ -1,0 +1,1 @@
+"""``vector-memory demo``: the whole pipeline on this machine."""

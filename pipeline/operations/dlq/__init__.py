@@ -1,0 +1,1 @@
+"""``vector-memory dlq``: lists dead letters, sends them again, drops them, and replays failed stream batches."""

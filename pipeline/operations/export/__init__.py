@@ -1,0 +1,1 @@
+"""``vector-memory export``: writes down what memory holds of a tenant or a user."""

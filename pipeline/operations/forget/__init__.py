@@ -1,0 +1,1 @@
+"""``vector-memory forget``: forgets a user or a session, for good."""

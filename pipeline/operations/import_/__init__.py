@@ -1,0 +1,1 @@
+"""``vector-memory import``: brings exported memory into another deployment."""

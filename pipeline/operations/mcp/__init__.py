@@ -1,0 +1,1 @@
+"""``vector-memory mcp``: serves one user's memory to an agent."""

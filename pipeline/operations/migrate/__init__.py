@@ -1,0 +1,1 @@
+"""``vector-memory migrate``: brings the database schema up to date."""

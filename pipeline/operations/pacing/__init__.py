@@ -1,0 +1,1 @@
+"""How hard a command may push, and the waiting that keeps to it."""

@@ -1,0 +1,1 @@
+"""SQS queues: taking everything out for a while, and reading what lies in them."""

@@ -1,0 +1,1 @@
+"""``vector-memory reembed``: goes over to another model or dimension, and back."""

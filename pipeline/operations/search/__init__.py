@@ -1,0 +1,1 @@
+"""``vector-memory search``: searches one user's memory."""

@@ -1,0 +1,1 @@
+"""``vector-memory status``: how the deployment is, and what to do next."""

@@ -1,0 +1,1 @@
+"""What a person types and reads: options that commands share, and the text of answers."""
