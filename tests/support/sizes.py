@@ -1,6 +1,6 @@
 """Tells how large the product's files and functions are: ``python tests/support/sizes.py``. It judges nothing.
 
-Counted are files of more than 300 lines, functions of more than 30, and functions of more than 6 parameters.
+The product is what is in the wheel of that name. Counted are files of more than 300 lines, functions of more than 30, and functions of more than 6 parameters.
 """
 
 import ast
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
+OTHER_WHEELS = {"local", "packaging"}
+"""Folders that are in the wheel of the local stack."""
 FILE_LINES, FUNCTION_LINES, PARAMETERS = 300, 30, 6
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -24,7 +26,12 @@ class Sizes(NamedTuple):
 
 def sizes(folder: Path) -> Sizes:
     """Measure every Python file of a folder."""
-    sources = {path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in folder.rglob("*.py")}
+    paths = {path.relative_to(folder): path for path in folder.rglob("*.py")}
+    sources = {
+        name.as_posix(): path.read_text("utf-8")
+        for name, path in paths.items()
+        if name.parts[0] not in OTHER_WHEELS
+    }
     lines = {name: len(source.splitlines()) for name, source in sources.items()}
     functions = [
         (f"{name}:{one.name}", one) for name, source in sources.items() for one in _functions(source)
