@@ -42,12 +42,16 @@ VISIBILITY_SECONDS = 3.0
 BATCH = 10
 AT_ONCE = 40
 """Histories that are played at the same time."""
+MOST_WAITING = 500
+"""Messages in the queue; while there are more, nothing new is saved."""
 QUIET_SECONDS = 1.0
 PATIENCE_SECONDS = 300.0
 """After so long without a message or a record that is done with, the run is stuck."""
 TROUBLE_SECONDS = 30.0
 """So long after the last history there is trouble; after that the processes work in peace."""
 PROGRESS_SECONDS = 20.0
+TROUBLE_EVERY_DONE = 15
+"""Messages and batches of records that are done with between two troubles."""
 MISHAPS = frozenset({"kills", "cuts", "deaths"})
 """What is brought about, and is nothing wrong."""
 _EXPOSED = ("get", "next_records", "settle", "receive", "delete", "send", "hide", "raised")
@@ -145,8 +149,11 @@ class ServiceManager(BaseManager):
 class WorkerPool:
     """The processes, and what befalls them."""
 
-    def __init__(self, conninfo: str, owner: str, address: str, services: Services) -> None:
+    def __init__(
+        self, conninfo: str, owner: str, address: str, services: Services, trouble_every: float
+    ) -> None:
         self._given = conninfo, address
+        self._trouble_every, self._last = trouble_every, (0, time.time())
         self._owner = psycopg.connect(owner, autocommit=True)
         self._services = services
         self._context = get_context("forkserver")
@@ -157,13 +164,23 @@ class WorkerPool:
         self.counts: Counter[str] = Counter(kills=0, cuts=0)
 
     def trouble(self) -> None:
-        """Kill a process, or cut a connection; and replace whatever has ended."""
+        """Kill a process or cut a connection, if the last time is long enough ago, and enough was done since.
+
+        The slower the machine, the more time for that: else nothing would ever end between two kills.
+        """
+        done, now = self._services.done, time.time()
+        if done - self._last[0] < TROUBLE_EVERY_DONE or now - self._last[1] < self._trouble_every:
+            return
+        self._last = done, now
         if self._random.random() < 0.5:
             self._kill(self._random.randrange(len(self._processes)))
         else:
             query = "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity WHERE usename = 'lab_worker' ORDER BY random() LIMIT 1) w"
             [(cut,)] = self._owner.execute(query).fetchall()
             self.counts["cuts"] += cut
+
+    def replace_dead(self) -> None:
+        """Start again what has ended by itself."""
         for index, (_, process) in enumerate(self._processes):
             if not process.is_alive():
                 self.counts["deaths"] += 1
@@ -265,32 +282,30 @@ def run_parallel(conninfo: str, count: int, seed: int, trouble_every: float = 0.
         Path(tempfile.mkdtemp()) / "services"
     )  # the socket goes when the process ends, so the folder stays
     _serve(services, address)
-    pool = WorkerPool(database.conninfo, conninfo, address, services)
+    pool = WorkerPool(database.conninfo, conninfo, address, services, trouble_every)
     try:
-        return _run(database, services, runner, pool, trouble_every)
+        return _run(database, services, runner, pool)
     finally:
         pool.close()
         database.close()
 
 
-def _run(
-    database: Database, services: Services, runner: WorkloadRunner, pool: WorkerPool, trouble_every: float
-) -> dict[str, int]:
-    next_trouble = told = time.time() + trouble_every
+def _run(database: Database, services: Services, runner: WorkloadRunner, pool: WorkerPool) -> dict[str, int]:
+    told = time.time()
     while not runner.over:
-        runner.act()
+        if services.waiting[0] < MOST_WAITING:
+            runner.act()
         time.sleep(0.002)
-        if time.time() > next_trouble:
-            pool.trouble()
-            next_trouble = time.time() + trouble_every
+        pool.trouble()
+        pool.replace_dead()
         told = _tell(told, services, pool, f"{runner.left} histories left")
-    stuck = not _drain(services, pool, trouble_every)
+    stuck = not _drain(services, pool)
     first, before = _judged(database, runner), _visible(database)
     for mapping in services.mappings:
         mapping.replay()
     for body in random.sample(list(services.queue.sent), len(services.queue.sent)):
         services.send(QUEUE_URL, body, 0)
-    stuck |= not _drain(services, pool, trouble_every)
+    stuck |= not _drain(services, pool)
     last = _judged(database, runner)
     changed = len(set(before) ^ set(_visible(database)))
     wrong = Counter({name: len(found) for name, found in (first.findings() or last.findings()).items()})
@@ -300,17 +315,17 @@ def _run(
     return {**_all_kinds(wrong), **others, **pool.counts}
 
 
-def _drain(services: Services, pool: WorkerPool, trouble_every: float) -> bool:
+def _drain(services: Services, pool: WorkerPool) -> bool:
     """Wait until nothing is under way; there is trouble for a while longer. Tell whether it came to that."""
-    started = quiet = last = moved = told = time.time()
+    started = quiet = moved = told = time.time()
     done = services.done
     while time.time() - quiet < QUIET_SECONDS:
         time.sleep(0.05)
         now = time.time()
         quiet = now if services.busy else quiet
-        if now - started < TROUBLE_SECONDS and now - last > trouble_every:
+        if now - started < TROUBLE_SECONDS:
             pool.trouble()
-            last = now
+        pool.replace_dead()
         moved, done = (now, services.done) if services.done != done else (moved, done)
         if now - moved > PATIENCE_SECONDS:
             return False
