@@ -137,7 +137,7 @@ def test_tokens_are_refreshed_under_load_and_no_question_fails(
     def ask(store: PgVectorStore, halfway: threading.Barrier) -> int:
         found = 0
         for number in range(each):
-            found += len(store.search(QUESTION))
+            found += len(store.search(QUESTION).hits)
             if number == each // 2:
                 halfway.wait(60)
         return found
@@ -166,10 +166,10 @@ def test_a_token_that_is_refused_is_made_anew_once(
     query = filled(database)
     proxy = serve(query)
     store = PgVectorStore(connector(aws, proxy, user_of(query), authority), SPACE)
-    assert store.search(QUESTION)
+    assert store.search(QUESTION).hits
     aws.revoke()
     proxy.cut()
-    assert store.search(QUESTION)
+    assert store.search(QUESTION).hits
     assert (proxy.logins, proxy.refused) == (2, 1)
 
 
@@ -194,7 +194,7 @@ def test_nothing_that_the_functions_say_pins_a_connection(
     put(store, moves={CHUNK.id: ChunkMove("mika", "live")}, deletes=["0" * 32])
     leased = store.lease("acme", {ITEM: held(store).revision}, 60)
     store.release("acme", leased)
-    assert store.search(QUESTION)
+    assert store.search(QUESTION).hits
     assert store.texts("acme", ITEM, [CHUNK.id])
     assert store.passages("acme", "mika", Filters(), 5)
     store.explain("acme", "mika")

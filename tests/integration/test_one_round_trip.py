@@ -42,7 +42,7 @@ class Asking:
         before = self.proxy.round_trips
         fresh = self.gate.with_search("acme", "mika", None, None)
         self.meter.add({"acme": tokens}, DAY)
-        found = [hit.id for hit in self.store.search(REQUEST)]
+        found = [hit.id for hit in self.store.search(REQUEST).hits]
         told = fresh()
         return found, told, self.proxy.round_trips - before
 
