@@ -123,3 +123,4 @@ app.exception_handler(Exception)(_failed)
 app.not_found(_not_found)
 for (_method, _path), _action in ROUTES.items():
     app.route(_path, method=_method, operation_id=_action.__name__)(_served(_action))
+snapshot.seldom_collect()

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from pipeline.search.windows import words_of
+from pipeline.search.windows import words_in, words_of
+from pipeline.stores.hit_columns import HitColumns, columns_of
 from pipeline.stores.search_requests import Hit
 
 FEWEST = 50
@@ -120,9 +121,10 @@ def evidence(
         unrelated: similarities of the question to texts that have nothing to do with anything.
         space: what similarity is usual between such texts.
     """
-    found = [hit.similarity for hit in hits]
+    columns = columns_of(hits)
+    found = columns.similarities
     usual = background([*found, *_evenly(unrelated, FEWEST - len(found))])
-    return Evidence(usual, _term_idf(hits, query_terms), space)
+    return Evidence(usual, _term_idf(columns, query_terms), space)
 
 
 def background(similarities: Sequence[float]) -> Background:
@@ -146,9 +148,9 @@ def _evenly(values: Sequence[float], count: int) -> list[float]:
     return [values[at * len(values) // count] for at in range(max(0, count))]
 
 
-def _term_idf(hits: Sequence[Hit], query_terms: AbstractSet[str]) -> TermIdf:
+def _term_idf(hits: HitColumns, query_terms: AbstractSet[str]) -> TermIdf:
     total = max(FEWEST_COUNTED, len(hits))
-    having = Counter([term for hit in hits for term in words_of(hit, query_terms)])
+    having = Counter([term for words in words_in(hits, query_terms) for term in words])
     of = {term: idf(total, having[term]) for term in sorted(query_terms)}
     return TermIdf(of, min(MOST_MASS, math.fsum(of.values())))
 

@@ -134,14 +134,18 @@ class Judge:
 
     def scored(self, time_spans: Sequence[Span]) -> list[Scored[Span]]:
         """Return the score of each span, by meaning and by words."""
+        return list(map(Scored, time_spans, *self.scores(time_spans)))
+
+    def scores(self, time_spans: Sequence[Span]) -> tuple[list[float], list[float], list[float]]:
+        """Return how each span fits by meaning and by words, and its score: a column each."""
         weight = self.weights.vector if self.evidence.term_idf.mass else 1.0
-        background, ageless = self.evidence.background, self.weights.ageless
-        found = []
-        for span, word in zip(time_spans, self._words(time_spans), strict=True):
-            vector = logistic((span.similarity - background.mean) / background.spread - HALF_AT)
-            score = weight * vector + (1 - weight) * word
-            found.append(Scored(span, vector, word, score if ageless else aged(score, span, self.weights)))
-        return found
+        rest, mean, spread = 1 - weight, self.evidence.background.mean, self.evidence.background.spread
+        vectors = [logistic((span.similarity - mean) / spread - HALF_AT) for span in time_spans]
+        words = self._words(time_spans)
+        scores = [weight * vector + rest * word for vector, word in zip(vectors, words, strict=True)]
+        if not self.weights.ageless:
+            scores = [aged(one, span, self.weights) for one, span in zip(scores, time_spans, strict=True)]
+        return vectors, words, scores
 
     def _words(self, time_spans: Sequence[Span]) -> list[float]:
         """Return how well the words of each span fit: BM25, the best at what the share of the question counts that it carries."""
@@ -180,16 +184,16 @@ def rank(
     return list(islice(passages, len(hits) if top_k is None else top_k))
 
 
-def _judged(parts: Sequence[Part], judge: Judge) -> Iterator[Scored[Window]]:
-    """Yield the windows of hits, each with what its best chunk adds to it."""
-    alone = best_scores(judge.scored(parts))
-    own: dict[int, list[float]] = {}
-    for window, vector, lexical, whole in judge.scored(list(windows_of(chains(parts)))):
-        chain = window.chain
-        if id(chain) not in own:
-            own[id(chain)] = [alone[part.hit.id] for part in chain]
-        best = max(own[id(chain)][window.start : window.end])
-        yield Scored(window, vector, lexical, (1 - CHUNK_SHARE) * whole + CHUNK_SHARE * best)
+def _judged(parts: Sequence[Part], judge: Judge) -> list[Scored[Window]]:
+    """Return the windows of hits, each with what its best chunk adds to it."""
+    found = chains(parts)
+    windows = list(windows_of(found))
+    vectors, words, wholes = judge.scores(windows)
+    alone = judge.scores(parts)[-1]
+    own = {id(chain): [alone[part.at] for part in chain] for chain in found}
+    best = [max(own[id(chain)][start:end]) for chain, start, end, _, _, _ in windows]
+    scores = [(1 - CHUNK_SHARE) * whole + CHUNK_SHARE * one for whole, one in zip(wholes, best, strict=True)]
+    return [*map(Scored, windows, vectors, words, scores)]
 
 
 def best_scores(found: Iterable[Scored[Span]]) -> Mapping[str, float]:
@@ -197,7 +201,7 @@ def best_scores(found: Iterable[Scored[Span]]) -> Mapping[str, float]:
     best: dict[str, float] = {}
     for span, _, _, score in found:
         for part in span.parts:
-            best[part.hit.id] = max(best.get(part.hit.id, 0.0), score)
+            best[part.id] = max(best.get(part.id, 0.0), score)
     return best
 
 
@@ -227,7 +231,7 @@ def _passages(found: Iterable[Scored[Window]], told: SeenText, known: Evidence) 
     A conversation that has spoken stands back for others. That changes the order alone: a score says how well a passage
     fits, whatever else was found.
     """
-    heap = [(-one.score, one.span.last.hit.id, one) for one in found]
+    heap = [(-one.score, one.span.last.id, one) for one in found]
     heapq.heapify(heap)
     spoken = Counter[str]()
     while heap:
@@ -237,7 +241,7 @@ def _passages(found: Iterable[Scored[Window]], told: SeenText, known: Evidence) 
             continue
         answers = _still_asked(one.span, fresh, known)
         score = one.score * (1 - REPETITION_PENALTY * fresh.repeated) * answers
-        key = str(one.span.last.hit.metadata.get("key"))
+        key = str(one.span.last.metadata.get("key"))
         # An echo without an answer stands behind all others.
         place = score * SAME_CONVERSATION ** spoken[key] - (not answers)
         if heap and (-place, id_) > heap[0][:2]:

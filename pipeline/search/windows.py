@@ -7,10 +7,12 @@ wants to see. Windows overlap: each chunk ends one.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
-from typing import NamedTuple
+from itertools import count, repeat
+from typing import Any, NamedTuple
 
 from pipeline.lexical.terms import MOST_COUNTED, counts
 from pipeline.stores.chunk_text import body, said_tokens
+from pipeline.stores.hit_columns import HitColumns, columns_of
 from pipeline.stores.search_requests import Hit
 
 WINDOW_TOKENS = 350
@@ -21,13 +23,18 @@ class Part(NamedTuple):
     """A chunk as windows need it.
 
     Args:
+        hits: of the question, among which it is at ``at``.
         words: how often each of the question's terms occurs in it, up to
             :data:`pipeline.lexical.terms.MOST_COUNTED`.
         tokens: its size, estimated.
         weight: its similarity, as often as it has tokens, in units of 1 / :data:`UNITS`.
     """
 
-    hit: Hit
+    hits: Sequence[Hit]
+    at: int
+    id: str
+    similarity: float
+    metadata: Mapping[str, Any]
     words: Mapping[str, int]
     tokens: int
     weight: int
@@ -37,14 +44,14 @@ class Part(NamedTuple):
         return f"Part({self.hit!r})"
 
     @property
+    def hit(self) -> Hit:
+        """The chunk. Ranking asks only for that of what it may tell."""
+        return self.hits[self.at]
+
+    @property
     def parts(self) -> "Chain":
         """Itself: a part is the smallest window."""
         return (self,)
-
-    @property
-    def similarity(self) -> float:
-        """The hit's."""
-        return self.hit.similarity
 
     @property
     def said(self) -> str:
@@ -63,7 +70,7 @@ class Window(NamedTuple):
         end: the place behind the last one's.
         words: of all of them together.
         tokens: the same.
-        weight: the same.
+        similarity: the mean over its parts, each as heavy as it is long.
     """
 
     chain: Chain
@@ -71,7 +78,7 @@ class Window(NamedTuple):
     end: int
     words: Mapping[str, int]
     tokens: int
-    weight: int
+    similarity: float
 
     def __repr__(self) -> str:
         """Name it without a word of it."""
@@ -87,11 +94,6 @@ class Window(NamedTuple):
         """The part it ends in."""
         return self.chain[self.end - 1]
 
-    @property
-    def similarity(self) -> float:
-        """The mean over its parts, each as heavy as it is long."""
-        return self.weight / (UNITS * self.tokens)
-
 
 UNITS = 10**15
 """Whole numbers come to the same whatever is added and taken away on the way, so that equal windows are equal."""
@@ -99,7 +101,24 @@ UNITS = 10**15
 
 def parts_of(hits: Sequence[Hit], query_terms: AbstractSet[str]) -> list[Part]:
     """Return what windows are made of."""
-    return [_part(hit, query_terms) for hit in hits]
+    columns = columns_of(hits)
+    tokens = [known or said_tokens(columns[at].content) for at, known in enumerate(columns.tokens)]
+    similarities = columns.similarities
+    weights = [round(one * UNITS) * size for one, size in zip(similarities, tokens, strict=True)]
+    words = words_in(columns, query_terms)
+    return [
+        *map(
+            Part,
+            repeat(columns),
+            count(),
+            columns.ids,
+            similarities,
+            columns.metadatas,
+            words,
+            tokens,
+            weights,
+        )
+    ]
 
 
 def windows_of(chains: Iterable[Chain], tokens: int = WINDOW_TOKENS) -> Iterator[Window]:
@@ -116,26 +135,23 @@ def windows_of(chains: Iterable[Chain], tokens: int = WINDOW_TOKENS) -> Iterator
 def _along(chain: Chain, tokens: int) -> Iterator[Window]:
     start = size = weight = 0
     words: dict[str, int] = {}
+    last = len(chain)
     for end, part in enumerate(chain, 1):
         size += part.tokens
         weight += part.weight
-        for term, count in part.words.items():
-            words[term] = words.get(term, 0) + count
+        for term, many in part.words.items():
+            words[term] = words.get(term, 0) + many
         while size > tokens and start < end - 1:
             first, start = chain[start], start + 1
             size -= first.tokens
             weight -= first.weight
-            _take(first.words, words)
-        if end == len(chain) or size + chain[end].tokens > tokens:
-            yield Window(chain, start, end, words.copy(), size, weight)
-
-
-def _take(words: Mapping[str, int], away: dict[str, int]) -> None:
-    for term, count in words.items():
-        if away[term] == count:
-            del away[term]
-        else:
-            away[term] -= count
+            for term, many in first.words.items():
+                if words[term] == many:
+                    del words[term]
+                else:
+                    words[term] -= many
+        if end == last or size + chain[end].tokens > tokens:
+            yield Window(chain, start, end, words.copy(), size, weight / (UNITS * size))
 
 
 def chains(parts: Sequence[Part]) -> list[Chain]:
@@ -143,29 +159,29 @@ def chains(parts: Sequence[Part]) -> list[Chain]:
     ends = [_end(part) for part in parts]
     before = dict(zip(ends, parts, strict=True))
     follower = {
-        earlier.hit.id: part
+        earlier.id: part
         for part, end in zip(parts, ends, strict=True)
         if (earlier := _predecessor(part, end, before)) is not None and earlier is not part
     }
-    followers = {part.hit.id for part in follower.values()}
-    return [list(_run(part, follower)) for part in parts if part.hit.id not in followers]
+    followers = {part.id for part in follower.values()}
+    return [list(_run(part, follower)) for part in parts if part.id not in followers]
 
 
 def _run(part: Part, follower: Mapping[str, Part]) -> Iterator[Part]:
     seen: set[str] = set()
     current: Part | None = part
-    while current is not None and current.hit.id not in seen:
+    while current is not None and current.id not in seen:
         yield current
-        seen.add(current.hit.id)
-        current = follower.get(current.hit.id)
+        seen.add(current.id)
+        current = follower.get(current.id)
 
 
 _End = tuple[object, object, int]
 
 
 def _end(part: Part) -> _End:
-    metadata = part.hit.metadata
-    return metadata.get("key"), metadata.get("last", part.hit.id), int(metadata.get("part", 0))
+    metadata = part.metadata
+    return metadata.get("key"), metadata.get("last", part.id), int(metadata.get("part", 0))
 
 
 def _predecessor(part: Part, end: _End, before: Mapping[_End, Part]) -> Part | None:
@@ -173,16 +189,16 @@ def _predecessor(part: Part, end: _End, before: Mapping[_End, Part]) -> Part | N
     key, last, number = end
     if number:
         return before.get((key, last, number - 1))
-    after = part.hit.metadata.get("after")
+    after = part.metadata.get("after")
     earlier, piece = before.get((key, after, 0)) if after else None, 0
     while earlier is not None and (longer := before.get((key, after, piece + 1))) is not None:
         earlier, piece = longer, piece + 1
     return earlier
 
 
-def _part(hit: Hit, query_terms: AbstractSet[str]) -> Part:
-    tokens = hit.tokens or said_tokens(hit.content)
-    return Part(hit, words_of(hit, query_terms), tokens, round(hit.similarity * UNITS) * tokens)
+def words_in(hits: HitColumns, query_terms: AbstractSet[str]) -> list[Mapping[str, int]]:
+    """Return :func:`words_of` each of ``hits``."""
+    return [words_of(hits[at], query_terms) if one is None else one for at, one in enumerate(hits.counts)]
 
 
 def words_of(hit: Hit, query_terms: AbstractSet[str]) -> Mapping[str, int]:

@@ -4,14 +4,17 @@ from array import array
 from collections.abc import Sequence
 from itertools import count
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 
-from lab.bench import opensearch
+from lab.bench import opensearch, published
 from lab.bench.data import SPACE, InstantEmbedder, World
 from lab.bench.imports import ROOT
+from lab.bench.machine import PEERS, pinned
 from lab.bench.peaks import STREAM_BYTES, TEMPLATE_NAMES, configured_megabytes, session, stream_event
+from lab.bench.repeated import Repeated, printed, read, repeated
 from lab.bench.rows import Row, interleaved_ms, percentile, table, times_ms
 
 
@@ -129,3 +132,74 @@ def test_the_largest_inputs_are_what_aws_hands_over_at_most() -> None:
     records = stream_event(sessions)["Records"]
     assert len(records) >= 6
     assert len(json.dumps({"Records": records})) <= STREAM_BYTES
+
+
+def run(*values: float) -> list[Row]:
+    return [Row("a", values[0], least=2, detail="of one"), Row("a", values[1]), Row("b", values[2], most=1.5)]
+
+
+def test_of_several_runs_the_middle_one_is_told_with_the_spread() -> None:
+    rows = repeated([run(1, 5, 9), run(3, 4, 7), run(2, 6, 8)])
+    assert [one.row.value for one in rows] == [2, 5, 8]
+    assert [one.spread for one in rows] == [(1, 3), (4, 6), (7, 9)]
+    assert printed(rows).splitlines()[0].endswith("of one  [1 to 3]")
+    assert [read(json.loads(json.dumps(one.as_json()))) for one in rows] == rows
+
+
+def test_one_run_has_no_spread_to_tell() -> None:
+    assert printed(repeated([run(1, 5, 9)])) == table(run(1, 5, 9))
+
+
+def test_runs_of_other_rows_are_not_mixed() -> None:
+    with pytest.raises(ValueError, match="other rows"):
+        repeated([run(1, 2, 3), run(1, 2, 3)[:2]])
+
+
+def test_the_peers_are_named_with_the_versions_that_are_pinned() -> None:
+    found = pinned((ROOT / "bench.lock").read_text("utf-8"))
+    assert found.keys() == set(PEERS)
+    assert all(number[0].isdigit() for number in found.values())
+
+
+def all_published(value: float = 3.0) -> list[Repeated]:
+    return repeated([[Row(name, value, least=2, detail="x & y") for name in reversed(published.PUBLISHED)]])
+
+
+def test_the_page_gets_every_row_in_one_order_and_says_what_was_missed() -> None:
+    made = published.table(all_published(1.0), {"cores": "2", "load": "0.1 to 0.2"}, "scripts/bench")
+    lines = [line for line in made.splitlines() if line.startswith("| ")][1:]
+    assert [line.split(" | ")[0] for line in lines] == [f"| {name}" for name in published.PUBLISHED]
+    assert all("**missed**" in line and ">= 2" in line for line in lines)
+    assert made.startswith("`scripts/bench`, one run; cores 2, load 0.1 to 0.2.")
+
+
+def test_only_what_is_between_the_marks_is_replaced() -> None:
+    page = f"before\n{published.BEGIN}\nold\n{published.END}\nafter"
+    changed = published.in_page(page, "new \\1")
+    assert published.region(changed) == "new \\1"
+    assert changed.startswith("before\n")
+    assert changed.endswith("\nafter")
+    with pytest.raises(ValueError, match="no region"):
+        published.in_page("nothing", "new")
+
+
+def test_the_chart_is_a_drawing_with_a_bar_for_each_row_that_has_a_target() -> None:
+    drawn = published.chart([*all_published(), *repeated([[Row("recall@10 / exact, no target", 1.0)]])])
+    root = ET.fromstring(drawn)  # noqa: S314  # our own
+    bars = root.findall("{http://www.w3.org/2000/svg}rect")[1:]
+    assert len(bars) == len(published.PUBLISHED)
+    assert {published.reached(one) for one in all_published()} == {1.5}
+
+
+def test_a_run_that_left_rows_out_is_not_published() -> None:
+    assert published.missing(all_published()) == []
+    assert published.missing(all_published()[:-1]) == [published.PUBLISHED[0]]
+
+
+def test_the_docs_show_every_row_of_the_list_and_a_chart_of_them() -> None:
+    shown = published.region((ROOT / "docs" / "benchmarks.md").read_text("utf-8"))
+    for name in published.PUBLISHED:
+        assert f"\n| {name}" in shown
+    assert all(said in shown for said in ("cores ", "load ", "Postgres ", *PEERS))
+    drawn = ET.parse(ROOT / "docs" / "benchmarks.svg")  # noqa: S314  # our own
+    assert drawn.getroot().tag.endswith("svg")

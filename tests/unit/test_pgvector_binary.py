@@ -42,17 +42,16 @@ def test_words_that_come_back_are_counted(counts: dict[str, int], others: set[st
         for part in sparse_terms.parts(sparse_terms.document(counts), "t" * 1200, "u" * 1200)
     ]
     looked_for = sparse_terms.QueryTerms(asked)
-    wanted = [(one, wire_format.coordinate_bytes(one)) for one in looked_for.coordinates]
-    found = looked_for.counts(wire_format.sparse_values(b"".join(sent), wanted))
-    assert found == {term: min(counts[term], MOST_COUNTED) for term in list(counts)[::2]}
+    documents = [None, b"".join(sent), None, b"".join(sent)]
+    found = [*map(looked_for.counts, wire_format.sparse_values(documents, looked_for.coordinates))]
+    assert found == [{}, {term: min(counts[term], MOST_COUNTED) for term in list(counts)[::2]}] * 2
 
 
 @given(st.lists(st.sampled_from([0, 1, 255, 256, 257, 65_536, 65_793, 16_777_216]), min_size=1, unique=True))
 def test_a_coordinate_is_not_found_across_the_border_of_two_others(asked: list[int]) -> None:
     held = {1: 1.0, 256: 1.25, 65_793: 1.5, 16_777_217: 1.0}
-    wanted = [(one, wire_format.coordinate_bytes(one)) for one in sorted(asked)]
-    assert list(wire_format.sparse_values(wire_format.sparse(held), wanted)) == [
-        {one: held[one] for one in sorted(asked) if one in held}
+    assert list(wire_format.sparse_values([wire_format.sparse(held)], frozenset(asked))) == [
+        [(one, held[one]) for one in frozenset(asked).intersection(held)]
     ]
 
 
@@ -61,9 +60,8 @@ def test_the_order_of_what_is_counted_is_that_of_a_set(held: set[int], data: st.
     asked = data.draw(st.sets(st.sampled_from(sorted(held)) if held else st.nothing()))
     looked_for = sparse_terms.QueryTerms([])
     looked_for._terms = {one: str(one) for one in asked}
-    wanted = [(one, wire_format.coordinate_bytes(one)) for one in looked_for.coordinates]
     sent = wire_format.sparse(dict.fromkeys(sorted(held), 1.0))
-    found = looked_for.counts(wire_format.sparse_values(sent, wanted))
+    [found] = map(looked_for.counts, wire_format.sparse_values([sent], looked_for.coordinates))
     assert list(found) == [str(one) for one in frozenset(asked).intersection(sorted(held))]
 
 

@@ -58,20 +58,16 @@ class QueryTerms:
         self._terms = {_coordinate(term): term for term in terms}
 
     @property
-    def coordinates(self) -> Sequence[int]:
-        """Where the question's terms lie, in order."""
-        return sorted(self._terms)
+    def coordinates(self) -> frozenset[int]:
+        """Where the question's terms lie."""
+        return frozenset(self._terms)
 
-    def counts(self, parts: Iterable[Mapping[int, float]]) -> Mapping[str, int]:
-        """Return how often each of them occurs in a document, given what its parts have of their coordinates.
+    def counts(self, values: Iterable[tuple[int, float]]) -> Mapping[str, int]:
+        """Return how often each of them occurs in a document, given what it has at their coordinates.
 
-        Scores are sums of floats, so the order stays that of a set of the coordinates, however they were found.
+        Scores are sums of floats, so the order stays the one in which the values come.
         """
-        return {
-            self._terms[coordinate]: bisect_right(_VALUES, values[coordinate] + _ROUNDING) - 1
-            for values in parts
-            for coordinate in (frozenset(list(values)) if len(values) > 1 else values)
-        }
+        return {self._terms[at]: bisect_right(_VALUES, value + _ROUNDING) - 1 for at, value in values}
 
 
 _ROUNDING = 1e-6

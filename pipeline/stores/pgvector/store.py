@@ -11,9 +11,11 @@ from pipeline.settings import Strategy
 from pipeline.source.documents import ItemKey
 from pipeline.stores.chunks import ListedChunk, StoredText
 from pipeline.stores.forget_requests import ForgetRequest, Forgotten, Markers, Scope, bounded, session_of
+from pipeline.stores.hit_columns import HitColumns
 from pipeline.stores.index_state import IndexDetail, IndexState, PlannedWrite
 from pipeline.stores.pgvector import reading, spaces, write_sql
 from pipeline.stores.pgvector.connection import Along, Connector
+from pipeline.stores.pgvector.found_columns import found_columns
 from pipeline.stores.pgvector.parameters import (
     filtering,
     forget_row,
@@ -22,10 +24,8 @@ from pipeline.stores.pgvector.parameters import (
 )
 from pipeline.stores.pgvector.several import SeveralTenants
 from pipeline.stores.pgvector.space_connector import SpaceConnector
-from pipeline.stores.pgvector.sparse_terms import QueryTerms
 from pipeline.stores.pgvector.strategies import Explanation
-from pipeline.stores.pgvector.wire_format import coordinate_bytes, sparse_values
-from pipeline.stores.search_requests import Filters, Hit, SearchRequest, SearchResult
+from pipeline.stores.search_requests import Filters, SearchRequest, SearchResult
 
 
 class PgVectorStore:
@@ -72,24 +72,12 @@ class PgVectorStore:
         """Return the closest chunks of one user, closest first; ties by id."""
         self._there.check()
         parameters = question(request, self._strategy)
-        rows = self._connector.question(request.tenant_id, self._there.binding.search, parameters)
-        told = rows[0][-1] if rows else None  # the function says which strategy it took
-        query_terms = QueryTerms(request.terms)
-        wanted = [(coordinate, coordinate_bytes(coordinate)) for coordinate in query_terms.coordinates]
-        hits = [
-            Hit(
-                id_,
-                content,
-                similarity,
-                created_at,
-                metadata,
-                lexical,
-                query_terms.counts(sparse_values(words or b"", wanted)),
-                tokens,
-            )
-            for id_, content, similarity, created_at, metadata, lexical, tokens, words, _ in rows
-        ]
-        return SearchResult(hits, told or self._strategy)
+        [(*columns, told)] = self._connector.question(
+            request.tenant_id, self._there.binding.search, parameters
+        )
+        hits = found_columns(request.terms, columns) if columns[0] else HitColumns()
+        strategy = told if hits else None  # the function says which one it took
+        return SearchResult(hits, strategy or self._strategy)
 
     def explain(self, tenant_id: str, user_id: str) -> Explanation:
         """Return how a question about this user is searched, and why."""

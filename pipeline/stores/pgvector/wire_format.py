@@ -31,36 +31,31 @@ def sparse(values: Sparse) -> bytes:
     return head + struct.pack(f">{len(values)}i", *values) + struct.pack(f">{len(values)}f", *values.values())
 
 
-def sparse_values(sent: bytes, coordinates: Sequence[tuple[int, bytes]]) -> Iterator[dict[int, float]]:
-    """Yield those of ``coordinates`` that each vector in ``sent`` has, with their values.
+def sparse_values(
+    sent: Sequence[bytes | None], coordinates: frozenset[int]
+) -> Iterator[Sequence[tuple[int, float]]]:
+    """Yield, for each of ``sent``, what its vectors have at ``coordinates``, with the values, a vector after the other.
 
     Args:
-        sent: each ``sparsevec`` as it is sent, one after the other.
-        coordinates: each with its :func:`coordinate_bytes`. A question has few and a document many: they are looked for
-            where they lie, so that nothing else is read.
+        sent: each ``sparsevec`` as it is sent, one after the other; ``None`` is no vector.
+        coordinates: the order of what is found is that of a set of it.
     """
+    everything = b"".join(filter(None, sent))
+    whole, real = _turned(array("i", everything)), _turned(array("f", everything))
     start = 0
-    while start < len(sent):
-        (many,) = _MANY.unpack_from(sent, start)
-        first, middle = start + _HEAD, start + _HEAD + 4 * many
-        found: dict[int, float] = {}
-        for coordinate, wanted in coordinates:
-            at = sent.find(wanted, first, middle)
-            while at >= 0 and (at - first) % 4:  # the end of one number and the beginning of the next
-                at = sent.find(wanted, at + 1, middle)
-            if at >= 0:
-                (found[coordinate],) = _VALUE.unpack_from(sent, middle + at - first)
+    for vectors in sent:
+        found: Sequence[tuple[int, float]] = ()
+        end = start + len(vectors or b"") // whole.itemsize
+        while start < end:
+            first, middle = start + _HEAD, start + _HEAD + whole[start + 1]
+            own = whole[first:middle]
+            found = [*found, *[(at, real[middle + own.index(at)]) for at in coordinates.intersection(own)]]
+            start = 2 * middle - first
         yield found
-        start = middle + 4 * many
 
 
-def coordinate_bytes(coordinate: int) -> bytes:
-    """Return a coordinate as a ``sparsevec`` sends it."""
-    return struct.pack(">i", coordinate)
-
-
-_HEAD, _MANY, _VALUE = 12, struct.Struct(">4xi"), struct.Struct(">f")
-"""Dimensions, how many values, and a number without meaning."""
+_HEAD = 3
+"""Numbers before a ``sparsevec``'s coordinates: dimensions, how many values, and one without meaning."""
 
 
 def array_of(element_oid: int, elements: Sequence[bytes]) -> bytes:

@@ -249,8 +249,12 @@ WHERE m.tenant_id = w.tenant_id AND m.source = w.source AND m.id = w.id AND NOT 
 
 DELETE = f"DELETE FROM memories m USING {_IDS_GIVEN} WHERE m.tenant_id = w.tenant_id AND m.id = w.id"  # noqa: S608  # constants
 
+# An array a column, in the function's order, which an aggregate without an order of its own keeps: one row is sent and read
+# sooner than some hundreds. What is told of metadata is one JSON text, read in one go.
 SEARCH = """
-SELECT id::text, content, similarity, created_at, metadata, lexical, tokens, words, current_setting('app.search_strategy', true)
+SELECT array_agg(id::text), array_agg(content), array_agg(similarity), array_agg(created_at),
+       '[' || string_agg(metadata::text, ',') || ']', array_agg(lexical), array_agg(words), array_agg(tokens),
+       current_setting('app.search_strategy', true)
 FROM memory_search(%(tenant_id)b, %(user_id)b, %(vector)b::vector, %(top_k)b::int4, %(near)b::int4, %(seeds)b::int4, %(around)b::int4, %(whole)b::int4,
                    %(words)b::sparsevec,
                    %(strategy)b, %(filtered)b, %(kinds)b::text[], %(roles)b::text[], %(keys)b::text[],

@@ -5,7 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,12 @@ from lab.bench.handlers import (
 )
 from lab.bench.imports import import_rows
 from lab.bench.load import AT_ONCE, Command, burst_rows, question_rows
+from lab.bench.machine import ROOT, load, machine
 from lab.bench.peaks import peak_rows
-from lab.bench.rows import Row, table
+from lab.bench.published import chart, in_page, missing
+from lab.bench.published import table as published_table
+from lab.bench.repeated import Repeated, printed, read, repeated
+from lab.bench.rows import Row
 from lab.bench.searches import search_rows
 from lab.bench.writes import write_rows
 from pipeline.local.postgres import Postgres
@@ -37,24 +41,72 @@ PEERS = Path(__file__).with_name("peers.py")
 PEERS_PYTHON = Path(".venv/bench/bin/python")
 _PEERS_MEASURED: dict[int, Mapping[str, Any]] = {}
 """By how many rows they were given."""
+PAGE, CHART = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks.svg"
 PARTS = ("writes", "handlers", "searches", "imports", "peaks", "load")
 
 
 def main() -> int:
     """Run the parts asked for; 0 even where a target is missed: a noisy machine is no failure."""
     options = _parser().parse_args()
-    folder = new_run_folder()
+    told = json.loads(options.made_from.read_text("utf-8")) if options.made_from else _measure(options)
+    rows = [read(one) for one in told["rows"]]
+    print(printed(rows))
+    if options.json:
+        options.json.write_text(json.dumps(told, indent=1), "utf-8")
+    if options.docs:
+        _write_docs(rows, told)
+    return 0
+
+
+def _measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Run everything so many times, each with a database of its own; return the rows, and what it was run on and how."""
+    runs = []
+    for _ in range(options.repeat):
+        rows, made_on = _run(options)
+        print("run on " + ", ".join(f"{name} {said}" for name, said in made_on.items()), flush=True)
+        runs.append((rows, made_on))
+    loads = "; ".join(made_on["load"] for _, made_on in runs)
+    return {
+        "quick": options.quick,
+        "command": " ".join(["scripts/bench", *_without_outputs(sys.argv[1:])]),
+        "machine": {**runs[-1][1], "load": loads},
+        "rows": [row.as_json() for row in repeated([rows for rows, _ in runs])],
+    }
+
+
+def _without_outputs(arguments: Sequence[str]) -> Iterator[str]:
+    """Yield what was measured, without where it is written to."""
+    given = iter(arguments)
+    for one in given:
+        if one == "--json":
+            next(given, None)
+        elif one != "--docs" and not one.startswith("--json="):
+            yield one
+
+
+def _run(options: argparse.Namespace) -> tuple[list[Row], dict[str, str]]:
+    folder, before = new_run_folder(), load()
+    _PEERS_MEASURED.clear()
     try:
         with server(folder / "postgres") as running:
             rows = _measured(running, folder, options)
+            made_on = machine(running.conninfo())
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print(table(rows))
-    if options.json:
-        options.json.write_text(
-            json.dumps({"quick": options.quick, "rows": [row.as_json() for row in rows]}, indent=1)
-        )
-    return 0
+    return rows, {**made_on, "load": f"{before} to {made_on['load']}"}
+
+
+def _write_docs(rows: Sequence[Repeated], told: Mapping[str, Any]) -> None:
+    """Write the page's table and the chart.
+
+    Raises:
+        SystemExit: the run left out rows that the page shows.
+    """
+    if lacking := missing(rows):
+        raise SystemExit(f"these rows were not measured, so the docs stay as they are: {'; '.join(lacking)}")
+    made = published_table(rows, told["machine"], told["command"])
+    PAGE.write_text(in_page(PAGE.read_text("utf-8"), made), "utf-8")
+    CHART.write_text(chart(rows), "utf-8")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,10 +116,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--quick", action="store_true", help="smaller tables and fewer repeats: under two minutes"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--repeat", type=_times, default=1, metavar="N", help="medians and spread of N runs")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    parser.add_argument(
+        "--docs", action="store_true", help="make the table and the chart of docs/benchmarks.md"
+    )
+    parser.add_argument(
+        "--from", type=Path, metavar="FILE", dest="made_from", help="measure nothing: take what --json wrote"
+    )
     parser.add_argument("--only", choices=PARTS, action="append", help="only this part (again for more)")
     parser.add_argument("--no-peers", action="store_true", help="leave the other libraries out")
     return parser
+
+
+def _times(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("once at least")
+    return number
 
 
 def _measured(running: Postgres, folder: Path, options: argparse.Namespace) -> list[Row]:
