@@ -1,6 +1,7 @@
 """What every kind of test may need."""
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import count
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ from support.real_opensearch import url
 from support.tiers import is_long
 from support.words import SPACE, WordEmbedder
 
+from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.local.aws import LocalAws
 from pipeline.local.postgres import Postgres
 from pipeline.local.processes import new_run_folder
@@ -58,19 +60,40 @@ def _numbers() -> Iterator[int]:
     return count(1)
 
 
+@pytest.fixture(scope="session")
+def _template_of(postgres: Postgres, _numbers: Iterator[int]) -> Callable[[EmbeddingSpace], str]:
+    """Name a database that holds what ``migrate`` makes for a space: made once, copied for each test."""
+
+    @cache
+    def template(space: EmbeddingSpace) -> str:
+        name = f"template_{next(_numbers)}"
+        _create(postgres, name, "template0")
+        migrate(make_conninfo(postgres.conninfo(), dbname=name), space)
+        return name
+
+    return template
+
+
+def _create(postgres: Postgres, name: str, template: str) -> None:
+    made = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+    with psycopg.connect(postgres.conninfo(), autocommit=True) as owner:
+        owner.execute(made)
+
+
 @pytest.fixture
 def database(
-    postgres: Postgres, _numbers: Iterator[int], request: pytest.FixtureRequest
+    postgres: Postgres,
+    _template_of: Callable[[EmbeddingSpace], str],
+    _numbers: Iterator[int],
+    request: pytest.FixtureRequest,
 ) -> Iterator[Callable[..., str]]:
     """Give a migrated database of one's own; call it with a role's name to connect as a member of that role.
 
     An indirect parameter is its space.
     """
     name = f"test_{next(_numbers)}"
-    with psycopg.connect(postgres.conninfo(), autocommit=True) as owner:
-        owner.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+    _create(postgres, name, _template_of(getattr(request, "param", SPACE)))
     own = make_conninfo(postgres.conninfo(), dbname=name)
-    migrate(own, getattr(request, "param", SPACE))
 
     def connect_as(role: str | None = None) -> str:
         if role is None:
