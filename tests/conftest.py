@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import count
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
-from support.deployed_stack import DeployedStack
 from support.real_opensearch import url
 from support.tiers import is_long
 from support.words import SPACE, WordEmbedder
@@ -18,8 +18,12 @@ from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.local.aws import LocalAws
 from pipeline.local.postgres import Postgres
 from pipeline.local.processes import new_run_folder
-from pipeline.local.stack import Stack
 from pipeline.stores.pgvector.migrations import migrate
+
+if TYPE_CHECKING:
+    from support.deployed_stack import DeployedStack
+
+    from pipeline.local.stack import Stack
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest looks at the markers
@@ -113,11 +117,15 @@ def database(
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
+def stack() -> "Iterator[Stack]":
+    from pipeline.local.stack import Stack  # noqa: PLC0415  # a quarter of what any test would need to start
+
     with Stack() as running:
         yield running
 
 
 @pytest.fixture
-def deployed(stack: Stack) -> DeployedStack:
+def deployed(stack: "Stack") -> "DeployedStack":
+    from support.deployed_stack import DeployedStack  # noqa: PLC0415  # the same
+
     return DeployedStack(stack, f"tenant-{uuid4().hex[:8]}")
