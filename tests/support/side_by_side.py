@@ -4,6 +4,7 @@ Each process has its own Postgres, local AWS and folders, on ports of its own, a
 file stays whole for the sake of its fixtures; files that start the same large thing stay together, or it would run twice.
 """
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -11,18 +12,17 @@ from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 LARGE = {
-    "tests/e2e/": "the deployed template",
-    "tests/web/": "the deployed template",
-    "[real": "a real OpenSearch",
-    "tests/integration/test_opensearch": "a real OpenSearch",
-    "tests/faults/test_other_stores.py::test_histories_on_a_real_opensearch": "a real OpenSearch",
+    r"tests/(e2e|web)/": "the deployed template",
+    r"tests/contract/.*\[real-opensearch-": "a real OpenSearch",
+    r"tests/integration/test_opensearch": "a real OpenSearch",
+    r"tests/faults/test_other_stores.py::test_histories_on_a_real_opensearch": "a real OpenSearch",
 }
-"""Part of a test's name → what it starts."""
+"""How a test's name begins, as an expression → what it starts."""
 
 
 def group(name: str) -> str:
     """Return what the test of this name stays with: the large thing that it starts, or its file."""
-    return next((thing for part, thing in LARGE.items() if part in name), name.partition("::")[0])
+    return next((thing for begins, thing in LARGE.items() if re.match(begins, name)), name.partition("::")[0])
 
 
 def told_apart(names: Sequence[str]) -> list[str]:

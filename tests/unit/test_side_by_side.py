@@ -11,6 +11,7 @@ from support.side_by_side import group, told_apart
         ("tests/contract/test_search.py::test_a[real-opensearch-nextgen]", "a real OpenSearch"),
         ("tests/contract/test_search.py::test_a[opensearch-nextgen]", "tests/contract/test_search.py"),
         ("tests/unit/test_times.py::test_a[what::ever]", "tests/unit/test_times.py"),
+        ("tests/unit/test_tiers.py::test_a[tests/e2e/]", "tests/unit/test_tiers.py"),
     ],
 )
 def test_what_is_started_once_or_is_of_one_file_stays_in_one_process(name: str, expected: str) -> None:
