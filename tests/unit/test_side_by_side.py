@@ -14,7 +14,7 @@ from support.side_by_side import group, told_apart
         ("tests/unit/test_tiers.py::test_a[tests/e2e/]", "tests/unit/test_tiers.py"),
     ],
 )
-def test_what_is_started_once_or_is_of_one_file_stays_in_one_process(name: str, expected: str) -> None:
+def test_tests_of_one_large_thing_or_one_file_stay_in_one_process(name: str, expected: str) -> None:
     assert group(name) == expected
 
 
