@@ -15,6 +15,7 @@ LONG = {
     "tests/faults/test_laboratory.py::test_many_histories": "a hundred random histories",
     "tests/faults/test_laboratory.py::test_every_crash_point": "a crash at each pair of effects",
     "tests/faults/test_laboratory.py::test_without_faults": "sixty histories, each twice",
+    "tests/faults/test_laboratory.py::test_a_hot_session": "two hundred saves of one session, ten workers",
     "tests/unit/test_recall_loop.py::test_a_quotation_is": "hundreds of conversations that quote themselves",
     "tests/unit/test_recall_loop.py::test_paraphrases_are": "the same",
     "tests/unit/test_recall_loop.py::test_a_copied_fence": "the same",
