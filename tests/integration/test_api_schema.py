@@ -26,6 +26,7 @@ from pipeline.packaging.api_description import describe_api
 from pipeline.stores.chunks import Chunk
 from pipeline.stores.pgvector.store import PgVectorStore
 
+pytest_plugins = ["schemathesis.pytest.plugin"]  # here only: its import takes longer than most tests
 pytestmark = pytest.mark.integration
 EXAMPLES = int(os.environ.get("SCHEMA_EXAMPLES", "25"))
 IDENTITY = {"x-tenant-id": "acme", "x-user-id": "mika"}

@@ -4,11 +4,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import urllib3
 from support.real_opensearch import require_opensearch
+from support.running_demo import own_tmp
 
 from pipeline.local import opensearch_node
 
@@ -29,12 +31,16 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_it_goes_when_its_starter_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with own_tmp() as made:
+        yield made
+
+
+def test_it_goes_when_its_starter_is_killed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(opensearch_node.URL_VARIABLE, raising=False)
     require_opensearch()
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(folder.stat().st_mode | 0o011)  # as root it runs as another user, who must pass through
-    command = [sys.executable, "-c", START, str(tmp_path / "opensearch")]
+    command = [sys.executable, "-c", START, str(folder / "opensearch")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as starter:
         assert starter.stdout is not None
         url, pid = starter.stdout.readline().split()

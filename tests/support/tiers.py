@@ -15,6 +15,7 @@ LONG = {
     "tests/faults/test_laboratory.py::test_many_histories": "a hundred random histories",
     "tests/faults/test_laboratory.py::test_every_crash_point": "a crash at each pair of effects",
     "tests/faults/test_laboratory.py::test_without_faults": "sixty histories, each twice",
+    "tests/faults/test_laboratory.py::test_a_hot_session": "two hundred saves of one session, ten workers",
     "tests/unit/test_recall_loop.py::test_a_quotation_is": "hundreds of conversations that quote themselves",
     "tests/unit/test_recall_loop.py::test_paraphrases_are": "the same",
     "tests/unit/test_recall_loop.py::test_a_copied_fence": "the same",
@@ -28,13 +29,23 @@ LONG = {
     "tests/integration/test_dynamodb_figures.py": "large memories in DynamoDB",
     "tests/integration/test_real_embedding_servers.py": "embedding servers that load models",
     "tests/integration/test_evaluation.py": "a whole set of questions",
+    "tests/integration/test_hosted_embeddings.py": "the same through a hosted model's API",
+    "tests/faults/test_other_stores.py::test_histories_on_a_real_opensearch": "random histories on a real OpenSearch",
+    "tests/integration/test_opensearch_bench.py": "its benchmark, twice",
     "tests/e2e/test_demo_on_opensearch.py": "the whole demo on a real OpenSearch, twice",
+    "tests/e2e/test_demo_door.py": "the whole demo, and two that are interrupted",
+    "tests/e2e/test_local_stack.py::test_the_demo_checks_itself": "the whole demo, each of its messages asked for",
+    "tests/e2e/test_local_stack.py::test_the_demo_takes_items": "one more demo",
+    "tests/e2e/test_local_stack.py::test_a_second_stack_runs": "two more stacks, one after the other",
+    "tests/e2e/test_main_job.py::test_growing_a_session": "six hundred saves, each indexed",
     **{
         f"tests/e2e/test_{name}.py": "everyday use of the deployed template, beside the main job"
         for name in (
+            "adapters",
             "agent",
             "audit_and_forget",
             "backfill",
+            "certificate",
             "dead_letters",
             "deploy",
             "digest",
@@ -42,6 +53,7 @@ LONG = {
             "http_entrances",
             "embedding_habits",
             "event_sources",
+            "export",
             "incident",
             "lambda_environment",
             "other_stores",
@@ -52,7 +64,16 @@ LONG = {
 }
 """Beginning of a test's name → why it takes long."""
 
+ONCE_MORE = "real-opensearch-"
+"""How the contract's stores are called that repeat what the stand-in for OpenSearch passes, on a real one."""
+STAYING = "tests/contract/test_search.py"
+"""Where they are quick to ask."""
+
 
 def is_long(nodeid: str) -> bool:
     """Tell whether the test of this name takes long."""
-    return nodeid.startswith(tuple(LONG))
+    return nodeid.startswith(tuple(LONG)) or _on_a_real_one(nodeid)
+
+
+def _on_a_real_one(nodeid: str) -> bool:
+    return nodeid.startswith("tests/contract/") and ONCE_MORE in nodeid and not nodeid.startswith(STAYING)

@@ -1,6 +1,7 @@
 import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -104,9 +105,9 @@ def first(whole: Document, count: int) -> Document:
 @given(DOCUMENTS)
 def test_appending_an_entry_changes_no_chunk_but_those_of_the_last_exchange(whole: Document) -> None:
     cuts = chunker(64)
-    for count in range(1, len(whole.entries)):
-        shorter, longer = cuts.chunks(first(whole, count)), cuts.chunks(first(whole, count + 1))
-        gone = [chunk for mark, chunk in marks(shorter).items() if mark not in marks(longer)]
+    grown = [marks(cuts.chunks(first(whole, count))) for count in range(1, len(whole.entries) + 1)]
+    for count, (shorter, longer) in enumerate(pairwise(grown), 1):
+        gone = [chunk for mark, chunk in shorter.items() if mark not in longer]
         last = cuts.eligible(first(whole, count))
         assert all(chunk.members[-1] == last[-1].id for chunk in gone)
         assert len({chunk.members for chunk in gone}) <= 1
