@@ -63,11 +63,14 @@ class Database:
 
     Args:
         conninfo: its owner's.
+        virtual_time: its SQL sees the scheduler's time; else the true one.
     """
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(self, conninfo: str, *, virtual_time: bool = True) -> None:
         migrate(conninfo, SPACE)
-        options = "-c search_path=lab,pg_catalog,public -c synchronous_commit=off -c lab.now=0 -c jit=off"
+        options = "-c synchronous_commit=off -c jit=off"
+        if virtual_time:
+            options += " -c search_path=lab,pg_catalog,public -c lab.now=0"
         self._owner = psycopg.connect(conninfo, autocommit=True, options="-c synchronous_commit=off")
         self._owner.execute(_CLOCK)
         if not self._owner.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [_WORKER]).fetchone():

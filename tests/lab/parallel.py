@@ -274,7 +274,7 @@ class WorkloadRunner:
 
 def run_parallel(conninfo: str, count: int, seed: int, trouble_every: float = 0.4) -> dict[str, int]:
     """Play ``count`` histories; return what was wrong, by kind, and how often processes were killed and connections cut."""
-    database, services = Database(conninfo), Services()
+    database, services = Database(conninfo, virtual_time=False), Services()
     database.clear()
     histories = [_apart(history_of(f"parallel {seed}.{number}"), number) for number in range(count)]
     runner = WorkloadRunner(services, histories)
