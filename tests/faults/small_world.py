@@ -82,6 +82,7 @@ class Life:
         read: the ledger held it.
         covered_by: the requests.
         loose: it was gone before any of them was carried out: the ledger may have known nothing of it any more.
+        restored: it had been kept, and came back with a new item.
     """
 
     text: str
@@ -95,6 +96,7 @@ class Life:
     read: bool = False
     covered_by: set[str] = field(default_factory=set)
     loose: bool = False
+    restored: bool = False
 
 
 class Oracle:
@@ -104,6 +106,7 @@ class Oracle:
         self.lives: dict[tuple[str, str], Life] = {}
         self.requests: list[tuple[float, str | None, str | None]] = []
         self.unknowable: dict[str, set[str]] = {}
+        self.unrecorded: set[tuple[str, str]] = set()
         self.given: set[str] = set()
         self.open: set[str] = set()
 
@@ -126,7 +129,9 @@ class Oracle:
             life = self.lives.get((key, text))
             owner = (new or {})["user"]
             if text not in before:
-                self.lives[key, text] = self._said(life, Life(text, owner, now, message.get("timestamp")))
+                restored = old is None and life is not None and life.state == "kept"
+                said = Life(text, owner, now, message.get("timestamp"), restored=restored)
+                self.lives[key, text] = self._said(life, said)
             elif life is not None:
                 life.owner = owner
 
@@ -150,6 +155,8 @@ class Oracle:
     def lost(self, key: str, old: Any, new: Any) -> None:
         """Note a lost record. Where an INSERT, and a DELETE or a change of owner were lost, no rule can know."""
         kinds = self.unknowable.setdefault(key, set())
+        texts = [{m["content"] for m in (item or {"messages": []})["messages"]} for item in (old, new)]
+        self.unrecorded |= {(key, text) for text in texts[0] - texts[1]}
         if old is None or new is None:
             kinds.add("INSERT" if old is None else "DELETE")
         elif old["user"] != new["user"]:
@@ -184,13 +191,20 @@ class Oracle:
         return [life for (own_key, _), life in self.lives.items() if own_key == key and life.state == "live"]
 
     def excused(self) -> set[str]:
-        """Return texts of items of which too much was lost: kept ones after a DELETE, erased ones of an owner."""
+        """Return texts of items of which too much was lost: kept ones after a DELETE, erased ones of an owner, and kept ones that came and went
+        again unrecorded."""
         deleted = {key for key, kinds in self.unknowable.items() if {"INSERT", "DELETE"} <= kinds}
         given = {key for key, kinds in self.unknowable.items() if {"INSERT", "OWNER"} <= kinds}
         return {
             life.text
             for (key, _), life in self.lives.items()
-            if (key in deleted and not life.erased) or (key in given and life.erased)
+            if (key in deleted and not life.erased)
+            or (key in given and life.erased)
+            or (
+                life.restored
+                and "INSERT" in self.unknowable.get(key, ())
+                and (key, life.text) in self.unrecorded
+            )
         }
 
 
