@@ -94,7 +94,7 @@ class _Version(argparse.Action):
 
 
 def _say(outcome: "Outcome", where: str = "") -> int:
-    """Print the answer, and what else there is to know beside it; return the exit status.
+    """Print the answer, and what else there is to know; return the exit status.
 
     Args:
         where: the option that commands take which the answer advises.

@@ -10,7 +10,7 @@ Authentication = Literal["password", "iam"]
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSettings:
-    """What stands beside the secret, or in its place.
+    """What is set in addition to the secret, or in its place.
 
     Args:
         host: of the database, or of the proxy in front of it; goes before the secret's.

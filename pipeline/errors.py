@@ -62,7 +62,7 @@ class InvalidRequestError(VectorMemoryError):
         status: int = 400,
         hint: str = "correct the request",
     ) -> None:
-        """Keep the HTTP status, the stable error code, and what to do, beside what was wrong."""
+        """Keep the HTTP status, the stable error code, and what to do, with what was wrong."""
         super().__init__(message)
         self.code = code
         self.status = status
@@ -104,7 +104,7 @@ class EmbeddingRejectedError(PermanentError):
         reasons: Mapping[int, str] | None = None,
         vectors: Mapping[int, Sequence[float]] | None = None,
     ) -> None:
-        """Keep what is known of each text beside the message."""
+        """Keep what is known of each text with the message."""
         super().__init__(message)
         self.reasons: Mapping[int, str] = dict(reasons or {})
         self.vectors: Mapping[int, Sequence[float]] = dict(vectors or {})
@@ -128,7 +128,7 @@ class RetryableError(VectorMemoryError):
     def __init__(
         self, message: str, *, retry_after_seconds: float | None = None, refused: bool = False
     ) -> None:
-        """Keep the dependency's request for a pause, and whether it refused us, beside the message."""
+        """Keep the dependency's request for a pause, and whether it refused us, with the message."""
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
         self.refused = refused

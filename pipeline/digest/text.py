@@ -71,5 +71,5 @@ def extracted(content: str, lines: int = MAX_LINES) -> str:
 
 
 def as_note(day: str, points: str) -> str:
-    """Return the note's Markdown; its sources stand in the item beside it, where they are not embedded."""
+    """Return the note's Markdown; its sources stand in another attribute of the item, where they are not embedded."""
     return f"# {day}\n\n{points}"

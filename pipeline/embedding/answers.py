@@ -17,7 +17,7 @@ from pipeline.embedding.retrying import MAX_PAUSE_SECONDS, FailedCallError, chec
 from pipeline.embedding.vectors import EmbeddingSpace, Vector, float32
 
 OPTIONAL_PARAMETERS = frozenset({"dimensions", "encoding_format"})
-"""What we send beside model and input; a server that knows one of them not is asked without it."""
+"""What we send in addition to model and input; a server that knows one of them not is asked without it."""
 KEY_REFUSED = frozenset({401, 403})
 
 _SUSPECT = 500

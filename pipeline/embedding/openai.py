@@ -145,7 +145,7 @@ def _no_answer(error: Exception, texts: Sequence[str]) -> FailedCallError:
 
 
 def _candidates(named: frozenset[str], before: frozenset[str]) -> Iterator[frozenset[str]]:
-    """Yield what could be left out beside what already is: what the server names, then each, then all."""
+    """Yield what could be left out in addition to what already is: what the server names, then each, then all."""
     each = [frozenset({name}) for name in sorted(OPTIONAL_PARAMETERS, reverse=True)]
     tried = {before}
     for more in (named, *each, OPTIONAL_PARAMETERS):

@@ -45,7 +45,7 @@ class FailedCallError(EmbeddingUnavailableError):
         named: frozenset[str] = frozenset(),
         refused: bool = False,
     ) -> None:
-        """Keep what there is to know beside the message."""
+        """Keep what there is to know in addition to the message."""
         super().__init__(
             f"{message}: {advice}" if advice else message,
             retry_after_seconds=retry_after_seconds,
@@ -79,7 +79,7 @@ class RefusedPartError(EmbeddingRejectedError):
     """
 
     def __init__(self, message: str, status: int | None) -> None:
-        """Keep the status beside the message."""
+        """Keep the status with the message."""
         super().__init__(message)
         self.status = status
 

@@ -16,7 +16,7 @@ DIGIT, CAPITAL = 1.0, 1.0
 """SentencePiece models spend a token a digit; random capitals come with random letters around them."""
 MARK, STOP = 0.75, 0.5
 BESIDE_DIGIT = 0.5
-"""More for a letter beside a digit: it is no word's."""
+"""More for a letter next to a digit: it is no word's."""
 COMMON_IDEOGRAPH, RARE_IDEOGRAPH = 1.25, 3.0
 FALLBACK = 0.8
 """Tokens a byte, of what a vocabulary does not have and spells in bytes."""

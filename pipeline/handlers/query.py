@@ -7,7 +7,7 @@ Directly invoked, the event is the request::
 
 ``user_id`` is the tenant's own when left out; ``body`` may be an object or its JSON; a request without a body takes
 ``params``. The answer is ``{"statusCode", "headers", "body", …}`` with ``body`` a JSON string. Paths and shapes stand in
-``openapi.json`` beside this module, which is served as well.
+``openapi.json`` next to this module, which is served as well.
 """
 
 import json

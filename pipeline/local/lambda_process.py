@@ -1,6 +1,6 @@
 """One function as Lambda runs it, as far as a process can: a built bundle on a bare interpreter, and Lambda's variables only.
 
-The process sees the bundle and what the runtime has beside it, no site-packages, and no variable of this machine. Its memory and
+The process sees the bundle and what the runtime adds to it, no site-packages, and no variable of this machine. Its memory and
 time are bounded as in the template. Nothing here makes its code unwritable to root, so whoever uses it compares the tree.
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
 """
@@ -114,7 +114,7 @@ class LambdaProcess:
 
     Args:
         bundle: a folder that holds the bundle as Lambda unpacks it.
-        runtime: a folder with what the runtime has beside it.
+        runtime: a folder with what the runtime adds to it.
         environment: see :func:`lambda_environment`.
         timeout_seconds: of an invocation, as the template says.
     """

@@ -1,4 +1,4 @@
-"""What a command is, and how the command line finds all there are: each folder beside this file with a ``command.py``."""
+"""What a command is, and how the command line finds all there are: each folder next to this file with a ``command.py``."""
 
 import argparse
 from collections.abc import Callable, Iterator

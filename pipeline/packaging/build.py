@@ -60,10 +60,10 @@ def lay_out(target: Target, folder: Path) -> Iterator[tuple[Bundle, Path]]:
 def faults(target: Target, folder: Path, python: str) -> list[str]:
     """Lay the bundles out for ``target`` and return what is wrong with them, as ``python`` on that target sees it."""
     trees = list(lay_out(target, folder))
-    beside = folder / "runtime"
-    shutil.rmtree(beside, ignore_errors=True)
-    runtime(installed([str(_wheels(target, folder))]), beside)
-    return [fault for bundle, tree in trees for fault in check(bundle, tree, beside, [python])]
+    runtime_folder = folder / "runtime"
+    shutil.rmtree(runtime_folder, ignore_errors=True)
+    runtime(installed([str(_wheels(target, folder))]), runtime_folder)
+    return [fault for bundle, tree in trees for fault in check(bundle, tree, runtime_folder, [python])]
 
 
 def _wheels(target: Target, folder: Path) -> Path:

@@ -23,7 +23,7 @@ def unpacked(files: Files, folder: Path) -> Path:
 
 
 def runtime(available: Mapping[str, Distribution], folder: Path) -> Path:
-    """Lay out what Lambda's runtime carries beside the bundle: boto3, and what it needs."""
+    """Lay out what Lambda's runtime adds to the bundle: boto3, and what it needs."""
     return unpacked(dependency_files(frozenset({"boto3"}), available), folder)
 
 

@@ -17,7 +17,7 @@ from pipeline.stores.search_requests import Hit
 SCALES = (120, 200, WINDOW_TOKENS)
 """Tokens of the windows that a chunk is judged in, besides alone."""
 SPEAKER_WEIGHT = 0.2
-"""Of what somebody said whom the question names, beside the mean over the scales (0..1)."""
+"""Of what somebody said whom the question names, on top of the mean over the scales (0..1)."""
 
 _SPEAKER = re.compile(r"^([^:\n]{1,60}): ", re.MULTILINE)
 

@@ -1,7 +1,7 @@
 """What was asked and not answered is no memory of the thing asked. Pure.
 
 A question that somebody asked before fits the same question best of all, and so does "I could not find when it ships":
-both say nothing about it. A question with an answer beside it stays, since the answer needs it.
+both say nothing about it. A question next to its answer stays, since the answer needs it.
 """
 
 import re

@@ -104,7 +104,7 @@ class MemorySearch:
         embedder: embeds the query, in the store's space.
         store: holds the memory.
         meter: counts what is asked of the embedder.
-        vector_weight: of meaning beside words, 0..1.
+        vector_weight: of meaning against words, 0..1.
         min_confidence: what is less sure is left out, unless a request says otherwise.
     """
 

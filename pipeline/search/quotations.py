@@ -1,6 +1,6 @@
 """Knows what was told, so that nothing is told twice: neither a chunk of two windows nor a quotation of one. Pure.
 
-An agent that quotes what it recalled saves the quotation, which is found the next time beside the original. Texts are
+An agent that quotes what it recalled saves the quotation, which is found the next time together with the original. Texts are
 compared sentence by sentence, by runs of their terms: case, width, punctuation and what stands around a quotation
 make no difference.
 """

@@ -18,7 +18,7 @@ from pipeline.stores.chunk_text import header
 from pipeline.stores.search_requests import Hit
 
 VECTOR_WEIGHT = 0.4
-"""Of meaning beside words, where the words of the question are found; where they are not, they count less by themselves."""
+"""Of meaning against words, where the words of the question are found; where they are not, they count less by themselves."""
 SHARE_HALF_AT, SHARE_STEEPNESS = 0.4, 10.0
 """Share of the question's idf mass at which words count half, and how quickly that changes: who asks in other words than
 those of the answer shares a fifth of it with many passages, and none of them for its words."""
@@ -86,7 +86,7 @@ class ScoringWeights:
     """How a score is made.
 
     Args:
-        vector: weight of meaning beside words, 0..1.
+        vector: weight of meaning against words, 0..1.
         time_spans: times that the question speaks of; what was said or is dated then counts more.
         days: the terms of their days.
         half_life_days: a passage so old counts half as much as one of today; ``None``: age does not matter.

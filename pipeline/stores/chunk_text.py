@@ -19,5 +19,5 @@ def header(content: str) -> str:
 
 
 def said_tokens(content: str) -> int:
-    """Return how many tokens what ``content`` says is about, 1 at least: what ranking needs of a text beside its words."""
+    """Return how many tokens what ``content`` says is about, 1 at least: what ranking needs of a text in addition to its words."""
     return estimate_tokens(body(content)) + 1

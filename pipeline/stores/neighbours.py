@@ -1,4 +1,4 @@
-"""What stands beside a chunk in its item. Pure."""
+"""A chunk's neighbours in its item. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping

@@ -42,7 +42,7 @@ class Filters:
 
 
 SEEDS = 24
-"""How many candidates of each kind bring along what stands beside them."""
+"""How many candidates of each kind bring along their neighbours."""
 
 
 @dataclass(frozen=True, slots=True)

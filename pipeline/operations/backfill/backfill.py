@@ -1,6 +1,6 @@
 """Brings what was saved before into the index: reads every item once, and announces those the index does not match.
 
-Ingest does the rest as for any change, so a backfill may run beside live traffic, be killed at any moment, and be run
+Ingest does the rest as for any change, so a backfill may run during live traffic, be killed at any moment, and be run
 again: what is indexed already is not embedded a second time. The checkpoint is written only after the queue took a
 page's notices, so a kill costs at most that page's sending again. Nothing is kept of what was read.
 """

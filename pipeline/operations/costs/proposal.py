@@ -1,4 +1,4 @@
-"""The table that this project began with, beside what it comes to now. Pure.
+"""The table that this project began with, and what it comes to now. Pure.
 
 The proposal's estimate (github.com/yukihamada/nanobot, docs/vector-memory-proposal.md) is of the database alone, for 10,000
 users; it does not say how much they write, nor in which region.

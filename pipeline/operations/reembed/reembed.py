@@ -202,7 +202,7 @@ def compare(questions: Sequence[Question], one: Side, other: Side) -> Comparison
 
 
 def two(register: Register) -> tuple[RegisteredSpace, RegisteredSpace]:
-    """Return the active space and the one beside it.
+    """Return the active space and the standby one.
 
     Raises:
         SettingsError: there is only one.

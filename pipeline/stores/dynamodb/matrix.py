@@ -73,7 +73,7 @@ class UserMatrix:
         return np.unique(np.concatenate([closest, wordy, near]))
 
     def _neighbours(self, seeds: Sequence[int], allowed: NDArray[np.bool_], around: int) -> _Places:
-        """Return what stands beside the seeds in their items, among what is allowed."""
+        """Return the neighbours of the seeds in their items, among what is allowed."""
         if not around:
             return np.array([], np.intp)
         ids = {self.rows[place].id for place in seeds}

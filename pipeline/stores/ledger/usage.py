@@ -1,4 +1,4 @@
-"""The usage ledger beside the ledger: a row a tenant, day and model. The cap is looked at before, in one conditional write."""
+"""The usage ledger in the ledger's table: a row a tenant, day and model. The cap is looked at before, in one conditional write."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

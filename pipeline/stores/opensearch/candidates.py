@@ -56,7 +56,7 @@ class Candidates:
     def _neighbours(
         self, request: SearchRequest, seeds: Sequence[Found], conditions: Sequence[Mapping[str, Any]]
     ) -> dict[str, Found]:
-        """Return what stands beside the seeds in their items: the items are walked, without their vectors."""
+        """Return the neighbours of the seeds in their items: the items are walked, without their vectors."""
         if not request.around:
             return {}
         walks = self._map_concurrently(

@@ -180,7 +180,7 @@ class OpenSearchStore(LedgerStore):
         return versions, self._collection.add(documents)
 
     def _extra_operations(self, gone: list[ChunkRecord]) -> ExtraOperations:
-        """Return what keeps chunks' texts beside the ledger, and notes in ``gone`` whose documents are in the way.
+        """Return what keeps chunks' texts in the ledger's table, and notes in ``gone`` whose documents are in the way.
 
         A chunk that only moves keeps its document: the ledger says whose it is.
         """

@@ -18,7 +18,7 @@ def conninfo_of(secret: str, settings: DatabaseSettings) -> str:
 
     The secret is a connection string; or JSON with ``url`` or ``dsn``; or JSON as RDS writes it (``username`` and
     ``password``, and ``host``, ``port``, ``dbname`` unless the settings have them). JSON may have ``sslmode`` and
-    ``sslrootcert`` (a path, or a certificate as PEM) beside that.
+    ``sslrootcert`` (a path, or a certificate as PEM) in addition.
 
     Raises:
         SecretUnavailableError: it is none of these; the message quotes nothing of it.

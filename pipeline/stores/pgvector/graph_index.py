@@ -1,4 +1,4 @@
-"""The graph index, for the strategy ``hnsw``: made beside live traffic, which goes on meanwhile."""
+"""The graph index, for the strategy ``hnsw``: made during live traffic, which goes on meanwhile."""
 
 import time
 from collections.abc import Callable

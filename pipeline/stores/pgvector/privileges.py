@@ -72,7 +72,7 @@ OBJECTS: Mapping[str, Mapping[str, Rights]] = {"TABLE": TABLES, "SEQUENCE": SEQU
 OF_A_SPACE = frozenset(
     {"memories", "memory_words", "memory_search", "memory_strategy", "drop_words", "move_words"}
 )
-"""What each embedding space has in a schema of its own; the first one's stand beside what belongs to all."""
+"""What each embedding space has in a schema of its own; the first one's stand with what belongs to all."""
 
 # kind, schema, name, name as SQL writes it, and what is granted on it; of an object nobody was granted, NULLs.
 _CATALOGUE = """

@@ -142,7 +142,7 @@ _TOLD = f"""
                   WHERE w.tenant_id = p_tenant_id AND w.id = listed.id AND p_words IS NOT NULL) parts
         ) fitting OFFSET 0"""  # noqa: S608  # constants
 
-# A list that was not filled holds all of the user's rows that there are: nothing else can stand beside them. The graph's
+# A list that was not filled holds all of the user's rows that there are: there is nothing else. The graph's
 # may have stopped before.
 _NOT_ALL = " AND (SELECT count(*) FROM closest) = p_top_k"
 

@@ -15,7 +15,7 @@ WORD_DIMENSIONS = 1_000_000_000
 MAX_PART_BYTES = 2_400
 """Of an index entry: ids, head and terms."""
 RESERVED_USER_BYTES = 200
-"""What is left of an entry's 2,704 bytes beside those and the head lets a row move to any user id of so many bytes."""
+"""What is left of an entry's 2,704 bytes next to those and the head lets a row move to any user id of so many bytes."""
 MIN_PART_TERMS = 32
 _BYTES_A_TERM = 8
 _VALUES = tuple(sum(1 / binding**2 for binding in range(1, count + 1)) for count in range(MOST_COUNTED + 1))

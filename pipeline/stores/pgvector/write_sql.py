@@ -1,7 +1,7 @@
 """The SQL, whole and with parameters only. Pure.
 
 Statements that read and write what ingest needs take rows of any number of tenants, each row with its tenant's name:
-``tenants`` is as long as the array beside it. Row-level security lets through those that the transaction was begun for.
+``tenants`` is as long as the array it goes with. Row-level security lets through those that the transaction was begun for.
 """
 
 from dataclasses import dataclass
