@@ -16,8 +16,8 @@ from pipeline.handlers.query_events import Call
 from pipeline.identity import Caller, check_identity
 from pipeline.ingest.forget_messages import may_wait, new_forget_message, new_id, next_second
 from pipeline.search import requests
+from pipeline.search.found_passages import as_result
 from pipeline.search.freshness import IndexFreshness
-from pipeline.search.memory_search import as_result
 from pipeline.search.ranking import Ranked
 from pipeline.search.related import explained_sessions
 from pipeline.search.trace import NO_SEARCH, Trace, explained

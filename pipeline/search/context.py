@@ -27,7 +27,7 @@ class Context:
         passages: those in the text, best first.
         tokens: estimated, markers and headings included; at most what was asked for.
         chunks: the ids of those in the text.
-        confidence: see :class:`pipeline.search.memory_search.FoundPassages`.
+        confidence: see :class:`pipeline.search.found_passages.FoundPassages`.
         trace: the same.
     """
 

@@ -4,22 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 from pipeline.embedding.vectors import Embedder, Vector
 from pipeline.search.calibration import FEWEST, NO_SPACE, evidence
 from pipeline.search.chunk_selection import chunk_values
 from pipeline.search.context import Context, assemble
 from pipeline.search.fence import new_nonce
+from pipeline.search.found_passages import FoundPassages, told_passages, without
 from pipeline.search.passages import in_order
 from pipeline.search.question import Question, read_question
 from pipeline.search.quotations import SeenText
-from pipeline.search.ranking import VECTOR_WEIGHT, Judge, Ranked, ScoringWeights, rank
+from pipeline.search.ranking import VECTOR_WEIGHT, Judge, ScoringWeights
 from pipeline.search.related import RelatedCandidate, RelatedSession, entry, judged_sessions
 from pipeline.search.summarised_days import prefer_summaries
-from pipeline.search.trace import BEYOND, COVERED, NO_ROOM, NO_SEARCH, UNLIKE, UNSURE, Trace
+from pipeline.search.trace import COVERED, NO_ROOM, NO_SEARCH, Trace
 from pipeline.search.unrelated import Unrelated
-from pipeline.search.updates import LOOKED_AT, newest_first
 from pipeline.search.wanted import USUAL, Wanted
 from pipeline.source.layouts import safe_text
 from pipeline.stores.chunk_text import body
@@ -40,8 +39,6 @@ MIN_CONFIDENCE = 0.46
 answers in others, and nearly all that have nothing to do with it: ``docs/search.md``."""
 MAX_TYPED_CHARACTERS = 300
 """Of what is being typed; longer messages are a conversation."""
-MAX_WIDE = 100
-"""Passages that a least similarity chooses from."""
 EVERYTHING = Filters()
 NOTE_PASSAGES = 500
 """Most chunks of notes that are read back; a note of 400 KB has about as many."""
@@ -64,21 +61,6 @@ class Notes:
 
     long_term: str
     daily: str
-
-
-@dataclass(frozen=True, slots=True)
-class FoundPassages:
-    """What a question found.
-
-    Args:
-        passages: best first; none where nothing is sure enough.
-        confidence: how sure it is that memory holds an answer, 0..1, whether or not it is told.
-        trace: how it came to that.
-    """
-
-    passages: Sequence[Ranked]
-    confidence: float
-    trace: Trace = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +114,7 @@ class MemorySearch:
         """
         question = read_question(query, wanted.now or datetime.now(UTC))
         looked = self._look(tenant_id, user_id, question, _timely(filters, question), wanted, top_k)
-        return _sure(
+        return told_passages(
             looked, question, top_k, SeenText(), self._least(question, wanted), wanted.min_similarity
         )
 
@@ -201,11 +183,11 @@ class MemorySearch:
         else:
             looked = _untold(question, self._newest(tenant_id, user_id, top_k))
         least = self._least(question, wanted) if query else wanted.min_confidence or 0.0
-        found = _sure(looked, question, top_k, told, least)
+        found = told_passages(looked, question, top_k, told, least)
         fresh = prefer_summaries(found.passages, lambda one: one.hit.metadata)
         values = chunk_values(looked.hits, question.sought, looked.judge) if fresh else {}
         context = assemble(long_term, fresh, values, max_tokens, new_nonce())
-        left_out = _without(found.passages, fresh, COVERED) | _without(fresh, context.passages, NO_ROOM)
+        left_out = without(found.passages, fresh, COVERED) | without(fresh, context.passages, NO_ROOM)
         trace = replace(found.trace, left_out={**found.trace.left_out, **left_out})
         return replace(context, confidence=found.confidence, trace=trace)
 
@@ -278,38 +260,6 @@ class MemorySearch:
         return first[0].content if first else hit.content
 
 
-def _sure(  # noqa: PLR0913, PLR0917  # what decides what is told
-    looked: Trace,
-    question: Question,
-    top_k: int,
-    told: SeenText,
-    least: float,
-    min_similarity: float | None = None,
-) -> FoundPassages:
-    """Return the passages that are told, the newest statement of each thing first."""
-    wide = max(top_k, MAX_WIDE) if min_similarity is not None else top_k
-    ranked = rank(looked.hits, question.sought, max(wide, LOOKED_AT), told, looked.judge)
-    known = looked.judge.evidence
-    first = [one for one in ranked[:LOOKED_AT] if one.relevance]  # however many are asked for
-    confidence = known.confidence([piece.hit for one in first for piece in one.pieces])
-    # What was said at some time is asked for as it was then.
-    dated = ranked if question.time_spans else newest_first(ranked, known.term_idf)
-    sure = dated if confidence >= least else []
-    similar = [one for one in sure if min_similarity is None or one.hit.similarity >= min_similarity]
-    passages = similar[:top_k]
-    left_out = (
-        _without(dated, sure, UNSURE) | _without(sure, similar, UNLIKE) | _without(similar, passages, BEYOND)
-    )
-    trace = replace(looked, ranked=dated, told=told, left_out=left_out, least=least, confidence=confidence)
-    return FoundPassages(passages, confidence, trace)
-
-
-def _without(before: Sequence[Ranked], after: Sequence[Ranked], reason: str) -> dict[str, str]:
-    """Return the reason for each passage that a step left out, by its id."""
-    kept = {one.hit.id for one in after}
-    return {one.hit.id: reason for one in before if one.hit.id not in kept}
-
-
 def _timely(filters: Filters, question: Question) -> Filters:
     """Return ``filters``, narrowed to the time asked for where nothing else is asked and no time was given."""
     if not question.asks_only_when or filters.since or filters.until:
@@ -331,20 +281,3 @@ _NOT_LONG_TERM = Filters(kinds=frozenset({"session", "daily", "summary"}))
 
 def _day(passage: ListedChunk) -> str:
     return str(passage.metadata.get("date") or "")
-
-
-def as_result(ranked: Ranked) -> dict[str, Any]:
-    """Return a hit in the shape the chat app knows (key, content, similarity), with more fields after it."""
-    hit = ranked.hit
-    return {
-        "key": hit.metadata.get("key", hit.id),
-        "content": hit.content,
-        "similarity": hit.similarity,
-        "score": ranked.score,
-        "why": {"vector": ranked.vector, "lexical": ranked.lexical},
-        "superseded_by": ranked.superseded_by,
-        "id": hit.id,
-        "kind": hit.metadata.get("kind"),
-        "roles": hit.metadata.get("roles", []),
-        "created_at": hit.created_at.isoformat(),
-    }

@@ -9,7 +9,7 @@ from support.user_memory import UserMemory
 from support.words import WordEmbedder
 
 from pipeline.search.empty_answers import answering
-from pipeline.search.memory_search import FoundPassages
+from pipeline.search.found_passages import FoundPassages
 from pipeline.search.related import explained_sessions
 from pipeline.search.trace import explained
 from pipeline.search.updates import LOOKED_AT

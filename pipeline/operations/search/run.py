@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.operations.stack.container import container_of
 from pipeline.operations.terminal.outcome import Outcome
 from pipeline.operations.terminal.text import printable
-from pipeline.search.memory_search import FoundPassages
+from pipeline.search.found_passages import FoundPassages
 from pipeline.search.ranking import Ranked
 from pipeline.search.requests import read_search
 from pipeline.search.trace import explained
