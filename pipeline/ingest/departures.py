@@ -46,7 +46,9 @@ def _targets(
     if transition.everything or (copies and copies[1] == 0):
         return open_to_it
     if copies:
-        active = [row for row in away if row.state != "kept" and row.id not in decided]
+        active = [
+            row for row in away if row.state != "kept" and not row.awaits_owner and row.id not in decided
+        ]
         surplus = present + len(active) - copies[1]
         return [row for row in active[: max(0, surplus)] if row in open_to_it]
     came = transition.copies_added(name)
@@ -71,18 +73,29 @@ def _by(decision: Transition | None, row: MessageRow, evidence: ItemEvidence) ->
     if decision is None and row.state == "live":
         return hide(row, reading.at) if reading.whole else replace(row, seen="", seen_at=0.0)
     if decision is None:
-        return row
+        return _for_its_owner(row, evidence) if row.awaits_owner else row
     if not decision.everything and row.name not in decision.gone:
         return _brought_back(row, decision, evidence)
     if not decision.keeps:
         doubtful = decision.at is not None and decision.at + 1 <= row.seen_at
         return hide(row, reading.at) if doubtful else _purged(row, evidence)
-    user_id = _owner(decision, row, evidence)
+    hashed = decision.owner_before or evidence.ownership.of(row.user_id)
+    left = replace(row, resolved=decision.position, reason=decision.reason)
+    return _kept(left, evidence.user_of(hashed), evidence)
+
+
+def _for_its_owner(row: MessageRow, evidence: ItemEvidence) -> MessageRow:
+    """Return a row that waits for its owner's name: kept, once that is known."""
+    hashed = evidence.owner_before(row.resolved) or evidence.ownership.of(row.user_id)
+    return _kept(row, evidence.user_of(hashed), evidence)
+
+
+def _kept(row: MessageRow, user_id: str | None, evidence: ItemEvidence) -> MessageRow:
+    """Return ``row`` as one that is kept for a user; hidden while nobody knows whose it is."""
     if user_id is None:
-        return hide(row, reading.at)
-    return replace(
-        row, state="kept", user_id=user_id, resolved=decision.position, reason=decision.reason, hidden_at=None
-    )
+        since = row.hidden_at or evidence.reading.at
+        return replace(row, state="unexplained", hidden_at=since)
+    return replace(row, state="kept", user_id=user_id, hidden_at=None)
 
 
 def _purged(row: MessageRow, evidence: ItemEvidence) -> MessageRow | None:
@@ -114,11 +127,3 @@ def _written_over(row: MessageRow, reading: ItemReading) -> MessageRow:
     """Hide what expired with an earlier note that is there again: a note has no history, and the INSERT's record says so late."""
     is_note = reading.document is not None and reading.document.kind != "session"
     return hide(row, reading.at) if is_note and row.reason == "expired" else row
-
-
-def _owner(decision: Transition, row: MessageRow, evidence: ItemEvidence) -> str | None:
-    """Return whose a kept message is: the user's of the image that it left; ``None`` if nobody knows who that is."""
-    of = evidence.ownership.of
-    if decision.owner_before in {None, of(row.user_id)}:
-        return row.user_id
-    return next((user for user in sorted(evidence.users) if of(user) == decision.owner_before), None)

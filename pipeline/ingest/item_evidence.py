@@ -102,6 +102,19 @@ class ItemEvidence:
         owners = [event.after for event in newer if event.kind in {"owner", "inserted"} and event.after]
         return bool(owners) and owners[-1] != self.ownership.of(earlier)
 
+    def user_of(self, hashed: str) -> str | None:
+        """Return the user behind a keyed hash, if it is anybody known here."""
+        return next((user for user in sorted(self.users) if self.ownership.of(user) == hashed), None)
+
+    def owner_before(self, position: str) -> str | None:
+        """Return the keyed hash of whoever owned the item until a position, as far as records tell."""
+        told = [
+            event.before if event.position == position else event.after
+            for event in self.events
+            if event.position <= position and event.kind != "absent"
+        ]
+        return next((hashed for hashed in reversed(told) if hashed), None)
+
     def of_text(self, name: str) -> tuple[Transition, ...]:
         """Return the transitions that concern a text."""
         return tuple(each for each in self.transitions if each.everything or each.mentions(name))

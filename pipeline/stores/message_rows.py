@@ -27,7 +27,8 @@ class MessageRow:
         seen: highest position known before the read that last saw it.
         seen_at: our clock at the start of that read.
         resolved: position of the transition that settled it.
-        reason: what that transition said: ``capped``, ``cleared`` or ``expired``.
+        reason: what that transition said: ``capped``, ``cleared`` or ``expired``. An unexplained one with a reason is to be
+            kept, for an owner of whom only the hash is known yet.
         hidden_at: our clock when it became unexplained.
     """
 
@@ -46,6 +47,11 @@ class MessageRow:
     resolved: str = ""
     reason: str = ""
     hidden_at: float | None = None
+
+    @property
+    def awaits_owner(self) -> bool:
+        """Whether it is kept for somebody whose name nobody knows yet."""
+        return self.state == "unexplained" and bool(self.reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -307,11 +307,13 @@ def _run(database: Database, services: Services, runner: WorkloadRunner, pool: W
         services.send(QUEUE_URL, body, 0)
     stuck |= not _drain(services, pool)
     last = _judged(database, runner)
-    changed = len(set(before) ^ set(_visible(database)))
+    changed = set(before) ^ set(_visible(database))
     wrong = Counter({name: len(found) for name, found in (first.findings() or last.findings()).items()})
+    for row in sorted(changed):
+        sys.stderr.write(f"changed by the redrive: {row}\n")
     for error, count in services.errors.items():
         sys.stderr.write(f"raised {count} times: {error}\n")
-    others = {"changed_by_redrive": changed, "stuck": int(stuck), "raised": services.errors.total()}
+    others = {"changed_by_redrive": len(changed), "stuck": int(stuck), "raised": services.errors.total()}
     return {**_all_kinds(wrong), **others, **pool.counts}
 
 

@@ -476,6 +476,36 @@ def test_what_expired_with_an_owner_who_is_known_by_a_later_read_is_kept_for_tha
     assert (ledger.row("a0").state, ledger.row("a0").user_id) == ("kept", "mika")
 
 
+def test_what_is_kept_for_an_owner_without_a_name_is_kept_once_a_read_tells_the_name(ledger: Ledger) -> None:
+    ledger.user = "ken"
+    ledger.read("a", ledger.change(came="a", event="inserted", owner_before=None))
+    given = ledger.change(owner_after=owner("mika"))
+    ledger.user = "mika"
+    expired = ledger.change("expired", gone="a", everything=True, event="expired", owner_after=None)
+    assert ledger.read(None, given, expired) == []
+    assert ledger.states == {"a0": "unexplained"}
+    inserted = ledger.change(came="b", event="inserted", owner_before=None)
+    for told in ([inserted], [given, expired], [expired, inserted]):
+        assert ledger.read("b", *told) == ["a", "b"]
+        assert (ledger.row("a0").state, ledger.row("a0").user_id) == ("kept", "mika")
+
+
+@pytest.mark.parametrize("stamps", ["", "1"])
+def test_what_waits_for_its_owners_name_and_is_said_again_is_a_new_message_unless_times_are_equal(
+    ledger: Ledger, stamps: str
+) -> None:
+    ledger.user = "ken"
+    ledger.read("a", ledger.change(came="a", event="inserted", owner_before=None), stamps=stamps)
+    given = ledger.change(owner_after=owner("mika"))
+    expired = ledger.change(
+        "expired", gone="a", everything=True, event="expired", owner_before=owner("mika"), owner_after=None
+    )
+    ledger.read(None, given, expired)
+    inserted = ledger.change(came="a", event="inserted", owner_before=None)
+    ledger.read("a", inserted, stamps=stamps)
+    assert ledger.states == ({"a0": "live"} if stamps else {"a0": "unexplained", "a1": "live"})
+
+
 # Forget requests.
 
 
