@@ -309,7 +309,7 @@ def _run(database: Database, services: Services, runner: WorkloadRunner, pool: W
     last = _judged(database, runner)
     changed = set(before) ^ set(_visible(database))
     wrong = Counter({name: len(found) for name, found in (first.findings() or last.findings()).items()})
-    for row in sorted(changed):
+    for row in sorted(changed, key=repr):
         sys.stderr.write(f"changed by the redrive: {row}\n")
     for error, count in services.errors.items():
         sys.stderr.write(f"raised {count} times: {error}\n")
