@@ -80,21 +80,22 @@ def _by(decision: Transition | None, row: MessageRow, evidence: ItemEvidence) ->
         doubtful = decision.at is not None and decision.at + 1 <= row.seen_at
         return hide(row, reading.at) if doubtful else _purged(row, evidence)
     hashed = decision.owner_before or evidence.ownership.of(row.user_id)
-    left = replace(row, resolved=decision.position, reason=decision.reason)
-    return _kept(left, evidence.user_of(hashed), evidence)
+    user_id, known = evidence.user_of(hashed), evidence.owner_before(decision.position) == hashed
+    if user_id is None and not known:  # nobody could tell later who it was
+        return hide(row, reading.at)
+    return _kept(replace(row, resolved=decision.position, reason=decision.reason), user_id, reading.at)
 
 
 def _for_its_owner(row: MessageRow, evidence: ItemEvidence) -> MessageRow:
     """Return a row that waits for its owner's name: kept, once that is known."""
-    hashed = evidence.owner_before(row.resolved) or evidence.ownership.of(row.user_id)
-    return _kept(row, evidence.user_of(hashed), evidence)
+    hashed = evidence.owner_before(row.resolved)
+    return _kept(row, evidence.user_of(hashed) if hashed else None, evidence.reading.at)
 
 
-def _kept(row: MessageRow, user_id: str | None, evidence: ItemEvidence) -> MessageRow:
+def _kept(row: MessageRow, user_id: str | None, now: float) -> MessageRow:
     """Return ``row`` as one that is kept for a user; hidden while nobody knows whose it is."""
     if user_id is None:
-        since = row.hidden_at or evidence.reading.at
-        return replace(row, state="unexplained", hidden_at=since)
+        return replace(row, state="unexplained", hidden_at=row.hidden_at or now)
     return replace(row, state="kept", user_id=user_id, hidden_at=None)
 
 

@@ -107,11 +107,11 @@ class ItemEvidence:
         return next((user for user in sorted(self.users) if self.ownership.of(user) == hashed), None)
 
     def owner_before(self, position: str) -> str | None:
-        """Return the keyed hash of whoever owned the item until a position, as far as records tell."""
+        """Return the keyed hash of whoever owned the item until a position, as far as records tell; a read tells no position."""
         told = [
             event.before if event.position == position else event.after
             for event in self.events
-            if event.position <= position and event.kind != "absent"
+            if event.position <= position and event.at is not None and event.kind != "absent"
         ]
         return next((hashed for hashed in reversed(told) if hashed), None)
 

@@ -490,6 +490,20 @@ def test_what_is_kept_for_an_owner_without_a_name_is_kept_once_a_read_tells_the_
         assert (ledger.row("a0").state, ledger.row("a0").user_id) == ("kept", "mika")
 
 
+def test_what_left_under_an_owner_of_whom_no_record_told_is_not_kept_for_the_one_before(
+    ledger: Ledger,
+) -> None:
+    ledger.user = "ken"
+    ledger.read("a", ledger.change(came="a", event="inserted", owner_before=None))
+    ledger.change(owner_after=owner("mika"))  # its record is lost
+    ledger.user = "mika"
+    cleared = ledger.change("cleared", gone="a")
+    expired = ledger.change("expired", event="expired", owner_after=None)
+    for told in ([cleared, expired], [], [cleared]):
+        assert ledger.read(None, *told) == []
+        assert ledger.states == {"a0": "unexplained"}
+
+
 @pytest.mark.parametrize("stamps", ["", "1"])
 def test_what_waits_for_its_owners_name_and_is_said_again_is_a_new_message_unless_times_are_equal(
     ledger: Ledger, stamps: str
