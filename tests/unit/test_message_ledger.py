@@ -460,7 +460,7 @@ def test_a_message_that_left_after_a_change_of_owner_is_the_users_of_the_image_i
     assert ledger.row("a0").user_id == "ken"
 
 
-def test_what_expired_with_an_owner_who_is_known_by_a_later_read_is_kept_for_that_owner(
+def test_a_message_that_expired_with_an_owner_known_by_a_later_read_is_kept_for_that_owner(
     ledger: Ledger,
 ) -> None:
     ledger.user = "ken"
@@ -476,7 +476,7 @@ def test_what_expired_with_an_owner_who_is_known_by_a_later_read_is_kept_for_tha
     assert (ledger.row("a0").state, ledger.row("a0").user_id) == ("kept", "mika")
 
 
-def test_what_is_kept_for_an_owner_without_a_name_is_kept_once_a_read_tells_the_name(ledger: Ledger) -> None:
+def test_a_message_kept_for_an_owner_without_a_name_shows_once_a_read_tells_the_name(ledger: Ledger) -> None:
     ledger.user = "ken"
     ledger.read("a", ledger.change(came="a", event="inserted", owner_before=None))
     given = ledger.change(owner_after=owner("mika"))
@@ -490,7 +490,7 @@ def test_what_is_kept_for_an_owner_without_a_name_is_kept_once_a_read_tells_the_
         assert (ledger.row("a0").state, ledger.row("a0").user_id) == ("kept", "mika")
 
 
-def test_what_left_under_an_owner_of_whom_no_record_told_is_not_kept_for_the_one_before(
+def test_a_message_that_left_under_an_unrecorded_owner_is_not_kept_for_the_one_before(
     ledger: Ledger,
 ) -> None:
     ledger.user = "ken"
@@ -505,7 +505,7 @@ def test_what_left_under_an_owner_of_whom_no_record_told_is_not_kept_for_the_one
 
 
 @pytest.mark.parametrize("stamps", ["", "1"])
-def test_what_waits_for_its_owners_name_and_is_said_again_is_a_new_message_unless_times_are_equal(
+def test_a_message_that_waits_for_its_owners_name_and_is_said_again_is_new_unless_times_are_equal(
     ledger: Ledger, stamps: str
 ) -> None:
     ledger.user = "ken"

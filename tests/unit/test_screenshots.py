@@ -13,7 +13,7 @@ def shown() -> set[Path]:
         ((ROOT / of.name).parent / link).resolve()
         for of in pages()
         for link in of.links()
-        if re.search(r"\.(png|jpg|svg)\Z", link) and not link.startswith("http")
+        if re.search(r"\.(png|jpg)\Z", link) and not link.startswith("http")
     }
 
 

@@ -51,11 +51,11 @@ def table(rows: Sequence[Repeated], made_on: Mapping[str, str], command: str) ->
 
 
 def _line(one: Repeated) -> str:
-    verdict = {True: "met", False: "**missed**", None: ""}[one.row.met]
+    outcome = {True: "met", False: "**missed**", None: ""}[one.row.met]
     least, most = one.spread
     spread = f" ({least:.3g} to {most:.3g})" if len(one.values) > 1 else ""
     return (
-        f"| {one.row.name} | {one.row.target} | {one.row.value:.3g}{spread} | {verdict} | {one.row.detail} |"
+        f"| {one.row.name} | {one.row.target} | {one.row.value:.3g}{spread} | {outcome} | {one.row.detail} |"
     )
 
 
