@@ -83,6 +83,7 @@ class Life:
         covered_by: the requests.
         loose: it was gone before any of them was carried out: the ledger may have known nothing of it any more.
         restored: it had been kept, and came back with a new item.
+        again: it was said again with the very time of one that a request covered.
     """
 
     text: str
@@ -97,6 +98,7 @@ class Life:
     covered_by: set[str] = field(default_factory=set)
     loose: bool = False
     restored: bool = False
+    again: bool = False
 
 
 class Oracle:
@@ -141,7 +143,9 @@ class Oracle:
         if before is None or before.stamp is None or not (before.erased or before.doubtful):
             return new
         same = before.erased and before.read and not before.loose
-        return replace(new, erased=same, read=same, doubtful=not same, covered_by=set(before.covered_by))
+        return replace(
+            new, erased=same, read=same, doubtful=not same, covered_by=set(before.covered_by), again=True
+        )
 
     def asked(self, name: str, until: float, user: str | None, key: str | None) -> None:
         """Note a request to forget."""
@@ -156,7 +160,7 @@ class Oracle:
         """Note a lost record. Where an INSERT, and a DELETE or a change of owner were lost, no rule can know."""
         kinds = self.unknowable.setdefault(key, set())
         texts = [{m["content"] for m in (item or {"messages": []})["messages"]} for item in (old, new)]
-        self.unrecorded |= {(key, text) for text in texts[0] - texts[1]}
+        self.unrecorded |= {(key, text) for text in texts[0] ^ texts[1]}
         if old is None or new is None:
             kinds.add("INSERT" if old is None else "DELETE")
         elif old["user"] != new["user"]:
@@ -191,8 +195,8 @@ class Oracle:
         return [life for (own_key, _), life in self.lives.items() if own_key == key and life.state == "live"]
 
     def excused(self) -> set[str]:
-        """Return texts of items of which too much was lost: kept ones after a DELETE, erased ones of an owner, and kept ones that came and went
-        again unrecorded."""
+        """Return texts of items of which too much was lost: kept ones after a DELETE, erased ones of an owner, kept ones that came and went
+        again unrecorded, and what came unrecorded in the second of T and was soon said again with its time."""
         deleted = {key for key, kinds in self.unknowable.items() if {"INSERT", "DELETE"} <= kinds}
         given = {key for key, kinds in self.unknowable.items() if {"INSERT", "OWNER"} <= kinds}
         return {
@@ -200,6 +204,7 @@ class Oracle:
             for (key, _), life in self.lives.items()
             if (key in deleted and not life.erased)
             or (key in given and life.erased)
+            or (life.erased and life.again and (key, life.text) in self.unrecorded)
             or (
                 life.restored
                 and "INSERT" in self.unknowable.get(key, ())
