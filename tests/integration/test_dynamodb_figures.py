@@ -73,7 +73,7 @@ def test_figures_of_a_thousand_chunks(local_aws: LocalAws) -> None:
 
     started = time.perf_counter()
     store = tables.store()
-    first = store.search(closest)
+    first = store.search(closest).hits
     cold = (time.perf_counter() - started) * 1000
     matrix = store._matrix("acme", "mika")
     plain = [list(map(float, vector)) for vector in vectors]
