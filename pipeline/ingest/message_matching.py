@@ -36,14 +36,8 @@ def match(
     A kept row is matched by an equal moment only: a kept text that is said again is a new message. As many of the last
     entries as ``new`` brought are not what was erased before; those that are known already count among them.
     """
-    matched: dict[int, MessageRow] = {}
-    by_preference = sorted(rows, key=lambda row: (_PREFERENCE[row.state], row.ordinal))
-    left = list(by_preference)
-    for place, entry in entries:
-        same = next((row for row in left if entry.time and row.said_at == entry.time.timestamp()), None)
-        if same:
-            matched[place] = same
-            left.remove(same)
+    matched = _by_moment(rows, entries)
+    left = sorted(set(rows).difference(matched.values()), key=lambda row: row.ordinal)
     fresh = new.copies - sum(row.added in new.positions for row in matched.values())
     rest = [place for place, _ in entries if place not in matched]
     old = rest[: max(0, len(rest) - max(0, fresh))]
@@ -53,6 +47,23 @@ def match(
         for place, row in zip(open_places, free, strict=False):
             matched[place] = row
             left.remove(row)
+    return matched
+
+
+def _by_moment(rows: Sequence[MessageRow], entries: Sequence[tuple[int, Entry]]) -> dict[int, MessageRow]:
+    """Match by equal moment: what is in the item first; of several copies of one moment the older to the earlier place."""
+    places: dict[float, list[int]] = {}
+    for place, entry in entries:
+        if entry.time:
+            places.setdefault(entry.time.timestamp(), []).append(place)
+    matched: dict[int, MessageRow] = {}
+    for moment, open_places in places.items():
+        same = sorted(
+            (row for row in rows if row.said_at == moment),
+            key=lambda row: (_PREFERENCE[row.state], row.ordinal),
+        )
+        chosen = sorted(same[: len(open_places)], key=lambda row: row.ordinal)
+        matched |= zip(open_places, chosen, strict=False)
     return matched
 
 

@@ -26,7 +26,7 @@ from pipeline.operations.reembed.command import COMMAND
 from pipeline.operations.reembed.run import run_reembed
 from pipeline.stores.pgvector.cutover import drop_standby
 from pipeline.stores.pgvector.store import PgVectorStore
-from pipeline.stores.search_requests import Hit, SearchRequest
+from pipeline.stores.search_requests import Hit, SearchRequest, SearchResult
 
 pytestmark = pytest.mark.integration
 SESSIONS, MESSAGES = 50, 200
@@ -135,11 +135,11 @@ def test_ten_thousand_chunks_go_over_and_back_while_questions_come_in(
     asker = Asker()
     search = PgVectorStore.search
 
-    def watched(store: PgVectorStore, request: SearchRequest) -> Sequence[Hit]:
-        hits = search(store, request)
+    def watched(store: PgVectorStore, request: SearchRequest) -> SearchResult:
+        found = search(store, request)
         if threading.current_thread() is asker:
-            asker.look(hits)
-        return hits
+            asker.look(found.hits)
+        return found
 
     monkeypatch.setattr(PgVectorStore, "search", watched)
     asker.start()
