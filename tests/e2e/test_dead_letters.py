@@ -79,11 +79,18 @@ def stream_held(deployed: DeployedStack, table: str = "Sessions") -> Iterator[No
     assert mappings
     for mapping in mappings:
         aws_lambda.update_event_source_mapping(UUID=mapping, Enabled=False)
+        until(
+            lambda uuid=mapping: _state(aws_lambda, uuid) == "Disabled", "the stream is held"
+        )  # it takes a moment
     try:
         yield
     finally:
         for mapping in mappings:
             aws_lambda.update_event_source_mapping(UUID=mapping, Enabled=True)
+
+
+def _state(aws_lambda: Any, mapping: str) -> str:
+    return str(aws_lambda.get_event_source_mapping(UUID=mapping)["State"])
 
 
 def test_a_mended_item_becomes_memory_by_redrive_and_a_second_redrive_costs_nothing(
