@@ -789,6 +789,19 @@ def test_a_copy_that_came_after_t_is_told_again_in_vain_though_all_times_are_wri
     assert ledger.states == {"a0": "erased", "a1": "live"}
 
 
+@pytest.mark.parametrize(("copies", "expected"), [(2, {0: "a0", 1: "a1"}), (1, {0: "a1"})])
+def test_of_messages_of_one_moment_the_older_takes_the_earlier_place_and_one_alone_is_the_live_one(
+    copies: int, expected: dict[int, str]
+) -> None:
+    moment = datetime.fromtimestamp(1.0, UTC)
+    rows = [
+        MessageRow("a1", "a", 1, "live", "mika", said_at=1.0),
+        MessageRow("a0", "a", 0, "erased", "mika", said_at=1.0),
+    ]
+    entries = [(place, Entry("a", "user", "a", moment)) for place in range(copies)]
+    assert {place: row.id for place, row in match(rows, entries, Additions()).items()} == expected
+
+
 def test_a_message_met_before_t_is_erased_though_no_record_dates_it(
     ledger: Ledger,
 ) -> None:
