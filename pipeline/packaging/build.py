@@ -79,17 +79,14 @@ def code_prefix(bundles: Mapping[str, Path]) -> str:
 
 
 def interpreter(version: str) -> str | None:
-    """Return an interpreter of ``version`` on this machine."""
-    for candidate in _candidates(version):
-        try:
-            done = subprocess.run(
-                [candidate, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-        except OSError:
-            continue
+    """Return the path of an interpreter of ``version`` on this machine; bundles are checked where PATH is not this one."""
+    for candidate in filter(None, map(shutil.which, _candidates(version))):
+        done = subprocess.run(
+            [candidate, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.stdout.strip() == version:
             return candidate
     return None

@@ -214,6 +214,17 @@ def test_an_interpreter_of_another_version_is_not_taken() -> None:
     assert build.interpreter("2.6") is None
 
 
+def test_an_interpreter_that_path_alone_knows_is_told_by_its_whole_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    named = tmp_path / f"python{here}"
+    named.symlink_to(sys.executable)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    assert build.interpreter(here) == str(named)
+
+
 def test_compiled_files_do_not_depend_on_times_and_name_lambdas_folder(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("def f():\n    raise ValueError\n")
     build._compile(sys.executable, tmp_path)
