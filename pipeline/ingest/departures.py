@@ -30,9 +30,10 @@ def _reopened(rows: Sequence[MessageRow], evidence: ItemEvidence) -> Iterator[Me
 
     If a copy was seen after another one was kept, and nobody knows why that copy left, both are unexplained.
     """
-    seen = max((row.seen for row in rows if row.state == "unexplained"), default="")
+    unknown = (row.seen for row in rows if row.state == "unexplained" and not row.kept_in_doubt)
+    seen = max(unknown, default="")
     for row in rows:
-        settled_before = row.state == "kept" and row.resolved <= seen
+        settled_before = (row.state == "kept" or row.kept_in_doubt) and row.resolved <= seen
         yield hide(row, evidence.reading.at) if settled_before else row
 
 
@@ -47,7 +48,7 @@ def _targets(
         return open_to_it
     if copies:
         active = [
-            row for row in away if row.state != "kept" and not row.awaits_owner and row.id not in decided
+            row for row in away if row.state != "kept" and not row.kept_in_doubt and row.id not in decided
         ]
         surplus = present + len(active) - copies[1]
         return [row for row in active[: max(0, surplus)] if row in open_to_it]
@@ -73,30 +74,25 @@ def _by(decision: Transition | None, row: MessageRow, evidence: ItemEvidence) ->
     if decision is None and row.state == "live":
         return hide(row, reading.at) if reading.whole else replace(row, seen="", seen_at=0.0)
     if decision is None:
-        return _for_its_owner(row, evidence) if row.awaits_owner else row
+        return _kept(row, evidence.ownership.hash_of(row.user_id), evidence) if row.kept_in_doubt else row
     if not decision.everything and row.name not in decision.gone:
         return _brought_back(row, decision, evidence)
     if not decision.keeps:
         doubtful = decision.at is not None and decision.at + 1 <= row.seen_at
         return hide(row, reading.at) if doubtful else _purged(row, evidence)
-    hashed = decision.owner_before or evidence.ownership.of(row.user_id)
-    user_id, known = evidence.user_of(hashed), evidence.owner_before(decision.position) == hashed
-    if user_id is None and not known:  # nobody could tell later who it was
-        return hide(row, reading.at)
-    return _kept(replace(row, resolved=decision.position, reason=decision.reason), user_id, reading.at)
+    hashed = decision.owner_before or evidence.ownership.hash_of(row.user_id)
+    if evidence.user_of(hashed) is None and evidence.owner_before(decision.position) != hashed:
+        return hide(row, reading.at)  # nobody could tell later who it was
+    return _kept(replace(row, resolved=decision.position, reason=decision.reason), hashed, evidence)
 
 
-def _for_its_owner(row: MessageRow, evidence: ItemEvidence) -> MessageRow:
-    """Return a row that waits for its owner's name: kept, once that is known."""
-    hashed = evidence.owner_before(row.resolved)
-    return _kept(row, evidence.user_of(hashed) if hashed else None, evidence.reading.at)
-
-
-def _kept(row: MessageRow, user_id: str | None, now: float) -> MessageRow:
-    """Return ``row`` as one that is kept for a user; hidden while nobody knows whose it is."""
-    if user_id is None:
-        return replace(row, state="unexplained", hidden_at=row.hidden_at or now)
-    return replace(row, state="kept", user_id=user_id, hidden_at=None)
+def _kept(row: MessageRow, hashed: str, evidence: ItemEvidence) -> MessageRow:
+    """Return ``row`` as one that is kept for an owner; hidden while nobody knows the owner's name."""
+    user_id = evidence.user_of(hashed)
+    if user_id is not None:
+        return replace(row, state="kept", user_id=user_id, hidden_at=None)
+    owner, since = evidence.ownership.subject(hashed), row.hidden_at or evidence.reading.at
+    return replace(row, state="unexplained", user_id=owner, hidden_at=since)
 
 
 def _purged(row: MessageRow, evidence: ItemEvidence) -> MessageRow | None:

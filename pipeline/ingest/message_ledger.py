@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from pipeline.ingest.departures import covers, decide, hide
+from pipeline.ingest.departures import covers, decide
 from pipeline.ingest.item_evidence import HORIZON_SECONDS, ItemEvidence, ItemReading, facts_after
 from pipeline.ingest.message_dates import with_dates
 from pipeline.ingest.message_matching import Additions, Copy, match
@@ -247,7 +247,9 @@ def _judged(row: MessageRow, evidence: ItemEvidence, *, there: bool) -> MessageR
         return replace(row, hidden_at=None) if row.state == "live" and row.hidden_at else row
     if (certain is not None and _saved_before(row, certain)) or _overdue(row, reading):
         return replace(row, state="erased", hidden_at=None, resolved="", reason="", seen="", seen_at=0.0)
-    return hide(row, reading.at)
+    return replace(
+        row, state="unexplained", hidden_at=row.hidden_at or reading.at
+    )  # a kept one keeps its reason
 
 
 def _saved_before(row: MessageRow, until: float) -> bool:

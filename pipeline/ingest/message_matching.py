@@ -42,7 +42,7 @@ def match(
     rest = [place for place, _ in entries if place not in matched]
     old = rest[: max(0, len(rest) - max(0, fresh))]
     for states, places in (({"live", "erased"}, old), ({"live", "unexplained"}, rest)):
-        free = sorted((row for row in left if row.state in states and not row.awaits_owner), key=_in_order)
+        free = sorted((row for row in left if row.state in states and not row.kept_in_doubt), key=_in_order)
         open_places = [place for place in places if place not in matched]
         for place, row in zip(open_places, free, strict=False):
             matched[place] = row

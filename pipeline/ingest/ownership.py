@@ -8,6 +8,7 @@ from pipeline.stores.forget_requests import Markers
 from pipeline.stores.message_rows import ItemEvent, MessageRow
 
 _REMOVALS = frozenset({"deleted", "expired"})
+_SUBJECT = "owner:"
 
 
 class Cover(NamedTuple):
@@ -39,20 +40,24 @@ class Ownership:
     @staticmethod
     def subject(owner: str) -> str:
         """Return the name under which markers of an owner of whom only the hash is known are kept."""
-        return f"owner:{owner}"
+        return f"{_SUBJECT}{owner}"
+
+    def hash_of(self, user_id: str) -> str:
+        """Return the keyed hash of a user id, or that of a :meth:`subject`."""
+        return user_id.removeprefix(_SUBJECT) if user_id.startswith(_SUBJECT) else self.of(user_id)
 
     def cover(self, row: MessageRow, events: Sequence[ItemEvent]) -> Cover:
         """Return what covers ``row``: requests about whoever owned the item at T, or when the message left, if before."""
         if not self.markers.times:
             return Cover(None, None)
-        own = self.of(row.user_id)
+        own = self.hash_of(row.user_id)
         changes = _changes_of(row, events)
         hashes = {own} | {hashed for event in changes for hashed in (event.before, event.after) if hashed}
         covers = [
-            (time, owners_at(time, own, changes))
+            (time, owners)
             for hashed in hashes
             for time in self._times(hashed, row.user_id if hashed == own else None)
-            if hashed in owners_at(time, own, changes)
+            if hashed in (owners := owners_at(time, own, changes) | _owners_left(row, time, changes))
         ]
         session = self.markers.of_session(self.session_key)
         certain = [time for time, owners in covers if len(owners) == 1]
@@ -84,6 +89,15 @@ def owners_at(time: float, current: str, changes: Sequence[ItemEvent]) -> frozen
 def _owner_after(event: ItemEvent) -> str | None:
     """Return whose the item's messages were after it; a removal leaves them with the last owner, whoever inserts it anew."""
     return event.before if event.kind in _REMOVALS else event.after
+
+
+def _owners_left(row: MessageRow, time: float, changes: Sequence[ItemEvent]) -> frozenset[str]:
+    """Return whose a message may have been that left before ``time``, nobody knows when: of all since it was last seen."""
+    if row.state != "unexplained" or row.kept_in_doubt:
+        return frozenset()
+    since = max(row.seen, row.resolved)
+    earlier = (event for event in changes if event.at is None or event.at < time)
+    return frozenset(event.before for event in earlier if event.before and event.position > since)
 
 
 def _changes_of(row: MessageRow, events: Sequence[ItemEvent]) -> list[ItemEvent]:

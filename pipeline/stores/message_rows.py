@@ -18,7 +18,8 @@ class MessageRow:
         name: keyed hash of role and normalised text; transitions call it so.
         ordinal: tells apart the copies of an equal text; given once for the ledger's life.
         state: see ``docs/ledger.md``.
-        user_id: whose it is; of a message that has left, whose it was then.
+        user_id: whose it is; of a message that has left, whose it was then: of an owner without a known name,
+            :meth:`pipeline.ingest.ownership.Ownership.subject`.
         said_at: the client's time. For dates and ranking only.
         saved_at: AWS's time of its newest addition; ``None`` until the transition that added it arrives.
         at_tail: that addition was at the item's end.
@@ -28,7 +29,7 @@ class MessageRow:
         seen_at: our clock at the start of that read.
         resolved: position of the transition that settled it.
         reason: what that transition said: ``capped``, ``cleared`` or ``expired``. An unexplained one with a reason is to be
-            kept, for an owner of whom only the hash is known yet.
+            kept, once it is known for whom, and that no forget request covers it.
         hidden_at: our clock when it became unexplained.
     """
 
@@ -49,8 +50,8 @@ class MessageRow:
     hidden_at: float | None = None
 
     @property
-    def awaits_owner(self) -> bool:
-        """Whether it is kept for somebody whose name nobody knows yet."""
+    def kept_in_doubt(self) -> bool:
+        """Whether it is to be kept, and hidden while nobody knows for whom, or whether a forget request covers it."""
         return self.state == "unexplained" and bool(self.reason)
 
 

@@ -613,6 +613,37 @@ def test_where_a_change_of_owner_was_seen_and_no_record_told_of_it_the_message_i
     assert ledger.read("a", moved) == ["a"]
 
 
+def test_a_kept_message_hidden_under_a_request_of_who_may_have_owned_it_shows_once_a_record_says_who_did(
+    ledger: Ledger,
+) -> None:
+    ledger.user = "ken"
+    saved(ledger, "a")
+    cleared, moved = ledger.change("cleared", gone="a", came="b"), ledger.change(owner_after=owner("mika"))
+    ledger.user = "mika"
+    ledger.read("b")  # no record has come
+    ledger.forget("user", "mika")
+    assert ledger.read("b", cleared) == []
+    assert ledger.states["a0"] == "unexplained"
+    assert ledger.read("b", moved) == ["a"]
+    assert (ledger.row("a0").state, ledger.row("a0").user_id) == ("kept", "ken")
+
+
+def test_a_message_that_left_nobody_knows_when_is_not_erased_for_an_owner_that_it_may_not_have_had(
+    ledger: Ledger,
+) -> None:
+    ledger.user = "ken"
+    saved(ledger, "a")
+    cleared, moved = ledger.change("cleared", gone="a", came="b"), ledger.change(owner_after=owner("mika"))
+    ledger.user = "mika"
+    ledger.forget("user", "mika")
+    given_back = ledger.change(owner_after=owner("ken"))
+    ledger.user = "ken"
+    assert ledger.read("b", moved, given_back) == []
+    assert ledger.states["a0"] == "unexplained"
+    assert ledger.read("b", cleared) == ["a"]
+    assert (ledger.row("a0").state, ledger.row("a0").user_id) == ("kept", "ken")
+
+
 def given_by_making_it_anew(ledger: Ledger, who_asks: str, when: str, stamps: str = "") -> list[str]:
     """Return what is found when mika's item is deleted and ken makes it anew, and a request is carried out after that."""
     ledger.read("a", ledger.change(came="a", stamps=stamps), stamps=stamps)
@@ -1063,6 +1094,20 @@ def what_was_removed_is_nobodys_until_it_is_inserted_anew(patch: Patch) -> None:
     patch.setattr(ownership, "_owner_after", lambda event: event.after)
 
 
+def a_message_that_left_was_in_its_item_until_now(patch: Patch) -> None:
+    patch.setattr(ownership, "_owners_left", lambda *_: frozenset())
+
+
+def a_doubt_forgets_that_a_message_was_to_be_kept(patch: Patch) -> None:
+    real = message_ledger._judged
+
+    def forgetful(row: MessageRow, evidence: ItemEvidence, *, there: bool) -> MessageRow | None:
+        judged = real(row, evidence, there=there)
+        return replace(judged, reason="") if judged and judged.kept_in_doubt else judged
+
+    patch.setattr(message_ledger, "_judged", forgetful)
+
+
 MECHANISMS: dict[Callable[[Patch], None], Callable[[Ledger], None]] = {
     clocks_are_taken_to_agree: lambda ledger: (
         test_where_clocks_may_disagree_the_newer_record_that_forgets_is_obeyed(ledger, 30.0, ["b"])
@@ -1122,6 +1167,12 @@ MECHANISMS: dict[Callable[[Patch], None], Callable[[Ledger], None]] = {
         test_a_message_made_anew_by_another_with_its_time_is_the_one_that_its_first_owner_forgot(
             ledger, "between"
         )
+    ),
+    a_message_that_left_was_in_its_item_until_now: (
+        test_a_message_that_left_nobody_knows_when_is_not_erased_for_an_owner_that_it_may_not_have_had
+    ),
+    a_doubt_forgets_that_a_message_was_to_be_kept: (
+        test_a_kept_message_hidden_under_a_request_of_who_may_have_owned_it_shows_once_a_record_says_who_did
     ),
     a_read_makes_no_transition_old: lambda ledger: (
         test_a_transition_older_than_the_read_that_saw_it_last_is_no_news(ledger, timed=False)
