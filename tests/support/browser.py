@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, sync_playwright
 from support.not_run import not_run
+from support.typescript import need_node
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -23,6 +24,7 @@ def chromium() -> Iterator[Browser]:
     program = shutil.which("chromium")
     if program is None:
         not_run("no Chromium here. Install it: apt-get install chromium fonts-noto-cjk")
+    need_node()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield browser

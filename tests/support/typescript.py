@@ -1,11 +1,14 @@
 """The TypeScript client: what its types must be by the OpenAPI document, and the Node that runs it."""
 
 import json
+import subprocess
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import playwright
+from support.not_run import not_run
 from support.pages import ROOT
 
 CLIENT = ROOT / "client" / "typescript" / "vector_memory.ts"
@@ -25,6 +28,17 @@ _PLAIN = {
     "null": "null",
     "object": "Record<string, unknown>",
 }
+
+
+@cache
+def _starts() -> bool:
+    return not subprocess.run([NODE, "--version"], capture_output=True, check=False).returncode
+
+
+def need_node() -> None:
+    """End the test if Node cannot be started here: it is linked against a library that a small machine lacks."""
+    if not _starts():
+        not_run("Playwright's Node needs a library. Install it: apt-get install libatomic1")
 
 
 def described() -> str:

@@ -11,7 +11,7 @@ from support.chunks import planned
 from support.json_server import DROP, HANG, JsonServer, as_json
 from support.loopback import Loopback
 from support.pages import ROOT
-from support.typescript import CLIENT, NODE, described, written
+from support.typescript import CLIENT, NODE, described, need_node, written
 
 from pipeline.ingest.forget_messages import new_id
 from pipeline.stores.chunks import Chunk
@@ -43,6 +43,7 @@ def url(memory: InMemoryStore) -> Iterator[str]:  # noqa: ARG001  # what is aske
 
 def asked(url: str, *calls: list[Any], **more: Any) -> tuple[list[dict[str, Any]], list[float]]:
     """Let the client ask; return what came of each call, and how long it paused between tries."""
+    need_node()
     given = {"url": url, "headers": IDENTITY, "options": {}, "calls": calls, **more}
     done = subprocess.run(
         [NODE, ROOT / "tests" / "support" / "typescript_asks.ts"],
