@@ -14,6 +14,7 @@ from pipeline.embedding.answers import (
     OPTIONAL_PARAMETERS,
     read_refusal,
     read_vectors,
+    true_status,
 )
 from pipeline.embedding.batching import MAX_INPUTS, MAX_REQUEST_TOKENS
 from pipeline.embedding.parts import Parts, all_vectors, in_parts
@@ -109,10 +110,11 @@ class OpenAIEmbedder:
             answer = self._post(texts)
         except urllib3.exceptions.HTTPError as error:
             raise _no_answer(error, texts) from None
-        if answer.status != HTTPStatus.OK:
+        status = true_status(answer.status, answer.data)
+        if status != HTTPStatus.OK:
             secrets = [*texts, self._read_key or ""]
-            self._read_key = None if answer.status in KEY_REFUSED else self._read_key
-            raise read_refusal(answer.status, answer.headers, answer.data, secrets)
+            self._read_key = None if status in KEY_REFUSED else self._read_key
+            raise read_refusal(status, answer.headers, answer.data, secrets)
         try:
             vectors, tokens = read_vectors(answer.data, len(texts), self.space)
         except WrongLengthError:
