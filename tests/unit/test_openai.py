@@ -10,8 +10,9 @@ from email.utils import format_datetime
 
 import pytest
 from support.embedding_api import EmbeddingApi, Reply, answered, encoded, refused, reply, rows
-from support.json_server import as_json
+from support.json_server import DRIP, HANG, as_json
 
+from pipeline.deadline import within
 from pipeline.embedding.answers import read_refusal
 from pipeline.embedding.openai import OpenAIEmbedder
 from pipeline.embedding.retrying import MAX_PAUSE_SECONDS, PROBE
@@ -301,6 +302,45 @@ def test_an_api_that_is_away_is_tried_again_and_then_unavailable(
         embedder.embed(["a"])
     assert (embedder.usage.requests, len(pauses)) == (3, 2)
     assert caught.value.__suppress_context__
+
+
+def patient_for(api: EmbeddingApi, seconds: float, pauses: list[float]) -> OpenAIEmbedder:
+    settings = EmbeddingSettings(model="m", dimensions=3, base_url=api.base_url, timeout_seconds=seconds)
+    return OpenAIEmbedder(settings, KEY, pauses.append)
+
+
+@pytest.mark.parametrize("silence", [HANG, DRIP], ids=["nothing", "a space now and then"])
+def test_a_server_that_never_ends_its_answer_is_left_after_the_time_of_one_request(
+    api: EmbeddingApi, pauses: list[float], silence: Reply
+) -> None:
+    api.always = lambda _: silence
+    with pytest.raises(EmbeddingUnavailableError, match="ReadTimeoutError"):
+        patient_for(api, 0.5, pauses).embed(["a"])
+    assert (len(api.requests), pauses) == (1, [])
+
+
+@pytest.mark.parametrize("silence", [HANG, DRIP], ids=["nothing", "a space now and then"])
+def test_a_request_takes_no_longer_than_is_left(
+    api: EmbeddingApi, pauses: list[float], silence: Reply
+) -> None:
+    api.always = lambda _: silence
+    embedder = patient_for(api, 60.0, pauses)
+    with within(0.5), pytest.raises(EmbeddingUnavailableError, match=r"ReadTimeoutError|no time"):
+        embedder.embed(["a"])
+    with within(0.0), pytest.raises(EmbeddingUnavailableError, match="no time is left"):
+        embedder.embed(["a"])
+    assert len(api.requests) == 1
+    api.always = answered
+    assert len(embedder.embed(["a"])) == 1
+
+
+def test_a_pause_that_outlasts_what_is_left_is_not_made(
+    api: EmbeddingApi, embedder: OpenAIEmbedder, pauses: list[float]
+) -> None:
+    api.replies = [refused(429, retry_after="5")]
+    with within(4.0), pytest.raises(EmbeddingUnavailableError, match="429"):
+        embedder.embed(["a"])
+    assert (len(api.requests), pauses) == (1, [])
 
 
 def test_a_redirect_is_not_followed(api: EmbeddingApi, embedder: OpenAIEmbedder) -> None:
