@@ -5,12 +5,15 @@ Of a refusal only status, code and the names of our own parameters are taken: it
 """
 
 import base64
-import binascii
 import json
+import math
 import re
 import sys
+import time
 from array import array
 from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Any
 
 from pipeline.embedding.retrying import MAX_PAUSE_SECONDS, FailedCallError, checked
@@ -20,7 +23,10 @@ OPTIONAL_PARAMETERS = frozenset({"dimensions", "encoding_format"})
 """What we send in addition to model and input; a server that knows one of them not is asked without it."""
 KEY_REFUSED = frozenset({401, 403})
 
+MAX_COUNT = 2**31
+"""A number of tokens that is larger, or negative, is none."""
 _SUSPECT = 500
+_ERROR_STATUS = re.compile(r"[45]\d\d")
 _NEVER_THE_TEXT = frozenset({401, 402, 407, 408, 409, 425, 429})
 _LATER = frozenset({408, 409, 425, 429})
 _ACCOUNT = re.compile(r"quota|budget|billing|credit|balance|arrear|payment", re.IGNORECASE)
@@ -45,7 +51,7 @@ def read_vectors(body: bytes, count: int, space: EmbeddingSpace) -> tuple[Sequen
     try:
         payload = json.loads(body)
         vectors = [_vector(row["embedding"]) for row in _in_order(payload["data"])]
-    except (AttributeError, KeyError, TypeError, ValueError, binascii.Error) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise _unusable(f"the embedding API's answer has another shape: {type(error).__name__}") from None
     return checked(vectors, count, space), _tokens(payload)
 
@@ -87,13 +93,30 @@ def read_refusal(
     )
 
 
-def _code(body: bytes, secrets: Sequence[str]) -> str | None:
-    """Return the error's code or type, where it is a name, and not of the secrets."""
+def true_status(status: int, body: bytes) -> int:
+    """Return the status that an answer means: gateways send the error of the provider behind them with 200 (OpenRouter).
+
+    See openrouter.ai/docs/api-reference/errors: the body's ``error.code`` is then the status.
+    """
+    if status != HTTPStatus.OK or b'"error"' not in body:
+        return status
+    payload = _object(body)
+    error = payload.get("error")
+    code = str(error.get("code")) if isinstance(error, dict) and not payload.get("data") else ""
+    return int(code) if _ERROR_STATUS.fullmatch(code) else status
+
+
+def _object(body: bytes) -> Mapping[str, Any]:
     try:
         payload = json.loads(body)
-    except ValueError:
-        return None
-    outer = payload if isinstance(payload, dict) else {}
+    except (ValueError, RecursionError):
+        return {}
+    return payload if isinstance(payload, dict) else {}
+
+
+def _code(body: bytes, secrets: Sequence[str]) -> str | None:
+    """Return the error's code or type, where it is a name, and not of the secrets."""
+    outer = _object(body)
     error = outer.get("error")
     inner = error if isinstance(error, dict) else {"code": error}
     found = (one.get(name) for one in (inner, outer) for name in ("code", "type", "error_type"))
@@ -102,12 +125,23 @@ def _code(body: bytes, secrets: Sequence[str]) -> str | None:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return for how many seconds to wait; ``Retry-After`` may be a date (RFC 9110, section 10.2.3)."""
     for name, seconds in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
-            return max(0.0, float(headers[name]) * seconds)
+            wished = float(headers[name]) * seconds
         except (KeyError, ValueError):
             continue
-    return None
+        return None if math.isnan(wished) else max(0.0, wished)
+    until = _moment(headers, "retry-after")
+    # Counted by the server's own clock, where it says what that shows.
+    return until and max(0.0, until - (_moment(headers, "date") or time.time()))
+
+
+def _moment(headers: Mapping[str, str], name: str) -> float | None:
+    try:
+        return parsedate_to_datetime(headers[name]).timestamp()
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
 
 
 def _in_order(rows: Any) -> Sequence[Mapping[str, Any]]:  # noqa: ANN401  # whatever JSON came
@@ -142,4 +176,4 @@ def _tokens(payload: Any) -> int:  # noqa: ANN401  # whatever JSON came
     counts = (
         [usage.get(name) for name in ("total_tokens", "prompt_tokens")] if isinstance(usage, dict) else []
     )
-    return next((count for count in counts if isinstance(count, int)), 0)
+    return next((count for count in counts if type(count) is int and 0 <= count < MAX_COUNT), 0)

@@ -107,7 +107,11 @@ class BedrockEmbedder:
 
     def _ask(self, purpose: str, texts: Sequence[str], narrowed: bool) -> Sequence[Vector]:  # noqa: FBT001  # a callback of in_parts
         tries = 1 if narrowed and len(texts) > 1 else self._settings.max_attempts
-        return judged(partial(self._request, purpose), texts, retrying(tries, self._sleep))
+        return judged(
+            partial(self._request, purpose),
+            texts,
+            retrying(tries, self._settings.timeout_seconds, self._sleep),
+        )
 
     def _call(self, purpose: str, texts: Sequence[str]) -> _Call:
         if self._is_cohere:

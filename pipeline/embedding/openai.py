@@ -1,19 +1,22 @@
 """OpenAI's embeddings, or any API that speaks the same call."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from pipeline.deadline import seconds_left
 from pipeline.embedding.address import embeddings_url, key_header
 from pipeline.embedding.answers import (
     KEY_REFUSED,
     OPTIONAL_PARAMETERS,
     read_refusal,
     read_vectors,
+    true_status,
 )
 from pipeline.embedding.batching import MAX_INPUTS, MAX_REQUEST_TOKENS
 from pipeline.embedding.parts import Parts, all_vectors, in_parts
@@ -32,6 +35,14 @@ if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, PoolManager
 
 _BAD_REQUEST = frozenset({400, 422})
+READ_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 @dataclass(slots=True)
@@ -82,7 +93,9 @@ class OpenAIEmbedder:
 
     def _ask(self, texts: Sequence[str], narrowed: bool) -> Sequence[Vector]:  # noqa: FBT001  # a callback of in_parts
         tries = 1 if narrowed and len(texts) > 1 else self._settings.max_attempts
-        return judged(self._request, texts, retrying(tries, self._sleep), self._adapted)
+        return judged(
+            self._request, texts, retrying(tries, self._settings.timeout_seconds, self._sleep), self._adapted
+        )
 
     def _adapted(self, failure: FailedCallError) -> bool:
         """Leave out parameters with which a probe is refused and without which it is not; say whether there are any."""
@@ -109,30 +122,58 @@ class OpenAIEmbedder:
             answer = self._post(texts)
         except urllib3.exceptions.HTTPError as error:
             raise _no_answer(error, texts) from None
-        if answer.status != HTTPStatus.OK:
+        status = true_status(answer.status, answer.body)
+        if status != HTTPStatus.OK:
             secrets = [*texts, self._read_key or ""]
-            self._read_key = None if answer.status in KEY_REFUSED else self._read_key
-            raise read_refusal(answer.status, answer.headers, answer.data, secrets)
+            self._read_key = None if status in KEY_REFUSED else self._read_key
+            raise read_refusal(status, answer.headers, answer.body, secrets)
         try:
-            vectors, tokens = read_vectors(answer.data, len(texts), self.space)
+            vectors, tokens = read_vectors(answer.body, len(texts), self.space)
         except WrongLengthError:
             self.habits.left_out = frozenset()  # with ``dimensions`` it may make the length that is set
             raise
         self.usage.tokens += tokens
         return vectors
 
-    def _post(self, texts: Sequence[str]) -> "BaseHTTPResponse":
+    def _post(self, texts: Sequence[str]) -> _Answer:
         """Send one request; it follows no redirect, which might take the key elsewhere."""
+        import urllib3  # noqa: PLC0415  # needed only when something is embedded
+
+        seconds = min(self._settings.timeout_seconds, seconds_left())
+        if seconds <= 0:
+            raise FailedCallError("no time is left to ask the embedding API", again=False)
+        ends = time.monotonic() + seconds
         url = embeddings_url(self._settings.base_url)
         if self._pool is None:
-            self._pool = _pool(url, self._settings.timeout_seconds)
+            self._pool = _pool(url)
         if self._read_key is None:
             self._read_key = self._key if isinstance(self._key, str) else self._key()
         optional = {"dimensions": self.space.dimensions, "encoding_format": "base64"}
         wanted = {name: value for name, value in optional.items() if name not in self.habits.left_out}
         body = {"model": self.space.model, "input": list(texts), **wanted}
         headers = {**key_header(url, self._read_key), "Content-Type": "application/json"}
-        return self._pool.request("POST", url, body=json.dumps(body).encode(), headers=headers)
+        answer = self._pool.request(
+            "POST",
+            url,
+            body=json.dumps(body).encode(),
+            headers=headers,
+            timeout=urllib3.Timeout(connect=seconds, read=seconds),
+            preload_content=False,
+        )
+        return _Answer(answer.status, answer.headers, _read_until(answer, ends))
+
+
+def _read_until(answer: "BaseHTTPResponse", ends: float) -> bytes:
+    """Return the body. A server may send a space now and then for as long as it works: no read of those ever times out."""
+    from urllib3.exceptions import ReadTimeoutError  # noqa: PLC0415  # needed only here
+
+    pieces: list[bytes] = []
+    while piece := answer.read1(READ_BYTES):
+        pieces.append(piece)
+        if time.monotonic() > ends:
+            answer.close()
+            raise ReadTimeoutError(None, None, "the answer does not end")  # type: ignore[arg-type]  # no text of it is used
+    return b"".join(pieces)
 
 
 def _no_answer(error: Exception, texts: Sequence[str]) -> FailedCallError:
@@ -155,15 +196,11 @@ def _candidates(named: frozenset[str], before: frozenset[str]) -> Iterator[froze
             yield left_out
 
 
-def _pool(url: str, timeout_seconds: float) -> "PoolManager":
+def _pool(url: str) -> "PoolManager":
     """Return what connects to ``url``: certificates verified, through the environment's proxy if it names one."""
     import urllib3  # noqa: PLC0415  # needed only when something is embedded
 
     parts = urlsplit(url)
     proxy = None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
-    timeout = urllib3.Timeout(connect=timeout_seconds, read=timeout_seconds)
-    if proxy:
-        return urllib3.ProxyManager(proxy, timeout=timeout, retries=False)
-    return urllib3.PoolManager(
-        timeout=timeout, retries=False
-    )  # tenacity retries, so that every call is counted
+    # tenacity retries, so that every call is counted
+    return urllib3.ProxyManager(proxy, retries=False) if proxy else urllib3.PoolManager(retries=False)

@@ -5,8 +5,17 @@ What needs longer than one invocation is retried by the queue.
 
 from collections.abc import Callable, Sequence
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_random_exponential,
+)
+from tenacity.stop import stop_base
 
+from pipeline.deadline import seconds_left
 from pipeline.embedding.vectors import EmbeddingSpace, Vector, check_vectors
 from pipeline.errors import EmbeddingRejectedError, EmbeddingUnavailableError
 
@@ -105,11 +114,14 @@ def checked(vectors: Sequence[Vector], count: int, space: EmbeddingSpace) -> Seq
     return vectors
 
 
-def retrying(max_attempts: int, sleep: Callable[[float], None]) -> Retrying:
-    """Return what calls until it succeeds, fails for good, or was tried often enough."""
+def retrying(max_attempts: int, timeout_seconds: float, sleep: Callable[[float], None]) -> Retrying:
+    """Return what calls until it succeeds, fails for good, or was tried often enough.
+
+    A provider that has taken as long as one request may is not asked again: three silences would outlast an invocation.
+    """
     return Retrying(
         retry=retry_if_exception(lambda error: isinstance(error, FailedCallError) and error.again),
-        stop=stop_after_attempt(max_attempts),
+        stop=stop_after_attempt(max_attempts) | stop_after_delay(timeout_seconds) | _TooLate(),
         wait=_pause,
         sleep=sleep,
         reraise=True,
@@ -158,6 +170,11 @@ def _accepted(request: Request, texts: Sequence[str]) -> Sequence[Vector] | None
         if failure.suspect:
             return None
         raise
+
+
+class _TooLate(stop_base):
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        return seconds_left() <= retry_state.upcoming_sleep
 
 
 def _pause(state: RetryCallState) -> float:

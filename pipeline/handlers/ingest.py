@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from pipeline import bootstrap
+from pipeline.deadline import within
 from pipeline.errors import (
     CapReachedError,
     PermanentError,
@@ -35,6 +36,8 @@ logger = Logger(service="ingest")
 tracer = Tracer(service="ingest", auto_patch=False)
 MAX_ITEMS = 20
 """So many items with messages that are not understood are named in one line of the log."""
+SETTLING_SECONDS = 8.0
+"""Nothing is embedded when an invocation has less left: what was read must be written, and each notice settled."""
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
@@ -57,18 +60,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN4
         {record["messageId"]: record["body"] for record in event["Records"]}
     )
     received = deliveries(event["Records"])
-    failed |= {
-        message
-        for message, forget_message in forget_messages.items()
-        if not _forget(forget_message, received[message])
-    }
-    report, unsettled = Report(), set[str]()
-    for group in _groups(notices, received_again=any(each.count > 1 for each in received.values())):
-        merged = coalesce(group)
-        done = _reconcile(merged, context)
-        _fill_other_space(merged, done)
-        unsettled |= _settle_all(merged, done, _by_source(notices, received))
-        report.add(done)
+    with within(context.get_remaining_time_in_millis() / 1000 - SETTLING_SECONDS):
+        failed |= {
+            message
+            for message, forget_message in forget_messages.items()
+            if not _forget(forget_message, received[message])
+        }
+        report, unsettled = _reconcile_all(notices, received, context)
     failed |= {message for message, notice in notices.items() if notice.address.key.source in unsettled}
     totals = {"messages": len(received), "forget_requests": len(forget_messages), "failed": len(failed)}
     _log(report, coalesce(notices.values()), totals, before, started)
@@ -137,6 +135,20 @@ def _groups(notices: Mapping[str, Notice], *, received_again: bool) -> list[list
     groups = list(by_item.values())
     random.shuffle(groups)
     return groups
+
+
+def _reconcile_all(
+    notices: Mapping[str, Notice], received: Mapping[str, Delivery], context: LambdaContext
+) -> tuple[Report, set[str]]:
+    """Return what became of all, and the sources whose messages the queue must deliver again."""
+    report, unsettled = Report(), set[str]()
+    for group in _groups(notices, received_again=any(each.count > 1 for each in received.values())):
+        merged = coalesce(group)
+        done = _reconcile(merged, context)
+        _fill_other_space(merged, done)
+        unsettled |= _settle_all(merged, done, _by_source(notices, received))
+        report.add(done)
+    return report, unsettled
 
 
 def _settle_all(

@@ -13,10 +13,9 @@ A notice is JSON of version 2::
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any, get_args
 
 from pipeline.errors import MalformedNoticeError
@@ -24,8 +23,8 @@ from pipeline.source.layouts import Address, Layouts, check_storable, safe_text
 from pipeline.source.transitions import Copies, Event, Reason, Transition, merged
 
 VERSION = 2
-MAX_NAMES = 8_000
-"""Of one notice: at 110 bytes each they fit a queue message of 1 MiB (docs.aws.amazon.com/AWSSimpleQueueService, quotas)."""
+MAX_BYTES = 900_000
+"""Of one notice: a queue message takes 1 MiB (docs.aws.amazon.com/AWSSimpleQueueService, quotas)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +81,24 @@ class Notice:
 
     def parts(self) -> Iterator["Notice"]:
         """Yield it, or several that say the same where one would outgrow a queue message."""
-        names = iter(sorted(self.names))
-        first = frozenset(islice(names, MAX_NAMES))
-        yield replace(self, transitions=tuple(transition.only(first) for transition in self.transitions))
-        while further := frozenset(islice(names, MAX_NAMES)):
-            rest = (transition.only(further) for transition in self.transitions)
-            yield replace(self, transitions=tuple(each for each in rest if each.names))
+        halves = self._halves() if len(self.encode()) > MAX_BYTES else ()
+        for half in halves:
+            yield from half.parts()
+        if not halves:
+            yield self
+
+    def _halves(self) -> Sequence["Notice"]:
+        """Return two that say the same: each of half the texts, or if there is only one, of half the transitions."""
+        names, every = sorted(self.names), self.transitions
+        if len(names) > 1:
+            one, other = frozenset(names[: len(names) // 2]), frozenset(names[len(names) // 2 :])
+            further = (transition.only(other) for transition in every)
+            halves = [transition.only(one) for transition in every], [each for each in further if each.names]
+        elif len(every) > 1:
+            halves = [*every[: len(every) // 2]], [*every[len(every) // 2 :]]
+        else:
+            return ()
+        return [replace(self, transitions=tuple(half)) for half in halves]
 
     def encode(self) -> str:
         """Return its JSON."""

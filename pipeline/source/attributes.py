@@ -28,8 +28,12 @@ def safe_text(text: str) -> str:
     return UNSTORABLE.sub("\ufffd", text)
 
 
+BINARY = b"binary"
+"""Stands for any binary value: something is there, and nobody knows what it says."""
+
+
 def plain(value: object) -> object:
-    """Return the JSON value of a typed attribute value: lists, maps, strings, numbers; a set is a list, binary is ``None``.
+    """Return the JSON value of a typed attribute value: lists, maps, strings, numbers; a set is a list, binary is ``BINARY``.
 
     Raises:
         MalformedItemError: it is no typed value, or nested deeper than DynamoDB allows.
@@ -85,7 +89,8 @@ _READERS: Mapping[str, Callable[[Any], object]] = {
     "M": lambda held: {name: _plain(each) for name, each in held.items()},
     "SS": list,
     "NS": lambda held: [_number(each) for each in held],
-    **dict.fromkeys(("NULL", "B", "BS"), lambda _: None),
+    "NULL": lambda _: None,
+    **dict.fromkeys(("B", "BS"), lambda _: BINARY),
 }
 
 

@@ -41,7 +41,7 @@ from pipeline.source.opaque import without_opaque
 from pipeline.source.recalled import without_recalled
 from pipeline.source.redaction import Redactor
 from pipeline.source.shapes import TIME_AT
-from pipeline.source.times import read_time
+from pipeline.source.times import EARLIEST_EPOCH, read_time
 
 __all__ = [
     "LEGACY_PREFIX",
@@ -160,10 +160,13 @@ class Layouts:
         return None
 
     def _instant(self, stamp: object) -> datetime | None:
-        """Return the instant in the zone in which dates are shown: however it is spelled, it is one."""
+        """Return the instant in the zone in which dates are shown: however it is spelled, it is one.
+
+        Before the first chat there are only the times that languages begin with: 0001-01-01, 1970-01-01.
+        """
         time = read_time(stamp, self.zone)
         try:
-            return time.astimezone(self.zone) if time else None
+            return time.astimezone(self.zone) if time and time.timestamp() >= EARLIEST_EPOCH else None
         except OverflowError:  # the calendar's edges
             return None
 

@@ -219,7 +219,7 @@ def _empty(fields: Fields) -> bool:
     """Tell whether nothing in a message could be a text that stands where we do not look."""
     known = shapes.SILENT_FIELDS.union(shapes.TIME_AT)
     left = (held for name, held in fields.items() if name not in known)
-    return not any(isinstance(held, str | list | Mapping) and held for held in left)
+    return not any(isinstance(held, str | bytes | list | Mapping) and held for held in left)
 
 
 def _part(fields: dict[str, object], depth: int) -> tuple[list[str], bool]:

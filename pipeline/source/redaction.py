@@ -1,12 +1,13 @@
 """Takes secrets out of a text before anything else is made of it. Pure.
 
 What is found becomes ``[redacted: AWS access key]``, so that a reader knows what was there. The rest of the text stays, and
-a redacted text holds nothing that would be redacted again.
+a redacted text holds nothing that would be redacted again. Secrets are looked for in the text as ASCII spells it: a
+Japanese keyboard writes full-width letters and spaces, and a web page unbreakable ones.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,7 +19,7 @@ GROUPS = frozenset({*(rule.group for rule in RULES), CARDS})
 
 MIN_DISTINCT_CHARACTERS = 6
 _CARD = re.compile(
-    r"(?<![\w.#/-])(?:\d{4}([ -]?)\d{4}\1\d{4}\1\d{4}(?:\1\d{3})?|\d{4}([ -]?)\d{6}\2\d{4,5})(?![\w/-]|\.\d)",
+    r"(?<![\w.#/-])(?:\d{4}([ .-]?)\d{4}\1\d{4}\1\d{4}(?:\1\d{3})?|\d{4}([ -]?)\d{6}\2\d{4,5})(?![\w/-]|\.\d)",
     re.ASCII,
 )
 _CARD_PREFIXES = re.compile(
@@ -33,7 +34,12 @@ _CARD_LENGTHS = {
     "39": (14,),
     "62": (16, 17, 18, 19),
 }
-_DIGITS = str.maketrans("０１２３４５６７８９－", "0123456789-")
+_FOLDED = {
+    **{0xFEE0 + code: code for code in range(0x21, 0x7F)},
+    **dict.fromkeys((0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000), 0x20),
+    **dict.fromkeys((*range(0x2010, 0x2016), 0x2212), 0x2D),
+}
+"""Full-width letters, digits and marks, all spaces and all dashes → their ASCII; one character for one, so that places stay."""
 _PLACEHOLDER = re.compile(
     r"your[_-]|[_-]here\b|example|placeholder|changeme|dummy|x{4}|\.{3}|process\.env|os\.environ|getenv|^https?://|^/|\\n",
     re.IGNORECASE,
@@ -61,12 +67,15 @@ class Redactor:
 
     def _redacted(self, text: str) -> tuple[str, Counter[str]]:
         found: Counter[str] = Counter()
-        for rule in _applicable(text, self.groups):
-            text, count = _replaced(rule, text)
-            found[rule.group] += count
+        plain = text if text.isascii() else text.translate(_FOLDED)
+        for rule in _applicable(plain, self.groups):
+            spans = list(_secrets(rule, plain))
+            text, plain = (_marked(each, spans, rule.name) for each in (text, plain))
+            found[rule.group] += len(spans)
         if CARDS in self.groups:
-            text, count = _without_cards(text)
-            found[CARDS] += count
+            spans = [match.span() for match in _CARD.finditer(plain) if _is_card(match[0])]
+            text = _marked(text, spans, "card number")
+            found[CARDS] += len(spans)
         return text, found
 
 
@@ -96,20 +105,22 @@ def _of(groups: frozenset[str]) -> tuple[Rule, ...]:
     return tuple(rule for rule in RULES if rule.group in groups)
 
 
-def _replaced(rule: Rule, text: str) -> tuple[str, int]:
-    count = 0
-
-    def mark(match: re.Match[str]) -> str:
-        nonlocal count
+def _secrets(rule: Rule, plain: str) -> Iterator[tuple[int, int]]:
+    """Yield where secrets of a kind begin and end."""
+    for match in rule.pattern.finditer(plain):
         named = [name for name, held in match.groupdict().items() if held is not None]
         start, end = match.span(named[0]) if named else match.span()
-        if not _counts(rule, text[start:end]):
-            return match[0]
-        count += 1
-        before, after = text[match.start() : start], text[end : match.end()]
-        return f"{before}[redacted: {rule.name}]{after}"
+        if _counts(rule, plain[start:end]):
+            yield start, end
 
-    return rule.pattern.sub(mark, text), count
+
+def _marked(text: str, spans: Sequence[tuple[int, int]], name: str) -> str:
+    """Return ``text`` with what stands at ``spans`` replaced."""
+    pieces, begin = [], 0
+    for start, end in spans:
+        pieces += [text[begin:start], f"[redacted: {name}]"]
+        begin = end
+    return "".join((*pieces, text[begin:]))
 
 
 def _counts(rule: Rule, secret: str) -> bool:
@@ -123,14 +134,6 @@ def _random(secret: str) -> bool:
     letters = any(map(str.isalpha, secret))
     digits = any(map(str.isdigit, secret))
     return letters and digits and len(set(secret)) >= MIN_DISTINCT_CHARACTERS
-
-
-def _without_cards(text: str) -> tuple[str, int]:
-    plain = text.translate(_DIGITS)
-    spans = [match.span() for match in _CARD.finditer(plain) if _is_card(match[0])]
-    for start, end in reversed(spans):
-        text = f"{text[:start]}[redacted: card number]{text[end:]}"
-    return text, len(spans)
 
 
 def _is_card(number: str) -> bool:

@@ -56,9 +56,17 @@ _WORDS = (
     r"pass(?:word|wd|phrase|code)?|pwd|pw|secret(?:[_ -]?(?:access[_ -]?)?key)?|client[_ -]?secret|api[_ -]?key|apikey"
     r"|access[_ -]?key|auth[_ -]?token|access[_ -]?token|refresh[_ -]?token|bot[_ -]?token|(?<!next_)(?<!page_)(?<!nextpage)token"
     r"|private[_ -]?key|encryption[_ -]?key|account[_ -]?key|signing[_ -]?key|webhook[_ -]?secret|credential"
-    r"|パスワード|パスコード|パスフレーズ|暗証番号|シークレット(?:キー)?|秘密鍵|アクセスキー|アクセストークン|トークン|APIキー|ｐａｓｓ|合言葉"
+    r"|パスワード|パスコード|パスフレーズ|暗証番号|シークレット(?:キー)?|秘密鍵|アクセスキー|アクセストークン|トークン|APIキー|合言葉"
 )
-_IS = r"(?:[\"'”」]?\s*+(?:=>|:=|[:=：＝])\s*+|\s++(?:is|was|=)(?:\s*+:)?\s++|\s*+は\s*+[、:：「]?\s*+)"
+_MARKS = r"[\"'“”「」『』*_`\\]{0,6}+"  # quotes, Markdown's marks, and escaped quotes of JSON within JSON
+_IS = (
+    r"(?:"
+    + _MARKS
+    + r"\s*+(?:=>|:=|[:=→])"
+    + _MARKS
+    + r"\s*+|\s++(?:is|was|=)(?:\s*+:)?\s++|\s*+は\s*+[、:「]?\s*+"
+    r"|>(?=[^\s<>]{1,256}</))"
+)
 
 RULES = (
     _rule(
@@ -78,7 +86,7 @@ RULES = (
     _rule("cloud_keys", "AWS access key", "AKIA ASIA ABIA ACCA", _B + r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}" + _E, random=False),
     _rule(
         "cloud_keys", "AWS secret key", "secret",
-        r"(?:aws|amazon)?_?-?secret_?-?(?:access)?_?-?key(?:_id)?[\"']?(?:\s*+(?:=>|:=|[:=：＝])\s*+|\s++)[\"']?(?P<secret>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+])",
+        r"(?:aws|amazon)?_?-?secret_?-?(?:access)?_?-?key(?:_id)?[\"']?(?:\s*+(?:=>|:=|[:=])\s*+|\s++)[\"']?(?P<secret>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+])",
         flags=_ANY,
     ),
     _rule("cloud_keys", "AWS session token", "session", r"session_?-?token[\"']?\s*[:=]\s*[\"']?(?P<secret>[A-Za-z0-9/+=]{80,})",
@@ -153,7 +161,7 @@ RULES = (
           flags=_ANY, random=False),
     _rule(
         "passwords", "password",
-        "pass pwd pw secret key token credential パス 暗証 シークレット 秘密鍵 キー トークン 合言葉 ｐａｓｓ",
-        r"(?<![A-Za-z])(?:" + _WORDS + r")" + _IS + r"[\"'「『“]?" + _VALUE, flags=_ANY, free=True,
+        "pass pwd pw secret key token credential パス 暗証 シークレット 秘密鍵 キー トークン 合言葉",
+        r"(?<![A-Za-z])(?:" + _WORDS + r")" + _IS + _MARKS + _VALUE, flags=_ANY, free=True,
     ),
 )  # fmt: skip

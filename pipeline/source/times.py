@@ -6,6 +6,7 @@ spelling                                       example
 ISO 8601 and RFC 3339, extended or basic       ``2026-11-22T10:00:00Z``, ``2026-11-22 19:00 +0900``, ``20261122T100000Z``
 the same with a zone's name behind it          ``2026-11-22T19:00+09:00[Asia/Tokyo]``, ``2026-11-22 10:00:00 UTC``
 slashes, Japanese                              ``2026/11/22 19:00``, ``2026年11月22日 19:00``
+a clock of twelve hours                        ``2026-11-22, 7:00:00 p.m.``, ``2026年11月22日 午後7:00``
 RFC 2822, RFC 850, ``asctime``, JavaScript     ``Sun, 22 Nov 2026 10:00:00 GMT``, ``Sun Nov 22 2026 19:00:00 GMT+0900 (JST)``
 epoch seconds, milli-, micro-, nanoseconds     ``1795341600``, ``"1795341600000"``, ``"1795341600.000100"`` (Slack)
 fourteen digits                                ``20261122190000``
@@ -14,12 +15,13 @@ objects                                        ``{"$date": …}``, ``{"seconds":
 a list of numbers, year first                  ``[2026, 11, 22, 19, 0]``
 =============================================  ==================================================================
 
-A time without a zone is in the zone that the settings name. Numbers before 1973 are counters, not times.
+A time without a zone is in the zone that the settings name. One whose zone is not known is no time: hours would be wrong. Numbers
+before 1973 are counters, not times.
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from email.utils import parsedate_to_datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -32,11 +34,19 @@ _SCALES = ((1e11, 1), (1e14, 1_000), (1e17, 1_000_000), (1e20, 1_000_000_000))
 """Below the first number an epoch counts in the unit of which the second number make a second."""
 _EPOCH = re.compile(r"\d{9,20}(?:\.\d*)?\Z")
 _COMPACT = re.compile(r"(?:19|20)\d{12}\Z")
+_ZONES = {
+    "Z": 0, "UT": 0, "UTC": 0, "GMT": 0, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7,
+    "JST": 9, "KST": 9, "CET": 1, "CEST": 2,
+}  # fmt: skip
+"""Zones that are known by their letters: those of RFC 5322 (section 4.3), and some that mean one thing only."""
 _ISO = re.compile(
-    r"(?P<date>\d{4}-\d\d?-\d\d?|\d{8})(?:(?:[T ]\s*)(?P<clock>\d\d?(?::?\d\d)(?::?\d\d(?:[.,]\d+)?)?))?"
-    r"(?:\s*(?P<zone>Z|UTC|GMT|JST|[+-]\d\d(?::?\d\d)?(?::?\d\d)?)(?:\s*\[[\w/+-]+\]|\s+[A-Z]{3,5}|\s*\([^)]*\))?)?\Z",
+    r"(?P<date>\d{4}-\d\d?-\d\d?|\d{8})"
+    r"(?:(?:,?[T ]\s*)(?P<clock>\d\d?(?::?\d\d)(?::?\d\d(?:[.,]\d+)?)?)(?:\s*(?P<half>[ap])\.?m\.?)?)?"
+    rf"(?:\s*(?P<zone>{'|'.join(_ZONES)}|[+-]\d\d(?::?\d\d)?(?::?\d\d)?)(?:\s*\[[\w/+-]+\]|\s+[A-Z]{{3,5}}|\s*\([^)]*\))?)?\Z",
     re.IGNORECASE,
 )
+_HALF_IN_FRONT = re.compile(r"(午前|午後)\s*(\d\d?(?:[:時]\d\d?)*)[分秒]?")
+_WEEKDAY = re.compile(r"\s*[(（][日月火水木金土](?:曜日?)?[)）]\s*")
 _JAPANESE = str.maketrans({"年": "-", "月": "-", "日": " ", "/": "-", "時": ":", "分": ":", "秒": " "})
 _JAVASCRIPT = re.compile(r"([A-Z][a-z]{2}) ([A-Z][a-z]{2}) (\d\d?) (\d{4}) ([\d:]{8}) GMT([+-]\d{4})")
 _MONTH = re.compile(
@@ -44,7 +54,34 @@ _MONTH = re.compile(
     r"(?:\s+(?P<day_behind>\d{1,2})(?:st|nd|rd|th)?)?,?\s+(?P<year>\d{4})(?!\d)",
     re.IGNORECASE,
 )
-_CLOCK = re.compile(r"(?<!\d)(\d{1,2}):(\d\d)(?::(\d\d))?\s*([ap])?\.?m?", re.IGNORECASE)
+_CLOCK = re.compile(
+    r"(?<!\d)(\d{1,2}):(\d\d)(?::(\d\d)(?:\.\d+)?)?(?:\s*([ap])(?:\.?m\b)?(?![a-z]))?", re.IGNORECASE
+)
+_OFFSET = re.compile(
+    r"\d:\d\d(?:\.\d+)?(?:\s*[ap]\.?m\.?)?\s*\(?(?:GMT|UTC)?\s*([+-])(\d\d?):?(\d\d)?(?!\d)", re.IGNORECASE
+)
+_LETTERS = re.compile(r"(?<![A-Za-z\d])[A-Z]{1,5}(?![A-Za-z])")
+_NO_ZONE = frozenset(
+    {
+        "AM",
+        "PM",
+        "A",
+        "P",
+        "M",
+        "AT",
+        "ON",
+        "OF",
+        "T",
+        "SUN",
+        "MON",
+        "TUE",
+        "WED",
+        "THU",
+        "FRI",
+        "SAT",
+        "SEPT",
+    }
+)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DOT_NET = re.compile(r"/Date\((\d+)(?:[+-]\d{4})?\)/\Z")
 _MAX_CHARACTERS = 80
@@ -108,8 +145,22 @@ def _of_text(text: str) -> datetime | None:
         except (ValueError, IndexError, TypeError, OverflowError):
             continue
         if time is not None:
-            return time
+            return time if time.tzinfo else _in_own_zone(time, text)
     return None
+
+
+def _in_own_zone(time: datetime, text: str) -> datetime | None:
+    """Return a time that was read without its zone in the one that the text names; ``None`` if that is not known."""
+    if offset := _OFFSET.search(text):
+        sign, hours, minutes = offset.groups()
+        shift = timedelta(hours=int(hours), minutes=int(minutes or 0))
+        return time.replace(tzinfo=timezone(-shift if sign == "-" else shift))
+    named = [
+        word for word in _LETTERS.findall(text) if word not in _NO_ZONE and word[:3].lower() not in _MONTHS
+    ]
+    if not named:
+        return time
+    return time.replace(tzinfo=timezone(timedelta(hours=_ZONES[named[0]]))) if named[0] in _ZONES else None
 
 
 def _of_object(fields: Mapping[str, object], zone: tzinfo) -> datetime | None:
@@ -146,6 +197,7 @@ def _of_compact(text: str) -> datetime | None:
 
 
 def _of_iso(text: str) -> datetime | None:
+    text = _HALF_IN_FRONT.sub(lambda half: f"{half[2]} {'ap'[half[1] == '午後']}m", _WEEKDAY.sub(" ", text))
     match = _ISO.match(" ".join(text.translate(_JAPANESE).split()).replace(": ", " ").rstrip(": -"))
     if match is None:
         return None
@@ -155,8 +207,9 @@ def _of_iso(text: str) -> datetime | None:
     clock, zone = match["clock"] or "", (match["zone"] or "").upper()
     if clock and not clock[1:2].isdigit():
         clock = f"0{clock}"
-    zone = {"UTC": "Z", "GMT": "Z", "JST": "+09:00"}.get(zone, zone)
-    return datetime.fromisoformat(f"{date}T{clock}{zone}" if clock else date)
+    zone = f"{_ZONES[zone]:+03d}:00" if zone in _ZONES else zone
+    time = datetime.fromisoformat(f"{date}T{clock}{zone}" if clock else date)
+    return time.replace(hour=_of_twelve(time.hour, match["half"]))
 
 
 def _of_mail(text: str) -> datetime | None:
@@ -172,13 +225,17 @@ def _of_month_name(text: str) -> datetime | None:
     """Read ``Nov 22, 2026, 7:00 PM`` and ``7:00 pm on 22 November, 2026``."""
     date, clock = _MONTH.search(text), _CLOCK.search(text)
     day = date and (date["day"] or date["day_behind"])
-    if not date or not day or "+" in text or "GMT" in text or "UTC" in text:
+    if not date or not day:
         return None
     hour, minute, second = (int(part or 0) for part in clock.groups()[:3]) if clock else (0, 0, 0)
-    half = (clock[4] or "").lower() if clock else ""
-    hour = hour % 12 + 12 * (half == "p") if half else hour
+    hour = _of_twelve(hour, clock[4] if clock else None)
     parts = int(date["year"]), _MONTHS.index(date["month"].lower()) + 1, int(day), hour, minute, second
     return datetime(*parts)  # noqa: DTZ001  # the caller adds the zone
+
+
+def _of_twelve(hour: int, half: str | None) -> int:
+    """Return the hour of a clock of twelve hours as one of twenty-four."""
+    return hour % 12 + 12 * (half.lower() == "p") if half else hour
 
 
 def _of_dot_net(text: str) -> datetime | None:

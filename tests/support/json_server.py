@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
@@ -12,11 +13,34 @@ HANG: Reply = (0, {}, b"")
 """Takes the request and says nothing."""
 DROP: Reply = (-1, {}, b"")
 """Takes the request and closes the connection."""
+DRIP: Reply = (-2, {}, b"")
+"""Answers with a space now and then, for ten seconds, and comes to no end."""
 
 
 def as_json(status: int, body: Any, **headers: str) -> Reply:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return status, named, json.dumps(body).encode()
+
+
+def misbehave(handler: BaseHTTPRequestHandler, reply: Reply, over: threading.Event) -> None:
+    """Give an answer that is none."""
+    if reply == HANG:
+        over.wait()
+        return
+    handler.close_connection = True
+    if reply == DROP:
+        return
+    handler.send_response(HTTPStatus.OK)
+    handler.send_header("content-length", "1000000")
+    handler.end_headers()
+    for _ in range(100):
+        try:
+            handler.wfile.write(b" ")
+            handler.wfile.flush()
+        except OSError:  # the other end has hung up
+            return
+        if over.wait(0.1):
+            return
 
 
 class JsonServer:
@@ -40,11 +64,8 @@ class JsonServer:
                 outer.requests.append({**body, "path": self.path})
                 outer.headers.append({name.lower(): value for name, value in self.headers.items()})
                 status, headers, content = answer(body)
-                if status == HANG[0]:
-                    outer._over.wait()
-                    return
-                if status == DROP[0]:
-                    self.close_connection = True
+                if status < HTTPStatus.CONTINUE:
+                    misbehave(self, (status, headers, content), outer._over)
                     return
                 self.send_response(status)
                 for name, value in (

@@ -1,5 +1,6 @@
 import io
 import json
+import math
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline import bootstrap
+from pipeline.deadline import seconds_left
 from pipeline.errors import (
     EmbeddingRejectedError,
     EmbeddingUnavailableError,
@@ -311,6 +313,26 @@ def test_an_item_for_which_no_time_is_left_waits_and_is_not_read(
     [copy] = aws.sent
     assert json.loads(copy["MessageBody"])["transitions"]  # nothing of it is stored
     assert texts(index) == []
+
+
+def test_embedding_ends_while_there_is_time_to_settle_every_notice(  # noqa: PLR0913, PLR0917  # fixtures
+    monkeypatch: pytest.MonkeyPatch,
+    aws: Any,
+    index: InMemoryStore,
+    embedder: Any,
+    notice_of: Build,
+    session_item: Build,
+) -> None:
+    left: list[float] = []
+    embed = type(embedder).embed
+    monkeypatch.setattr(
+        type(embedder), "embed", lambda self, texts: left.append(seconds_left()) or embed(self, texts)
+    )
+    aws.put(session_item(("user", "hello")))
+    assert failed(ingest.handler(batch(notice_of("chat:1", "1")), CONTEXT)) == []
+    assert texts(index) == ["user: hello"]
+    assert 0 < left[0] <= 60 - ingest.SETTLING_SECONDS
+    assert seconds_left() == math.inf
 
 
 class _OfAnotherMakeError(EmbeddingUnavailableError):

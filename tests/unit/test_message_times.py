@@ -28,12 +28,54 @@ SPELLINGS = [
     {"_seconds": E, "_nanoseconds": 0}, {"epochSecond": E, "nano": 0}, {"__type": "Date", "iso": "2026-11-22T10:00:00Z"},
     "Nov 22, 2026, 7:00 PM", "November 22, 2026 at 7:00:00 PM", "7:00 pm on 22 November, 2026", "22 Nov 2026 19:00",
     [2026, 11, 22, 19, 0], [2026, 11, 22, 19, 0, 0, 0],
+    "2026-11-22, 7:00:00 p.m.", "2026/11/22 7:00 PM", "2026年11月22日 午後7:00", "2026年11月22日(日) 午後7時00分", "2026/11/22(日) 19:00",
+]  # fmt: skip
+ZONED = [
+    "Sun, 22 Nov 2026 05:00:00 -0500", "Sun, 22 Nov 2026 05:00:00 -0500 (EST)", "Sun, 22 Nov 2026 05:00:00 EST", "22 Nov 2026 03:00:00 PDT",
+    "Sun, 22 Nov 2026 10:00:00 Z", "SUN, 22 NOV 2026 10:00:00 GMT", "Nov 22, 2026, 10:00:00 AM UTC", "Nov 22, 2026, 7:00 PM GMT+9",
+    "November 22, 2026 at 7:00 PM (JST)", "Nov 22, 2026 2:00 AM -08:00", "Sun Nov 22 02:00:00 PST 2026", "Sun Nov 22 11:00:00 CET 2026",
+    "Sunday, 22-Nov-26 10:00:00 GMT", "Sun Nov 22 2026 02:00:00 GMT-0800 (Pacific Standard Time)", "2026-11-22 05:00:00 EST",
+    "2026-11-22 07:00 PM JST", "2026-11-22T15:45:00+0545", "Sun, 22 Nov 2026 10:00:00 -0000",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("stamp", SPELLINGS, ids=repr)
 def test_every_spelling_of_an_instant_is_that_instant(stamp: object) -> None:
     assert read_time(stamp, TOKYO) == WHEN
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "Pacific/Honolulu"])
+@pytest.mark.parametrize("stamp", ZONED)
+def test_a_zone_that_a_time_names_counts_whatever_the_settings_say(stamp: str, zone: str) -> None:
+    assert read_time(stamp, zone_named(zone)) == WHEN
+
+
+@pytest.mark.parametrize(
+    "stamp", ["22 Nov 2026 10:00:00 XYZ", "Sun Nov 22 10:00:00 IST 2026", "Nov 22, 2026, 7:00 PM (BRT)"]
+)
+def test_a_time_whose_zone_is_not_known_is_none(stamp: str) -> None:
+    assert read_time(stamp, TOKYO) is None
+
+
+@pytest.mark.parametrize(
+    "zero",
+    [
+        "0001-01-01T00:00:00Z",
+        "1970-01-01T00:00:00Z",
+        "1970-01-01 09:00:00 JST",
+        "/Date(0)/",
+        0,
+        -1,
+        -E,
+        -E * 1000,
+    ],
+)
+def test_a_time_before_the_first_chat_is_none(zero: object) -> None:
+    messages = [
+        {"role": "user", "content": "hi", "timestamp": zero, "createdAt": E},
+        {"role": "user", "content": "ho", "timestamp": zero},
+    ]
+    assert [entry.time for entry in document(layouts_in("Asia/Tokyo"), messages).entries] == [WHEN, None]
 
 
 def document(layouts: Layouts, messages: list[Mapping[str, Any]], **attributes: Any) -> Document:

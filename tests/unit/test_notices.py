@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from pipeline.errors import MalformedItemError, MalformedNoticeError, PermanentError
 from pipeline.ingest import notices
-from pipeline.ingest.notices import MAX_NAMES, Notice, coalesce, decode_notice
+from pipeline.ingest.notices import MAX_BYTES, Notice, coalesce, decode_notice
 from pipeline.source.layouts import Address, Layouts
-from pipeline.source.transitions import Transition
+from pipeline.source.transitions import Transition, merged, position
 
 Build = Callable[..., Notice]
 
@@ -108,30 +108,67 @@ def test_a_notice_holds_what_its_page_says(notice_of: Build) -> None:
     }
 
 
-@pytest.mark.parametrize("what", ["gone", "added"])
-def test_a_notice_of_the_most_names_fits_a_queue_message(notice_of: Build, what: str) -> None:
-    names = [f"{number:032x}" for number in range(MAX_NAMES)]
-    position = "2026-11-22T00:00:00.000/" + 40 * "9"
-    came = Transition(
-        position,
-        3.0,
-        "modified",
-        added=dict.fromkeys(names, (0, 1)),
-        said=dict.fromkeys(names, (1790000000.123456,)),
-    )
-    notice = notice_of("chat:1", "p/1", came if what == "added" else went(position, *names))
-    assert list(notice.parts()) == [notice]
-    assert len(notice.encode().encode()) < 1 << 20
+MESSAGES_OF_AN_ITEM = 8_300
+"""A message of a short text and a time takes 48 bytes of DynamoDB's 400 KB."""
+
+
+def came_and_went(names: Sequence[str], times: int) -> list[Transition]:
+    """An item inserted and cleared, so often, within one batch of a stream."""
+    copies, label = dict.fromkeys(names, (0, 1)), "2026-11-22T00:00:00.000"
+    said = dict.fromkeys(names, (1790000000.123456,))
+    return [
+        each
+        for number in range(0, 2 * times, 2)
+        for each in (
+            Transition(position(label, str(number)), 3.0, "inserted", added_at_tail=copies, said=said),
+            went(position(label, str(number + 1)), *names),
+        )
+    ]
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+@pytest.mark.parametrize("count", [1, MESSAGES_OF_AN_ITEM])
+def test_a_notice_of_the_largest_items_fits_queue_messages_that_say_the_same(
+    notice_of: Build, count: int, times: int
+) -> None:
+    names = [f"{number:032x}" for number in range(count)]
+    whole = notice_of("chat:1", "p/1", *merged(came_and_went(names, times)))
+    parts = list(whole.parts())
+    assert max(len(part.encode().encode()) for part in parts) < 1 << 20
+    assert said_by(parts) == said_by([whole])
+    assert (len(parts) == 1) == (len(whole.encode()) <= MAX_BYTES)
+
+
+def said_by(parts: Iterable[Notice]) -> set[tuple[str, str, str, object]]:
+    return {
+        (each.position, part, name, value)
+        for notice in parts
+        for each in notice.transitions
+        for part in ("added", "added_at_tail", "gone", "said")
+        for name, value in getattr(each, part).items()
+    }
+
+
+def test_a_notice_of_one_text_said_ever_again_becomes_several_of_fewer_transitions(notice_of: Build) -> None:
+    times = tuple(map(float, range(1_790_000_000, 1_790_002_000)))
+    appended = [
+        Transition(f"{number:03}", 1.0, "modified", added={"a": (number, number + 1)}, said={"a": times})
+        for number in range(100)
+    ]
+    parts = list(notice_of("chat:1", "100", *appended).parts())
+    assert max(len(part.encode()) for part in parts) < 1 << 20
+    assert [each for part in parts for each in part.transitions] == appended
 
 
 def test_a_notice_of_more_names_becomes_several_that_say_the_same(
     notice_of: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notices, "MAX_NAMES", 2)
-    whole = went("1", *"abcde", owner_before="x", owner_after="y")
-    parts = list(notice_of("chat:1", "2", whole, went("2", *"ab")).parts())
-    assert [part.names for part in parts] == [{"a", "b"}, {"c", "d"}, {"e"}]
-    assert [[each.position for each in part.transitions] for part in parts] == [["1", "2"], ["1"], ["1"]]
+    whole, further = went("1", *"abcde", owner_before="x", owner_after="y"), went("2", *"ab")
+    small = len(notice_of("chat:1", "2", whole.only(frozenset("ab")), further).encode())
+    monkeypatch.setattr(notices, "MAX_BYTES", small)
+    parts = list(notice_of("chat:1", "2", whole, further).parts())
+    assert [part.names for part in parts] == [{"a", "b"}, {"c", "d", "e"}]
+    assert [[each.position for each in part.transitions] for part in parts] == [["1", "2"], ["1"]]
     assert {part.position for part in parts} == {"2"}
     assert all(part.transitions[0].changes_owner for part in parts)
 

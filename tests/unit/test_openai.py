@@ -5,10 +5,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 from support.embedding_api import EmbeddingApi, Reply, answered, encoded, refused, reply, rows
+from support.json_server import DRIP, HANG, as_json
 
+from pipeline.deadline import within
+from pipeline.embedding.answers import read_refusal
 from pipeline.embedding.openai import OpenAIEmbedder
 from pipeline.embedding.retrying import MAX_PAUSE_SECONDS, PROBE
 from pipeline.embedding.vectors import EmbeddingSpace
@@ -98,6 +103,9 @@ WRONG: dict[str, Reply] = {
     "cut": (200, {}, answered({"input": ["a", "b"]})[2][:-20]),
     "no JSON": (200, {"content-type": "text/html"}, b"<html>canary</html>"),
     "no UTF-8": (200, {}, b"\xff\xfe\x00"),
+    "a number beyond floats": reply([{"index": index, "embedding": [1.0, 10**400, 1.0]} for index in range(2)]),
+    "nested without end": (200, {}, b'{"data":' + b"[" * 200_000),
+    "an error without a code": as_json(200, {"error": {"message": "canary"}}),
 }  # fmt: skip
 
 
@@ -152,8 +160,32 @@ def test_a_throttled_call_waits_as_long_as_it_was_told(
     assert pauses == [pause]
 
 
-@pytest.mark.parametrize("value", ["Sun, 22 Nov 2026 10:00:00 GMT", "soon", "nan", "-5"])
-def test_an_odd_forget_request_is_no_error(
+def http_date(seconds_from_now: float) -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds_from_now), usegmt=True)
+
+
+@pytest.mark.parametrize(("seconds", "requests"), [(-60, 2), (5, 2), (90, 1)])
+def test_a_throttled_call_waits_until_the_date_that_it_was_told(
+    api: EmbeddingApi, embedder: OpenAIEmbedder, pauses: list[float], seconds: int, requests: int
+) -> None:
+    api.replies = [refused(429, retry_after=http_date(seconds))]
+    if requests == 1:
+        with pytest.raises(EmbeddingUnavailableError) as caught:
+            embedder.embed(["a"])
+        pauses.append(caught.value.retry_after_seconds or 0.0)
+    else:
+        embedder.embed(["a"])
+    assert len(api.requests) == requests
+    assert pauses == [pytest.approx(max(0, seconds), abs=2.5)]
+
+
+def test_a_date_is_counted_from_the_servers_own_clock() -> None:
+    headers = {"retry-after": "Fri, 31 Dec 1999 23:59:59 GMT", "date": "Fri, 31 Dec 1999 23:59:00 GMT"}
+    assert read_refusal(429, headers, b"", ()).retry_after_seconds == 59.0
+
+
+@pytest.mark.parametrize("value", ["soon", "nan", "-5", "Sun, 99 Nov 2026", "5s"])
+def test_a_retry_after_that_cannot_be_read_is_no_error(
     api: EmbeddingApi, embedder: OpenAIEmbedder, pauses: list[float], value: str
 ) -> None:
     api.replies = [refused(429, retry_after=value)]
@@ -161,7 +193,7 @@ def test_an_odd_forget_request_is_no_error(
     assert 0 <= pauses[0] <= MAX_PAUSE_SECONDS
 
 
-def test_a_throttled_call_without_a_forget_request_backs_off(
+def test_a_throttled_call_without_retry_after_backs_off(
     api: EmbeddingApi, embedder: OpenAIEmbedder, pauses: list[float]
 ) -> None:
     api.replies = [refused(429)]
@@ -169,7 +201,7 @@ def test_a_throttled_call_without_a_forget_request_backs_off(
     assert len(pauses) == 1
 
 
-def test_a_longer_forget_request_puts_the_notice_off_by_it(
+def test_a_longer_retry_after_puts_the_notice_off_by_it(
     api: EmbeddingApi, embedder: OpenAIEmbedder, pauses: list[float], notice_of: Callable[..., Notice]
 ) -> None:
     api.replies = [refused(429, retry_after="60")] * 3
@@ -272,6 +304,45 @@ def test_an_api_that_is_away_is_tried_again_and_then_unavailable(
     assert caught.value.__suppress_context__
 
 
+def patient_for(api: EmbeddingApi, seconds: float, pauses: list[float]) -> OpenAIEmbedder:
+    settings = EmbeddingSettings(model="m", dimensions=3, base_url=api.base_url, timeout_seconds=seconds)
+    return OpenAIEmbedder(settings, KEY, pauses.append)
+
+
+@pytest.mark.parametrize("silence", [HANG, DRIP], ids=["nothing", "a space now and then"])
+def test_a_server_that_never_ends_its_answer_is_left_after_the_time_of_one_request(
+    api: EmbeddingApi, pauses: list[float], silence: Reply
+) -> None:
+    api.always = lambda _: silence
+    with pytest.raises(EmbeddingUnavailableError, match="ReadTimeoutError"):
+        patient_for(api, 0.5, pauses).embed(["a"])
+    assert (len(api.requests), pauses) == (1, [])
+
+
+@pytest.mark.parametrize("silence", [HANG, DRIP], ids=["nothing", "a space now and then"])
+def test_a_request_takes_no_longer_than_is_left(
+    api: EmbeddingApi, pauses: list[float], silence: Reply
+) -> None:
+    api.always = lambda _: silence
+    embedder = patient_for(api, 60.0, pauses)
+    with within(0.5), pytest.raises(EmbeddingUnavailableError, match=r"ReadTimeoutError|no time"):
+        embedder.embed(["a"])
+    with within(0.0), pytest.raises(EmbeddingUnavailableError, match="no time is left"):
+        embedder.embed(["a"])
+    assert len(api.requests) == 1
+    api.always = answered
+    assert len(embedder.embed(["a"])) == 1
+
+
+def test_a_pause_that_outlasts_what_is_left_is_not_made(
+    api: EmbeddingApi, embedder: OpenAIEmbedder, pauses: list[float]
+) -> None:
+    api.replies = [refused(429, retry_after="5")]
+    with within(4.0), pytest.raises(EmbeddingUnavailableError, match="429"):
+        embedder.embed(["a"])
+    assert (len(api.requests), pauses) == (1, [])
+
+
 def test_a_redirect_is_not_followed(api: EmbeddingApi, embedder: OpenAIEmbedder) -> None:
     api.replies = [(307, {"location": "/v1/elsewhere"}, b"")] * 3
     with pytest.raises(EmbeddingUnavailableError, match="answered 307"):
@@ -285,6 +356,35 @@ def test_the_package_of_the_api_is_not_imported_for_it() -> None:
         [sys.executable, "-c", program], check=True, capture_output=True, text=True, env=os.environ
     )
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("count", [-50, True, 10**30, 12.5, "12", None])
+def test_a_count_of_tokens_that_can_be_none_counts_nothing(
+    api: EmbeddingApi, embedder: OpenAIEmbedder, count: object
+) -> None:
+    api.replies = [as_json(200, {"data": rows(["a"]), "usage": {"total_tokens": count}})]
+    embedder.embed(["a"])
+    assert embedder.usage.tokens == 0
+
+
+def test_an_error_that_comes_with_200_is_the_error_that_its_code_says(
+    api: EmbeddingApi, embedder: OpenAIEmbedder, pauses: list[float]
+) -> None:
+    throttled = as_json(200, {"error": {"message": "canary", "code": 429}}, retry_after="60")
+    api.replies = [answered, throttled]
+    embedder.embed(["a"])
+    with pytest.raises(EmbeddingUnavailableError, match="answered 429") as caught:
+        embedder.embed(["b"])
+    assert (len(api.requests), pauses, caught.value.retry_after_seconds) == (2, [], 60.0)
+
+
+@pytest.mark.parametrize("body", [b"[" * 200_000, b"[]", b'"error"', b'{"error": ["error"]}'])
+def test_a_refusal_of_any_shape_is_a_refusal(
+    api: EmbeddingApi, embedder: OpenAIEmbedder, body: bytes
+) -> None:
+    api.always = lambda _: (400, {}, body)
+    with pytest.raises(EmbeddingUnavailableError, match="answered 400"):
+        embedder.embed(["a"])
 
 
 def test_an_answer_without_usage_counts_no_tokens(api: EmbeddingApi, embedder: OpenAIEmbedder) -> None:

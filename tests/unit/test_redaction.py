@@ -1,3 +1,4 @@
+import re
 from collections import Counter
 
 import pytest
@@ -61,9 +62,21 @@ def test_any_text_is_redacted_once_and_for_all(text: str) -> None:
     assert Redactor().redact(once) == (once, 0)
 
 
-def test_a_card_number_in_full_width_digits_goes() -> None:
-    digits = MAKERS["visa"]().translate(str.maketrans("0123456789", "０１２３４５６７８９"))
-    assert Redactor().redact(f"カードは{digits}です") == ("カードは[redacted: card number]です", 1)
+FULL_WIDTH = {code: 0xFEE0 + code for code in range(0x21, 0x7F)} | {0x20: 0x3000}
+
+
+@pytest.mark.parametrize("kind", ["visa", "aws_access_key", "github", "anthropic"])
+def test_a_secret_in_full_width_letters_goes(kind: str) -> None:
+    text, count = Redactor().redact(f"これは{MAKERS[kind]().translate(FULL_WIDTH)}です。")
+    assert count == 1
+    assert re.fullmatch(r"これは\[redacted: [^\]]+\]です。", text)
+
+
+@pytest.mark.parametrize("between", [" ", "-", ".", "\u3000", "\u00a0", "\u2011", "\u2013", "－"])
+def test_a_card_number_goes_whatever_is_between_its_groups(between: str) -> None:
+    digits = MAKERS["visa"]()
+    card = between.join(digits[start : start + 4] for start in range(0, 16, 4))
+    assert Redactor().redact(f"カードは{card}です") == ("カードは[redacted: card number]です", 1)
 
 
 def test_a_setting_names_the_groups() -> None:
@@ -87,7 +100,8 @@ def test_every_group_can_be_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a" * 400_000, "password " * 40_000, "://" * 130_000, "-----BEGIN PRIVATE KEY-----" * 10_000, "1234 " * 80_000, "eyJ" * 130_000]
+    "text", ["a" * 400_000, "password " * 40_000, "://" * 130_000, "-----BEGIN PRIVATE KEY-----" * 10_000, "1234 " * 80_000, "eyJ" * 130_000,
+             "password`*" * 40_000, "password: ` " * 33_000, "<password>" * 40_000, "ｐａｓｓ　：　" * 50_000, "`" * 400_000]
 )  # fmt: skip
 def test_a_text_of_dynamodbs_full_size_takes_no_longer_than_its_length_allows(text: str) -> None:
     redacted, _ = Redactor().redact(text)

@@ -71,6 +71,30 @@ def test_an_unknown_shape_is_counted_and_hides_no_neighbour(message: Any) -> Non
 @pytest.mark.parametrize(
     "message",
     [
+        {"B": "aGVsbG8="},
+        {"M": {"role": {"S": "user"}, "content": {"B": "aGVsbG8="}}},
+        {"M": {"role": {"S": "user"}, "content": {"BS": ["aGVsbG8="]}}},
+        {"M": {"role": {"S": "user"}, "packed": {"B": "aGVsbG8="}}},
+        {"M": {"role": {"S": "user"}, "parts": {"L": [{"M": {"type": {"S": "text"}, "text": {"B": "aGVsbG8="}}}]}}},
+    ],
+)  # fmt: skip
+def test_a_message_in_binary_is_counted_and_hides_no_neighbour(message: Any) -> None:
+    hello = {"M": {"role": {"S": "user"}, "content": {"S": "hello"}}}
+    document = parsed({"L": [message, hello]})
+    assert document.unreadable == 1
+    assert [entry.text for entry in document.entries] == ["hello"]
+
+
+def test_a_picture_in_binary_is_not_counted() -> None:
+    picture = {"M": {"format": {"S": "png"}, "source": {"M": {"bytes": {"B": "aGVsbG8="}}}}}
+    message = {"M": {"role": {"S": "user"}, "content": {"L": [{"M": {"image": picture}}]}}}
+    document = parsed({"L": [message]})
+    assert (document.unreadable, document.entries) == (0, ())
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
         None, {}, {"role": "user"}, {"role": "user", "content": ""}, {"role": "assistant", "content": []},
         {"id": "1", "role": "assistant", "createdAt": ISO, "metadata": {"a": "b"}},
         {"role": "tool", "content": {"temperature": 12}},
