@@ -1,6 +1,7 @@
 """Two ways to the query function that AWS itself guards: invoking it, and its URL with a signature. Needs the extra ``aws``."""
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,14 @@ import boto3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, ResponseStreamingError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    NoRegionError,
+    ProfileNotFound,
+    ResponseStreamingError,
+)
 
 from vector_memory.errors import InvalidRequestError, MemoryUnavailableError, SettingsError
 from vector_memory.transports import (
@@ -36,10 +44,23 @@ _SET_UP = "set AWS_REGION and credentials (AWS_PROFILE, or AWS_ACCESS_KEY_ID and
 
 
 def _session() -> boto3.Session:
+    """Return a session that takes AWS_REGION too, which boto3 does not read.
+
+    Raises:
+        SettingsError: there is no such profile.
+    """
     try:
-        return boto3.Session()
+        return boto3.Session(region_name=os.environ.get("AWS_REGION"))
     except BotoCoreError as error:
-        raise SettingsError(f"AWS is not set up, {type(error).__name__}: {_SET_UP}") from None
+        raise _not_set_up(error) from None
+
+
+def _not_set_up(error: BotoCoreError) -> SettingsError:
+    said = {
+        NoRegionError: "no AWS region: set AWS_REGION",
+        ProfileNotFound: "no such AWS profile: correct AWS_PROFILE",
+    }
+    return SettingsError(said.get(type(error), f"AWS is not set up, {type(error).__name__}: {_SET_UP}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +153,7 @@ def lambda_client(
     try:
         client: LambdaClient = (session or _session()).client("lambda", config=config)
     except BotoCoreError as error:
-        raise SettingsError(f"AWS is not set up, {type(error).__name__}: {_SET_UP}") from None
+        raise _not_set_up(error) from None
     return client
 
 

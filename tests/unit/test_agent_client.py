@@ -356,9 +356,11 @@ def test_without_region_or_profile_the_client_says_so(monkeypatch: pytest.Monkey
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(SettingsError, match="AWS_REGION"):
         lambda_client()
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    assert lambda_client().meta.region_name == "eu-west-1"
     monkeypatch.setenv("AWS_PROFILE", "nobodys")
     for make in (lambda_client, lambda: UrlTransport("https://x.example", "acme", "mika")):
-        with pytest.raises(SettingsError, match="ProfileNotFound"):
+        with pytest.raises(SettingsError, match="AWS_PROFILE"):
             make()
 
 
