@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.errors import VectorMemoryError
+from pipeline.errors import NotSetError, VectorMemoryError
 from pipeline.operations.registry import commands
 from pipeline.operations.terminal.advised_commands import placed, where_of
 
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
-        said = _explanation(error)
+        said = _explanation(error, options)
         if said is None:
             raise
         _print(f"vector-memory: {placed(said, where)}", sys.stderr)
@@ -56,13 +56,22 @@ def _enter_demo(options: argparse.Namespace) -> None:
     options.stack, options.demo_function = told[connection.STACK], told[connection.FUNCTION]
 
 
-def _explanation(error: Exception) -> str | None:
+def _explanation(error: Exception, options: argparse.Namespace) -> str | None:
     """Return what to tell of an error; ``None`` if it is a bug."""
+    if isinstance(error, NotSetError):
+        return f"{error}{_way_to_set(options)}"
     if isinstance(error, VectorMemoryError):
         return str(error)
     from pipeline.operations.stack.aws_errors import explanation  # noqa: PLC0415  # boto3 takes a while to import
 
     return explanation(error)
+
+
+def _way_to_set(options: argparse.Namespace) -> str:
+    """Return which option of the command brings what is not set, if one does."""
+    if getattr(options, "stack", "given"):
+        return ": give --database-url" if hasattr(options, "database_url") else ""
+    return ": set it, or name the deployed stack with --stack NAME"
 
 
 def parser() -> argparse.ArgumentParser:

@@ -4,7 +4,8 @@
 
     VectorMemoryError
     ├── SettingsError              fix the environment; the message says which variable
-    │   └── EmbeddingNotConfiguredError  there is no embedding provider to ask
+    │   └── NotSetError                it is not set
+    │       └── EmbeddingNotConfiguredError  there is no embedding provider to ask
     ├── InvalidRequestError        fix the request (HTTP 4xx)
     ├── PermanentError             a property of the item; another try gives the same: dead-letter queue
     │   ├── MalformedItemError         the item is not what the chat app writes
@@ -43,7 +44,13 @@ class SettingsError(VectorMemoryError):
     cause = "settings"
 
 
-class EmbeddingNotConfiguredError(SettingsError):
+class NotSetError(SettingsError):
+    """A setting that is needed is not set."""
+
+    cause = "not_set"
+
+
+class EmbeddingNotConfiguredError(NotSetError):
     """No embedding provider is configured: what needs no question embedded still works."""
 
     cause = "embedding_not_configured"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, cast, get_args
 
 from pipeline.database_settings import Authentication, DatabaseSettings
-from pipeline.errors import SettingsError
+from pipeline.errors import NotSetError, SettingsError
 from pipeline.prices import CHAT, EMBEDDING_DOLLARS_PER_MILLION_TOKENS
 from pipeline.store_settings import Generation, StoreName, StoreSettings
 from pipeline.variables import Variables, safe_base_url
@@ -178,11 +178,11 @@ class Settings:
         """Return the setting called ``name``.
 
         Raises:
-            SettingsError: it is not set.
+            NotSetError: it is not set.
         """
         value = getattr(self, name)
         if not value:
-            raise SettingsError(f"{name.upper()} is not set; this function needs it (see template.yaml)")
+            raise NotSetError(f"{name.upper()} is not set, and is needed (see template.yaml)")
         return str(value)
 
 

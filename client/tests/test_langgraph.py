@@ -61,6 +61,27 @@ def test_a_value_that_is_changed_keeps_when_it_was_made(store: BaseStore, namesp
     assert second.updated_at > first.updated_at
 
 
+@pytest.mark.parametrize("value", ["text", ["text"], {"at": object()}, {"raw": b"bytes"}])
+def test_a_value_that_json_cannot_hold_is_refused_and_spoils_no_search(
+    store: BaseStore, namespace: Namespace, value: Any
+) -> None:
+    with pytest.raises(InvalidRequestError):
+        store.put(namespace, "a", value, index=False)
+    assert store.search(namespace, filter={"n": 1}) == []
+
+
+def test_half_a_character_is_kept_as_it_is(either: BaseStore, namespace: Namespace) -> None:
+    either.put(namespace, "a", {"text": "cut \ud83d"}, index=False)
+    item = either.get(namespace, "a")
+    assert item
+    assert item.value == {"text": "cut \ud83d"}
+
+
+def test_a_blank_query_asks_for_the_newest(store: BaseStore, namespace: Namespace) -> None:
+    store.put(namespace, "a", {"v": 1}, index=False)
+    assert [item.key for item in store.search(namespace, query=" ")] == ["a"]
+
+
 def test_keys_and_namespaces_may_hold_anything(either: BaseStore, namespace: Namespace) -> None:
     odd = [(*namespace, "a/b"), (*namespace, "a", "b"), (*namespace, "日本 :%2F")]
     for place in odd:

@@ -1,21 +1,22 @@
 """A client of memory: one user's, named when it is made."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import sleep
 from typing import Any, TypedDict, Unpack
+from urllib.parse import quote
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from vector_memory import answers
 from vector_memory.errors import InvalidRequestError, MemoryUnavailableError
-from vector_memory.transports import Request, Transport
+from vector_memory.transports import PASSING, Request, Transport
 
 MEMORY_PATH = "/api/v1/memory"
 DEFAULT_ATTEMPTS = 3
 MAX_PAUSE_SECONDS = 2.0
-PASSING = frozenset({429, 502, 503, 504})
 OK, FIRST_FAILURE = 200, 400
 
 
@@ -118,14 +119,16 @@ class MemoryClient:
 
     def forgetting(self, request_id: str) -> answers.Forgetting:
         """Return what became of a wish to forget."""
-        return answers.forgetting(self._ask(Request("GET", f"{MEMORY_PATH}/status/{request_id}")))
+        return answers.forgetting(
+            self._ask(Request("GET", f"{MEMORY_PATH}/status/{quote(request_id, safe='')}"))
+        )
 
     def _post(
         self, name: str, body: Mapping[str, Any], session_key: str | None, min_updated_at: datetime | None
     ) -> Mapping[str, Any]:
         asked = {**body, "session_key": session_key, "min_updated_at": min_updated_at}
         given = {key: _plain(value) for key, value in asked.items() if value is not None}
-        return self._ask(Request("POST", f"{MEMORY_PATH}/{name}", given))
+        return self._ask(Request("POST", f"{MEMORY_PATH}/{name}", _sendable(given)))
 
     def _ask(self, request: Request) -> Mapping[str, Any]:
         retrying = Retrying(
@@ -152,9 +155,24 @@ class MemoryClient:
         raise InvalidRequestError(error, code=code, status=status, hint=hint)
 
 
+def _sendable(body: dict[str, Any]) -> dict[str, Any]:
+    """Return ``body`` if JSON can hold it; else say which argument is at fault."""
+    for name, value in body.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError, RecursionError):
+            raise InvalidRequestError(
+                f"{name} is nothing that JSON can hold: {type(value).__name__}",
+                hint="give text, numbers, lists of them; a time as a datetime with a zone",
+            ) from None
+    return body
+
+
 def _plain(value: Any) -> Any:  # noqa: ANN401  # what JSON takes
     if isinstance(value, datetime):
         if value.tzinfo is None:
-            raise InvalidRequestError("a time has no zone", hint="give one, such as datetime.now(UTC)")
+            raise InvalidRequestError(
+                "a time has no zone", hint="give one: datetime.now(UTC), or 2026-11-22T10:00:00+09:00"
+            )
         return value.isoformat()
     return list(value) if isinstance(value, tuple | set | frozenset) else value

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from vector_memory.client import MemoryClient
 from vector_memory.errors import SettingsError, VectorMemoryError
-from vector_memory.transports import BearerTransport
+from vector_memory.transports import BearerTransport, checked_timeout, safe_url
 from vector_memory.version import VERSION
 
 
@@ -62,10 +62,13 @@ def client_of(options: argparse.Namespace) -> MemoryClient:
     """Return the client that the options describe.
 
     Raises:
-        SettingsError: nobody is named.
+        SettingsError: nobody is named, there is no token, or a value is none.
     """
-    timeout = float(options.timeout)
+    timeout = checked_timeout(options.timeout)
+    if options.api or options.url:
+        safe_url(options.api or options.url)
     if options.api:
+        _token(options.token_variable)  # what is not set now is not set later
         return MemoryClient(BearerTransport(options.api, lambda: _token(options.token_variable), timeout))
     if not options.tenant:
         raise SettingsError("say whose memory: --tenant, and --user if it is not the tenant's own")

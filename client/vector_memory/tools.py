@@ -6,7 +6,6 @@ All of them only read. Whose memory is read was settled when the client was made
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from typing import Any
 
 from vector_memory.answers import Freshness, Memory
@@ -38,7 +37,7 @@ def _schema(required: list[str], **properties: Mapping[str, Any]) -> Mapping[str
 
 
 def _search(client: MemoryClient, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    found = client.search(**{name: _time(name, value) for name, value in arguments.items()})
+    found = client.search(**arguments)
     return {
         "memories": [_memory(one) for one in found.results],
         "confidence": found.confidence,
@@ -47,7 +46,7 @@ def _search(client: MemoryClient, arguments: Mapping[str, Any]) -> dict[str, Any
 
 
 def _context(client: MemoryClient, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    given = client.context(**{name: _time(name, value) for name, value in arguments.items()})
+    given = client.context(**arguments)
     return {
         "text": given.text,
         "passages": [{"key": one.key, "said_at": one.created_at.isoformat()} for one in given.passages],
@@ -78,17 +77,6 @@ def _memory(one: Memory) -> dict[str, Any]:
 def _freshness(freshness: Freshness) -> dict[str, Any]:
     until = freshness.indexed_until
     return {"indexed_until": until.isoformat() if until else None, "stale": freshness.stale}
-
-
-def _time(name: str, value: Any) -> Any:  # noqa: ANN401  # JSON
-    if name not in {"since", "until", "now"}:
-        return value
-    try:
-        return datetime.fromisoformat(value)
-    except (ValueError, TypeError):
-        raise InvalidRequestError(
-            f"{name} is no time", hint="give one such as 2026-11-22T10:00:00+09:00"
-        ) from None
 
 
 _NULLABLE_TIME = {"type": ["string", "null"], "description": "ISO 8601, with a zone."}
@@ -156,7 +144,7 @@ TOOLS: tuple[Tool, ...] = (
             },
             since={
                 "type": "string",
-                "description": "Only what was said at this time or later, such as 2026-11-22T10:00:00+09:00.",
+                "description": "Only what was said at this time or later, such as 2026-11-22T10:00:00+09:00; in time_zone if it has no offset.",
             },
             until={"type": "string", "description": "Only what was said before this time."},
             time_zone=_ZONE,
@@ -246,7 +234,7 @@ def run_tool(client: MemoryClient, name: str, arguments: Mapping[str, Any] | str
     """Run a tool that a model called, and return its answer, JSON that fits the tool's schema.
 
     Args:
-        arguments: an object, or its JSON as OpenAI gives it.
+        arguments: an object, or its JSON as OpenAI gives it; ``null`` is as good as left out.
 
     Raises:
         InvalidRequestError: there is no such tool, or its arguments are others.
@@ -258,6 +246,7 @@ def run_tool(client: MemoryClient, name: str, arguments: Mapping[str, Any] | str
     given = _object(arguments)
     if unknown := given.keys() - tool.parameters["properties"].keys():
         raise InvalidRequestError(f"{name} takes no {', '.join(sorted(unknown))}", hint="leave it out")
+    given = {name: value for name, value in given.items() if value is not None}
     if missing := {*tool.parameters["required"]} - given.keys():
         raise InvalidRequestError(f"{name} needs {', '.join(sorted(missing))}", hint="give it")
     return tool.run(client, given)

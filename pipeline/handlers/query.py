@@ -55,10 +55,10 @@ class _Request:
     note: _Note = field(default_factory=_Note)
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: Any, context: LambdaContext) -> dict[str, Any]:  # noqa: ANN401  # whatever JSON was invoked with
     """Answer one request. Never raises for bad input or a dependency that is down: the status says it."""
     started = time.perf_counter()
-    request = _Request(Call(event))
+    request = _Request(Call(event if isinstance(event, dict) else {}))
     app.context["request"] = request
     answer = app.resolve(request.call.routed(), context)
     milliseconds = round((time.perf_counter() - started) * 1000, 1)

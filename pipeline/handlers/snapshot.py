@@ -6,11 +6,13 @@ A hook that raises before the snapshot is taken makes Lambda refuse to publish t
 import gc
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from pipeline import bootstrap
 from pipeline.container import Container
 from pipeline.errors import SecretUnavailableError, SettingsError
 from pipeline.readiness import problems
+from pipeline.search.times import time_spans
 from pipeline.secret_texts import api_key_of
 
 SECRET_PAUSES_SECONDS = (2.0, 4.0, 8.0, 16.0)
@@ -46,6 +48,8 @@ def warm() -> None:
     """
     container = bootstrap.container()
     _ = container.authenticator
+    for question in ("yesterday", "昨日"):  # the patterns of both languages
+        time_spans(question, datetime.now(UTC))
     from aws_lambda_powertools.utilities import parameters  # noqa: F401, PLC0415, RUF100
 
     if container.settings.embedding.provider == "openai":

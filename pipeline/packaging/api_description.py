@@ -32,7 +32,7 @@ _LONG = (
     f"longer than {limits.MAX_QUERY_CHARACTERS:,} characters ({limits.MAX_TALK_CHARACTERS:,} for context, and of messages "
     "together), or than the model takes: beginning and end are used, and the answer says so"
 )
-Question = Annotated[str, Field(min_length=1, pattern=r"[^\s\x00-\x1f]", description=_LONG)]
+Question = Annotated[str, Field(min_length=1, pattern=limits.VISIBLE, description=_LONG)]
 TopK = Annotated[int, Field(ge=1, le=limits.MAX_TOP_K)]
 KindName = Literal["session", "long_term", "daily", "summary"]
 
@@ -90,8 +90,10 @@ class SearchRequest(_Request):
     roles: Ids | None = None
     sessions: Ids | None = None
     excluded_sessions: Ids | None = None
-    since: Time | None = None
-    until: Time | None = None
+    since: Annotated[Time | None, Field(description="the first moment that is searched")] = None
+    until: Annotated[
+        Time | None, Field(description="the first moment after `since` that is not searched any more")
+    ] = None
     explain: bool | None = False
 
 

@@ -6,7 +6,7 @@ The query function's ``openapi.json`` says the same to others. Checked by hand, 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -30,8 +30,11 @@ MIN_CONTEXT_TOKENS, DEFAULT_CONTEXT_TOKENS, MAX_CONTEXT_TOKENS = 64, 1_500, 16_0
 MAX_MESSAGES = 50
 MAX_REQUEST_ID = 64
 
-VISIBLE = r"[^\s\x00-\x1f]"
-"""What a question must have: a character that is neither white nor a control."""
+VISIBLE = (
+    r"[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f\u205f-\u206f"
+    r"\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0]"
+)
+"""What a question must have: a character that is seen, neither white nor a control nor drawn as nothing (zero-width, fillers, variants)."""
 
 MIN_HALF_LIFE_DAYS, MAX_HALF_LIFE_DAYS = 0.01, 36_500.0
 IDENTITY_FIELDS = frozenset({"tenant_id", "user_id"})
@@ -187,13 +190,22 @@ def _wanted(body: Mapping[str, Any]) -> Wanted:
 
 def _reference_time(body: Mapping[str, Any]) -> datetime | None:
     """Return what "yesterday" is counted from: ``now``, or the present, in the zone that is named."""
-    given, zone = _time(body, "now"), body.get("time_zone")
-    if zone is None:
+    given = _time(body, "now", _zone(body))
+    if body.get("time_zone") is None:
         return given
-    return (given or datetime.now(UTC)).astimezone(_zone(zone))
+    try:
+        return (given or datetime.now(UTC)).astimezone(_zone(body))
+    except (ValueError, OverflowError):
+        raise InvalidRequestError(
+            "now is outside of the calendar in that time_zone", hint="leave now out, or give the present time"
+        ) from None
 
 
-def _zone(name: object) -> ZoneInfo:
+def _zone(body: Mapping[str, Any]) -> tzinfo:
+    """Return the zone that is named, of times that name none as well."""
+    name = body.get("time_zone")
+    if name is None:
+        return UTC
     try:
         if isinstance(name, str) and name.isascii():
             return ZoneInfo(name)
@@ -264,13 +276,19 @@ def _filters(body: Mapping[str, Any]) -> Filters:
     kinds = _ids(body, "kinds")
     if not kinds <= {*KINDS}:
         raise InvalidRequestError(f"kinds must be among {', '.join(KINDS)}")
+    since, until = (_time(body, name, _zone(body)) for name in ("since", "until"))
+    if since and until and since >= until:
+        raise InvalidRequestError(
+            "since is not before until, so nothing can fit",
+            hint="until is the first moment that is not searched any more; for one day give the next day's beginning",
+        )
     return Filters(
         kinds=kinds,
         roles=_ids(body, "roles"),
         keys=_ids(body, "sessions"),
         excluded_keys=_ids(body, "excluded_sessions"),
-        since=_time(body, "since"),
-        until=_time(body, "until"),
+        since=since,
+        until=until,
     )
 
 
@@ -281,10 +299,10 @@ def _ids(body: Mapping[str, Any], name: str) -> frozenset[str]:
     return frozenset(storable_id(value, f"each of {name}") for value in values)
 
 
-def _time(body: Mapping[str, Any], name: str) -> datetime | None:
+def _time(body: Mapping[str, Any], name: str, zone: tzinfo = UTC) -> datetime | None:
     if name not in body:
         return None
-    time = read_time(body[name]) if isinstance(body[name], str) else None
+    time = read_time(body[name], zone) if isinstance(body[name], str) else None
     if time is None:
         raise InvalidRequestError(f"{name} must be a time such as 2026-11-22T10:00:00+09:00")
     return time
@@ -310,4 +328,7 @@ def _messages(body: Mapping[str, Any]) -> Sequence[str] | None:
         raise InvalidRequestError("messages must be strings")
     if is_too_long(body, MAX_TALK_CHARACTERS):
         return [_shortened("\n".join(messages), MAX_TALK_CHARACTERS)]
-    return [message.encode("utf-8", "replace").decode() for message in messages]
+    return [
+        message.encode("utf-8", "replace").decode() if re.search(VISIBLE, message) else ""
+        for message in messages
+    ]

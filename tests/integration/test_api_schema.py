@@ -68,6 +68,8 @@ def address(query_function: PgVectorStore, embedder: Any, monkeypatch: pytest.Mo
 def test_every_answer_is_as_described(case: Any, address: str) -> None:
     if isinstance(case.body, dict) and isinstance(case.body.get("time_zone"), str):
         case.body["time_zone"] = "Asia/Tokyo"  # which names of zones there are no schema can say
+    if isinstance(case.body, dict) and case.body.get("since") and case.body.get("until"):
+        case.body["until"] = None  # nor that it is later
     answer = case.call(base_url=address, headers=IDENTITY)
     seen[str(answer.status_code)] += 1
     case.validate_response(answer, checks=CHECKS, headers=IDENTITY)

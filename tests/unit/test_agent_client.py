@@ -7,7 +7,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import metadata
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +20,7 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.exceptions import ClientError, NoCredentialsError, ParamValidationError, ReadTimeoutError
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from support.caller_events import AGENT
@@ -54,6 +57,10 @@ def memory(index: InMemoryStore, embedder: Any, monkeypatch: pytest.MonkeyPatch)
     fields: Any = {"name": "chat:1", "updated_at": TIME}
     index.apply("株式会社", [planned("s1", upserts=[(chunk, vector)], **fields)])
     return index
+
+
+def _refused(code: str, status: int) -> ClientError:
+    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Invoke")  # type: ignore[typeddict-item]
 
 
 class Scripted:
@@ -195,6 +202,12 @@ def test_a_time_without_a_zone_is_refused_before_anything_is_sent() -> None:
     [
         (ClientError({"Error": {"Code": "TooManyRequestsException"}}, "Invoke"), MemoryUnavailableError),
         (ClientError({"Error": {"Code": "AccessDeniedException"}}, "Invoke"), InvalidRequestError),
+        (_refused("InvalidSignatureException", 403), InvalidRequestError),
+        (_refused("ThrottlingException", 400), MemoryUnavailableError),
+        (_refused("TooManyRequestsException", 429), MemoryUnavailableError),
+        (_refused("ServiceException", 500), MemoryUnavailableError),
+        (NoCredentialsError(), InvalidRequestError),
+        (ParamValidationError(report="no name"), InvalidRequestError),
         (ReadTimeoutError(endpoint_url="http://127.0.0.1"), MemoryUnavailableError),
     ],
 )
@@ -250,6 +263,116 @@ def test_boto_leaves_retries_and_waiting_to_us(monkeypatch: pytest.MonkeyPatch) 
     config: Any = lambda_client(4.0).meta.config
     assert config.read_timeout == 4.0
     assert config.retries["total_max_attempts"] == 1
+
+
+@pytest.mark.parametrize("token", ["", "two words", "秘密の鍵", None])
+def test_a_token_that_no_header_can_hold_is_refused_and_not_told(token: Any) -> None:
+    with pytest.raises(SettingsError) as caught:
+        MemoryClient(BearerTransport("http://127.0.0.1:9", lambda: token)).notes()
+    assert not token or token not in str(caught.value)
+
+
+def test_a_line_break_behind_a_token_is_left_out() -> None:
+    with Loopback() as loopback:
+        client = MemoryClient(BearerTransport(loopback.url, lambda: "a.b.c\n"))
+        with pytest.raises(
+            InvalidRequestError, match="Unauthorized"
+        ):  # it was sent; nobody checks tokens here
+            client.notes()
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), None, "5"])
+def test_a_timeout_that_is_none_is_a_wrong_setting(seconds: Any) -> None:
+    with pytest.raises(SettingsError, match="above 0"):
+        MemoryClient(BearerTransport("http://127.0.0.1:9", lambda: "t", seconds)).notes()
+    with pytest.raises(SettingsError, match="above 0"):
+        lambda_client(seconds)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://host:99999", "https://ho st", "https://host/?stage=1", f"https://{'a' * 70}.example"]
+)
+def test_a_url_that_is_none_is_a_wrong_setting(url: str) -> None:
+    with pytest.raises(SettingsError, match="URL of memory"):
+        MemoryClient(BearerTransport(url, lambda: "t")).notes()
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(301, InvalidRequestError), (404, InvalidRequestError), (429, MemoryUnavailableError), (502, MemoryUnavailableError), (200, MemoryUnavailableError)],
+)  # fmt: skip
+def test_an_answer_that_is_no_json_is_of_another_server_or_passes(status: int, kind: type[Exception]) -> None:
+    with _web_site(status) as url, pytest.raises(kind, match=str(status)):
+        MemoryClient(BearerTransport(url, lambda: "t"), pause=lambda _: None).notes()
+
+
+@contextmanager
+def _web_site(status: int) -> Iterator[str]:
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("location", "https://elsewhere.example/")
+            self.send_header("content-length", "6")
+            self.end_headers()
+            self.wfile.write(b"<html>")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [{"since": date(2026, 11, 22)}, {"min_confidence": Decimal("0.5")}, {"min_confidence": float("nan")}, {"kinds": iter(["session"])}],
+)  # fmt: skip
+def test_an_argument_that_json_cannot_hold_is_named(argument: dict[str, Any]) -> None:
+    scripted = Scripted()
+    with pytest.raises(InvalidRequestError, match=next(iter(argument))) as caught:
+        MemoryClient(scripted).search("aaaa", **argument)
+    assert caught.value.hint
+    assert scripted.requests == []
+
+
+def test_an_id_of_a_request_leads_to_no_other_path() -> None:
+    scripted = Scripted((404, {"error": "not known", "code": "not_found"}))
+    with pytest.raises(InvalidRequestError):
+        MemoryClient(scripted).forgetting("../../health?x=1")
+    assert scripted.requests[0].path == "/api/v1/memory/status/..%2F..%2Fhealth%3Fx%3D1"
+
+
+def test_a_session_key_that_utf_8_cannot_hold_is_refused() -> None:
+    with pytest.raises(InvalidRequestError, match="surrogate"):
+        MemoryClient(BearerTransport("http://127.0.0.1:9", lambda: "t")).forget("\ud800")
+
+
+def test_without_region_or_profile_the_client_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(SettingsError, match="AWS_REGION"):
+        lambda_client()
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    assert lambda_client().meta.region_name == "eu-west-1"
+    monkeypatch.setenv("AWS_PROFILE", "nobodys")
+    for make in (lambda_client, lambda: UrlTransport("https://x.example", "acme", "mika")):
+        with pytest.raises(SettingsError, match="AWS_PROFILE"):
+            make()
+
+
+@pytest.mark.parametrize(
+    ("host", "region"),
+    [("abc.lambda-url.ap-northeast-1.on.aws", "ap-northeast-1"), ("127.0.0.1", "eu-west-1")],
+)
+def test_a_request_is_signed_for_the_region_of_its_url(host: str, region: str) -> None:
+    session = boto3.Session(*KEYS, region_name="eu-west-1")
+    transport = UrlTransport(f"https://{host}", "acme", "mika", session)
+    signed = transport._signed("POST", f"https://{host}/x", {}, b"")  # nobody is asked
+    assert f"/{region}/lambda/aws4_request" in signed["Authorization"]
 
 
 def test_asyncio_asks_in_threads_and_gets_the_same_answers() -> None:

@@ -139,8 +139,20 @@ def test_a_tools_answer_fits_its_schema(client: MemoryClient, name: str) -> None
 
 @pytest.mark.parametrize("name", ["since", "now"])
 def test_a_time_that_is_none_is_refused(client: MemoryClient, name: str) -> None:
-    with pytest.raises(InvalidRequestError, match=f"{name} is no time"):
+    with pytest.raises(InvalidRequestError, match=f"{name} must be a time"):
         run_tool(client, "search_memory", {"query": "a", name: "yesterday"})
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"since": None, "top_k": None, "kinds": None},
+        {"since": "2020-01-01", "time_zone": "Asia/Tokyo"},
+        {"now": "2026-11-22T10:00:00", "time_zone": "Asia/Tokyo"},
+    ],
+)
+def test_a_model_may_give_null_and_times_without_an_offset(client: MemoryClient, arguments: Any) -> None:
+    assert run_tool(client, "search_memory", {"query": "aaaa", **arguments})["stale"] is False
 
 
 def test_with_memory_away_the_model_is_told_to_go_on(client: MemoryClient, embedder: Any) -> None:

@@ -86,6 +86,11 @@ def test_the_version_is_told_everywhere(words: list[str], capsys: pytest.Capture
         (["audit", "--table", "t"], "no AWS region"),
         (["mcp", "--function", "f", "--tenant", "acme"], "no AWS region"),
         (["search", "--tenant", "acme", "what"], "OPENAI_SECRET_ARN"),
+        (["search", "--tenant", "acme", "what"], "--stack NAME"),
+        (["forget", "--tenant", "acme"], "--stack NAME"),
+        (["usage"], "--stack NAME"),
+        (["migrate"], "--database-url"),
+        (["migrate", "--database-url", "nonsense"], "no connection string"),
     ],
 )
 def test_a_missing_setting_is_named_without_a_traceback(words: list[str], said: str, tmp_path: Path) -> None:

@@ -148,3 +148,26 @@ def test_a_conversation_that_is_no_json_is_left_to_its_own_app(table: Conversati
 def test_times_are_of_the_clock_that_it_was_given(table: ConversationTable) -> None:
     at = datetime(2026, 11, 27, 12, tzinfo=UTC)
     assert replace(table, now=lambda: at).append("chat:1", [LAMP]) == at
+
+
+def test_an_image_in_a_message_is_left_out_and_its_text_is_read(
+    table: ConversationTable, client: Any
+) -> None:
+    image = {"image": {"format": "png", "source": {"bytes": b"\x89PNG"}}}
+    table.append("chat:1", [{"role": "user", "content": [{"text": LAMP["content"]}, image]}])
+    [item] = client.scan(TableName="sessions")["Items"]
+    document = Layouts(DEFAULT_ATTRIBUTE_NAMES, EntryHasher(b"0123456789abcdef")).parse("sessions", item)
+    assert document
+    assert [LAMP["content"] in entry.text for entry in document.entries] == [True]
+    assert "PNG" not in item["messages"]["S"]
+
+
+def test_half_a_character_is_written_and_read_as_it_is(table: ConversationTable) -> None:
+    table.append("chat:1", [{"role": "user", "content": "cut \ud83d"}])
+    assert table.messages("chat:1") == [{"role": "user", "content": "cut \ud83d"}]
+
+
+def test_a_message_that_json_cannot_hold_is_refused(table: ConversationTable) -> None:
+    with pytest.raises(InvalidRequestError, match="JSON cannot hold"):
+        table.append("chat:1", [{"role": "user", "content": "now", "at": datetime.now(UTC)}])
+    assert table.get("chat:1") is None

@@ -262,6 +262,26 @@ def test_a_damaged_line_is_named(line: str) -> None:
         list(read_items([line]))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"text": 7},
+        {"text": None},
+        {"user_id": None},
+        {"state": "erased"},
+        {"key": "chat:other"},
+        {"said_at": 7},
+    ],
+)
+def test_a_message_that_no_export_writes_is_refused(old: SmallPipeline, change: dict[str, Any]) -> None:
+    filled(old)
+    lines = exported(old)
+    at = next(at for at, line in enumerate(lines) if json.loads(line)["type"] == "message")
+    lines[at] = json.dumps({**json.loads(lines[at]), **change})
+    with pytest.raises(InvalidRequestError, match=f"line {at + 1} is damaged"):
+        list(read_items(lines[1:]))
+
+
 def test_a_file_of_another_kind_or_version_is_refused() -> None:
     with pytest.raises(InvalidRequestError, match="not that of an export"):
         read_header('{"messages": []}')

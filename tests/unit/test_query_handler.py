@@ -175,6 +175,49 @@ def test_an_explanation_holds_the_request_that_gives_it_again(
     assert "explanation" not in answered({**asked, **other})
 
 
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"since": "2026-11-23T00:00:00Z", "until": "2026-11-22T00:00:00Z"}, "since is not before until"),
+        ({"since": "2026-11-22", "until": "2026-11-22"}, "since is not before until"),
+        ({"now": "0001-01-01T00:00:00Z", "time_zone": "America/New_York"}, "outside of the calendar"),
+        ({"now": "9999-12-31T23:00:00Z", "time_zone": "Asia/Tokyo"}, "outside of the calendar"),
+        ({"query": "\u200b"}, "not blank"),
+        ({"query": " \u3164\ufeff\u2800\x7f"}, "not blank"),
+    ],
+)
+def test_a_request_that_nothing_can_fit_is_refused(change: dict[str, Any], error: str) -> None:
+    status, body = ask(tenant_id="acme", user_id="mika", body={"query": "aaaa", **change})
+    assert (status, body["code"]) == (400, "invalid_request")
+    assert error in body["error"]
+
+
+def test_messages_that_nobody_can_see_relate_to_nothing() -> None:
+    path = "/api/v1/memory/related"
+    assert ask(tenant_id="acme", user_id="mika", path=path, body={"messages": ["\u200b"]})[1]["related"] == []
+
+
+def test_times_without_an_offset_are_of_the_zone_that_is_named() -> None:
+    def keys(**times: str) -> list[str]:
+        body = {"query": "aaaa", "top_k": 1, "time_zone": "Asia/Tokyo", **times}
+        return [row["key"] for row in ask(tenant_id="acme", user_id="mika", body=body)[1]["results"]]
+
+    assert keys(since="2026-11-22T19:00:00", until="2026-11-22T19:00:01")
+    assert not keys(since="2026-11-22T10:00:00", until="2026-11-22T10:00:01")
+    told = ask(
+        tenant_id="acme",
+        user_id="mika",
+        body={"query": "today", "now": "2026-11-22T00:30:00", "time_zone": "Asia/Tokyo", "explain": True},
+    )[1]["explanation"]
+    assert told["times"][0]["start"] == "2026-11-22T00:00:00+09:00"
+
+
+@pytest.mark.parametrize("event", [[], None, "aaaa", 7])
+def test_an_event_that_is_no_object_names_no_tenant(event: Any) -> None:
+    answer = query.handler(event, CONTEXT)
+    assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (401, "unauthorized")
+
+
 def test_401_has_the_chat_apps_own_words() -> None:
     assert ask(body={"query": "aaaa"})[1]["error"] == "Unauthorized"
 

@@ -27,7 +27,7 @@ from langgraph.store.base import (
 )
 
 from vector_memory.adapters.fresh import FreshSearch
-from vector_memory.adapters.tables import ConversationTable
+from vector_memory.adapters.tables import ConversationTable, json_text
 from vector_memory.errors import InvalidRequestError
 
 ROLE = "memory"
@@ -81,9 +81,12 @@ class VectorMemoryStore(BaseStore):
             self.search_.deleted(session_key)
             self.table.delete(session_key)
             return
+        if not isinstance(op.value, dict):
+            raise InvalidRequestError("a value is an object", hint="put a dict")
+        value = json_text(op.value)
         texts = self._texts(op)
         said = [{"role": ROLE, "content": text} for text in texts]
-        at = self.table.put(session_key, said, value=json.dumps(op.value, ensure_ascii=False))
+        at = self.table.put(session_key, said, value=value)
         if texts:
             self.search_.wrote(session_key, at)
         else:
@@ -102,7 +105,7 @@ class VectorMemoryStore(BaseStore):
 
     def _found(self, op: SearchOp) -> list[SearchItem]:
         held = {item["session_key"]: item for item in self._all(op.namespace_prefix)}
-        ranked = self._ranked(op, held) if op.query else _newest_first(held.values())
+        ranked = self._ranked(op, held) if op.query and op.query.strip() else _newest_first(held.values())
         fitting = [(item, score) for item, score in ranked if _fits(item, op.filter or {})]
         return [_search_item(item, score) for item, score in fitting[op.offset : op.offset + op.limit]]
 

@@ -5,6 +5,7 @@ adds. An item of another user is never read or changed.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +23,8 @@ ATTEMPTS = 8
 """At a conversation that others write at the same time."""
 MAX_KEY_BYTES = 1_024
 """Of a sort key, DynamoDB's limit."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""One without the other half: DynamoDB refuses it as it is, and takes it escaped."""
 _TAKEN = "ConditionalCheckFailedException"
 _OURS = frozenset({"ValidationException", "AccessDeniedException", "ResourceNotFoundException"})
 
@@ -62,7 +65,7 @@ class ConversationTable:
         """Add to a conversation, whoever else does; return its ``updated_at``."""
         for _ in range(ATTEMPTS):
             before = self.get(session_key)
-            text = json.dumps([*_messages(before), *messages], ensure_ascii=False)
+            text = json_text([*_messages(before), *messages], default=_binary)
             if at := self._write(session_key, {"messages": text}, before):
                 return at
             if before is None and self.get(session_key) is None:
@@ -75,7 +78,7 @@ class ConversationTable:
         Args:
             more: further attributes.
         """
-        text = json.dumps(list(messages), ensure_ascii=False)
+        text = json_text(list(messages), default=_binary)
         at = self._write(session_key, {"messages": text, **more}, None, anyhow=True)
         if at is None:
             raise _of_another()
@@ -170,6 +173,31 @@ class ConversationTable:
             raise _of(error) from None
         except BotoCoreError as error:
             raise MemoryUnavailableError(f"DynamoDB was not reached: {type(error).__name__}") from None
+
+
+def json_text(value: Any, default: Callable[[Any], Any] | None = None) -> str:  # noqa: ANN401  # JSON
+    """Return ``value`` as JSON that DynamoDB takes.
+
+    Args:
+        default: returns something in place of what JSON cannot hold.
+
+    Raises:
+        InvalidRequestError: JSON cannot hold it.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=default)
+        return text if text.isascii() or not _SURROGATE.search(text) else json.dumps(value, default=default)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidRequestError(
+            f"JSON cannot hold what is to be written: {type(error).__name__}",
+            hint="give text, numbers, lists and objects with text as keys",
+        ) from None
+
+
+def _binary(value: object) -> None:
+    """Return what stands for an image or a file in a message: nothing of it is memory."""
+    if not isinstance(value, bytes | bytearray | memoryview):
+        raise TypeError
 
 
 def _of_another() -> InvalidRequestError:

@@ -45,7 +45,7 @@ def verify(options: argparse.Namespace) -> Outcome:
     """
     from pipeline.operations.certificate.statement import as_text  # noqa: PLC0415  # each command loads only what it needs
 
-    payload = signing.verified(_read(options.file).decode("utf-8", "replace"), _read(options.public_key))
+    payload = signing.verified(_read(options.file).decode("utf-8-sig", "replace"), _read(options.public_key))
     return Outcome(f"valid\n{as_text(payload)}")
 
 
@@ -66,7 +66,7 @@ def issue(options: argparse.Namespace) -> Outcome:
     forgotten = container.store.forgotten(options.tenant, options.request)
     if forgotten is None:
         raise InvalidRequestError(
-            "no request of that id was carried out for this tenant", hint="see GET /api/v1/memory/forget/ID"
+            "no request of that id was carried out for this tenant", hint="see GET /api/v1/memory/status/ID"
         )
     remains = looked(search, forgotten, options.wait, time.sleep)
     if not remains.clean:

@@ -69,6 +69,8 @@ def verified(envelope: str, public_key_pem: bytes) -> bytes:
         raise InvalidRequestError(
             "the file is signed, and is no certificate of ours", hint="take a certificate"
         )
+    if not signatures:
+        raise InvalidRequestError("nobody signed the file", hint="take a certificate")
     own = [signature for id_, signature in signatures if id_ == key_id(key)]
     if not own:
         raise InvalidRequestError(
@@ -101,7 +103,7 @@ def _read(envelope: str) -> tuple[bytes, str, list[tuple[str, bytes]]]:
         fields = json.loads(envelope)
         signatures = [(str(one["keyid"]), _bytes(one["sig"])) for one in fields["signatures"]]
         return _bytes(fields["payload"]), str(fields["payloadType"]), signatures
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise InvalidRequestError(
             "the file is no certificate", hint="take one that vector-memory certificate issue wrote"
         ) from None

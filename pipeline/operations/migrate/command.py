@@ -21,11 +21,13 @@ def _run(options: argparse.Namespace) -> "Outcome":
     from pipeline import bootstrap  # noqa: PLC0415  # each command loads only what it needs
     from pipeline.embedding.providers import space_of  # noqa: PLC0415  # the same
     from pipeline.operations.migrate.run import run_migrate  # noqa: PLC0415  # the same
+    from pipeline.stores.pgvector.address import checked  # noqa: PLC0415  # the same
     from pipeline.stores.pgvector.login import Login  # noqa: PLC0415  # the same
 
     container = bootstrap.container()
     settings = container.settings
-    conninfo = options.database_url or Login(settings, container.account).conninfo()
+    given = options.database_url
+    conninfo = checked(given, "--database-url") if given else Login(settings, container.account).conninfo()
     space = space_of(settings.embedding)
     how = {"dry_run": options.dry_run, "graph": options.hnsw, "as_json": options.json}
     return run_migrate(conninfo, space, **how)

@@ -15,6 +15,7 @@ from pipeline.source.documents import ItemKey
 
 VERSION = 1
 FORMAT = "vector-memory"
+_STATES = ("live", "kept")
 _DAMAGED = "take a whole file that vector-memory export wrote"
 
 
@@ -171,7 +172,7 @@ def read_items(lines: Iterable[str]) -> Iterator[PortableItem]:
                     held, messages = [_item(fields)], []
                     counts.items += 1
                 case "message" if held:
-                    messages.append(_message(fields))
+                    messages.append(_message(fields, held[0].key.range_value))
                     counts.messages += 1
                 case "end":
                     _check(counts, fields)
@@ -210,10 +211,13 @@ def _message_line(key: str, message: PortableMessage) -> str:
 
 def _item(fields: Mapping[str, Any]) -> PortableItem:
     address = fields["address"]
+    _check_texts(fields, "kind", "user_id")
     (hash_name, hash_type, hash_value), (range_name, range_type, range_value) = (
         address["hash"],
         address["range"],
     )
+    if not all(isinstance(part, str) for part in (address["table"], *address["hash"], *address["range"])):
+        raise TypeError
     key = ItemKey(address["table"], hash_name, hash_value, range_name, range_value, hash_type, range_type)
     created_at, updated_at, expires_at = (
         _time(fields[name]) for name in ("created_at", "updated_at", "expires_at")
@@ -223,7 +227,11 @@ def _item(fields: Mapping[str, Any]) -> PortableItem:
     )
 
 
-def _message(fields: Mapping[str, Any]) -> PortableMessage:
+def _message(fields: Mapping[str, Any], key: str) -> PortableMessage:
+    """Return the message of a line, which belongs to the item with this key."""
+    _check_texts(fields, "user_id", "role", "text", "state", "reason")
+    if fields["key"] != key or fields["state"] not in _STATES:
+        raise ValueError
     return PortableMessage(
         fields["user_id"],
         fields["role"],
@@ -236,6 +244,11 @@ def _message(fields: Mapping[str, Any]) -> PortableMessage:
     )
 
 
+def _check_texts(fields: Mapping[str, Any], *names: str) -> None:
+    if not all(isinstance(fields[name], str) for name in names):
+        raise TypeError
+
+
 def _line(**fields: Any) -> str:  # noqa: ANN401  # JSON
     return json.dumps(fields, ensure_ascii=False)
 
@@ -243,7 +256,7 @@ def _line(**fields: Any) -> str:  # noqa: ANN401  # JSON
 def _fields(line: str, number: int) -> dict[str, Any]:
     try:
         fields = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _damaged(number) from None
     if not isinstance(fields, dict):
         raise _damaged(number)

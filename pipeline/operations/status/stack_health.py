@@ -82,6 +82,7 @@ _CAUSES: Mapping[str, str] = {
     "queue_unavailable": "see the health of SQS, and the ingest role's sqs:SendMessage",
     "cap_reached": "`vector-memory usage --days 1` says whose; `vector-memory usage --help` tells how to raise it; or let it wait for tomorrow",
     "settings": "a setting is wrong: the log's `reasons` name it; deploy again",
+    "not_set": "a setting is missing: the log's `reasons` name it; deploy again",
     "conflict": "several workers were at one item: normal in bursts; if it goes on, see who sends notices in a loop",
     "lost_text": "rows of the index are gone: `vector-memory audit --repair` lets their items be ingested again",
     "busy": "invocations run out of time: normal in a backlog; if it goes on, see how long the embedding API takes",

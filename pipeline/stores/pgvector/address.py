@@ -6,10 +6,14 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pipeline.database_settings import DatabaseSettings
-from pipeline.errors import SecretUnavailableError
+from pipeline.errors import SecretUnavailableError, SettingsError
 from pipeline.secret_texts import json_object
 
 _OURS = {"host": "host", "port": "port", "username": "user", "password": "password", "dbname": "dbname"}
+_NONE = (
+    "no connection string: write postgresql://user:password@host:5432/database, and a password's / @ : # % and spaces as "
+    "%2F %40 %3A %23 %25 %20"
+)
 _TLS = ("sslmode", "sslrootcert")
 
 
@@ -36,6 +40,22 @@ def conninfo_of(secret: str, settings: DatabaseSettings) -> str:
     return make_conninfo("", **given)
 
 
+def checked(conninfo: str, name: str) -> str:
+    """Return a connection string that was given as it is.
+
+    Args:
+        name: of what gave it.
+
+    Raises:
+        SettingsError: it is none; nothing of it is told, since it may hold a password.
+    """
+    try:
+        conninfo_to_dict(conninfo)
+    except (psycopg.ProgrammingError, UnicodeError):
+        raise SettingsError(f"{name} is {_NONE}") from None
+    return conninfo
+
+
 def _given(secret: str) -> dict[str, Any]:
     fields = json_object(secret)
     if fields is None:
@@ -55,10 +75,7 @@ def _parsed(conninfo: str) -> dict[str, Any]:
     try:
         return dict(conninfo_to_dict(conninfo.strip()))
     except (psycopg.ProgrammingError, UnicodeDecodeError):
-        raise SecretUnavailableError(
-            "the database secret is no connection string: write postgresql://user:password@host:5432/database, and "
-            "a password's / @ : # % and spaces as %2F %40 %3A %23 %25 %20"
-        ) from None
+        raise SecretUnavailableError(f"the database secret is {_NONE}") from None
 
 
 def _from_settings(settings: DatabaseSettings) -> dict[str, Any]:

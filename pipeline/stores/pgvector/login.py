@@ -6,7 +6,7 @@ from functools import cached_property
 
 from pipeline.aws import Account
 from pipeline.settings import Settings
-from pipeline.stores.pgvector.address import conninfo_of
+from pipeline.stores.pgvector.address import checked, conninfo_of
 from pipeline.stores.pgvector.iam import IamLogin
 
 
@@ -25,11 +25,11 @@ class Login:
         """Return how to connect; a secret is read anew.
 
         Raises:
-            SettingsError: nothing says how.
+            SettingsError: nothing says how, or DATABASE_URL is no connection string.
             SecretUnavailableError: the secret cannot be read, or holds no connection.
         """
         if self._settings.database_url:
-            return self._settings.database_url
+            return checked(self._settings.database_url, "DATABASE_URL")
         if self._with_token:
             return self._iam.conninfo()
         secret = self._account.read_secret(self._settings.require("database_secret_arn"))
