@@ -50,9 +50,17 @@ class World:
         made: Floats = self._topics[topics] + self._noise[self._draws.integers(len(self._noise), size=count)]
         return made
 
+    def vector(self, user: str) -> Vector:
+        """Return one of :meth:`vectors`."""
+        return array("f", self.vectors(user, 1)[0].tobytes())
+
     def friendly(self, user: str) -> Vector:
         """Return a question about something the user spoke of."""
-        return array("f", self.vectors(user, 1)[0].tobytes())
+        return self.vector(user)
+
+    def somebody(self, users: int) -> str:
+        """Return one of ``users`` users."""
+        return f"user-{self._draws.integers(users)}"
 
     def off_topic(self, user: str) -> Vector:
         """Return a question about something the user never spoke of."""

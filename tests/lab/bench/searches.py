@@ -132,20 +132,24 @@ def _at_ten_thousand(
 
 
 def _buffers(world: World, large: Database, small: Database, table: int) -> Row:
-    user = f"size-{BUFFER_ROWS}"
-    touched = [_touched(database, _request(world, user, words=True)) for database in (large, small)]
+    asked = [_request(world, f"size-{BUFFER_ROWS}", words=True)] * COUNTED
+    (of_large, _), (of_small, _) = (touched(database, asked) for database in (large, small))
     name = f"buffers at {BUFFER_ROWS} rows a user: table of {table} / of {table // 10}"
-    return Row(name, touched[0] / touched[1], most=1.3, detail=f"{touched[0]:.0f} and {touched[1]:.0f}")
+    return Row(name, of_large / of_small, most=1.3, detail=f"{of_large:.0f} and {of_small:.0f}")
 
 
-def _touched(database: Database, request: SearchRequest) -> float:
-    """Return how many buffers of memories and words a search touches, the backends' own count."""
+def touched(database: Database, requests: Sequence[SearchRequest]) -> tuple[float, float]:
+    """Return how many buffers of memories and words a search touches, and how many of them were not in the server's memory.
+
+    It is the backends' own count.
+    """
     store = database.store("memory_query")
-    store.search(request)
-    before = _count(database)
-    for _ in range(COUNTED):
+    store.search(requests[0])
+    before = _counts(database)
+    for request in requests:
         store.search(request)
-    return (_count(database) - before) / COUNTED
+    all_, read = (now - then for now, then in zip(_counts(database), before, strict=True))
+    return all_ / len(requests), read / len(requests)
 
 
 COUNTED = 20
@@ -155,11 +159,12 @@ WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type 
 """
 
 
-def _count(database: Database) -> int:
+def _counts(database: Database) -> tuple[int, int]:
     """Return blocks touched so far; a backend tells all of its own when it ends, and some time later otherwise."""
     database.execute(END_OTHERS)
-    found = database.execute(
-        "SELECT sum(heap_blks_hit + idx_blks_hit + heap_blks_read + idx_blks_read)::int8 "
+    [(all_, read)] = database.execute(
+        "SELECT sum(heap_blks_hit + idx_blks_hit + heap_blks_read + idx_blks_read)::int8, "
+        "sum(heap_blks_read + idx_blks_read)::int8 "
         "FROM pg_statio_user_tables WHERE relname IN ('memories', 'memory_words')"
     )
-    return int(str(found[0][0]))
+    return int(str(all_)), int(str(read))

@@ -1,0 +1,176 @@
+"""Rows about scale: a table beside one of a tenth, the same rows a user; and what partitions by tenant would bring."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from lab.bench.data import TIME, InstantEmbedder, World
+from lab.bench.database import TEXTS, Database, fill
+from lab.bench.disk import disk_rows
+from lab.bench.filled import ROWS_A_USER, TABLES, USERS_A_TENANT, Filled, seconds_of, tenant_of, wear
+from lab.bench.handlers import CONTEXT, OK, TOP_K, WARM_UP, container_of, quiet, serving
+from lab.bench.partitions import PARTITIONS, partition_rows
+from lab.bench.rows import Row, interleaved_ms
+from lab.bench.searches import COUNTED, touched
+from lab.bench.writes import BATCH, Memories, applied
+from pipeline.embedding.vectors import Vector
+from pipeline.handlers import query
+from pipeline.local.postgres import Postgres
+from pipeline.stores.chunks import Chunk
+
+TIMES_LARGER, EXCHANGES = 10, 400
+ROWS_A_CHECKPOINT = 50_000
+"""What is logged between two checkpoints needs disk as well."""
+Report = Callable[[str], None]
+Both = tuple[Filled, Filled]
+"""The larger table, and the smaller one."""
+
+
+def scale_rows(server: Postgres, world: World, *, rows: int, repeats: int, report: Report) -> list[Row]:
+    """Measure tables of ``rows`` and of a tenth, in turns; the smaller one also with partitions and without."""
+    texts = [world.text() for _ in range(min(TEXTS, rows))]
+    small = _filled(server, world, texts, rows // TIMES_LARGER, report)
+    report(f"{PARTITIONS} partitions")
+    parted = list(partition_rows(small, world, PARTITIONS, repeats))
+    both = _filled(server, world, texts, rows, report), small
+    report("questions, writing, and vacuum")
+    return [
+        *disk_rows(server, world, EXCHANGES),
+        *_sizes(both),
+        *_questions(both, world, repeats),
+        _buffers(both, world),
+        _ingest(both, world, texts, repeats // 10),
+        *_vacuum(both),
+        *parted,
+    ]
+
+
+def _filled(server: Postgres, world: World, texts: Sequence[str], rows: int, report: Report) -> Filled:
+    database = Database(server)
+
+    def done(count: int) -> None:
+        if count % ROWS_A_CHECKPOINT == 0:
+            database.execute("CHECKPOINT")
+            report(f"{count} of {rows} rows were there after {time.perf_counter() - began:.0f} s; the next")
+
+    began = time.perf_counter()
+    fill(database, _memories(world, texts, rows), done, tenant_of)
+    return Filled(database, rows)
+
+
+def _memories(world: World, texts: Sequence[str], rows: int) -> Iterator[tuple[Chunk, Vector]]:
+    """Yield rows of all users mixed, one a second as they are said."""
+    for second, number in enumerate(world.order(rows)):
+        yield _memory(world, texts, number, number // ROWS_A_USER, TIME + timedelta(seconds=second))
+
+
+def _memory(
+    world: World, texts: Sequence[str], number: int, user: int, said_at: datetime = TIME
+) -> tuple[Chunk, Vector]:
+    name = f"user-{user}"
+    return world.chunk(number, name, texts[number % len(texts)], said_at), world.vector(name)
+
+
+def _questions(both: Both, world: World, repeats: int) -> Iterator[Row]:
+    """Ask the handler, and the store alone, about users drawn at random: hardly anybody twice."""
+    embedder = InstantEmbedder(world)
+    works = [_answering(filled, world, embedder) for filled in both]
+    works += [_searching(filled, world) for filled in both]
+    with quiet():
+        for number in range(WARM_UP):
+            for work in works:
+                work(number)
+        *answers, of_large, of_small = interleaved_ms(works, repeats, time.perf_counter)
+    yield _beside("query handler, p50", both, answers, "ms", most=1.2)
+    yield _beside("store's search, p50", both, (of_large, of_small), "ms", most=1.2)
+
+
+def _answering(filled: Filled, world: World, embedder: InstantEmbedder) -> Callable[[int], None]:
+    container = container_of(filled.database.login("memory_query"), embedder)
+
+    def ask(_: int) -> None:
+        user = world.somebody(filled.users)
+        body = {"query": world.text(8), "top_k": TOP_K, "min_confidence": 0}
+        with serving(container):
+            found = query.handler({"tenant_id": tenant_of(user), "user_id": user, "body": body}, CONTEXT)
+        if found["statusCode"] != OK:
+            raise RuntimeError("the query handler did not answer")
+
+    return ask
+
+
+def _searching(filled: Filled, world: World) -> Callable[[int], None]:
+    store = filled.database.store("memory_query")
+
+    def ask(_: int) -> None:
+        if len(store.search(filled.request(world)).hits) != ROWS_A_USER:
+            raise RuntimeError("the store did not answer")
+
+    return ask
+
+
+def _buffers(both: Both, world: World) -> Row:
+    counts = [touched(filled.database, [filled.request(world) for _ in range(COUNTED)]) for filled in both]
+    all_, read = zip(*counts, strict=True)
+    more = "; not in shared_buffers: {:.0f} and {:.0f}".format(*read)
+    return _beside("buffers of a search", both, all_, more)
+
+
+def _ingest(both: Both, world: World, texts: Sequence[str], batches: int) -> Row:
+    """Write new chunks of users who are there, a batch of a tenant at a time."""
+    works = [_writing(filled, world, texts, batches + 1) for filled in both]
+    for work in works:
+        work(-1)  # the first one connects
+    times = interleaved_ms(works, batches, time.perf_counter)
+    return _beside("store upsert, chunks/s", both, [BATCH / milliseconds * 1000 for milliseconds in times])
+
+
+def _writing(filled: Filled, world: World, texts: Sequence[str], batches: int) -> Callable[[int], None]:
+    store = filled.database.store("memory_ingest")
+    made = [_batch(filled, world, texts, number) for number in range(batches)]
+    return lambda number: applied(store, *made[number])
+
+
+def _batch(filled: Filled, world: World, texts: Sequence[str], number: int) -> tuple[Memories, str]:
+    """Return new chunks of all users of a tenant, and whose they are."""
+    first = number * USERS_A_TENANT % filled.users
+    users = [first + place % min(USERS_A_TENANT, filled.users) for place in range(BATCH)]
+    start = filled.rows + number * BATCH
+    memories = [_memory(world, texts, start + place, user) for place, user in enumerate(users)]
+    return memories, tenant_of(f"user-{first}")
+
+
+def _sizes(both: Both) -> Iterator[Row]:
+    """Tell kilobytes a chunk, of all and of each table and index."""
+    large, small = (_kilobytes(filled) for filled in both)
+    yield _beside("tables and indexes a chunk", both, (sum(large.values()), sum(small.values())), "kB")
+    for name in large:
+        yield _beside(f"{name} a chunk", both, (large[name], small[name]), "kB")
+
+
+def _kilobytes(filled: Filled) -> Mapping[str, float]:
+    rows = filled.database.execute(
+        "SELECT relname, pg_table_size(oid) / 1000.0 / (SELECT count(*) FROM memories) FROM pg_class "
+        "WHERE relname LIKE 'memor%' AND relkind IN ('r', 'i') ORDER BY relname"
+    )
+    return {str(name): float(str(size)) for name, size in rows}
+
+
+def _vacuum(both: Both) -> Iterator[Row]:
+    for filled in both:
+        wear(filled.database)
+    for table in TABLES:
+        seconds = [_vacuumed(filled, table) for filled in both]
+        yield _beside(f"VACUUM of {table} after 5% of the rows", both, seconds, "s")
+
+
+def _vacuumed(filled: Filled, table: str) -> float:
+    return seconds_of(lambda: filled.database.execute(f"VACUUM {table}"))
+
+
+def _beside(
+    what: str, both: Both, values: Sequence[float], more: str = "", *, most: float | None = None
+) -> Row:
+    (large, small), (of_large, of_small) = both, values
+    detail = f"{of_large:.4g} and {of_small:.4g} {more}".rstrip().replace(" ;", ";")
+    return Row(f"{what}: {large.rows} rows / {small.rows}", of_large / of_small, most=most, detail=detail)
