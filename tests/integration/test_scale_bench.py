@@ -20,6 +20,7 @@ def test_it_measures_a_table_beside_one_of_a_tenth_and_partitions_beside_none(po
         "tables and indexes a chunk",
         "VACUUM of memories after 5% of the rows",
     }
+    assert "store's search, p50, 2000 rows: users who have not asked / who have" in rows
     assert f"{parted}store's search, p50" in rows
     assert rows[f"query handler, p50{beside}"].target == "<= 1.2"
     assert all(row.value > 0 for row in rows.values())

@@ -58,9 +58,9 @@ class World:
         """Return a question about something the user spoke of."""
         return self.vector(user)
 
-    def somebody(self, users: int) -> str:
-        """Return one of ``users`` users."""
-        return f"user-{self._draws.integers(users)}"
+    def below(self, count: int) -> int:
+        """Return a number below ``count``."""
+        return int(self._draws.integers(count))
 
     def off_topic(self, user: str) -> Vector:
         """Return a question about something the user never spoke of."""

@@ -18,21 +18,40 @@ FORGOTTEN, REWRITTEN = 50, 33
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """A database with so many rows, a hundred a user, a hundred users a tenant."""
+    """A database with so many rows, a hundred a user, a hundred users a tenant.
+
+    Args:
+        step: one user of so many asks questions, or did lately.
+    """
 
     database: Database
     rows: int
+    step: int = 1
 
     @property
     def users(self) -> int:
         """How many users there are."""
         return self.rows // ROWS_A_USER
 
-    def request(self, world: World) -> SearchRequest:
-        """Return what the query function asks the store for somebody."""
-        user = world.somebody(self.users)
-        asked, vector = terms(world.text(8)), world.friendly(user)
-        return SearchRequest(tenant_of(user), user, vector, CANDIDATES, asked, around=AROUND, whole=WHOLE)
+    @property
+    def asking(self) -> range:
+        """Numbers of the users who ask, as many of each tenant."""
+        return range(0, self.users, self.step)
+
+    def somebody(self, world: World) -> int:
+        """Return the number of a user who asks."""
+        return world.below(len(self.asking)) * self.step
+
+    def stranger(self, world: World) -> int:
+        """Return the number of a user who has not asked."""
+        return self.somebody(world) + 1 + world.below(self.step - 1)
+
+
+def request_of(world: World, number: int) -> SearchRequest:
+    """Return what the query function asks the store for the user of a number."""
+    user = f"user-{number}"
+    asked, vector = terms(world.text(8)), world.friendly(user)
+    return SearchRequest(tenant_of(user), user, vector, CANDIDATES, asked, around=AROUND, whole=WHOLE)
 
 
 def tenant_of(user: str) -> str:

@@ -7,11 +7,20 @@ from datetime import datetime, timedelta
 from lab.bench.data import TIME, InstantEmbedder, World
 from lab.bench.database import TEXTS, Database, fill
 from lab.bench.disk import disk_rows
-from lab.bench.filled import ROWS_A_USER, TABLES, USERS_A_TENANT, Filled, seconds_of, tenant_of, wear
+from lab.bench.filled import (
+    ROWS_A_USER,
+    TABLES,
+    USERS_A_TENANT,
+    Filled,
+    request_of,
+    seconds_of,
+    tenant_of,
+    wear,
+)
 from lab.bench.handlers import CONTEXT, OK, TOP_K, WARM_UP, container_of, quiet, serving
 from lab.bench.partitions import PARTITIONS, partition_rows
 from lab.bench.rows import Row, interleaved_ms
-from lab.bench.searches import COUNTED, touched
+from lab.bench.searches import COUNTED, Buffers, touched
 from lab.bench.writes import BATCH, Memories, applied
 from pipeline.embedding.vectors import Vector
 from pipeline.handlers import query
@@ -29,24 +38,30 @@ Both = tuple[Filled, Filled]
 def scale_rows(server: Postgres, world: World, *, rows: int, repeats: int, report: Report) -> list[Row]:
     """Measure tables of ``rows`` and of a tenth, in turns; the smaller one also with partitions and without."""
     texts = [world.text() for _ in range(min(TEXTS, rows))]
-    small = _filled(server, world, texts, rows // TIMES_LARGER, report)
+    small = _filled(server, world, texts, rows // TIMES_LARGER, step=1, report=report)
     report(f"{PARTITIONS} partitions")
     parted = list(partition_rows(small, world, PARTITIONS, repeats))
-    both = _filled(server, world, texts, rows, report), small
+    both = _filled(server, world, texts, rows, step=TIMES_LARGER, report=report), small
     report("questions, writing, and vacuum")
     return [
         *disk_rows(server, world, EXCHANGES),
         *_sizes(both),
         *_questions(both, world, repeats),
         _buffers(both, world),
+        *_strangers(both[0], world, repeats),
         _ingest(both, world, texts, repeats // 10),
         *_vacuum(both),
         *parted,
     ]
 
 
-def _filled(server: Postgres, world: World, texts: Sequence[str], rows: int, report: Report) -> Filled:
+def _filled(  # noqa: PLR0913  # what, and how much of it
+    server: Postgres, world: World, texts: Sequence[str], rows: int, *, step: int, report: Report
+) -> Filled:
+    """Fill a database; what autovacuum would do at a time of its own is done here, and measured later."""
     database = Database(server)
+    for table in TABLES:
+        database.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
 
     def done(count: int) -> None:
         if count % ROWS_A_CHECKPOINT == 0:
@@ -55,7 +70,7 @@ def _filled(server: Postgres, world: World, texts: Sequence[str], rows: int, rep
 
     began = time.perf_counter()
     fill(database, _memories(world, texts, rows), done, tenant_of)
-    return Filled(database, rows)
+    return Filled(database, rows, step)
 
 
 def _memories(world: World, texts: Sequence[str], rows: int) -> Iterator[tuple[Chunk, Vector]]:
@@ -72,10 +87,12 @@ def _memory(
 
 
 def _questions(both: Both, world: World, repeats: int) -> Iterator[Row]:
-    """Ask the handler, and the store alone, about users drawn at random: hardly anybody twice."""
+    """Ask the handler, and the store alone, about users who have asked before: as many in both tables."""
     embedder = InstantEmbedder(world)
-    works = [_answering(filled, world, embedder) for filled in both]
-    works += [_searching(filled, world) for filled in both]
+    stores = [_searching(filled, filled.somebody, world) for filled in both]
+    for filled in both:
+        _ask_for_all(filled, world)
+    works = [*(_answering(filled, world, embedder) for filled in both), *stores]
     with quiet():
         for number in range(WARM_UP):
             for work in works:
@@ -85,11 +102,17 @@ def _questions(both: Both, world: World, repeats: int) -> Iterator[Row]:
     yield _beside("store's search, p50", both, (of_large, of_small), "ms", most=1.2)
 
 
+def _ask_for_all(filled: Filled, world: World) -> None:
+    store = filled.database.store("memory_query")
+    for number in filled.asking:
+        store.search(request_of(world, number))
+
+
 def _answering(filled: Filled, world: World, embedder: InstantEmbedder) -> Callable[[int], None]:
     container = container_of(filled.database.login("memory_query"), embedder)
 
     def ask(_: int) -> None:
-        user = world.somebody(filled.users)
+        user = f"user-{filled.somebody(world)}"
         body = {"query": world.text(8), "top_k": TOP_K, "min_confidence": 0}
         with serving(container):
             found = query.handler({"tenant_id": tenant_of(user), "user_id": user, "body": body}, CONTEXT)
@@ -99,21 +122,38 @@ def _answering(filled: Filled, world: World, embedder: InstantEmbedder) -> Calla
     return ask
 
 
-def _searching(filled: Filled, world: World) -> Callable[[int], None]:
+def _searching(filled: Filled, draw: Callable[[World], int], world: World) -> Callable[[int], None]:
     store = filled.database.store("memory_query")
 
     def ask(_: int) -> None:
-        if len(store.search(filled.request(world)).hits) != ROWS_A_USER:
+        if len(store.search(request_of(world, draw(world))).hits) != ROWS_A_USER:
             raise RuntimeError("the store did not answer")
 
     return ask
 
 
 def _buffers(both: Both, world: World) -> Row:
-    counts = [touched(filled.database, [filled.request(world) for _ in range(COUNTED)]) for filled in both]
-    all_, read = zip(*counts, strict=True)
-    more = "; not in shared_buffers: {:.0f} and {:.0f}".format(*read)
-    return _beside("buffers of a search", both, all_, more)
+    large, small = (_touched(filled, filled.somebody, world) for filled in both)
+    more = f"; of indexes {large.index:.0f} and {small.index:.0f}, not in memory {large.read:.0f} and {small.read:.0f}"
+    return _beside("buffers of a search", both, (large.all, small.all), more)
+
+
+def _touched(filled: Filled, draw: Callable[[World], int], world: World) -> Buffers:
+    return touched(filled.database, [request_of(world, draw(world)) for _ in range(COUNTED)])
+
+
+def _strangers(filled: Filled, world: World, repeats: int) -> Iterator[Row]:
+    """Ask about users who have not asked since the server's memory forgot them, in turns with those who have."""
+    works = [_searching(filled, draw, world) for draw in (filled.stranger, filled.somebody)]
+    for work in works:
+        work(0)
+    theirs, usual = interleaved_ms(works, repeats, time.perf_counter)
+    read = _touched(filled, filled.stranger, world).read
+    yield Row(
+        f"store's search, p50, {filled.rows} rows: users who have not asked / who have",
+        theirs / usual,
+        detail=f"{theirs:.4g} and {usual:.4g} ms; buffers not in memory: {read:.0f}",
+    )
 
 
 def _ingest(both: Both, world: World, texts: Sequence[str], batches: int) -> Row:
