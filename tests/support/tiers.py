@@ -32,6 +32,7 @@ LONG = {
     "tests/integration/test_hosted_embeddings.py": "the same through a hosted model's API",
     "tests/faults/test_other_stores.py::test_histories_on_a_real_opensearch": "random histories on a real OpenSearch",
     "tests/integration/test_opensearch_bench.py": "its benchmark, twice",
+    "tests/integration/test_scale_bench.py": "the benchmark of scale, with small tables",
     "tests/e2e/test_demo_on_opensearch.py": "the whole demo on a real OpenSearch, twice",
     "tests/e2e/test_demo_door.py": "the whole demo, and two that are interrupted",
     "tests/e2e/test_local_stack.py::test_the_demo_checks_itself": "the whole demo, each of its messages asked for",

@@ -5,7 +5,16 @@ import pytest
 
 from lab.metered import Row, compared, workload
 from pipeline.operations.costs.__main__ import main
-from pipeline.operations.costs.estimate import HOSTINGS, STORES, acus, bill, bills, crossovers
+from pipeline.operations.costs.estimate import (
+    DISK,
+    HOSTINGS,
+    HOT_SHARE,
+    STORES,
+    acus,
+    bill,
+    bills,
+    crossovers,
+)
 from pipeline.operations.costs.limits import limits
 from pipeline.operations.costs.proposal import ROWS, now
 from pipeline.operations.costs.workload import Workload, demand
@@ -79,6 +88,14 @@ def test_the_tightest_limit_comes_first_and_ten_times_the_users_press_ten_times_
     name = "embedding tokens a minute (OpenAI tier 1, recalled)"
     loads = [next(limit.load for limit in found if limit.name == name) for found in (small, large)]
     assert loads[1] == pytest.approx(10 * loads[0])
+
+
+def test_disk_and_memory_hold_pages_and_not_bare_rows() -> None:
+    asked = demand(WORK)
+    on_disk = next(limit.demand for limit in limits(WORK) if limit.name == "database storage (GB)")
+    assert on_disk == pytest.approx(asked.stored_gigabytes * DISK)
+    assert on_disk > asked.rows * 8.192 / 1e6  # a row fills a page
+    assert acus(WORK, asked) == pytest.approx(on_disk * HOT_SHARE / 2)
 
 
 def test_aurora_never_goes_below_its_floor() -> None:

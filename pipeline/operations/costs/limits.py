@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pipeline.operations.costs.estimate import ACU_MOST, acus
+from pipeline.operations.costs.estimate import ACU_MOST, DISK, acus
 from pipeline.operations.costs.workload import Workload, demand
 
 
@@ -73,7 +73,7 @@ def limits(work: Workload) -> list[Limit]:
             "it cannot be",
         ),
         Limit("Aurora capacity units", acus(work, asked), ACU_MOST, "shards by tenant"),
-        Limit("database storage (GB)", asked.stored_gigabytes * 1.3, 256_000, "shards by tenant"),
+        Limit("database storage (GB)", asked.stored_gigabytes * DISK, 256_000, "shards by tenant"),
     ]
     return sorted(found, key=lambda limit: -limit.load)
 

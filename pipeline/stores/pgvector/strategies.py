@@ -25,7 +25,8 @@ from pipeline.stores.pgvector.search_sql import (
 
 EXACT_ROWS = 2_000
 """Up to so many rows a user, comparing whole vectors is as quick as comparing bits first. Measured with 100 candidates,
-exact / bq: .76 at 400 rows, .95 at 1,600, 1.13 at 3,200, 2.2 at 10,000."""
+exact / bq, two rounds: .87 and .92 at 1,600 rows, .97 and 1.00 at 2,000, 1.10 at 3,000, 1.5 and 1.9 at 10,000. It stays a
+constant: docs/benchmarks.md says why."""
 
 FIRST, FACTOR = 200, 4
 """Of the nearest by bits, at least so many, and so many times the hits wanted, are compared exactly whatever comes."""

@@ -32,6 +32,7 @@ from lab.bench.published import chart, in_page, missing
 from lab.bench.published import table as published_table
 from lab.bench.repeated import Repeated, printed, read, repeated
 from lab.bench.rows import Row
+from lab.bench.scale import scale_rows
 from lab.bench.searches import search_rows
 from lab.bench.writes import write_rows
 from pipeline.local.postgres import Postgres
@@ -43,6 +44,8 @@ _PEERS_MEASURED: dict[int, Mapping[str, Any]] = {}
 """By how many rows they were given."""
 PAGE, CHART = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks.svg"
 PARTS = ("writes", "handlers", "searches", "imports", "peaks", "load")
+SCALE = "scale"
+"""Takes half an hour and 12 GB of disk, so it is measured only where it is named."""
 
 
 def main() -> int:
@@ -124,7 +127,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--from", type=Path, metavar="FILE", dest="made_from", help="measure nothing: take what --json wrote"
     )
-    parser.add_argument("--only", choices=PARTS, action="append", help="only this part (again for more)")
+    parser.add_argument(
+        "--only", choices=(*PARTS, SCALE), action="append", help="only this part (again for more)"
+    )
+    parser.add_argument(
+        "--scale",
+        type=int,
+        default=1_000_000,
+        metavar="ROWS",
+        help="rows of the larger table of --only scale",
+    )
     parser.add_argument("--no-peers", action="store_true", help="leave the other libraries out")
     return parser
 
@@ -172,6 +184,10 @@ def _measured(running: Postgres, folder: Path, options: argparse.Namespace) -> l
         rows += peak_rows(Database(running), world, folder)
     if "load" in parts:
         rows += _load(running, world, options)
+    if SCALE in parts:
+        _say("scale")
+        many, repeats = (4_000, 20) if quick else (options.scale, 300)
+        rows += scale_rows(running, world, rows=many, repeats=repeats, report=_say)
     return rows
 
 

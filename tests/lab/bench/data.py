@@ -50,9 +50,17 @@ class World:
         made: Floats = self._topics[topics] + self._noise[self._draws.integers(len(self._noise), size=count)]
         return made
 
+    def vector(self, user: str) -> Vector:
+        """Return one of :meth:`vectors`."""
+        return array("f", self.vectors(user, 1)[0].tobytes())
+
     def friendly(self, user: str) -> Vector:
         """Return a question about something the user spoke of."""
-        return array("f", self.vectors(user, 1)[0].tobytes())
+        return self.vector(user)
+
+    def below(self, count: int) -> int:
+        """Return a number below ``count``."""
+        return int(self._draws.integers(count))
 
     def off_topic(self, user: str) -> Vector:
         """Return a question about something the user never spoke of."""

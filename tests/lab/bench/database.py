@@ -5,6 +5,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from uuid import UUID
@@ -31,6 +32,8 @@ COPY memories (tenant_id, id, user_id, content, embedding, created_at, metadata,
 FROM STDIN (FORMAT binary)
 """
 COPY_WORDS = "COPY memory_words (tenant_id, id, part, user_id, words) FROM STDIN (FORMAT binary)"
+TEXTS = 5_000
+"""Of a table with more rows than anybody can wait for; what follows from a text is worked out once."""
 _TEXT_OID = 25
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _numbers = count(1)
@@ -108,16 +111,25 @@ def memory_row(chunk: Chunk, vector: Vector, tenant: str = TENANT) -> Row:
         members,
         chunk.fingerprint.encode(),
         line_lengths,
-        struct.pack(">i", said_tokens(chunk.text)),
+        struct.pack(">i", _tokens(chunk.text)),
     )
 
 
 def word_rows(chunk: Chunk, tenant: str = TENANT) -> Iterator[Row]:
     """Yield the rows of ``memory_words``."""
-    whole = sparse_terms.document(counts(chunk.text))
-    for part, piece in enumerate(sparse_terms.parts(whole, tenant, chunk.user_id)):
+    for part, piece in enumerate(sparse_terms.parts(_document(chunk.text), tenant, chunk.user_id)):
         head = (tenant.encode(), UUID(chunk.id).bytes, struct.pack(">h", part), chunk.user_id.encode())
         yield (*head, wire_format.sparse(piece))
+
+
+@lru_cache(TEXTS)
+def _document(text: str) -> sparse_terms.Sparse:
+    return sparse_terms.document(counts(text))
+
+
+@lru_cache(TEXTS)
+def _tokens(text: str) -> int:
+    return said_tokens(text)
 
 
 def copy(connection: "psycopg.Connection[tuple[object, ...]]", statement: str, rows: Iterable[Row]) -> None:
@@ -129,13 +141,22 @@ def copy(connection: "psycopg.Connection[tuple[object, ...]]", statement: str, r
         sink.write(struct.pack(">h", -1))
 
 
-def fill(database: Database, memories: Iterable[tuple[Chunk, Vector]], report: Callable[[int], None]) -> None:
-    """Bring in memories and their words, a thousand at a time, as the owner."""
+def fill(
+    database: Database,
+    memories: Iterable[tuple[Chunk, Vector]],
+    report: Callable[[int], None],
+    tenant_of: Callable[[str], str] = lambda _: TENANT,
+) -> None:
+    """Bring in memories and their words, a thousand at a time, as the owner.
+
+    Args:
+        tenant_of: is given a user.
+    """
     with psycopg.connect(database.owner, autocommit=True) as owner:
         owner.execute("SET synchronous_commit = off")
-        batch: list[tuple[Chunk, Vector]] = []
-        for done, memory in enumerate(memories, 1):
-            batch.append(memory)
+        batch: list[tuple[str, Chunk, Vector]] = []
+        for done, (chunk, vector) in enumerate(memories, 1):
+            batch.append((tenant_of(chunk.user_id), chunk, vector))
             if len(batch) == 1000:  # a thousand
                 _flush(owner, batch)
                 report(done)
@@ -143,9 +164,9 @@ def fill(database: Database, memories: Iterable[tuple[Chunk, Vector]], report: C
     database.settle()
 
 
-def _flush(owner: "psycopg.Connection[tuple[object, ...]]", batch: list[tuple[Chunk, Vector]]) -> None:
-    copy(owner, COPY_MEMORIES, [memory_row(chunk, vector) for chunk, vector in batch])
-    copy(owner, COPY_WORDS, [row for chunk, _ in batch for row in word_rows(chunk)])
+def _flush(owner: "psycopg.Connection[tuple[object, ...]]", batch: list[tuple[str, Chunk, Vector]]) -> None:
+    copy(owner, COPY_MEMORIES, [memory_row(chunk, vector, tenant) for tenant, chunk, vector in batch])
+    copy(owner, COPY_WORDS, [row for tenant, chunk, _ in batch for row in word_rows(chunk, tenant)])
     batch.clear()
 
 

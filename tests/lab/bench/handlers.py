@@ -60,6 +60,15 @@ def wired(
     conninfo: str, embedder: InstantEmbedder, items: Mapping[ItemKey, Item] | None = None
 ) -> Iterator[None]:
     """Wire the handlers as in Lambda, but for the embedder, the table and the log."""
+    container = container_of(conninfo, embedder, items)
+    with quiet(), serving(container):
+        yield
+
+
+def container_of(
+    conninfo: str, embedder: InstantEmbedder, items: Mapping[ItemKey, Item] | None = None
+) -> Container:
+    """Return what the handlers are wired with."""
     settings = Settings(
         database_url=conninfo,
         queue_url="https://queue",
@@ -68,12 +77,24 @@ def wired(
     container = Container(settings)
     container.embedder = embedder
     container.reconciler = _reconciler(container, Table(items or {}))
-    level = logging.getLogger("query").level
+    return container
+
+
+@contextmanager
+def serving(container: Container) -> Iterator[None]:
+    """Let the handlers take this container."""
     with patch.object(bootstrap, "container", lambda: container):
-        for logger in (query.logger, ingest.logger):
-            logger.setLevel("ERROR")
-        with redirect_stdout(io.StringIO()):  # metrics are lines, which Lambda takes as quickly
-            yield
+        yield
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Let the handlers print nothing: metrics are lines, which Lambda takes as quickly."""
+    level = logging.getLogger("query").level
+    for logger in (query.logger, ingest.logger):
+        logger.setLevel("ERROR")
+    with redirect_stdout(io.StringIO()):
+        yield
     for logger in (query.logger, ingest.logger):
         logger.setLevel(level)
 
@@ -85,7 +106,11 @@ def _reconciler(container: Container, table: Table) -> Reconciler:
 
 def ingest_rate(database: Database, world: World, chunks: int, users: int = USERS, tenants: int = 1) -> float:
     """Return chunks a second through the ingest handler, sessions of ``users`` coming in for the first time."""
-    items = _items(world, chunks, users, tenants)
+    return rate_of(database, world, _items(world, chunks, users, tenants))
+
+
+def rate_of(database: Database, world: World, items: Mapping[ItemKey, Item]) -> float:
+    """Return chunks a second of ``items``, ten notices an event."""
     events = _events(list(items))
     started = 0.0
     with wired(database.login("memory_ingest"), InstantEmbedder(world), items):
@@ -118,10 +143,16 @@ def _item(world: World, number: int, users: int, tenants: int) -> tuple[ItemKey,
         }
         for turn in range(MESSAGES_AN_ITEM)
     ]
+    tenant = TENANT if tenants == 1 else f"tenant-{number % tenants}"
+    return session(number, tenant, f"user-{number % users}", said)
+
+
+def session(number: int, tenant: str, user: str, said: Sequence[Mapping[str, str]]) -> tuple[ItemKey, Item]:
+    """Return a session of these messages, and its key."""
     item = {
-        "tenant_id": {"S": TENANT if tenants == 1 else f"tenant-{number % tenants}"},
+        "tenant_id": {"S": tenant},
         "session_key": {"S": f"chat:{number}"},
-        "user_id": {"S": f"user-{number % users}"},
+        "user_id": {"S": user},
         "messages": {"S": json.dumps(said)},
     }
     address = LAYOUTS.address("sessions", item)

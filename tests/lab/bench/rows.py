@@ -76,11 +76,18 @@ def interleaved_ms(
     works: Sequence[Callable[[int], object]], repeats: int, clock: Callable[[], float]
 ) -> list[float]:
     """Return the median of each of ``works`` in milliseconds, taken in turns: what slows the machine slows them all."""
+    return [percentile(own, 50) for own in interleaved_times_ms(works, repeats, clock)]
+
+
+def interleaved_times_ms(
+    works: Sequence[Callable[[int], object]], repeats: int, clock: Callable[[], float]
+) -> list[list[float]]:
+    """Return all times of each of ``works`` in milliseconds, taken in turns."""
     times: list[list[float]] = [[] for _ in works]
     for number in range(repeats):
         for own, work in zip(times, works, strict=True):
             own.append(_timed(work, number, clock))
-    return [percentile(own, 50) for own in times]
+    return times
 
 
 def _timed(work: Callable[[int], object], number: int, clock: Callable[[], float]) -> float:

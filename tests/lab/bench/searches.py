@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
@@ -29,46 +29,60 @@ def search_rows(  # noqa: PLR0913  # how much of everything
     """Fill a table with a user of each size among others, and measure."""
     database = Database(server)
     report(f"a table of {table} rows")
-    fill(database, _memories(world, table, sizes), lambda _: None)
+    curve = [size for size in CROSSOVER_SIZES if size <= table // 6]
+    fill(database, memories_of_sizes(world, table, [*sizes, *curve]), lambda _: None)
     auto, exact, bits = (database.store("memory_query", kind) for kind in ("auto", "exact", "bq"))
     rows: list[Row] = []
     for size in sizes:
         report(f"{size} rows a user")
         rows += _of_size(world, auto, exact, size, repeats)
-    rows.append(_crossover(world, exact, bits, repeats))
+    report("where bq gets quicker than exact")
+    rows.append(crossover_row(world, exact, bits, curve, repeats))
     rows += _at_ten_thousand(world, exact, bits, max(size for size in sizes if size <= TEN_THOUSAND), repeats)
     small = Database(server)
-    fill(small, _memories(world, table // 10, [BUFFER_ROWS]), lambda _: None)
+    fill(small, memories_of_sizes(world, table // 10, [BUFFER_ROWS]), lambda _: None)
     rows.append(_buffers(world, database, small, table))
     return rows
 
 
 TEN_THOUSAND = 10_000
-CROSSOVER_SIZES = (200, 400, 800, 1600, 3200)
+CROSSOVER_SIZES = (200, 400, 800, 1_600, 3_200, 5_000, 10_000, 20_000, 50_000)
 
 
-def _memories(world: World, table: int, sizes: Sequence[int]) -> Iterator[tuple[Chunk, Vector]]:
+def memories_of_sizes(world: World, table: int, sizes: Sequence[int]) -> Iterator[tuple[Chunk, Vector]]:
     """Yield rows of all users mixed, one a second as they are said: those of each size, the rest users of about 500."""
-    users = [f"size-{size}" for size in {*sizes, *CROSSOVER_SIZES} for _ in range(size)]
+    users = [f"size-{size}" for size in set(sizes) for _ in range(size)]
     users += [f"other-{number % max(1, table // 500)}" for number in range(table - len(users))]
     order = world.order(len(users))
     for second, number in enumerate(order):
         user = users[number]
-        said_at = TIME + timedelta(seconds=second)
-        yield world.chunk(number, user, said_at=said_at), world.vectors(user, 1)[0]
+        yield world.chunk(number, user, said_at=TIME + timedelta(seconds=second)), world.vector(user)
 
 
-def _crossover(world: World, exact: PgVectorStore, bits: PgVectorStore, repeats: int) -> Row:
+def crossover_row(
+    world: World, exact: PgVectorStore, bits: PgVectorStore, sizes: Sequence[int], repeats: int
+) -> Row:
     """Find from how many rows a user comparing bits first is quicker, for what the query function asks."""
-    ratios: dict[int, float] = {}
-    for size in CROSSOVER_SIZES:
-        requests = [_request(world, f"size-{size}", words=True, top_k=CANDIDATES) for _ in range(repeats)]
-        searches = [partial(_nth, store, requests) for store in (exact, bits)]
-        all_, few = interleaved_ms(searches, repeats, time.perf_counter)
-        ratios[size] = all_ / few
-    crossover = next((size for size in CROSSOVER_SIZES if ratios[size] >= 1), float("inf"))
-    detail = "exact / bq: " + ", ".join(f"{size} {ratio:.2f}" for size, ratio in ratios.items())
-    return Row(f"rows a user from which bq is quicker (auto: {EXACT_ROWS})", crossover, detail=detail)
+    times = {size: _both_ways(world, exact, bits, size, repeats) for size in sizes}
+    crossover = next((size for size, (all_, few) in times.items() if all_ >= few), float("inf"))
+    told = ", ".join(
+        f"{size} {all_:.1f} / {few:.1f} = {all_ / few:.2f}" for size, (all_, few) in times.items()
+    )
+    return Row(
+        f"rows a user from which bq is quicker (auto: {EXACT_ROWS})",
+        crossover,
+        detail=f"exact / bq, ms: {told}",
+    )
+
+
+def _both_ways(
+    world: World, exact: PgVectorStore, bits: PgVectorStore, size: int, repeats: int
+) -> Sequence[float]:
+    requests = [_request(world, f"size-{size}", words=True, top_k=CANDIDATES) for _ in range(repeats)]
+    searches = [partial(_nth, store, requests) for store in (exact, bits)]
+    for search in searches:
+        search(0)
+    return interleaved_ms(searches, repeats, time.perf_counter)
 
 
 def _nth(store: PgVectorStore, requests: Sequence[SearchRequest], number: int) -> object:
@@ -132,20 +146,42 @@ def _at_ten_thousand(
 
 
 def _buffers(world: World, large: Database, small: Database, table: int) -> Row:
-    user = f"size-{BUFFER_ROWS}"
-    touched = [_touched(database, _request(world, user, words=True)) for database in (large, small)]
+    asked = [_request(world, f"size-{BUFFER_ROWS}", words=True)] * COUNTED
+    of_large, of_small = (touched(database, asked) for database in (large, small))
     name = f"buffers at {BUFFER_ROWS} rows a user: table of {table} / of {table // 10}"
-    return Row(name, touched[0] / touched[1], most=1.3, detail=f"{touched[0]:.0f} and {touched[1]:.0f}")
+    return Row(
+        name, of_large.all / of_small.all, most=1.3, detail=f"{of_large.all:.0f} and {of_small.all:.0f}"
+    )
 
 
-def _touched(database: Database, request: SearchRequest) -> float:
-    """Return how many buffers of memories and words a search touches, the backends' own count."""
+@dataclass(frozen=True, slots=True)
+class Buffers:
+    """Pages of memories and words, the backends' own count.
+
+    Args:
+        read: those of ``heap`` and ``index`` that were not in the server's memory.
+    """
+
+    heap: float
+    index: float
+    read: float
+
+    @property
+    def all(self) -> float:
+        """Of tables and indexes."""
+        return self.heap + self.index
+
+
+def touched(database: Database, requests: Sequence[SearchRequest]) -> Buffers:
+    """Return what a search touches, on average."""
     store = database.store("memory_query")
-    store.search(request)
-    before = _count(database)
-    for _ in range(COUNTED):
+    store.search(requests[0])
+    before = _counts(database)
+    for request in requests:
         store.search(request)
-    return (_count(database) - before) / COUNTED
+    return Buffers(
+        *((now - then) / len(requests) for now, then in zip(_counts(database), before, strict=True))
+    )
 
 
 COUNTED = 20
@@ -155,11 +191,12 @@ WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type 
 """
 
 
-def _count(database: Database) -> int:
+def _counts(database: Database) -> Sequence[int]:
     """Return blocks touched so far; a backend tells all of its own when it ends, and some time later otherwise."""
     database.execute(END_OTHERS)
-    found = database.execute(
-        "SELECT sum(heap_blks_hit + idx_blks_hit + heap_blks_read + idx_blks_read)::int8 "
+    [row] = database.execute(
+        "SELECT sum(heap_blks_hit + heap_blks_read)::int8, sum(idx_blks_hit + idx_blks_read)::int8, "
+        "sum(heap_blks_read + idx_blks_read)::int8 "
         "FROM pg_statio_user_tables WHERE relname IN ('memories', 'memory_words')"
     )
-    return int(str(found[0][0]))
+    return [int(str(count)) for count in row]

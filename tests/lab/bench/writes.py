@@ -38,7 +38,7 @@ def write_rows(
         first = _memories(world, chunks, 1_000_000 * repeat)
         second = _memories(world, chunks, 1_000_000 * repeat + 500_000)
         ceiling.append(_rate(chunks, lambda: _copied(database, first)))  # noqa: B023  # called at once
-        ours.append(_rate(chunks, lambda: _applied(store, second)))  # noqa: B023  # the same
+        ours.append(_rate(chunks, lambda: applied(store, second)))  # noqa: B023  # the same
     upsert, copied = statistics.median(ours), statistics.median(ceiling)
     without_graph, with_graph = _around_graph(server, world, rows=graph_rows, chunks=300, repeats=repeats)
     rows = [
@@ -79,7 +79,8 @@ def _copied(database: Database, memories: Memories) -> None:
         copy(owner, COPY_WORDS, (row for chunk, _ in memories for row in word_rows(chunk)))
 
 
-def _applied(store: PgVectorStore, memories: Memories, tenant: str = TENANT) -> None:
+def applied(store: PgVectorStore, memories: Memories, tenant: str = TENANT) -> None:
+    """Write as ingest does, a hundred chunks at a time."""
     for start in range(0, len(memories), BATCH):
         part = memories[start : start + BATCH]
         facts = ItemFacts(position="p", present=True)
@@ -106,11 +107,11 @@ def _around_graph(
     database = Database(server)
     fill(database, _drawn(world, rows), lambda _: None)
     store = database.store("memory_ingest")
-    _applied(store, _memories(world, 1, 7_000_000))  # the first one connects
+    applied(store, _memories(world, 1, 7_000_000))  # the first one connects
     medians = []
     for start in (8_000_000, 9_000_000):
         parts = [_memories(world, chunks, start + chunks * number) for number in range(repeats)]
-        medians.append(statistics.median(_rate(chunks, partial(_applied, store, part)) for part in parts))
+        medians.append(statistics.median(_rate(chunks, partial(applied, store, part)) for part in parts))
         migrate(database.owner, SPACE, graph=True)
     return medians[0], medians[1]
 
@@ -126,7 +127,7 @@ def _tenants(server: Postgres, world: World, *, repeats: int) -> Row:
     for repeat in range(repeats):
         memories = _memories(world, 50, 1000 * repeat)
         apart = [(f"tenant-{number}", [memory]) for number, memory in enumerate(memories)]
-        one.append(_rate(50, lambda: _applied(store, memories)))  # noqa: B023  # called at once
+        one.append(_rate(50, lambda: applied(store, memories)))  # noqa: B023  # called at once
         many.append(_rate(50, lambda: _applied_apart(store, apart)))  # noqa: B023  # the same
     alone, spread = statistics.median(one), statistics.median(many)
     name = "one chunk from each of 50 tenants / 50 chunks of one tenant"
