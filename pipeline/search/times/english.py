@@ -78,7 +78,9 @@ _RULES = (
     Rule(rf"\b(?P<yearly>{_THAT_YEAR})\s+year(?:'s)?\s+(?P<season>{_SEASON})\b", words.read_season, **_SEASONAL),
     Rule(rf"\bQ(?P<q>[1-4])\b(?:,?(?:\s+of)?\s+(?P<year>{_CALENDAR_YEAR}))?", words.read_quarter, **_DATES),
     Rule(rf"\b(?P<nth>first|second|third|fourth)\s+quarter\b{_YEARLY}?", words.read_quarter, **_SEASONAL),
-    Rule(rf"\b(?:(?P<shift>last|this|next)\s+)?(?P<name>{_NAMES})\b{_YEARLY}?", words.read_named_day, **_DATES),
+    Rule(rf"\b(?P<shift>last|this|next)\s+(?P<name>{_NAMES})\b", words.read_named_day, **_DATES),
+    Rule(rf"(?P<at>\b(?:at|on|over|for|during|around|by|since|before|after|until|till|to|of)\s+)(?P<name>{_NAMES})\b{_YEARLY}?", words.read_named_day, **_DATES),
+    Rule(rf"\b(?P<name>{_NAMES})\b(?:{_YEARLY}|(?=\s*(?:[,.?!;]|$)))", words.read_named_day, **_DATES),
     Rule(r"\b(?:this|the\s+same)\s+time\s+(?:(?P<shift>last|next)\s+(?P<unit>week|month|year)|(?P<day>yesterday|tomorrow))\b", words.read_around),
 )  # fmt: skip
 _BARE = (

@@ -86,6 +86,7 @@ _NAMED_YEAR = (
 )
 _YEAR = f"(?:{_RELATIVE_YEAR}|{_NAMED_YEAR})"
 _SEASON = "[春夏秋冬]"
+_COMPOUND = "[ァ-ヺ]|(?![頃前後以])[一-鿿]"  # クリスマスツリー is no day
 _NO_DAY = r"(?![間前後目坊分連以ぶ]|おき|ごと|ずつ|に[\d一二三]回)"
 
 
@@ -244,8 +245,8 @@ _RULES = (
     Rule(_NAMED_YEAR, _whole_year, named=True),
     Rule(rf"{_YEAR}の?(?P<season>{_SEASON})", _season, named=True),
     Rule(rf"(?P<shift>一昨|昨|今|来)(?P<season>{_SEASON})", _season, named=True),
-    Rule(rf"(?P<season>{_SEASON})(?=に|頃|ごろ|休み)", _season, named=True, cycle="year"),
-    Rule(rf"(?:{_YEAR}の?)?(?P<name>{_any(_NAMED_DAYS)})", _named_day, **_DATES),
+    Rule(rf"(?P<season>{_SEASON})(?=に|頃|ごろ|休みに|休み中)", _season, named=True, cycle="year"),
+    Rule(rf"(?:{_YEAR}の?)?(?P<name>{_any(_NAMED_DAYS)})(?!{_COMPOUND})", _named_day, **_DATES),
     Rule(rf"{_YEAR}{_NOW}", _around),
     Rule(rf"{_SHIFTED}(?P<period>月|週){_NOW}", _around),
 )  # fmt: skip
