@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pipeline.digest.spending import ChatUsage
 from pipeline.digest.text import extracted, messages, tidied
 from pipeline.embedding.address import key_header, without_query
+from pipeline.embedding.vectors import MAX_COUNT
 from pipeline.errors import EmbeddingRejectedError, SummariserUnavailableError
 
 if TYPE_CHECKING:
@@ -100,9 +101,26 @@ class ChatSummariser:
                 raise EmbeddingRejectedError(f"the chat API refused the log ({error.status_code})") from None
             self._client = None  # a key that was changed is found
             raise SummariserUnavailableError(f"the chat API answered {error.status_code}") from None
-        except (openai.OpenAIError, ValueError) as error:
+        except (openai.OpenAIError, ValueError, RecursionError) as error:
             raise SummariserUnavailableError(f"the chat API gave no answer: {type(error).__name__}") from None
-        if answer.usage:
-            asked_for = ChatUsage(0, answer.usage.prompt_tokens, answer.usage.completion_tokens)
-            self.usage = self.usage.plus(asked_for)
-        return tidied(answer.choices[0].message.content or "" if answer.choices else "")
+        self.usage = self.usage.plus(_used(answer))
+        try:
+            return tidied(_said(answer))
+        except (AttributeError, LookupError, TypeError) as error:
+            raise SummariserUnavailableError(
+                f"the chat API's answer has another shape: {type(error).__name__}"
+            ) from None
+
+
+def _used(answer: object) -> ChatUsage:
+    """Return what an answer counts, whatever answered: a count that cannot be one is none."""
+    usage = getattr(answer, "usage", None)
+    counts = (getattr(usage, name, 0) for name in ("prompt_tokens", "completion_tokens"))
+    return ChatUsage(0, *(count if type(count) is int and 0 <= count < MAX_COUNT else 0 for count in counts))
+
+
+def _said(answer: Any) -> str:  # noqa: ANN401  # whatever a gateway sent with 200: a page, an error, nothing
+    content = answer.choices[0].message.content
+    if content is not None and not isinstance(content, str):
+        raise TypeError
+    return content or ""

@@ -17,14 +17,12 @@ from http import HTTPStatus
 from typing import Any
 
 from pipeline.embedding.retrying import MAX_PAUSE_SECONDS, FailedCallError, checked
-from pipeline.embedding.vectors import EmbeddingSpace, Vector, float32
+from pipeline.embedding.vectors import MAX_COUNT, EmbeddingSpace, Vector, float32
 
 OPTIONAL_PARAMETERS = frozenset({"dimensions", "encoding_format"})
 """What we send in addition to model and input; a server that knows one of them not is asked without it."""
 KEY_REFUSED = frozenset({401, 403})
 
-MAX_COUNT = 2**31
-"""A number of tokens that is larger, or negative, is none."""
 _SUSPECT = 500
 _ERROR_STATUS = re.compile(r"[45]\d\d")
 _NEVER_THE_TEXT = frozenset({401, 402, 407, 408, 409, 425, 429})

@@ -9,6 +9,8 @@ from typing import Protocol
 from pipeline.errors import EmbeddingUnavailableError
 
 Vector = Sequence[float]
+MAX_COUNT = 2**31
+"""An answer's number of tokens that is as large, or negative, is none: books would carry it for good."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ class Announcer:
         address = self.layouts.address(change.table, change.key)
         if address is None:
             return None
-        old, new = self._image(change, change.old), self._image(change, change.new)
+        old, new = self._images(change)
         shown = change.old is not None or change.new is not None
         if shown and old is None and new is None and not change.removed:
             return None
@@ -43,9 +43,19 @@ class Announcer:
         at, position = change.saved_at, change.position
         if change.removed:
             return self.transitions.removal(old, expired=_expired(change, old), at=at, position=position)
-        if change.old is None and change.new is None and not change.created:
-            old = Unreadable()  # the stream shows no images: what was there before nobody knows
         return self.transitions.rewrite(old, new, inserted=change.created, at=at, position=position)
+
+    def _images(self, change: StreamChange) -> tuple[Image, Image]:
+        """Return the item before and after. What the stream's view leaves out was there, and nobody knows what it says.
+
+        Else each save of a stream without old images would say anew all that a forget request has erased.
+        """
+        old, new = self._image(change, change.old), self._image(change, change.new)
+        if change.old is None and not change.created and not change.removed:
+            old = Unreadable()
+        if change.new is None and change.old is not None and not change.removed:
+            new = Unreadable()
+        return old, new
 
     def _owner(self, address: Address, image: Image) -> str | None:
         if not isinstance(image, Document):

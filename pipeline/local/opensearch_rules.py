@@ -120,7 +120,7 @@ def operations(text: str) -> list[Operation]:
     Raises:
         RefusedError: as a whole it makes no sense.
     """
-    lines = iter(line for line in text.splitlines() if line.strip())
+    lines = iter(line for line in text.split("\n") if line.strip())
     found = [_operation(line, lines) for line in lines]
     if not found:
         raise RefusedError(400, "parse_exception")

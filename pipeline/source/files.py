@@ -132,7 +132,8 @@ class Files:
     def _of_lines(self, name: str, text: str) -> Iterator[Item]:
         """Read JSON lines; messages that follow one another are one conversation."""
         stem, messages = Path(name).stem.partition(".")[0], []
-        for number, line in enumerate(text.splitlines(), 1):
+        # Not splitlines: a string of JSON may hold U+2028, U+0085 and other ends of lines.
+        for number, line in enumerate(text.split("\n"), 1):
             if not line.strip():
                 continue
             try:
@@ -245,7 +246,7 @@ def _check_lines(name: str, text: str, error: Exception) -> None:
     Raises:
         SettingsError: its first line is no JSON by itself, so the whole was meant as one value.
     """
-    first = next((line for line in text.splitlines() if line.strip()), "")
+    first = next((line for line in text.split("\n") if line.strip()), "")
     try:
         json.loads(first or "{}")
     except (ValueError, RecursionError):

@@ -97,6 +97,15 @@ def test_document_ids_of_ones_own(server: OpenSearchServer, client: OpenSearch) 
         assert item["index"]["_id"] == "mine"
 
 
+def test_a_line_of_a_bulk_ends_at_a_line_feed_alone(client: OpenSearch) -> None:
+    lines = (
+        json.dumps({"index": {}}),
+        json.dumps(chunk(1, 1.0, 0.0, content="a\u2028b\u0085c"), ensure_ascii=False),
+    )
+    [item] = client.bulk(body="\n".join(lines) + "\n", index=INDEX)["items"]
+    assert item["index"]["status"] == 201
+
+
 def test_a_bulk_answers_200_with_an_error_an_item(client: OpenSearch) -> None:
     answer = write(client, chunk(1, 1.0, 0.0), chunk(2, 1.0), chunk(3, 0.0, 1.0, nonsense=1))
     assert answer["errors"] is True

@@ -1,14 +1,16 @@
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from support.small_pipeline import SmallPipeline
 
 from pipeline.ingest.announce import Announcer, announce
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.queue import Refused
 from pipeline.settings import Retention
-from pipeline.source.layouts import Layouts
+from pipeline.source.layouts import Item, Layouts
 from pipeline.source.stream_records import StreamChange, read_stream_record
 from pipeline.source.transitions import Transition, TransitionReader
 
@@ -177,6 +179,57 @@ def test_without_images_a_change_removes_what_was_there_and_a_removal_forgets_al
     removed = transition_of(announcer, replace(changes[2], old=None, new=None))
     assert (changed.event, changed.reason, changed.everything) == ("modified", "removed", True)
     assert (removed.event, removed.reason, removed.everything) == ("deleted", "deleted", True)
+
+
+def test_without_old_images_a_change_says_nothing_of_what_came_and_takes_what_is_not_there(
+    announcer: Announcer, changes: list[StreamChange]
+) -> None:
+    changed = transition_of(announcer, replace(changes[1], old=None))
+    assert (changed.reason, changed.everything, changed.names) == ("removed", True, frozenset())
+
+
+def test_without_new_images_a_change_is_no_clear(announcer: Announcer, changes: list[StreamChange]) -> None:
+    changed = transition_of(announcer, replace(changes[1], new=None))
+    assert (changed.reason, changed.keeps, changed.names) == ("", False, frozenset())
+
+
+@pytest.mark.parametrize("shown", [{"old", "new"}, {"new"}, {"old"}, set()], ids=str)
+def test_a_save_after_a_forget_request_brings_nothing_back_whatever_the_stream_shows(shown: set[str]) -> None:
+    pipeline = SmallPipeline()
+    announcer = Announcer(pipeline.layouts, pipeline.reader)
+    secret, locker, tea = "my asthma is a secret", "locker twelve", "tea at four"
+
+    def save(position: str, old: Item | None, new: Item) -> None:
+        pipeline.items["sessions", "acme", "chat:1"] = new
+        pipeline.clock += 2.0
+        change = StreamChange(
+            table="sessions",
+            key=new,
+            created=old is None,
+            removed=False,
+            expired=False,
+            old=old if "old" in shown else None,
+            new=new if "new" in shown else None,
+            position=position,
+            saved_at=pipeline.clock // 1,
+        )
+        notice = announcer.notice(change, pipeline.clock)
+        assert notice
+        assert not pipeline.reconciler.run({notice.subject: notice}).failures
+
+    first, second = said(secret, locker), said(secret, locker, tea)
+    save("1/1", None, first)
+    pipeline.forget("acme", "acme")
+    save("1/2", first, second)
+    found = "\n".join(text for text, _ in pipeline.answers("acme", "acme", "asthma locker tea")[0])
+    assert "asthma" not in found
+    assert "locker" not in found
+    assert tea in found
+
+
+def said(*texts: str) -> Item:
+    messages = json.dumps([{"role": "user", "content": text} for text in texts])
+    return {"tenant_id": {"S": "acme"}, "session_key": {"S": "chat:1"}, "messages": {"S": messages}}
 
 
 def test_without_images_an_insertion_asks_for_a_look(

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.chat_api import ChatApi
+from support.json_server import JsonServer, Reply, as_json
 
 from pipeline.digest.days import Notes, over, zone_of
 from pipeline.digest.service import MAX_FAILURES_IN_A_ROW, Digest
@@ -419,6 +420,37 @@ def test_a_chat_model_that_refuses_says_whose_fault_it_is(
     with pytest.raises(error) as caught:
         model.summarise("- canary")
     assert "canary" not in str(caught.value)
+
+
+SHAPELESS: dict[str, Reply] = {
+    "a page": (200, {"content-type": "text/html"}, b"<html>canary</html>"),
+    "a list": (200, {}, b"[]"),
+    "an error": as_json(200, {"error": {"code": 429, "message": "canary"}}),
+    "no message": as_json(200, {"choices": [{}]}),
+    "choices of another kind": as_json(200, {"choices": {"canary": 1}}),
+    "parts": as_json(200, {"choices": [{"message": {"content": [{"text": "canary"}]}}]}),
+    "nested without end": (200, {}, b"[" * 200_000),
+}
+
+
+@pytest.mark.parametrize("kind", SHAPELESS)
+def test_an_answer_of_another_shape_is_a_chat_model_that_is_away(kind: str) -> None:
+    with JsonServer(lambda _: SHAPELESS[kind]) as api:
+        model = ChatSummariser("m", api.base_url, lambda: "sk-of-tests")
+        with pytest.raises(SummariserUnavailableError) as caught:
+            model.summarise("- canary")
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "usage", ["many", {"total_tokens": 3}, {"prompt_tokens": -3, "completion_tokens": 10**30}]
+)
+def test_a_count_of_a_chat_model_that_can_be_none_counts_nothing(usage: object) -> None:
+    answer = as_json(200, {"choices": [{"message": {"content": "- tea"}}], "usage": usage})
+    with JsonServer(lambda _: answer) as api:
+        model = ChatSummariser("m", api.base_url, lambda: "sk-of-tests")
+        assert model.summarise("- tea") == "- tea"
+    assert model.usage == ChatUsage(1, 0, 0)
 
 
 def test_items_of_other_kinds_in_the_table_stop_nobodys_digest(model: Obedient, store: InMemoryStore) -> None:

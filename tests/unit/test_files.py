@@ -100,6 +100,19 @@ def in_a_folder(folder: Path, name: str, text: str) -> Path:
     return folder
 
 
+ENDS_OF_LINES_TO_PYTHON = "a\u2028b\u2029c\u0085d"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_lines_of_json_end_where_json_says(layouts: Layouts, tmp_path: Path, end: str) -> None:
+    said = {"role": "user", "content": ENDS_OF_LINES_TO_PYTHON}
+    path = tmp_path / "boats.jsonl"
+    path.write_bytes(end.join(json.dumps(one, ensure_ascii=False) for one in (said, MESSAGES[1])).encode())
+    [document] = [layouts.parse("t", item) for item in Files(path).items()]
+    assert document
+    assert [entry.text for entry in document.entries] == [ENDS_OF_LINES_TO_PYTHON, ANSWERED]
+
+
 @pytest.mark.parametrize("packed", [as_it_is, compressed, archived, in_a_folder])
 @pytest.mark.parametrize("kind", FILES)
 def test_a_file_of_every_kind_is_read_however_it_is_packed(
