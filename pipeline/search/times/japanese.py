@@ -245,7 +245,7 @@ _RULES = (
     Rule(rf"{_YEAR}の?(?P<season>{_SEASON})", _season, named=True),
     Rule(rf"(?P<shift>一昨|昨|今|来)(?P<season>{_SEASON})", _season, named=True),
     Rule(rf"(?P<season>{_SEASON})(?=に|頃|ごろ|休み)", _season, named=True, cycle="year"),
-    Rule(rf"(?:{_YEAR}の?)?(?P<name>{_any(_NAMED_DAYS)})", _named_day, **_DATES),
+    Rule(rf"(?:{_YEAR}の?)?(?P<name>{_any(_NAMED_DAYS)})(?![ァ-ヶー])", _named_day, **_DATES),
     Rule(rf"{_YEAR}{_NOW}", _around),
     Rule(rf"{_SHIFTED}(?P<period>月|週){_NOW}", _around),
 )  # fmt: skip
