@@ -217,12 +217,16 @@ def test_a_day_on_which_clocks_change_is_a_whole_day() -> None:
     "question",
     [
         "on the second floor", "fall in love", "by Friday", "今日子さん", "明日香さん", "三日坊主", "10日以内", "3か月前後", "毎週月曜",
-        "半分前払い", "3日に1回", "第一月曜日", "二日酔い", "百年の孤独", "a second ago",
+        "半分前払い", "3日に1回", "第一月曜日", "二日酔い", "百年の孤独", "a second ago", "the Christmas tree", "クリスマスツリー", "on the Sunday",
         "How tall is the Christmas tree?", "クリスマスツリーの高さは?", "夏休みの旅行先はどこ？",
     ],
 )  # fmt: skip
 def test_text_that_only_looks_like_a_time_has_no_span(question: str) -> None:
     assert spans(question) == []
+
+
+def test_an_expression_before_a_date_is_no_bound() -> None:
+    assert spans("the weekend before April 10, 2023") == [("2023-04-10 00", "2023-04-11 00")]
 
 
 def test_a_span_is_taken_out_of_a_question_with_the_words_that_bound_it() -> None:

@@ -25,6 +25,7 @@ _CALENDAR_YEAR = r"(?:19|20)\d\d"
 _YEARLY = rf"(?:,?\s+(?:of\s+|in\s+)?(?:(?P<year>{_CALENDAR_YEAR})\b(?!-)|(?P<yearly>{_THAT_YEAR})\s+year\b))"
 _IN = r"(?P<at>\b(?:in|during|since|of|between|from|before|after|until|till|through|early|mid|late|(?:prior|up)\s+to)[\s-]+(?:the\s+)?)"
 _ON = r"(?P<at>\b(?:on|of|since|until|till|before|after|from|between|(?:prior|up)\s+to)\s+(?:the\s+)?)"
+_AT_A_FEAST = r"(?P<at>\b(?:at|on|over|during|for|since|until|till|before|after|around|about|from|between|of|(?:prior|up)\s+to)\s+)"
 _TO = r"\s*(?:\bto\b|\bthrough\b|\buntil\b|\btill\b|[-–~])\s*"
 _EVERY = r"(?<!\bevery )"
 
@@ -54,7 +55,7 @@ _RULES = (
     Rule(rf"\b(?:the\s+)?(?P<period>weekend|week|month|year|quarter|{_WEEKDAY})\s+(?P<beyond>before\s+last|after\s+next)\b", words.read_beyond),
     Rule(r"\b(?:over|on|at|during)\s+the\s+weekend\b", words.read_weekend),
     Rule(rf"\b(?P<shift>{_SHIFTED})\s+(?P<weekday>{_WEEKDAY})\b", words.read_weekday),
-    Rule(rf"{_ON}(?P<weekday>{_WEEKDAY})\b", words.read_weekday, **_WEEKLY),
+    Rule(rf"{_ON}(?<!the )(?P<weekday>{_WEEKDAY})\b", words.read_weekday, **_WEEKLY),
     Rule(rf"{_EVERY}\b(?P<weekday>{_WEEKDAY})(?=\s+(?:morning|afternoon|evening|night)\b|{_TO}(?:{_WEEKDAY})\b)", words.read_weekday, **_WEEKLY),
     Rule(rf"\b(?:on\s+)?(?P<weekday>{_WEEKDAY}),?\s+(?:of\s+)?(?P<shift>last|this|next)\s+week\b", words.read_weekday_of_week),
     Rule(rf"\b(?P<shift>last|this|next)\s+week(?:'s|,)?\s+(?:on\s+)?(?P<weekday>{_WEEKDAY})\b", words.read_weekday_of_week),
@@ -78,9 +79,10 @@ _RULES = (
     Rule(rf"\b(?P<yearly>{_THAT_YEAR})\s+year(?:'s)?\s+(?P<season>{_SEASON})\b", words.read_season, **_SEASONAL),
     Rule(rf"\bQ(?P<q>[1-4])\b(?:,?(?:\s+of)?\s+(?P<year>{_CALENDAR_YEAR}))?", words.read_quarter, **_DATES),
     Rule(rf"\b(?P<nth>first|second|third|fourth)\s+quarter\b{_YEARLY}?", words.read_quarter, **_SEASONAL),
+    Rule(rf"{_AT_A_FEAST}(?P<name>{_NAMES})\b{_YEARLY}?", words.read_named_day, **_DATES),
     Rule(rf"\b(?P<shift>last|this|next)\s+(?P<name>{_NAMES})\b", words.read_named_day, **_DATES),
-    Rule(rf"(?P<at>\b(?:at|on|over|for|during|around|by|since|before|after|until|till|to|of)\s+)(?P<name>{_NAMES})\b{_YEARLY}?", words.read_named_day, **_DATES),
-    Rule(rf"\b(?P<name>{_NAMES})\b(?:{_YEARLY}|(?=\s*(?:[,.?!;]|$)))", words.read_named_day, **_DATES),
+    Rule(rf"\b(?P<name>{_NAMES})\b{_YEARLY}", words.read_named_day, **_DATES),
+    Rule(rf"\b(?P<name>{_NAMES})(?:(?<=day)|(?<=eve))\b", words.read_named_day, **_DATES),
     Rule(r"\b(?:this|the\s+same)\s+time\s+(?:(?P<shift>last|next)\s+(?P<unit>week|month|year)|(?P<day>yesterday|tomorrow))\b", words.read_around),
 )  # fmt: skip
 _BARE = (
@@ -103,7 +105,7 @@ ENGLISH = Grammar(
     ),
     portion_after=NEVER,
     bound_before=re.compile(
-        r"(?<!day )(?<!night )(?<!week )(?<!month )(?<!year )(?<!days )(?<!weeks )(?<!months )(?<!years )"
+        r"(?<!day )(?<!night )(?<!week )(?<!month )(?<!year )(?<!weekend )(?<!days )(?<!weeks )(?<!months )(?<!years )"
         r"\b(?:(?P<since>since)|(?P<after>after)|(?P<before>before|prior\s+to)|(?P<until>until|till|up\s+to))\s+(?:the\s+)?\Z",
         re.IGNORECASE,
     ),
