@@ -84,10 +84,11 @@ class ItemEvidence:
     ) -> "ItemEvidence":
         """Put it together."""
         events = _events(state.facts.events, transitions)
-        if reading.document:
-            facts, of = state.facts, ownership.of
+        facts, of = state.facts, ownership.of
+        owner = of(reading.document.user_id) if reading.document else _owner_told(transitions, facts.position)
+        if owner:
             old = of(facts.user_id) if facts.user_id else None
-            events = with_change_seen(events, (facts.position, old), of(reading.document.user_id))
+            events = with_change_seen(events, (facts.position, old), owner)
         owners = (state.facts.user_id, reading.document.user_id if reading.document else None)
         users = {*owners, *(row.user_id for row in (*state.messages, *kept))} - {None}
         return cls(state.facts, reading, transitions, events, ownership, new_id, frozenset(map(str, users)))
@@ -98,7 +99,10 @@ class ItemEvidence:
         earlier = self.facts.user_id
         if self.reading.known != "unreadable" or earlier is None:
             return False
-        newer = [event for event in self.events if event.position > self.facts.position]
+        last = self.facts.position
+        newer = [
+            each for each in self.events if each.position > last or (each.position == last and not each.at)
+        ]
         owners = [event.after for event in newer if event.kind in {"owner", "inserted"} and event.after]
         return bool(owners) and owners[-1] != self.ownership.of(earlier)
 
@@ -118,6 +122,12 @@ class ItemEvidence:
     def of_text(self, name: str) -> tuple[Transition, ...]:
         """Return the transitions that concern a text."""
         return tuple(each for each in self.transitions if each.everything or each.mentions(name))
+
+
+def _owner_told(transitions: Sequence[Transition], position: str) -> str | None:
+    """Return the keyed hash of whose the item is, or was last, as the newest record behind a position tells."""
+    told = [each.owner_after or each.owner_before for each in transitions if each.position > position]
+    return next((hashed for hashed in reversed(told) if hashed), None)
 
 
 def _events(known: Sequence[ItemEvent], transitions: Sequence[Transition]) -> tuple[ItemEvent, ...]:

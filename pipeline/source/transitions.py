@@ -72,9 +72,14 @@ class Transition:
         return None not in {self.owner_before, self.owner_after} and self.owner_before != self.owner_after
 
     @property
+    def loses_owner(self) -> bool:
+        """Whether the item cannot be read any more: whose it was before is the last that records tell of it."""
+        return self.owner_before is not None and self.owner_after is None
+
+    @property
     def concerns_the_item(self) -> bool:
         """Whether it says something of the item as a whole, whatever texts it names."""
-        return self.event != "modified" or self.everything or self.changes_owner
+        return self.event != "modified" or self.everything or self.changes_owner or self.loses_owner
 
     def copies_added(self, name: str) -> Copies | None:
         """Return the copies of a text that came with it."""
@@ -197,7 +202,7 @@ def fell_off_the_front(before: Sequence[object], after: Sequence[object]) -> boo
 def merged(transitions: Iterable[Transition]) -> tuple[Transition, ...]:
     """Return transitions of one item in order, each once, without what a newer one says of the same text.
 
-    What they say of the item as a whole stays: every INSERT and expiry, every change of owner.
+    What they say of the item as a whole stays: every INSERT and expiry, every change or loss of owner.
     """
     newest_first = sorted({each.position: each for each in transitions}.values(), key=_position, reverse=True)
     kept, came, went = list[Transition](), _additions_that_count(newest_first), set[str]()

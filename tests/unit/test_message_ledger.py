@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.ingest import departures, message_dates, message_ledger, ownership, visibility
+from pipeline.ingest import departures, item_evidence, message_dates, message_ledger, ownership, visibility
 from pipeline.ingest.item_evidence import (
     CLOCK_SECONDS,
     HORIZON_SECONDS,
@@ -215,6 +215,19 @@ def test_an_unreadable_item_that_was_given_away_shows_nothing_to_its_earlier_own
     assert ledger.read("a") == ["a"]
     assert ledger.row("a0").user_id == "ken"
     assert ledger.unreadable() == ["a"]
+
+
+def test_an_unreadable_item_is_of_whoever_the_newest_record_names_though_that_of_the_giving_was_lost(
+    ledger: Ledger,
+) -> None:
+    ledger.read("a", ledger.change(came="a"))
+    given = ledger.change(owner_after=owner("ken"))
+    spoiled = ledger.change(owner_before=owner("ken"), owner_after=None)
+    assert ledger.unreadable(spoiled) == []
+    assert ledger.unreadable() == []
+    assert ledger.unreadable(given) == []
+    ledger.user = "ken"
+    assert ledger.read("a") == ["a"]
 
 
 def test_of_a_partly_unreadable_item_what_is_not_seen_is_not_taken_for_gone(ledger: Ledger) -> None:
@@ -1098,6 +1111,10 @@ def a_message_that_left_was_in_its_item_until_now(patch: Patch) -> None:
     patch.setattr(ownership, "_owners_left", lambda *_: frozenset())
 
 
+def only_a_record_of_the_giving_tells_the_owner(patch: Patch) -> None:
+    patch.setattr(item_evidence, "_owner_told", lambda *_: None)
+
+
 def a_doubt_forgets_that_a_message_was_to_be_kept(patch: Patch) -> None:
     real = message_ledger._judged
 
@@ -1170,6 +1187,9 @@ MECHANISMS: dict[Callable[[Patch], None], Callable[[Ledger], None]] = {
     ),
     a_message_that_left_was_in_its_item_until_now: (
         test_a_message_that_left_nobody_knows_when_is_not_erased_for_an_owner_that_it_may_not_have_had
+    ),
+    only_a_record_of_the_giving_tells_the_owner: (
+        test_an_unreadable_item_is_of_whoever_the_newest_record_names_though_that_of_the_giving_was_lost
     ),
     a_doubt_forgets_that_a_message_was_to_be_kept: (
         test_a_kept_message_hidden_under_a_request_of_who_may_have_owned_it_shows_once_a_record_says_who_did
