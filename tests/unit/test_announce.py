@@ -193,7 +193,11 @@ def test_without_new_images_a_change_is_no_clear(announcer: Announcer, changes: 
     assert (changed.reason, changed.keeps, changed.names) == ("", False, frozenset())
 
 
-@pytest.mark.parametrize("shown", [{"old", "new"}, {"new"}, {"old"}, set()], ids=str)
+@pytest.mark.parametrize(
+    "shown",
+    [{"old", "new"}, {"new"}, {"old"}, set()],
+    ids=lambda shown: "-".join(sorted(shown)) or "nothing",
+)
 def test_a_save_after_a_forget_request_brings_nothing_back_whatever_the_stream_shows(shown: set[str]) -> None:
     pipeline = SmallPipeline()
     announcer = Announcer(pipeline.layouts, pipeline.reader)
