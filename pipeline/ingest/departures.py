@@ -78,12 +78,18 @@ def _by(decision: Transition | None, row: MessageRow, evidence: ItemEvidence) ->
     if not decision.everything and row.name not in decision.gone:
         return _brought_back(row, decision, evidence)
     if not decision.keeps:
-        doubtful = decision.at is not None and decision.at + 1 <= row.seen_at
-        return hide(row, reading.at) if doubtful else _purged(row, evidence)
+        return hide(row, reading.at) if _doubtful(decision, row, reading) else _purged(row, evidence)
     hashed = decision.owner_before or evidence.ownership.hash_of(row.user_id)
     if evidence.user_of(hashed) is None and evidence.owner_before(decision.position) != hashed:
         return hide(row, reading.at)  # nobody could tell later who it was
     return _kept(replace(row, resolved=decision.position, reason=decision.reason), hashed, evidence)
+
+
+def _doubtful(decision: Transition, row: MessageRow, reading: ItemReading) -> bool:
+    """Tell whether a transition that forgets may not mean a row: by its time, or since what it left cannot be read."""
+    old = decision.at is not None and decision.at + 1 <= row.seen_at
+    names_nothing = decision.everything and decision.event == "modified"
+    return old or (names_nothing and reading.known == "unreadable")
 
 
 def _kept(row: MessageRow, hashed: str, evidence: ItemEvidence) -> MessageRow:

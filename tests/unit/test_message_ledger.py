@@ -230,6 +230,19 @@ def test_an_unreadable_item_is_of_whoever_the_newest_record_names_though_that_of
     assert ledger.read("a") == ["a"]
 
 
+def test_a_repair_that_is_told_of_an_item_spoiled_again_purges_nothing_that_a_request_may_cover(
+    ledger: Ledger,
+) -> None:
+    ledger.read("a", ledger.change(came="a"), stamps="1")
+    ledger.forget()  # on its way: no settling knows of it yet
+    waiting, ledger.markers = ledger.markers, {}
+    repaired = ledger.change("removed", everything=True, owner_before=None)
+    assert ledger.unreadable(repaired) == []
+    ledger.markers = waiting
+    assert ledger.read("a", stamps="1") == []
+    assert ledger.states == {"a0": "erased"}
+
+
 def test_of_a_partly_unreadable_item_what_is_not_seen_is_not_taken_for_gone(ledger: Ledger) -> None:
     ledger.read("ab")
     assert ledger.read("b", unreadable=1) == ["a", "b"]
@@ -1111,6 +1124,10 @@ def a_message_that_left_was_in_its_item_until_now(patch: Patch) -> None:
     patch.setattr(ownership, "_owners_left", lambda *_: frozenset())
 
 
+def a_repair_purges_what_cannot_be_read(patch: Patch) -> None:
+    patch.setattr(departures, "_doubtful", lambda *_: False)
+
+
 def only_a_record_of_the_giving_tells_the_owner(patch: Patch) -> None:
     patch.setattr(item_evidence, "_owner_told", lambda *_: None)
 
@@ -1187,6 +1204,9 @@ MECHANISMS: dict[Callable[[Patch], None], Callable[[Ledger], None]] = {
     ),
     a_message_that_left_was_in_its_item_until_now: (
         test_a_message_that_left_nobody_knows_when_is_not_erased_for_an_owner_that_it_may_not_have_had
+    ),
+    a_repair_purges_what_cannot_be_read: (
+        test_a_repair_that_is_told_of_an_item_spoiled_again_purges_nothing_that_a_request_may_cover
     ),
     only_a_record_of_the_giving_tells_the_owner: (
         test_an_unreadable_item_is_of_whoever_the_newest_record_names_though_that_of_the_giving_was_lost
