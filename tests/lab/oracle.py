@@ -112,6 +112,7 @@ class _Memory:
     """What the oracle knows of one item.
 
     Args:
+        item: as it was written last.
         entries: what the item says; ``None`` while it is not there.
         lost: kinds of records of it that were lost.
         left: what the last write took away, each with what it was before.
@@ -122,6 +123,7 @@ class _Memory:
     note: bool
     user: str = ""
     unreadable: bool = False
+    item: Item | None = None
     entries: list[Entry] | None = None
     lives: dict[Name, _Life] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
@@ -146,8 +148,9 @@ class Oracle:
     def wrote(self, place: ItemId, item: Item | None, cause: Cause) -> None:
         """Hear of a write; ``item`` is ``None`` for a removal."""
         memory = self._items.setdefault(place, _Memory(note=place[2].startswith("memory:")))
-        if item is None and memory.entries is None:
+        if item == memory.item:  # no stream tells of a write that changes nothing
             return
+        memory.item = item
         new = None if item is None else _entries(item)
         if item is not None:
             memory.user = str(item.get("user_id", item["tenant_id"])["S"])

@@ -21,6 +21,10 @@ SEEDS_THAT_FAILED = (
     "909.34",
     "2.3341",
     "5.100",
+    "2.4367",
+    "2.6421",
+    "2.7833",
+    "297990.45",
 )
 """Random histories, with the faults they met: an exchange of which one message was removed, while nothing could be
 embedded, in an item that expired before that was over; on OpenSearch, a forget marker of which a worker saw the half; on
@@ -28,7 +32,9 @@ DynamoDB, a transaction seen by halves while what was left of an exchange was re
 unreadable; a note that expired and was written anew unrecorded; a second copy recorded before the first; an absence read before
 the expiry was told; an item given to another owner, which nobody could read any more; one of two equal lines of a note, removed after a forget request
 between them; of two equal messages, the second one's record told again when all times had been written anew;
-on OpenSearch, what expired under an owner whom a read named only later."""
+on OpenSearch, what expired under an owner whom a read named only later; what left an item before it was given away and back, and a
+request of who had it in between; an unreadable item, of which the record of its giving was lost; a repair, told when the item was spoiled
+again; a write that changes nothing, after a lost record (the oracle's own fault)."""
 
 TROUBLEMAKERS = {
     "a note edited, and expired before anybody looked": History(

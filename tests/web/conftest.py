@@ -18,7 +18,7 @@ PATIENCE_SECONDS = 45
 """With a machine that has more to do than these tests; what happens when memory stays away has its own test."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it runs, nothing else in its process can use asyncio
 def browser() -> Iterator[Browser]:
     with chromium() as running:
         yield running
@@ -53,7 +53,7 @@ def answers(deployed: DeployedStack) -> bool:
         return False
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def page_server(stack: Stack, browser: Browser, cast: list[Person]) -> Iterator[PageServer]:  # noqa: ARG001  # no page without a browser
     warm = DeployedStack(stack, "warm")
     warm.save("chat:1", [{"role": "user", "content": "the functions are warm"}])
