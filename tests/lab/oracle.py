@@ -118,10 +118,15 @@ class _Memory:
         left: what the last write took away, each with what it was before.
         silent: the record of the last write was lost.
         asked: a forget request covered some of it.
+        earlier: whose it was before the last write.
+        unheard: whose it was before it was given away, if that record and all since were lost: nobody can know it, while the
+            item cannot be read.
     """
 
     note: bool
     user: str = ""
+    earlier: str = ""
+    unheard: str = ""
     unreadable: bool = False
     item: Item | None = None
     entries: list[Entry] | None = None
@@ -153,7 +158,7 @@ class Oracle:
         memory.item = item
         new = None if item is None else _entries(item)
         if item is not None:
-            memory.user = str(item.get("user_id", item["tenant_id"])["S"])
+            memory.earlier, memory.user = memory.user, str(item.get("user_id", item["tenant_id"])["S"])
         memory.silent, memory.left = False, []
         was_unreadable, memory.unreadable = memory.unreadable, item is not None and new is None
         if memory.unreadable:
@@ -172,6 +177,7 @@ class Oracle:
         memory = self._items[place]
         memory.lost.add(kind)
         memory.silent = True
+        memory.unheard = memory.earlier if kind == "owner" else memory.unheard
         for life, before in memory.left:
             life.unheard = True
             if (
@@ -194,6 +200,8 @@ class Oracle:
     def rests(self, place: ItemId) -> None:
         """Hear that no notice of the item is under way."""
         memory = self._items.get(place)
+        if memory and not memory.silent:
+            memory.unheard = ""
         if memory and not memory.unreadable:
             for life in memory.lives.values():
                 life.witnessed |= life.copies > 0
@@ -234,7 +242,8 @@ class Oracle:
             return
         for token in sorted(tokens):
             found[row.place][token] += 1
-            if row.user not in set().union(*({life.owner} | life.kept_by for life in lives[token])):
+            owners = set().union(*({life.owner} | life.kept_by for life in lives[token]))
+            if row.user not in owners | ({memory.unheard} if memory.unreadable else set()):
                 judgement.wrong_tenant.append(f"{token} of {row.place} under {row.tenant}/{row.user}")
 
     def _leave(self, memory: _Memory, new: list[Entry] | None, cause: Cause, *, blindly: bool) -> None:
