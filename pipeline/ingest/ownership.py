@@ -9,6 +9,7 @@ from pipeline.stores.message_rows import ItemEvent, MessageRow
 
 _REMOVALS = frozenset({"deleted", "expired"})
 _SUBJECT = "owner:"
+_NOBODY_KNOWS = "?"
 
 
 class Cover(NamedTuple):
@@ -83,7 +84,14 @@ def owners_at(time: float, current: str, changes: Sequence[ItemEvent]) -> frozen
     owners |= {before} if before else set()
     owners |= {current} if not owners else set()
     owners |= {event.after for event in later if event.at is None}
+    owners |= {_NOBODY_KNOWS} if _made_anew(earlier, later) else set()
     return frozenset(owners - {None})
+
+
+def _made_anew(earlier: Sequence[ItemEvent], later: Sequence[ItemEvent]) -> bool:
+    """Tell whether the item was inserted after a moment, and no record has told yet by whom it was removed before that."""
+    removed = bool(earlier) and earlier[-1].kind in _REMOVALS
+    return bool(later) and later[0].kind == "inserted" and not removed
 
 
 def _owner_after(event: ItemEvent) -> str | None:

@@ -670,6 +670,22 @@ def test_a_message_that_left_nobody_knows_when_is_not_erased_for_an_owner_that_i
     assert (ledger.row("a0").state, ledger.row("a0").user_id) == ("kept", "ken")
 
 
+def test_of_an_item_made_anew_after_t_nobody_is_sure_whose_it_was_until_its_removal_is_told(
+    ledger: Ledger,
+) -> None:
+    ledger.user = "ken"
+    came = ledger.change(came="a", stamps="1")
+    given = ledger.change(owner_after=owner("mika"))
+    removed = ledger.change(
+        "deleted", everything=True, event="deleted", owner_before=owner("mika"), owner_after=None
+    )
+    ledger.forget("user", "ken")
+    anew = ledger.change(came="a", stamps="1", event="inserted", owner_before=None)
+    assert ledger.read("a", came, anew, stamps="1") == []
+    assert ledger.states == {"a0": "unexplained"}
+    assert ledger.read("a", given, removed, stamps="1") == ["a"]
+
+
 def given_by_making_it_anew(ledger: Ledger, who_asks: str, when: str, stamps: str = "") -> list[str]:
     """Return what is found when mika's item is deleted and ken makes it anew, and a request is carried out after that."""
     ledger.read("a", ledger.change(came="a", stamps=stamps), stamps=stamps)
@@ -1128,6 +1144,10 @@ def a_repair_purges_what_cannot_be_read(patch: Patch) -> None:
     patch.setattr(departures, "_doubtful", lambda *_: False)
 
 
+def an_item_made_anew_was_its_owners_before(patch: Patch) -> None:
+    patch.setattr(ownership, "_made_anew", lambda *_: False)
+
+
 def only_a_record_of_the_giving_tells_the_owner(patch: Patch) -> None:
     patch.setattr(item_evidence, "_owner_told", lambda *_: None)
 
@@ -1207,6 +1227,9 @@ MECHANISMS: dict[Callable[[Patch], None], Callable[[Ledger], None]] = {
     ),
     a_repair_purges_what_cannot_be_read: (
         test_a_repair_that_is_told_of_an_item_spoiled_again_purges_nothing_that_a_request_may_cover
+    ),
+    an_item_made_anew_was_its_owners_before: (
+        test_of_an_item_made_anew_after_t_nobody_is_sure_whose_it_was_until_its_removal_is_told
     ),
     only_a_record_of_the_giving_tells_the_owner: (
         test_an_unreadable_item_is_of_whoever_the_newest_record_names_though_that_of_the_giving_was_lost
