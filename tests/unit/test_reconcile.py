@@ -224,7 +224,8 @@ def test_a_malformed_item_fails_alone_and_obeys_its_transitions(harness: Reconci
     harness.run(bad)
     harness.table.put({**harness.item(), "messages": {"S": "[broken"}})
     harness.table.put(harness.item(("user", "good"), key="chat:2"))
-    report = harness.run(harness.notice("chat:1", "2", forget("2")), good)
+    deleted = Transition("2", None, "deleted", "deleted", everything=True)
+    report = harness.run(harness.notice("chat:1", "2", deleted), good)
     assert isinstance(failure(report, bad), MalformedItemError)
     assert failure(report, good) is None
     assert harness.texts() == ["user: good"]
