@@ -247,9 +247,8 @@ def _judged(row: MessageRow, evidence: ItemEvidence, *, there: bool) -> MessageR
         return replace(row, hidden_at=None) if row.state == "live" and row.hidden_at else row
     if (certain is not None and _saved_before(row, certain)) or _overdue(row, reading):
         return replace(row, state="erased", hidden_at=None, resolved="", reason="", seen="", seen_at=0.0)
-    return replace(
-        row, state="unexplained", hidden_at=row.hidden_at or reading.at
-    )  # a kept one keeps its reason
+    # One that was kept keeps its reason, so that it is kept again when nothing covers it.
+    return replace(row, state="unexplained", hidden_at=row.hidden_at or reading.at)
 
 
 def _saved_before(row: MessageRow, until: float) -> bool:
