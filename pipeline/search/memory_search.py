@@ -129,7 +129,9 @@ class MemorySearch:
     ) -> Trace:
         """Return the candidates, and what they are judged by."""
         embed = partial(self._embed, tenant_id)
+        before = self.embedder.usage.tokens
         [vector] = embed([safe_text(question.text)])
+        tokens = self.embedder.usage.tokens - before
         count = max(CANDIDATES, top_k)
         request = SearchRequest(
             tenant_id, user_id, vector, count, question.sought, filters, around=AROUND, whole=WHOLE
@@ -146,14 +148,15 @@ class MemorySearch:
         )
         space = self._unrelated.space(embed) if hits else NO_SPACE
         judge = Judge(evidence(hits, question.about, usual, space), weights)
-        return Trace(question, hits, judge, result.strategy)
+        return Trace(question, hits, judge, result.strategy, tokens)
 
     def _embed(self, tenant_id: str, texts: Sequence[str]) -> Sequence[Vector]:
-        """Embed texts, and count their tokens as the tenant's."""
+        """Embed texts, and count their tokens as the tenant's: also those of a call that failed."""
         before = self.embedder.usage.tokens
-        vectors = self.embedder.embed(texts)
-        self.meter.add({tenant_id: self.embedder.usage.tokens - before}, datetime.now(UTC).date())
-        return vectors
+        try:
+            return self.embedder.embed(texts)
+        finally:
+            self.meter.add({tenant_id: self.embedder.usage.tokens - before}, datetime.now(UTC).date())
 
     def context(  # noqa: PLR0913, PLR0917  # the request's own fields
         self,

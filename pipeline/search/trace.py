@@ -32,6 +32,7 @@ class Trace:
         hits: the candidates.
         judge: what they were judged by.
         strategy: how the store was searched, see :class:`pipeline.stores.search_requests.SearchResult`; or :data:`NO_SEARCH`.
+        tokens: what embedding the question cost, as the provider counted.
         ranked: the passages made of them, best first, before any was left out.
         told: what the passages say, and what the reader knew before: no other passage repeats it.
         left_out: why a passage is not told, by its id.
@@ -43,6 +44,7 @@ class Trace:
     hits: Sequence[Hit] = field(repr=False)
     judge: Judge = field(repr=False)
     strategy: str
+    tokens: int = 0
     ranked: Sequence[Ranked] = field(default=(), repr=False)
     told: SeenText | None = field(default=None, repr=False)
     left_out: Mapping[str, str] = field(default_factory=dict)
@@ -70,6 +72,7 @@ def searched(trace: Trace) -> dict[str, Any]:
     known, weights = trace.judge.evidence, trace.judge.weights
     return {
         "strategy": trace.strategy,
+        "tokens": trace.tokens,
         "now": weights.now.isoformat() if weights.now else None,
         "candidates": {
             "all": len(trace.hits),

@@ -83,6 +83,7 @@ def test_an_explanation_tells_all_of_it_without_what_was_said(memory: UserMemory
     found = search(memory, "When is the launch of Heron?")
     told = explained(found.trace)
     assert told["strategy"] == "exact"
+    assert told["tokens"] == 6
     assert told["candidates"]["all"] == len(found.trace.hits)
     assert told["now"] == NOW.isoformat()
     assert set(told["passages"][0]["words"]) == {"launch", "heron"}

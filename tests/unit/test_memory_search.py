@@ -1,5 +1,6 @@
 """Context, related and notes, on the store in memory and an embedder that counts words."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -8,6 +9,8 @@ from support.user_memory import UserMemory
 from support.words import WordEmbedder
 
 from pipeline.embedding.tokens import estimate_tokens
+from pipeline.embedding.vectors import Vector
+from pipeline.errors import EmbeddingUnavailableError
 from pipeline.search.memory_search import Notes
 from pipeline.stores.usage import Meter
 
@@ -169,3 +172,19 @@ def test_everything_that_a_question_has_embedded_is_counted(memory: UserMemory) 
     asking.search("acme", "mika", "when is the boat trip?", 5)
     asking.search("acme", "mika", "which pier?", 5)
     assert ledger.tokens == memory.embedder.usage.tokens - before > 0
+
+
+class PaidForNothing(WordEmbedder):
+    """A provider whose answer costs, and cannot be used."""
+
+    def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
+        super().embed(texts)
+        raise EmbeddingUnavailableError("the answer has vectors of another length")
+
+
+def test_a_question_whose_embedding_failed_is_counted_too(memory: UserMemory) -> None:
+    ledger = Tally()
+    asking = replace(memory.recall, embedder=PaidForNothing(), meter=Meter(ledger))
+    with pytest.raises(EmbeddingUnavailableError):
+        asking.search("acme", "mika", "when is the boat trip?", 5)
+    assert ledger.tokens == 5
