@@ -183,6 +183,10 @@ def test_japanese_says_when_in_many_ways(question: str, start: str, end: str) ->
         ("10月以降", "2026-10-01 00", "2026-11-26 00"),
         ("昨日から", "2026-11-24 00", "2026-11-26 00"),
         ("10月まで", "1970-01-01 00", "2026-11-01 00"),
+        ("Nov 1-10", "2026-11-01 00", "2026-11-11 00"),
+        ("October 3 to 9, 2025", "2025-10-03 00", "2025-10-10 00"),
+        ("1-10 November 2025", "2025-11-01 00", "2025-11-11 00"),
+        ("October 3-4pm", "2026-10-03 00", "2026-10-04 00"),
     ],
 )
 def test_ends_and_bounds_make_one_span(question: str, start: str, end: str) -> None:
@@ -200,10 +204,52 @@ def test_ends_and_bounds_make_one_span(question: str, start: str, end: str) -> N
         ("2026-03-31", "the past month", "2026-02-28 00", "2026-04-01 00"),
         ("2026-11-22", "last weekend", "2026-11-14 00", "2026-11-16 00"),
         ("2026-01-01", "昨日", "2025-12-31 00", "2026-01-01 00"),
+        ("2026-11-28", "last November", "2025-11-01 00", "2025-12-01 00"),
+        ("2026-11-28", "last October", "2026-10-01 00", "2026-11-01 00"),
+        ("2027-03-31", "今年度", "2026-04-01 00", "2027-04-01 00"),
+        ("2027-04-01", "今年度", "2027-04-01 00", "2028-04-01 00"),
+        ("2026-11-28", "2025年度の予算", "2025-04-01 00", "2026-04-01 00"),
+        ("2026-11-28", "次の土曜日", "2026-12-05 00", "2026-12-06 00"),
+        ("2026-11-28", "土曜の予定", "2026-11-28 00", "2026-11-29 00"),
     ],
 )
 def test_edges_of_the_calendar_are_kept(now: str, question: str, start: str, end: str) -> None:
     assert spans(question, datetime.fromisoformat(now).replace(tzinfo=TOKYO)) == [(start, end)]
+
+
+@pytest.mark.parametrize(
+    ("question", "start", "end"),
+    [
+        ("What will we do on Friday?", "2026-11-27 00", "2026-11-28 00"),
+        ("What is planned for Friday?", "2026-11-27 00", "2026-11-28 00"),
+        ("What are my plans for December?", "2026-12-01 00", "2027-01-01 00"),
+        ("What's due in two weeks?", "2026-12-06 00", "2026-12-13 00"),
+        ("What will happen on the 3rd?", "2026-12-03 00", "2026-12-04 00"),
+        ("Where will we go in the summer?", "2027-06-01 00", "2027-09-01 00"),
+        ("土曜日の予定は?", "2026-11-28 00", "2026-11-29 00"),
+        ("今度の火曜は何がある?", "2026-12-01 00", "2026-12-02 00"),
+        ("12月の予定を教えて", "2026-12-01 00", "2027-01-01 00"),
+        ("3日の締切", "2026-12-03 00", "2026-12-04 00"),
+    ],
+)
+def test_a_question_of_plans_looks_ahead(question: str, start: str, end: str) -> None:
+    assert spans(question) == [(start, end)]
+
+
+@pytest.mark.parametrize(
+    ("question", "start", "end"),
+    [
+        ("What did we do on Friday?", "2026-11-20 00", "2026-11-21 00"),
+        ("Which plans did we talk about on Friday?", "2026-11-20 00", "2026-11-21 00"),
+        ("What plans were made in December?", "2025-12-01 00", "2026-01-01 00"),
+        ("土曜の予定はどうなった?", "2026-11-21 00", "2026-11-22 00"),
+        ("土曜に話した予定は何?", "2026-11-21 00", "2026-11-22 00"),
+        ("What did we say the other day?", "2026-11-11 00", "2026-11-25 00"),
+        ("先日の電話", "2026-11-11 00", "2026-11-25 00"),
+    ],
+)
+def test_a_question_of_the_past_looks_back(question: str, start: str, end: str) -> None:
+    assert spans(question) == [(start, end)]
 
 
 def test_a_day_on_which_clocks_change_is_a_whole_day() -> None:
@@ -217,7 +263,7 @@ def test_a_day_on_which_clocks_change_is_a_whole_day() -> None:
     "question",
     [
         "on the second floor", "fall in love", "by Friday", "今日子さん", "明日香さん", "三日坊主", "10日以内", "3か月前後", "毎週月曜",
-        "半分前払い", "3日に1回", "第一月曜日", "二日酔い", "百年の孤独", "a second ago", "the Christmas tree", "クリスマスツリー", "on the Sunday",
+        "半分前払い", "3日に1回", "第一月曜日", "二日酔い", "百年の孤独", "a second ago", "the Christmas tree", "クリスマスツリー", "on the Sunday", "How did I learn it in two weeks?", "この間に何があった",
         "How tall is the Christmas tree?", "クリスマスツリーの高さは?", "夏休みの旅行先はどこ？",
     ],
 )  # fmt: skip

@@ -8,7 +8,7 @@ in the question                                       the span
 ====================================================  ==============================================================
 ``today``, ``yesterday evening``, ``3 days ago``      the day, or that part of it
 ``2 weeks ago``, ``a month ago``, ``2 years ago``     seven days around that day; the calendar month or year
-``a few days ago``                                    from six to two days ago
+``a few days ago``, ``the other day``                 from six to two days ago; the two weeks before today
 ``last week``, ``this month``, ``next year``          the calendar week (from Monday), month, quarter or year
 ``the week before last``, ``the past 3 days``         the one before that; three days and today
 ``last Tuesday``, ``on Friday``, ``Monday morning``   the nearest one before (``next``: after) the reference day
@@ -19,7 +19,8 @@ in the question                                       the span
 ``Q3``, ``in 2025``, ``Christmas``                    the quarter, year or day; of those without a year the last begun
 ``this time last year``                               the month around that day
 ``early October``, ``the end of last month``          a third of it; of beginning and end, a sixth
-``between March and May``, ``Monday to Wednesday``    from the beginning of the first to the end of the second
+``between March and May``, ``November 1-10``          from the beginning of the first to the end of the second
+the same where it asks of plans (``will``, 予定)       the nearest one that is not over
 ``since``, ``after``, ``before``, ``until``           until today; from the beginning of 1970
 ====================================================  ==============================================================
 
@@ -34,7 +35,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pipeline.embedding.questions import beginning_and_end
-from pipeline.search.times.calendar import bounded, joined, part_of_day, portion
+from pipeline.search.times.calendar import bounded, joined, not_over, part_of_day, portion
 from pipeline.search.times.english import ENGLISH
 from pipeline.search.times.japanese import JAPANESE
 from pipeline.search.times.spans import BOUNDS, FIXING, Grammar, Range, Rule, TimeSpan
@@ -118,9 +119,10 @@ def _of_both_languages(text: str, now: datetime) -> list[_Expression]:
 
 def _spoken_of(text: str, grammar: Grammar, now: datetime) -> Iterator[_Expression]:
     """Yield the spans of a language, ends joined and bounds applied."""
+    rules = (*grammar.rules, *(grammar.ahead_rules if grammar.looks_ahead(text) else ()))
     alone = {
         one.start: one
-        for match, rule in _leftmost(text, grammar.rules)
+        for match, rule in _leftmost(text, rules)
         if (one := _read(text, match, rule, grammar, now))
     }
     reached = 0
@@ -158,6 +160,8 @@ def _read(text: str, match: re.Match[str], rule: Rule, grammar: Grammar, now: da
         return None
     groups = match.groupdict()
     cycle = None if any(groups.get(name) for name in FIXING) else rule.cycle
+    if cycle and grammar.looks_ahead(text):
+        range_ = not_over(now, range_, cycle)
     found = _Expression(match.start(), _start(match), match.end(), range_, rule.named, rule.dated, cycle)
     return _divided(text, found, grammar)
 

@@ -137,6 +137,14 @@ def begun_day_of_month(now: datetime, day: int) -> Range:
     raise ValueError
 
 
+def not_over(now: datetime, range_: Range, cycle: str) -> Range:
+    """Return the nearest repetition that is not over before the reference day."""
+    start, end = range_
+    while end <= midnight(now):
+        start, end = moved(start, cycle, 1), moved(end, cycle, 1)
+    return start, end
+
+
 def day_of(range_: Range, day: int) -> Range:
     """Return a day of a month."""
     found = range_[0] + timedelta(days=day - 1)

@@ -34,6 +34,7 @@ _COUNTED = r"day|time|week|floor|page|try|attempt|round|street|line|row|place|gr
 """What is numbered as days are."""
 _OF_MONTH = r"(?:\s+of\s+(?P<shift>last|this|next)\s+month\b)?"
 _DAY_NUMBER = r"\d{1,2}(?:st|nd|rd|th)?"
+_LAST_DAY = rf"(?:{_TO}(?:the\s+)?(?P<last>{_DAY_NUMBER})\b(?![:/-]|\s*[ap]m\b))"
 _NAMES = f"{_any(words.NAMED_DAYS)}|{_any(name.replace(chr(39), chr(0x2019)) for name in words.NAMED_DAYS)}"
 _DATES: Mapping[str, Any] = {"dated": True, "named": True, "cycle": "year"}
 _MONTHLY: Mapping[str, Any] = {"named": True, "cycle": "month"}
@@ -44,6 +45,7 @@ _RULES = (
     Rule(r"(?<![\d/])(?P<m>\d{1,2})/(?P<d>\d{1,2})/(?P<year>\d{4})(?![\d/])", words.read_slashes, **_DATES),
     Rule(r"\bon\s+(?P<m>\d{1,2})/(?P<d>\d{1,2})(?![\d/])", words.read_slashes, **_DATES),
     Rule(rf"\b(?:{_any(words.DAYS)})\b", words.read_day),
+    Rule(r"\bthe\s+other\s+(?:day|evening|night|week)\b", words.read_other_day),
     Rule(rf"(?<![-\w.])(?P<count>{_COUNT})\s+(?P<unit>{_UNIT})s?(?P<half>\s+and\s+a\s+half)?\s+(?:ago|back)(?:\s+(?P<day>today|yesterday))?\b", words.read_ago),
     Rule(rf"\b(?P<count>an?|one)(?P<half>\s+and\s+a\s+half)\s+(?P<unit>{_UNIT})s?\s+ago\b", words.read_ago),
     Rule(r"\bhalf\s+a\s+(?P<unit>month|year)\s+ago\b", words.read_half_a_unit_ago),
@@ -59,8 +61,8 @@ _RULES = (
     Rule(rf"{_EVERY}\b(?P<weekday>{_WEEKDAY})(?=\s+(?:morning|afternoon|evening|night)\b|{_TO}(?:{_WEEKDAY})\b)", words.read_weekday, **_WEEKLY),
     Rule(rf"\b(?:on\s+)?(?P<weekday>{_WEEKDAY}),?\s+(?:of\s+)?(?P<shift>last|this|next)\s+week\b", words.read_weekday_of_week),
     Rule(rf"\b(?P<shift>last|this|next)\s+week(?:'s|,)?\s+(?:on\s+)?(?P<weekday>{_WEEKDAY})\b", words.read_weekday_of_week),
-    Rule(rf"\b(?P<month>{_MONTH})\.?\s+(?:the\s+(?P<nth>{_NTH})|(?P<day>{_DAY_NUMBER}))\b(?!:){_YEARLY}?", words.read_date, **_DATES),
-    Rule(rf"\b(?:(?P<nth>{_any(words.ORDINALS)})\s+of|(?P<day>{_DAY_NUMBER})(?:\s+of)?)\s+(?P<month>{_MONTH})\b{_YEARLY}?", words.read_date, **_DATES),
+    Rule(rf"\b(?P<month>{_MONTH})\.?\s+(?:the\s+(?P<nth>{_NTH})|(?P<day>{_DAY_NUMBER}))\b(?!:){_LAST_DAY}?{_YEARLY}?", words.read_date, **_DATES),
+    Rule(rf"\b(?:(?P<nth>{_any(words.ORDINALS)})\s+of|(?P<day>{_DAY_NUMBER}){_LAST_DAY}?(?:\s+of)?)\s+(?P<month>{_MONTH})\b{_YEARLY}?", words.read_date, **_DATES),
     Rule(rf"{_IN}(?P<month>{_MONTH})\b{_YEARLY}?", words.read_month, **_DATES),
     Rule(rf"\b(?P<month>{_MONTH}){_YEARLY}?(?={_TO}(?:{_MONTH})\b)", words.read_month, **_DATES),
     Rule(rf"\b(?P<shift>last|this|next)\s+(?P<month>{_MONTH})\b", words.read_month, **_DATES),
@@ -85,6 +87,11 @@ _RULES = (
     Rule(rf"\b(?P<name>{_NAMES})(?:(?<=day)|(?<=eve))\b", words.read_named_day, **_DATES),
     Rule(r"\b(?:this|the\s+same)\s+time\s+(?:(?P<shift>last|next)\s+(?P<unit>week|month|year)|(?P<day>yesterday|tomorrow))\b", words.read_around),
 )  # fmt: skip
+_AHEAD_RULES = (
+    Rule(rf"\b(?P<ahead>in)\s+(?P<count>{_COUNT})\s+(?P<unit>day|week|fortnight|month|year)s?\b", words.read_ago),
+    Rule(rf"\bfor\s+(?P<weekday>{_WEEKDAY})\b", words.read_weekday, **_WEEKLY),
+    Rule(rf"\bfor\s+(?P<month>{_MONTH})\b{_YEARLY}?", words.read_month, **_DATES),
+)  # fmt: skip
 _BARE = (
     Rule(rf"(?P<month>{_MONTH})\b{_YEARLY}?", words.read_month, **_DATES),
     Rule(rf"(?P<weekday>{_WEEKDAY})\b", words.read_weekday, **_WEEKLY),
@@ -98,6 +105,12 @@ ENGLISH = Grammar(
     opener=re.compile(r"\bbetween\s+(?:the\s+)?\Z", re.IGNORECASE),
     connector=re.compile(rf"(?:{_TO}|\s+(?P<weak>and)\s+)(?:the\s+)?", re.IGNORECASE),
     letters=re.compile("[A-Za-z0-9]"),
+    ahead=re.compile(
+        r"\b(?:will|won't|going\s+to|gonna|plans?|planned|planning|schedule|scheduled|upcoming|coming\s+up|due)\b|[a-z]'ll\b",
+        re.IGNORECASE,
+    ),
+    over=re.compile(r"\b(?:did|didn't|was|were|had|has|have|said|told|thought)\b", re.IGNORECASE),
+    ahead_rules=_AHEAD_RULES,
     part_before=re.compile(rf"\b(?P<part>{_any(words.PARTS)})\s+of\s+(?:the\s+)?\Z", re.IGNORECASE),
     part_after=re.compile(rf"(?:\s+in\s+the|\s+at)?\s+(?P<part>{_any(words.PARTS)})\b", re.IGNORECASE),
     portion_before=re.compile(

@@ -38,6 +38,8 @@ TENS = {
 }
 FEW = ("a few", "few", "several")
 LEAST_FEW, MOST_FEW = 2, 6
+OTHER_DAY = 14
+"""Days back to which "the other day" reaches."""
 ORDINALS = [
     "first",
     "second",
@@ -224,12 +226,19 @@ def read_weekday_of_week(match: re.Match[str], now: datetime) -> Range:
 
 
 def read_date(match: re.Match[str], now: datetime) -> Range:
-    """Read ``November 3``, with a year or without."""
+    """Read ``November 3`` and ``November 1-10``, with a year or without."""
     said = _said(match)
     month = MONTH_OF[said["month"]]
     day = _nth(said.get("nth") or said["day"])
     year = _year_said(said, now)
-    return cal.nearest_date(now, month, day) if year is None else cal.date(now, year, month, day)
+    first = cal.nearest_date(now, month, day) if year is None else cal.date(now, year, month, day)
+    last = cal.date(now, first[0].year, month, _nth(said["last"])) if "last" in said else first
+    return first[0], max(first[1], last[1])
+
+
+def read_other_day(_: re.Match[str], now: datetime) -> Range:
+    """Read ``the other day``."""
+    return cal.days(now, -OTHER_DAY, OTHER_DAY)
 
 
 def read_month(match: re.Match[str], now: datetime) -> Range:
@@ -238,6 +247,8 @@ def read_month(match: re.Match[str], now: datetime) -> Range:
     month, year, shift = MONTH_OF[said["month"]], _year_said(said, now), said.get("shift")
     if year is None and shift == "this":
         year = now.year
+    if year is None and shift == "last":
+        year = now.year - (month >= now.month)
     if year is None and shift == "next":
         year = now.year + (month <= now.month)
     return cal.begun_month(now, month) if year is None else cal.month(now, year, month)

@@ -65,6 +65,9 @@ _UNITS = {
     "年": "year",
 }
 LEAST_FEW, MOST_FEW = 2, 6
+OTHER_DAY = 14
+"""Days back to which 先日 reaches."""
+APRIL = 4
 _FIRST = "元"
 """The first year of an era."""
 
@@ -170,6 +173,24 @@ def _weekday(match: re.Match[str], now: datetime) -> Range:
     return cal.last_weekday(now, _WEEKDAY_OF[match["weekday"]])
 
 
+def _next_weekday(match: re.Match[str], now: datetime) -> Range:
+    return cal.next_weekday(now, _WEEKDAY_OF[match["weekday"]], not_today=True)
+
+
+def _other_day(_: re.Match[str], now: datetime) -> Range:
+    return cal.days(now, -OTHER_DAY, OTHER_DAY)
+
+
+def _fiscal_year(match: re.Match[str], now: datetime) -> Range:
+    """Read ``昨年度``: Japan's fiscal year begins in April (地方自治法 208条, 財政法 11条)."""
+    said = _said(match)
+    begun = now.year - (now.month < APRIL)
+    year = begun + _YEARS[said["yearly"]] if "yearly" in said else _year_said(said, now)
+    if year is None:
+        raise ValueError
+    return cal.month(now, year, APRIL, 12)
+
+
 def _weekend(_: re.Match[str], now: datetime) -> Range:
     return cal.weekend(now, 0 if now.weekday() >= cal.WEEKEND else -1)
 
@@ -235,6 +256,8 @@ _RULES = (
     Rule(rf"(?<![午直]){_SHIFTED}(?P<period>週末|週|月)(?!曜)(?:[の(]?(?P<weekday>[月火水木金土日])曜日?)?", _period),
     Rule(rf"(?<![午直]){_SHIFTED}(?P<period>月)の?(?P<day>{_N})日{_NO_DAY}", _period, named=True),
     Rule(r"(?<![毎各隔]週)(?<![毎各隔]週の)(?<!毎)(?<!第[一二三四五1-5])(?P<weekday>[月火水木金土日])曜日?", _weekday, named=True, cycle="week"),
+    Rule(r"(?:今度|こんど|次|つぎ)の(?P<weekday>[月火水木金土日])曜日?", _next_weekday),
+    Rule(r"(?:先日|こないだ|この間(?![にで一-鿿]))の?", _other_day),
     Rule(r"週末", _weekend),
     Rule(rf"(?:{_YEAR}の?)?{_NOT_IN_NUMBER}(?P<month>{_N})月(?P<day>{_N})日", _date, **_DATES),
     Rule(r"(?<![A-Za-z])(?P<era>[MTSHR])(?P<of_era>\d{1,2})[./](?P<month>\d{1,2})[./](?P<day>\d{1,2})(?!\d)", _date, named=True, dated=True),
@@ -243,6 +266,8 @@ _RULES = (
     Rule(rf"{_NOT_IN_NUMBER}(?<![月年])(?P<nth>\d{{1,2}}|[二三]?十[一二三四五六七八九]?)日{_NO_DAY}", _nth_day, named=True, cycle="month"),
     Rule(_RELATIVE_YEAR, _whole_year),
     Rule(_NAMED_YEAR, _whole_year, named=True),
+    Rule(rf"(?P<yearly>{_any(_YEARS)})度", _fiscal_year),
+    Rule(rf"(?:{_NAMED_YEAR})度", _fiscal_year, named=True),
     Rule(rf"{_YEAR}の?(?P<season>{_SEASON})", _season, named=True),
     Rule(rf"(?P<shift>一昨|昨|今|来)(?P<season>{_SEASON})", _season, named=True),
     Rule(rf"(?P<season>{_SEASON})(?=に|頃|ごろ|休みに|休み中)", _season, named=True, cycle="year"),
@@ -257,6 +282,9 @@ JAPANESE = Grammar(
     opener=NEVER,
     connector=re.compile(r"\s*(?:から|より|[~〜–—→-])\s*"),
     letters=re.compile(r"[^\x00-\x7f]|\d"),
+    ahead=re.compile("予定|スケジュール|計画|締め?切り?|期限|今度の|次の"),
+    over=re.compile("(?:(?<!ま)た|んだ)(?:の|ん|こと|か|っけ|よね|[?。一-鿿]|$)|前回|先日"),
+    ahead_rules=(),
     part_before=NEVER,
     part_after=re.compile(rf"\s*の?(?P<part>{_any(_PARTS)})(?!行)"),
     portion_before=NEVER,

@@ -78,6 +78,9 @@ class Grammar:
         opener: what stands before the first end of a span and makes it one whatever is between.
         connector: what is between both ends of a span; with a group ``weak``, only behind an opener.
         letters: a question without any of them does not say so in this language.
+        ahead: a question that holds it asks of what is planned, unless it holds ``over``: what comes again is the next then.
+        over: what shows that it is over.
+        ahead_rules: further rules, of a question of what is planned.
         part_before: what stands before a day and names a part of it, in the group ``part``.
         part_after: the same, behind it.
         portion_before: what stands before an expression and takes a portion of it, in the group ``portion``.
@@ -93,6 +96,9 @@ class Grammar:
     opener: re.Pattern[str]
     connector: re.Pattern[str]
     letters: re.Pattern[str]
+    ahead: re.Pattern[str]
+    over: re.Pattern[str]
+    ahead_rules: tuple[Rule, ...]
     part_before: re.Pattern[str]
     part_after: re.Pattern[str]
     portion_before: re.Pattern[str]
@@ -101,6 +107,10 @@ class Grammar:
     bound_after: re.Pattern[str]
     parts: Mapping[str, tuple[int, int]]
     portions: Mapping[str, tuple[float, float]]
+
+    def looks_ahead(self, text: str) -> bool:
+        """Tell whether a question asks of what is planned."""
+        return bool(self.ahead.search(text)) and not self.over.search(text)
 
 
 BOUNDS = ("since", "after", "before", "until")
