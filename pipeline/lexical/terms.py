@@ -3,7 +3,7 @@
 =====================  ================================================================================
 in the text            terms
 =====================  ================================================================================
-English                stems, without stop words: ``conversations`` → ``convers``
+English                stems, without stop words: ``conversations`` → ``convers``, ``went`` → ``go``
 Japanese, Chinese      single kanji, and pairs of characters that are not both hiragana
 names                  whole as well: ``田中さん``, ``サーバー``
 codes                  whole as well as their parts: ``ORA-00942``, ``t4g.micro``, ``v1.2.3``, URLs, file names
@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache, lru_cache
 from typing import Protocol
 
+from pipeline.lexical.irregular import BASE_OF
 from pipeline.lexical.stop_words import STOP_WORDS
 
 MAX_TERM_CHARACTERS = 64
@@ -38,6 +39,7 @@ _TOKEN = re.compile(
     rf"(?P<date>\d{{4}}([-/.])\d{{1,2}}\2\d{{1,2}}(?!\d)|(?:\d{{4}}年)?\d{{1,2}}月(?:\d{{1,2}}日)?)"
     r"|(?P<amount>\d{1,3}(?:,\d{3})+(?!\d))"
     rf"|(?P<code>{_LATIN}++(?:[-_./:@#+&=?%~]++{_LATIN}++)+|[a-z](?:\+\+|#))"
+    rf"|(?P<negation>[a-z]++(?<=n)['’]t(?!{_LATIN}))"
     rf"|(?P<word>{_LATIN}++)"
     rf"|(?P<cjk>[{_CJK}]++)"
 )
@@ -104,6 +106,11 @@ def _of_amount(written: str) -> Iterator[str]:
     yield written.replace(",", "")
 
 
+def _of_negation(_: str) -> Iterator[str]:
+    """Yield nothing: ``won't`` says as little as ``will``, and is not ``won``."""
+    yield from ()
+
+
 def _of_code(written: str) -> Iterator[str]:
     yield written
     yield from _of_words(written)
@@ -142,6 +149,7 @@ _OF_KIND: Mapping[str, Callable[[str], Iterator[str]]] = {
     "date": _of_date,
     "amount": _of_amount,
     "code": _of_code,
+    "negation": _of_negation,
     "word": _of_words,
 }
 
@@ -152,7 +160,7 @@ class _Stemmer(Protocol):
 
 @lru_cache(maxsize=65_536)
 def _stem(word: str) -> str:
-    return _stemmer().stemWord(word[:MAX_TERM_CHARACTERS])
+    return _stemmer().stemWord(BASE_OF.get(word, word)[:MAX_TERM_CHARACTERS])
 
 
 @cache

@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.lexical.irregular import BASE_OF
+from pipeline.lexical.stop_words import STOP_WORDS
 from pipeline.lexical.terms import MAX_TERM_CHARACTERS, counts, terms
 
 EXAMPLES = {
@@ -27,6 +29,8 @@ EXAMPLES = {
     "13月": ("13月", "13"),
     "may I?": ("may",),
     "who are you?": (),
+    "The children went and bought bread": ("child", "go", "buy", "bread"),
+    "Don won, and won't say so; it isn’t his": ("don", "win", "say"),
 }
 
 
@@ -41,6 +45,7 @@ def test_terms(text: str) -> None:
         ("the meeting in November", "[2026-11-22]\nuser: the meeting"),
         ("11月の会議", "[2026-11-22]\nuser: 会議"),
         ("running conversations", "he ran a conversation and runs"),
+        ("Where did she go, and which men did she meet?", "I went there and met a man"),
         ("サーバー", "ｻｰﾊﾞｰが落ちた"),
         ("ora-00942", "エラーはORA-00942です"),
         ("山本部長", "山本部長から電話"),
@@ -48,6 +53,14 @@ def test_terms(text: str) -> None:
 )
 def test_a_question_meets_what_was_said(asked: str, said: str) -> None:
     assert len(set(terms(asked)) & set(terms(said))) >= 2
+
+
+def test_each_irregular_form_has_one_base_that_is_searched_for() -> None:
+    assert not BASE_OF.keys() & set(BASE_OF.values())
+    assert not STOP_WORDS & {*BASE_OF, *BASE_OF.values()}
+    assert [
+        form for form, base in BASE_OF.items() if terms(form) != terms(base) or len(terms(form)) != 1
+    ] == []
 
 
 HOSTILE = st.text() | st.lists(
