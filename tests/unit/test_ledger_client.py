@@ -83,6 +83,16 @@ def test_a_transaction_that_met_another_is_tried_again_with_growing_pauses(reaso
     assert naps == list(PAUSES_SECONDS)
 
 
+def test_a_delete_that_met_a_transaction_is_tried_again() -> None:
+    calls, scripted, naps = client(refusal("TransactionConflictException"), {})
+    calls.delete("table-1", {})
+    assert (len(scripted.requests), naps) == (2, [PAUSES_SECONDS[0]])
+
+    calls, _, _ = client(refusal("TransactionConflictException"))
+    with pytest.raises(StoreUnavailableError):
+        calls.delete("table-1", {})
+
+
 def test_a_condition_that_does_not_hold_is_told_by_its_place() -> None:
     calls, scripted, _ = client(
         refusal("TransactionCanceledException", "None", "ConditionalCheckFailed", "TransactionConflict")

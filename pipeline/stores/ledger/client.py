@@ -110,8 +110,7 @@ class Client:
 
     def delete(self, table: str, key: Mapping[str, Any]) -> None:
         """Delete a row, if it is there."""
-        with translated(table):
-            self._client.delete_item(TableName=table, Key=key)
+        self._conditional(table, lambda: self._client.delete_item(TableName=table, Key=key))
 
     def transact(self, table: str, ops: Sequence[Mapping[str, Any]]) -> None:
         """Carry out all of ``ops``, or none.
