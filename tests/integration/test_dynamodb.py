@@ -156,6 +156,23 @@ def test_rows_the_chat_app_wrote_are_found_too_and_go_with_their_user(tables: Ta
     assert theirs & set(found(tables.store(), axis(0), "mika", top_k=200)) == {"b"}
 
 
+def test_rows_the_chat_app_wrote_are_forgotten_by_a_reader_that_has_them_already(tables: Tables) -> None:
+    put(tables.store(), (chunk(1, user_id="mika"), axis(1)), tenant="mika")
+    item = {
+        "tenant_id": {"S": "MEMORY#mika"},
+        "session_key": {"S": "memory:long_term"},
+        "content": {"S": "likes cobras"},
+        "embedding": {"B": struct.pack("<16f", *axis(0))},
+        "timestamp": {"N": "1795339800"},
+    }
+    tables.client.put_item(TableName=tables.vectors, Item=item)
+    reader = tables.store()
+    assert found(reader, axis(0), "mika") == ["memory:long_term", uid(1)]
+    asked = request(user_id="mika", tenant="mika", asked_at=TIME + timedelta(seconds=1))
+    assert tables.store().mark(asked) == 1
+    assert found(reader, axis(0), "mika") == [uid(1)]
+
+
 @pytest.mark.parametrize("dimensions", [256, 1536])
 def test_the_top_ten_are_pgvectors_and_numpys(local_aws: LocalAws, postgres: Any, dimensions: int) -> None:
     space = EmbeddingSpace("random", dimensions)

@@ -84,7 +84,10 @@ class DynamoDbStore(LedgerStore):
     def mark(self, request: ForgetRequest) -> int:
         """Set the marker and move the epoch, then delete the user's rows that the chat app wrote itself before T."""
         self._requests.mark(request)
-        return self._rows.delete_foreign(request)
+        deleted = self._rows.delete_foreign(request)
+        if request.user_id is not None:  # also if there were none: one before us may have died here
+            self._ledger.outdate(request.tenant_id, request.user_id)
+        return deleted
 
     def wait_until_searchable(self, tenant_id: str, user_id: str, timeout_seconds: float) -> bool:  # noqa: ARG002  # nothing to wait for
         """Return at once: what was applied is visible."""

@@ -190,6 +190,16 @@ class Ledger:
         """Return where a user's memory stands."""
         return user_state(self._client.get(self.table, state_key(tenant_id, user_id)))
 
+    def outdate(self, tenant_id: str, user_id: str) -> None:
+        """Move a user's state, if there is one, so that whoever keeps the user's memory reads it again."""
+        self._client.update(
+            self.table,
+            Key=state_key(tenant_id, user_id),
+            UpdateExpression="ADD revision :one",
+            ConditionExpression="attribute_exists(pk)",
+            ExpressionAttributeValues={":one": {"N": "1"}},
+        )
+
     def chunks(
         self, tenant_id: str, wanted: Iterable[tuple[str, str]]
     ) -> Mapping[tuple[str, str], ChunkRecord]:
