@@ -63,7 +63,7 @@ def slow(local_aws: LocalAws, request: pytest.FixtureRequest) -> Iterator[Slow]:
 
 
 def write(store: OpenSearchStore, *numbers: int, text: str = "text", **fields: Any) -> None:
-    upserts = [(chunk(number, text), axis(0)) for number in numbers]
+    upserts = [(chunk(number, text), axis(0)) for number in numbers] + fields.pop("upserts", [])
     assert store.apply("acme", [planned(ITEM, held(store), upserts=upserts, **fields)]) == frozenset()
 
 
@@ -214,6 +214,21 @@ def test_many_hidden_hits_do_not_crowd_out_the_listed_ones(slow: Slow) -> None:
     slow.server.indices["memories"]._refreshes = Refreshes(slow.clock.now, 10**9)
     write(store, deletes=[uid(number) for number in range(190)])  # hidden, and their deletion not visible
     assert [id_ for id_, _ in seen(store)] == [uid(number) for number in range(190, 200)]
+
+
+def test_versions_left_behind_do_not_crowd_out_the_score_of_the_one_that_is_listed(slow: Slow) -> None:
+    store = slow.store()
+    upserts = [(chunk(number, "cobra"), axis(0)) for number in range(2, 12)]
+    for attempt in range(40):  # no search sees the earlier ones yet, so nothing can delete them
+        write(store, upserts=[(chunk(1, f"rare {attempt}"), axis(1))])
+    write(store, upserts=upserts)
+    slow.wait()
+    asked = SearchRequest("acme", "mika", axis(0), 5, ("rare",))
+    hits = {hit.content: hit for hit in store.search(asked).hits}
+    assert hits["rare 39"].lexical > 0
+    asked = SearchRequest("acme", "mika", axis(1), 1, ("cobra",))
+    hits = {hit.content: hit for hit in store.search(asked).hits}
+    assert hits.keys() == {"rare 39", "cobra"}
 
 
 def test_texts_are_there_before_a_search_sees_them(slow: Slow) -> None:

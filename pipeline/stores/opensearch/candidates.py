@@ -7,7 +7,16 @@ from typing import Any
 from pipeline.stores.ledger.records import ChunkRecord
 from pipeline.stores.neighbours import chunk_position, neighbours_of
 from pipeline.stores.opensearch.collection import Collection
-from pipeline.stores.opensearch.queries import MAX_RESULTS, SHOWN, Found, closest, cosine, only, scope, wordy
+from pipeline.stores.opensearch.queries import (
+    MAX_RESULTS,
+    SHOWN,
+    Found,
+    at_versions,
+    closest,
+    cosine,
+    scope,
+    wordy,
+)
 from pipeline.stores.search_requests import SEEDS, Hit, SearchRequest
 
 OVER_FETCH = 2
@@ -16,7 +25,7 @@ SPARE = 20
 WALK = ({"chunk_id": "asc"}, {"version": "asc"})
 
 Search = Callable[[int, Sequence[str]], Mapping[str, Any]]
-"""How many, and among which chunks (none: all) → the request."""
+"""How many, and among which versions of chunks (none: all) → the request."""
 Mapper = Callable[[Callable[[Any], list[Found]], Iterable[Any]], Iterable[list[Found]]]
 Listed = Callable[[str, str, Sequence[Found]], Sequence[tuple[Found, ChunkRecord]]]
 """Tenant, user and what was found → those that the ledger lists for this user."""
@@ -91,13 +100,10 @@ class Candidates:
     ) -> dict[str, float]:
         """Return the score by ``search`` of everything chosen, whichever search found it."""
         scores = {one.chunk_id: one.score for one in known}
-        versions = {one.chunk_id: one.version for one in chosen.values()}
-        rest = sorted(chosen.keys() - scores.keys())
+        rest = sorted(one.version for id_, one in chosen.items() if id_ not in scores)
         if rest:
-            fetched = self._collection.search(search(min(OVER_FETCH * len(rest) + SPARE, MAX_RESULTS), rest))
-            scores |= {
-                one.chunk_id: one.score for one in fetched if versions.get(one.chunk_id) == one.version
-            }
+            fetched = self._collection.search(search(min(len(rest), MAX_RESULTS), rest))
+            scores |= {one.chunk_id: one.score for one in fetched}
         return scores
 
 
@@ -108,11 +114,11 @@ class _Asked:
     request: SearchRequest
     conditions: Sequence[Mapping[str, Any]]
 
-    def closest(self, k: int, ids: Sequence[str]) -> Mapping[str, Any]:
-        return closest(self.request.vector, self._within(ids), k)
+    def closest(self, k: int, versions: Sequence[str]) -> Mapping[str, Any]:
+        return closest(self.request.vector, self._within(versions), k)
 
-    def wordy(self, k: int, ids: Sequence[str]) -> Mapping[str, Any]:
-        return wordy(self.request.terms, self._within(ids), k)
+    def wordy(self, k: int, versions: Sequence[str]) -> Mapping[str, Any]:
+        return wordy(self.request.terms, self._within(versions), k)
 
-    def _within(self, ids: Sequence[str]) -> Sequence[Mapping[str, Any]]:
-        return [*self.conditions, only(ids)] if ids else self.conditions
+    def _within(self, versions: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+        return [*self.conditions, at_versions(versions)] if versions else self.conditions

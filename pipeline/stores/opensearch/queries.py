@@ -146,6 +146,11 @@ def only(ids: Sequence[str]) -> dict[str, Any]:
     return {"terms": {"chunk_id": list(ids)}}
 
 
+def at_versions(versions: Sequence[str]) -> dict[str, Any]:
+    """Return the condition for these versions of chunks: each is one document, whatever else lies there of its chunk."""
+    return {"terms": {"version": list(versions)}}
+
+
 def in_order(
     conditions: Sequence[Mapping[str, Any]],
     sort: Sequence[Mapping[str, str]],
