@@ -4,7 +4,6 @@ import pytest
 from support.user_memory import UserMemory
 from support.words import WordEmbedder
 
-
 OTHERS = (
     "cats like warm windows",
     "the train was late again",
