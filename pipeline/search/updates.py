@@ -36,6 +36,7 @@ class _Statement(NamedTuple):
     """The sentence of a passage that carries most of the question."""
 
     terms: AbstractSet[str]
+    asked: AbstractSet[str]
     share: float
     said_at: datetime
     asks: bool
@@ -70,7 +71,17 @@ def _replaces(later: _Statement, earlier: _Statement) -> bool:
         and common >= FEWEST_COMMON
         and common >= ALIKE * min(len(later.terms), len(earlier.terms))
         and (later.changes or _other_figures(later.terms, earlier.terms))
+        and not _of_another(later, earlier)
     )
+
+
+def _of_another(later: _Statement, earlier: _Statement) -> bool:
+    """Tell whether ``later`` says it of another thing: door 8 where door 7 is asked for, one name in place of the one asked for."""
+    missing = earlier.asked - later.terms
+    if any(map(_is_figure, missing)):
+        return True
+    named_anew = any(not _is_figure(term) for term in later.terms - earlier.terms)
+    return bool(missing) and named_anew and not later.changes
 
 
 def _other_figures(later: AbstractSet[str], earlier: AbstractSet[str]) -> bool:
@@ -90,13 +101,15 @@ def _statement(passage: Ranked, term_idf: TermIdf) -> _Statement:
     return max(said, key=lambda one: (one.share, not one.asks, one.said_at), default=_NOTHING_SAID)
 
 
-_NOTHING_SAID = _Statement(frozenset(), 0.0, datetime.min.replace(tzinfo=UTC), asks=False, changes=False)
+_NOTHING_SAID = _Statement(
+    frozenset(), frozenset(), 0.0, datetime.min.replace(tzinfo=UTC), asks=False, changes=False
+)
 
 
 def _statements(text: str, said_at: datetime, term_idf: TermIdf) -> Iterator[_Statement]:
     for found, asks, changes in _sentences(text):
         if query_terms := found & term_idf.of.keys():
-            yield _Statement(found, term_idf.share(query_terms), said_at, asks, changes)
+            yield _Statement(found, query_terms, term_idf.share(query_terms), said_at, asks, changes)
 
 
 @lru_cache(maxsize=2048)
