@@ -76,12 +76,14 @@ def _replaces(later: _Statement, earlier: _Statement) -> bool:
 
 
 def _of_another(later: _Statement, earlier: _Statement) -> bool:
-    """Tell whether ``later`` says it of another thing: door 8 where door 7 is asked for, one name in place of the one asked for."""
+    """Tell whether ``later`` says it of another thing: door 8 where door 7 is asked for, one name in place of the one asked for.
+
+    What says that something changed may lack what is asked for because just that changed: "the meeting moved to the 10th".
+    """
     missing = earlier.asked - later.terms
-    if any(map(_is_figure, missing)):
-        return True
-    named_anew = any(not _is_figure(term) for term in later.terms - earlier.terms)
-    return bool(missing) and named_anew and not later.changes
+    if later.changes or not missing:
+        return False
+    return any(map(_is_figure, missing)) or any(not _is_figure(term) for term in later.terms - earlier.terms)
 
 
 def _other_figures(later: AbstractSet[str], earlier: AbstractSet[str]) -> bool:

@@ -28,6 +28,12 @@ OTHERS = (
         ),
         ("The code of door 7 is 4411", "The code of door 7 is 9922", "code of door 7", True),
         (
+            "The team budget is 500 euros",
+            "The team budget was raised to 700 euros",
+            "Is the team budget 500 euros?",
+            True,
+        ),
+        (
             "田中さんの電話番号は090-1234-5678です",
             "田中さんの電話番号は080-9999-0000です",
             "田中さんの電話番号は？",
