@@ -6,7 +6,9 @@ make no difference.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,11 +22,12 @@ RUN = 3
 FEWEST_RUNS = 2
 """A sentence of fewer runs may be said by anybody at any time."""
 QUOTED = 0.6
-"""Share of a sentence's runs that makes it a quotation, unless all that is new in it are figures ("the code of door 7" is
-not "the code of door 8"), or it says that something changed."""
+"""Share of a sentence's runs that makes it a quotation, unless it says otherwise: one term in place of another ("the walls are green"
+is not "the walls are blue"), nothing new but figures, or that something changed."""
 GAP = "…"
 
 _SENTENCE = re.compile(r"[^\n.!?。！？]*[\n.!?。！？]*\s*")
+_SPEAKER = re.compile(r"^[^:\n]{1,60}: ")
 _Run = tuple[str, ...]
 
 
@@ -54,6 +57,7 @@ class SeenText:
     def __init__(self, texts: Iterable[str] = (), chunks: Iterable[str] = ()) -> None:
         self._chunks = set(chunks)
         self._runs: set[_Run] = set()
+        self._beside: dict[tuple[int, _Run], set[str]] = defaultdict(set)
         self._sentences: set[_Run] = set()
         self._words: set[str] | None = None
         self._judged: dict[str, str] = {}
@@ -72,6 +76,10 @@ class SeenText:
         self._words = None
         self._judged.clear()
         self._runs.update(_runs(text))
+        for sentence in _SENTENCE.findall(text):
+            for run in _runs(_SPEAKER.sub("", sentence)):
+                for place, (term, rest) in _ends(run):
+                    self._beside[place, rest].add(term)
 
     def fresh(self, window: Window) -> "UnseenText":
         """Return what is new in ``window``."""
@@ -112,8 +120,21 @@ class SeenText:
     def _says_otherwise(self, sentence: str, runs: Iterable[_Run]) -> bool:
         if self._words is None:  # few questions come so far
             self._words = set().union(*self._runs)
-        new = set().union(*runs) - self._words
-        return bool(new) and (says_change(sentence) or all(any(map(str.isdigit, term)) for term in new))
+        words = set().union(*runs)
+        new = words - self._words
+        if new and (says_change(sentence) or all(any(map(str.isdigit, term)) for term in new)):
+            return True
+        return any(self._replaces(run, words) for run in runs if run not in self._runs)
+
+    def _replaces(self, run: _Run, words: AbstractSet[str]) -> bool:
+        """Tell whether the first or the last term of a run stands where a sentence that was told has one that is not in this one."""
+        return any(self._beside.get((place, rest), words) - words for place, (_, rest) in _ends(run))
+
+
+def _ends(run: _Run) -> Iterator[tuple[int, tuple[str, _Run]]]:
+    """Yield the first and the last term of a run by its place, each with the other terms."""
+    yield 0, (run[0], run[1:])
+    yield 1, (run[-1], run[:-1])
 
 
 @lru_cache(maxsize=4096)

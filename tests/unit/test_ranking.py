@@ -196,6 +196,20 @@ def test_a_text_that_differs_by_a_figure_is_no_quotation() -> None:
     assert rank(hits, told=SeenText(said)) == []
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("My favourite colour of the kitchen walls is green.", "My favourite colour of the kitchen walls is blue."),
+        ("Ken is allergic to peanuts and to shellfish.", "Ken is allergic to peanuts and to soy."),
+        ("Maria reads every book about the winter war.", "Joanna reads every book about the winter war."),
+        ("来週の会議は金曜日に大阪の支社で行います。", "来週の会議は金曜日に京都の支社で行います。"),
+    ],
+)  # fmt: skip
+def test_a_text_that_has_one_word_in_place_of_another_is_no_quotation(one: str, other: str) -> None:
+    hits = [hit("1", 0.9, f"user: {one}", key="1"), hit("2", 0.8, f"user: {other}", key="2")]
+    assert sorted(contents(rank(hits, terms(one)))) == sorted(f"user: {text}" for text in (one, other))
+
+
 def test_short_sentences_are_nobodys_quotation() -> None:
     passages = rank(
         [
