@@ -231,6 +231,18 @@ def test_versions_left_behind_do_not_crowd_out_the_score_of_the_one_that_is_list
     assert hits.keys() == {"rare 39", "cobra"}
 
 
+def test_a_memory_whose_index_is_gone_is_an_error_and_not_empty(slow: Slow) -> None:
+    store = slow.store()
+    assert seen(store) == []  # nothing was ever written: no index, and no error
+    write(store, 1)
+    slow.wait()
+    lost = slow.tables.opensearch(slow.server, "mistyped")
+    with pytest.raises(StoreUnavailableError, match="has no such index"):
+        seen(lost)
+    with pytest.raises(StoreUnavailableError, match="has no such index"):
+        lost.passages("acme", "mika", Filters(), 5)
+
+
 def test_texts_are_there_before_a_search_sees_them(slow: Slow) -> None:
     store = slow.store()
     write(store, 1, text="fresh")

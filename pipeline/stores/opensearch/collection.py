@@ -78,6 +78,13 @@ class Collection:
         with translated():
             self._client.indices.exists(index=self._index)
 
+    def require(self) -> None:
+        """Raise StoreUnavailableError if the index is not there: it was deleted, or is another's name."""
+        with translated():
+            there = self._client.indices.exists(index=self._index)
+        if not there:
+            raise _unavailable(_MISSING)
+
     def search(self, body: Mapping[str, Any]) -> list[Found]:
         """Return the hits, best first; an index that was never made has none."""
         with translated():
@@ -165,7 +172,7 @@ def _unavailable(status: int) -> StoreUnavailableError:
         400: "refused a request: is the index one of ours, in this space?",
         401: "answered 401: check the function's role and the data-access policy",
         403: "answered 403: check the data-access policy, the network policy, and aoss:APIAccessAll of the role",
-        404: "has no such index yet: a new one takes up to 15 s",
+        404: "has no such index: a new one takes up to 15 s; else check its name, or if it was deleted run `vector-memory audit --repair`",
         429: "is throttled",
     }
     retry_after = 5.0 if status in {_MISSING, 429} else None

@@ -222,6 +222,8 @@ class OpenSearchStore(LedgerStore):
             before = self._ledger.state(tenant_id, user_id)
             if not before.applying:
                 result = read(before.adopted)
+                if not result and before.total:
+                    self._collection.require()
                 if pause is None or self._ledger.state(tenant_id, user_id) == before:
                     return result
             if pause is not None:
