@@ -35,9 +35,11 @@ def run(*, check: bool, path: Path | None, store: StoreName = "pgvector") -> int
     items = items_of(path) if path else shipped_items()
     questions = shipped_questions() if path is None else []
     visit = _check if check else _visit
-    with ending_well():
+    with ending_well() as ending:
         try:
-            status = _in_a_stack(console, store, lambda stack: visit(Demo(stack, console), items, questions))
+            status = _in_a_stack(
+                console, store, lambda stack: visit(Demo(stack, console, ending), items, questions)
+            )
         except KeyboardInterrupt:
             status = INTERRUPTED
         except (RuntimeError, OSError) as error:  # what a machine lacks: a program, a port, room on the disk
@@ -91,7 +93,7 @@ def _visit(demo: Demo, items: Sequence[Save], questions: Sequence[Question]) -> 
         with contextlib.suppress(KeyboardInterrupt):  # from here on it is how one leaves
             summary = _became(demo, items, demo.wait_until_indexed(_announced(saves)))
             _show_visit(demo, summary, questions, told)
-            page.wait()
+            page.wait(demo.ending)
             return _status(summary)
     return 0
 

@@ -4,11 +4,12 @@ import json
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
 
+from pipeline.local.ending import Ending
 from pipeline.local.inspection import Differences, Row, Said, compare, said, squeezed
 from pipeline.local.samples import Save
 from pipeline.local.stack import Stack
@@ -31,6 +32,7 @@ class Demo:
 
     stack: Stack
     console: Console
+    ending: Ending = field(default_factory=Ending)
     asked_again: int = 0
 
     def save_all(self, saves: Sequence[Save]) -> int:
@@ -51,6 +53,7 @@ class Demo:
             last: object = None
             moved = time.monotonic()
             while True:
+                self.ending.check()
                 wanted = list(said(self._items()))
                 found, totals = compare(wanted, self.rows()), self.log_totals()
                 advance(len(wanted) - len(found.missing))

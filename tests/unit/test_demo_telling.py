@@ -125,6 +125,32 @@ def test_every_signal_to_end_is_heard_and_a_second_one_cuts_nothing_short(
     assert err == "\nEnding ...\n"
 
 
+LOST = """
+import os, signal
+from pipeline.local.ending import ending_well
+
+class Dying:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+
+with ending_well() as ending:
+    Dying()
+    print("lost", flush=True)
+    try:
+        ending.check()
+    except KeyboardInterrupt:
+        print("ended", flush=True)
+"""
+
+
+def test_an_interrupt_that_got_lost_in_a_destructor_still_ends_the_run() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOST], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "Exception ignored" in done.stderr
+    assert (done.stdout, done.returncode) == ("lost\nended\n", 0)
+
+
 def test_handlers_are_given_back() -> None:
     before = signal.getsignal(signal.SIGINT)
     with ending_well():

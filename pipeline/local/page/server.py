@@ -11,6 +11,7 @@ from typing import Self
 import uvicorn
 from botocore.config import Config
 
+from pipeline.local.ending import Ending
 from pipeline.local.page.actions import Actions
 from pipeline.local.page.app import page_app
 from pipeline.local.page.event_broker import EventBroker
@@ -88,10 +89,11 @@ class PageServer:
         self._thread.join()
         self._socket.close()
 
-    def wait(self) -> None:
-        """Return when the terminal says Ctrl-C."""
+    def wait(self, ending: Ending) -> None:
+        """Return when the terminal says Ctrl-C, or has said it."""
         with contextlib.suppress(KeyboardInterrupt):
             while self._thread.is_alive():
+                ending.check()
                 time.sleep(
                     LOOK_SECONDS
                 )  # no join: one that is interrupted takes the thread for ended (CPython 3.11)
