@@ -126,29 +126,51 @@ def test_every_signal_to_end_is_heard_and_a_second_one_cuts_nothing_short(
 
 
 LOST = """
-import os, signal
+import os, signal, time, weakref
 from pipeline.local.ending import ending_well
+
+def interrupted():
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.2)
 
 class Dying:
     def __del__(self):
-        os.kill(os.getpid(), signal.SIGINT)
+        interrupted()
+
+class Finalized: ...
+
+class Watched: ...
+
+def end(way):
+    if way == "destructor":
+        Dying()
+    elif way == "finalizer":
+        weakref.finalize(Finalized(), interrupted)
+    else:
+        watched = Watched()
+        watcher = weakref.ref(watched, lambda _: interrupted())
+        del watched
 
 with ending_well() as ending:
-    Dying()
-    print("lost", flush=True)
     try:
-        ending.check()
+        end({way!r})
+        for _ in range(5_000):
+            ending.check()
+            time.sleep(0.001)
     except KeyboardInterrupt:
+        time.sleep(0.2)  # a second one would cut this short
         print("ended", flush=True)
 """
 
 
-def test_an_interrupt_that_got_lost_in_a_destructor_still_ends_the_run() -> None:
+@pytest.mark.parametrize("way", ["destructor", "finalizer", "callback"])
+def test_an_interrupt_where_python_ignores_exceptions_ends_the_run(way: str) -> None:
+    program = LOST.replace("{way!r}", repr(way))
     done = subprocess.run(
-        [sys.executable, "-c", LOST], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
     )
-    assert "Exception ignored" in done.stderr
-    assert (done.stdout, done.returncode) == ("lost\nended\n", 0)
+    assert (done.stdout, done.returncode) == ("ended\n", 0)
+    assert ("Exception ignored" in done.stderr) == (way == "callback")
 
 
 def test_handlers_are_given_back() -> None:
