@@ -112,10 +112,12 @@ def _purged(row: MessageRow, evidence: ItemEvidence) -> MessageRow | None:
 def _brought_back(row: MessageRow, decision: Transition, evidence: ItemEvidence) -> MessageRow:
     """Return a row whose text came again after it had left.
 
-    It left once more, and nobody knows why; unless the item cannot be read: then it counts as it was at the last read.
+    It left once more, and nobody knows why; unless the item cannot be read: then it counts as it was at the last read, or as a
+    record says that is surely newer.
     """
     reading, facts = evidence.reading, evidence.facts
-    if reading.whole or row.seen_at != facts.read_at:
+    newer = decision.at is not None and decision.at > facts.read_at + CLOCK_SECONDS
+    if reading.whole or not (newer or row.seen_at == facts.read_at):
         return hide(row, reading.at, decision.position)
     return replace(row, state="live", seen="", seen_at=0.0, resolved="", reason="", hidden_at=None)
 

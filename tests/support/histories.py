@@ -25,6 +25,7 @@ SEEDS_THAT_FAILED = (
     "2.6421",
     "2.7833",
     "297990.45",
+    "190865.75",
 )
 """Random histories, with the faults they met: an exchange of which one message was removed, while nothing could be
 embedded, in an item that expired before that was over; on OpenSearch, a forget marker of which a worker saw the half; on

@@ -268,6 +268,18 @@ def test_a_message_that_an_earlier_read_lacked_stays_hidden_while_the_item_is_un
     assert ledger.unreadable(ledger.change(came="a")) == ["b"]
 
 
+@pytest.mark.parametrize("reason", ["cleared", None])
+def test_a_message_that_surely_came_back_after_the_last_read_is_there_while_the_item_is_unreadable(
+    ledger: Ledger, reason: str | None
+) -> None:
+    ledger.read("ab")
+    ledger.read("b", *([ledger.change(reason, gone="a")] if reason else []))
+    ledger.time += 3600.0
+    assert ledger.unreadable(ledger.change(came="a")) == ["a", "b"]
+    assert ledger.states == {"a0": "live", "b0": "live"}
+    assert ledger.unreadable(ledger.change("removed", gone="a")) == ["b"]
+
+
 # Identity and time.
 
 
