@@ -58,6 +58,7 @@ class SeenText:
         self._chunks = set(chunks)
         self._runs: set[_Run] = set()
         self._beside: dict[tuple[int, _Run], set[str]] = defaultdict(set)
+        self._unread: list[str] = []
         self._sentences: set[_Run] = set()
         self._words: set[str] | None = None
         self._judged: dict[str, str] = {}
@@ -76,10 +77,15 @@ class SeenText:
         self._words = None
         self._judged.clear()
         self._runs.update(_runs(text))
-        for sentence in _SENTENCE.findall(text):
+        self._unread.append(text)
+
+    def _read(self) -> None:
+        """Note what stands beside what in what was told: few questions come so far."""
+        for sentence in (sentence for text in self._unread for sentence in _SENTENCE.findall(text)):
             for run in _runs(_SPEAKER.sub("", sentence)):
                 for place, (term, rest) in _ends(run):
                     self._beside[place, rest].add(term)
+        self._unread.clear()
 
     def fresh(self, window: Window) -> "UnseenText":
         """Return what is new in ``window``."""
@@ -124,6 +130,7 @@ class SeenText:
         new = words - self._words
         if new and (says_change(sentence) or all(any(map(str.isdigit, term)) for term in new)):
             return True
+        self._read()
         return any(self._replaces(run, words) for run in runs if run not in self._runs)
 
     def _replaces(self, run: _Run, words: AbstractSet[str]) -> bool:
