@@ -296,3 +296,31 @@ def test_import_counts_the_items_that_are_there_at_the_end(old: SmallPipeline) -
     items = sum(json.loads(line)["type"] == "item" for line in lines)
     assert (end["items"], end["messages"]) == (items, len(messages(lines)))
     assert Counts().items == 0
+
+
+@pytest.mark.parametrize("times", [True, False], ids=["with times", "alike and without times"])
+def test_what_was_kept_may_be_more_than_one_item_holds(
+    old: SmallPipeline, new: SmallPipeline, monkeypatch: pytest.MonkeyPatch, *, times: bool
+) -> None:
+    turns = [turn(number, ("user", "assistant")[number % 2]) for number in range(24)]
+    if not times:
+        turns = [{"role": each["role"], "content": each["content"]} for each in turns]
+        turns[2] = turns[14] = {**turns[2], "content": "Yes, the zebra."}
+    for start in range(0, 21, 3):
+        old.put("sessions", session("chat:capped", *turns[start : start + 6], user_id="mika"))
+    old.put("sessions", session("chat:cleared", *turns, user_id="mika"))
+    old.put("sessions", session("chat:cleared", user_id="mika"))
+    lines = exported(old)
+    saved: list[int] = []
+    put = new.put
+    monkeypatch.setattr("pipeline.operations.import_.importer.ITEM_BYTES", 1_000)
+
+    def noted(table: str, item: Item, before: Item | None, attribute: str) -> bool:
+        saved.append(len(item["messages"]["S"].encode()))
+        return put(table, item, before, attribute)
+
+    monkeypatch.setattr(new, "put", noted)
+    imported(lines, new)
+    assert max(saved) <= 1_000
+    assert sorted(said(exported(new))) == sorted(said(lines))
+    assert new.audit().findings == []
