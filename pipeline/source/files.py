@@ -16,7 +16,6 @@ What a message looks like is :mod:`pipeline.source.messages`' business. Errors n
 """
 
 import json
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +28,7 @@ from pipeline.source.conversations import messages_in
 from pipeline.source.exports import FILES, SUMMARY, Export, LocalFolder
 from pipeline.source.messages import read_message
 from pipeline.source.pages import PAGE_ITEMS, Page
-from pipeline.source.unpacking import ROLE_COLUMNS, is_data, rows, unpacked, why
+from pipeline.source.unpacking import DAMAGED, ROLE_COLUMNS, is_data, rows, unpacked, why
 
 OWNER = "you"
 """Tenant of conversations from files that name none."""
@@ -91,10 +90,6 @@ class Files:
                     for part in export.parts():
                         for page in export.pages(part, None):
                             yield from page.items
-                except (OSError, EOFError) as error:
-                    raise SettingsError(
-                        f"{summary.parent}: a data file cannot be read: {why(error)}"
-                    ) from None
                 except SourceUnavailableError as error:
                     raise SettingsError(str(error)) from None
 
@@ -108,11 +103,11 @@ class Files:
         for name in names:
             try:
                 yield from ((label, data.decode("utf-8-sig")) for label, data in unpacked(name))
-            except (OSError, UnicodeDecodeError, EOFError, zipfile.BadZipFile) as error:
+            except (UnicodeDecodeError, *DAMAGED) as error:
                 raise SettingsError(f"{name} cannot be read as UTF-8 text: {why(error)}") from None
 
     def _of_text(self, name: str, text: str) -> Iterator[Item]:
-        if name.endswith((".csv", ".tsv")):
+        if name.lower().endswith((".csv", ".tsv")):
             yield from self._of_rows(name, list(rows(name, text)))
             return
         try:
@@ -164,9 +159,7 @@ class Files:
             raise NotReadError
 
     def _of_object(self, value: Mapping[str, Any], name: str) -> Iterator[Item]:
-        item = value.get(
-            "Item", {**value.get("Keys", {}), **value["NewImage"]} if "NewImage" in value else value
-        )
+        item = value.get("Item", _image(value) if "NewImage" in value else value)
         if isinstance(value.get("Responses"), Mapping):  # of batch-get-item
             for held in value["Responses"].values():
                 yield from self._of_object({"Items": held}, name)
@@ -252,6 +245,12 @@ def _check_lines(name: str, text: str, error: Exception) -> None:
     except (ValueError, RecursionError):
         line = error.lineno if isinstance(error, json.JSONDecodeError) else 1
         raise SettingsError(f"{name}, line {line}: not JSON, nor a DynamoDB item: {EXPECTED}") from None
+
+
+def _image(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the item of a stream's record, or of a line of an incremental export; what is no object holds nothing."""
+    parts = (record.get("Keys"), record["NewImage"])
+    return {name: value for part in parts if isinstance(part, Mapping) for name, value in part.items()}
 
 
 def _is_key(value: object) -> bool:

@@ -1,14 +1,17 @@
 """What is exported, that it can be brought into an empty deployment, and that memory is then the same."""
 
+import gzip
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from support.small_pipeline import SmallPipeline
 
-from pipeline.errors import BusyError, InvalidRequestError
+from pipeline.errors import BusyError, InvalidRequestError, SettingsError
 from pipeline.operations.export.exporter import Exporter
 from pipeline.operations.import_.importer import Imported, Importer
+from pipeline.operations.import_.run import opened
 from pipeline.operations.portable.file_format import Counts, read_header, read_items
 from pipeline.source.layouts import Item
 
@@ -324,3 +327,23 @@ def test_what_was_kept_may_be_more_than_one_item_holds(
     assert max(saved) <= 1_000
     assert sorted(said(exported(new))) == sorted(said(lines))
     assert new.audit().findings == []
+
+
+def test_a_file_may_begin_with_a_byte_order_mark_and_end_its_lines_as_windows_does(
+    old: SmallPipeline, tmp_path: Path
+) -> None:
+    filled(old)
+    path = tmp_path / "memory.jsonl"
+    path.write_bytes("\r\n".join(exported(old)).encode("utf-8-sig"))
+    with opened(path) as file:
+        read_header(file.readline())
+        assert len(list(read_items(file))) == 6
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "cp932", "gzip"])
+def test_a_file_that_is_no_utf_8_says_so(old: SmallPipeline, tmp_path: Path, encoding: str) -> None:
+    old.put("sessions", session("chat:1", turn(1, text="請求書は?"), user_id="mika"))
+    text, path = "\n".join(exported(old)), tmp_path / "memory.jsonl"
+    path.write_bytes(gzip.compress(text.encode()) if encoding == "gzip" else text.encode(encoding))
+    with pytest.raises(SettingsError, match="UTF-8"), opened(path) as file:
+        file.read()
