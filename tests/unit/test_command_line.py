@@ -296,3 +296,32 @@ def test_a_shell_takes_what_env_prints_as_it_is_meant(capsys: pytest.CaptureFixt
     assert done.stdout == TOLD["DATABASE_URL"]
     assert cli.main(["demo", "env", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == TOLD
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "backfill --segments 0",
+        "backfill --segments 1000000000",
+        "backfill --max-waiting 0",
+        "backfill --read-units -1",
+        "backfill --tokens-per-minute nan",
+        "reembed fill --max-waiting 0",
+        "reembed compare --queries -1",
+        "audit --settle -1",
+        "audit --settle inf",
+        "usage --days 0",
+        "usage --days 99999999",
+        "usage --tenant acme --cap -1",
+        f"usage --tenant acme --cap {2**63}",
+        "import memory.jsonl --wait nan",
+        "certificate issue --tenant acme --request r --key k --wait inf",
+    ],
+)
+def test_a_number_that_means_nothing_is_refused_before_anything_is_done(
+    given: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.parser().parse_args(given.split())
+    assert ended.value.code == 2
+    assert "number from" in capsys.readouterr().err
