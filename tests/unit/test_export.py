@@ -347,3 +347,12 @@ def test_a_file_that_is_no_utf_8_says_so(old: SmallPipeline, tmp_path: Path, enc
     path.write_bytes(gzip.compress(text.encode()) if encoding == "gzip" else text.encode(encoding))
     with pytest.raises(SettingsError, match="UTF-8"), opened(path) as file:
         file.read()
+
+
+def test_a_kept_message_whose_text_is_lost_is_counted(
+    old: SmallPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(old)
+    monkeypatch.setattr(old.store, "texts", lambda *_: {})
+    for user, number in ((None, 8), ("ken", 2), ("mika", 6)):
+        assert json.loads(exported(old, user)[-1])["unreadable"] == number
