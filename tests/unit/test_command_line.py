@@ -1,6 +1,7 @@
 """What the commands say of themselves, and that nothing a person may lack ends in a traceback."""
 
 import argparse
+import errno
 import json
 import os
 import re
@@ -325,3 +326,10 @@ def test_a_number_that_means_nothing_is_refused_before_anything_is_done(
         cli.parser().parse_args(given.split())
     assert ended.value.code == 2
     assert "number from" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_told_and_is_no_traceback() -> None:
+    said = explanation(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    assert said
+    assert "No space left" in said
+    assert explanation(OSError("whatever")) is None

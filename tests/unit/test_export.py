@@ -1,6 +1,7 @@
 """What is exported, that it can be brought into an empty deployment, and that memory is then the same."""
 
 import gzip
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from support.small_pipeline import SmallPipeline
 
 from pipeline.errors import BusyError, InvalidRequestError, SettingsError
 from pipeline.operations.export.exporter import Exporter
+from pipeline.operations.export.run import utf_8
 from pipeline.operations.import_.importer import Imported, Importer
 from pipeline.operations.import_.run import opened
 from pipeline.operations.portable.file_format import Counts, read_header, read_items
@@ -356,3 +358,11 @@ def test_a_kept_message_whose_text_is_lost_is_counted(
     monkeypatch.setattr(old.store, "texts", lambda *_: {})
     for user, number in ((None, 8), ("ken", 2), ("mika", 6)):
         assert json.loads(exported(old, user)[-1])["unreadable"] == number
+
+
+def test_standard_output_gets_utf_8_whatever_the_terminal_has() -> None:
+    written = io.BytesIO()
+    stream = utf_8(io.TextIOWrapper(written, encoding="cp932"))
+    stream.write("☃ 請求書")
+    stream.flush()
+    assert written.getvalue().decode() == "☃ 請求書"
