@@ -23,12 +23,15 @@ from typing import Any
 
 from pipeline.errors import SettingsError, SourceUnavailableError
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
-from pipeline.source.attributes import Item, is_typed_item, typed
+from pipeline.source.attributes import Item, is_typed_item, safe_text, typed
 from pipeline.source.conversations import messages_in
 from pipeline.source.exports import FILES, SUMMARY, Export, LocalFolder
 from pipeline.source.messages import read_message
 from pipeline.source.pages import PAGE_ITEMS, Page
 from pipeline.source.unpacking import DAMAGED, ROLE_COLUMNS, is_data, rows, unpacked, why
+
+ITEM_BYTES = 390_000
+"""Of messages in one item: DynamoDB takes items up to 409,600 bytes, and the key, the owner and the times need some of them."""
 
 OWNER = "you"
 """Tenant of conversations from files that name none."""
@@ -194,14 +197,19 @@ class Files:
             yield from self._session(session, messages, None)
 
     def _session(self, name: str, messages: Sequence[object], created: str | None) -> Iterator[Item]:
-        spoken = [each for each in messages if read_message(each).outcome != "silent"]
-        if spoken:
+        """Yield the item of a session; one that is too long for an item becomes several, ``name``, ``name (2)`` and so on."""
+        spoken = [
+            safe_text(json.dumps(each, ensure_ascii=False))
+            for each in messages
+            if read_message(each).outcome != "silent"
+        ]
+        for number, piece in enumerate(_pieces(spoken), 1):
             fields = {
                 "tenant_id": self.tenant_id,
-                "session_key": name,
+                "session_key": safe_text(name if number == 1 else f"{name} ({number})"),
                 "user_id": self.user_id,
-                "messages": json.dumps(spoken, ensure_ascii=False),
-                "created_at": created,
+                "messages": f"[{', '.join(piece)}]",
+                "created_at": created and safe_text(created),
             }
             named = {self._name(ours): value for ours, value in fields.items() if value}
             item = {attribute: typed(value) for attribute, value in named.items()}
@@ -245,6 +253,20 @@ def _check_lines(name: str, text: str, error: Exception) -> None:
     except (ValueError, RecursionError):
         line = error.lineno if isinstance(error, json.JSONDecodeError) else 1
         raise SettingsError(f"{name}, line {line}: not JSON, nor a DynamoDB item: {EXPECTED}") from None
+
+
+def _pieces(messages: Sequence[str]) -> Iterator[list[str]]:
+    """Yield messages, each JSON, as many together as one item holds."""
+    piece, size = list[str](), 0
+    for message in messages:
+        more = len(message.encode()) + len(", ")
+        if piece and size + more > ITEM_BYTES:
+            yield piece
+            piece, size = [], 0
+        piece.append(message)
+        size += more
+    if piece:
+        yield piece
 
 
 def _image(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -202,6 +202,23 @@ def test_a_table_is_told_by_its_name_in_any_letters(tmp_path: Path) -> None:
     assert ASKED in item["messages"]["S"]
 
 
+def test_a_conversation_that_one_item_cannot_hold_becomes_several(tmp_path: Path) -> None:
+    said = [{"role": "user", "content": f"{number} 請求書 " * 100} for number in range(700)]
+    whole = [{"id": "c-1", "messages": said}, {"id": "c-2", "messages": MESSAGES}]
+    items = list(Files(as_it_is(tmp_path, "chats.json", json.dumps(whole))).items())
+    assert [item["session_key"]["S"] for item in items] == ["c-1", "c-1 (2)", "c-1 (3)", "c-2"]
+    assert max(len(item["messages"]["S"].encode()) for item in items) < 400_000
+    held = [message for item in items for message in json.loads(item["messages"]["S"])]
+    assert held == [*said, *MESSAGES]
+
+
+def test_half_a_character_in_a_conversation_harms_nothing(tmp_path: Path) -> None:
+    whole = {"id": "c\ud83d", "messages": [{"role": "user", "content": "hi \ud83d"}]}
+    (item,) = Files(as_it_is(tmp_path, "chats.json", json.dumps(whole))).items()
+    assert json.dumps(item, ensure_ascii=False).encode()
+    assert json.loads(item["messages"]["S"])[0]["content"] == "hi \ufffd"
+
+
 def test_an_empty_folder_says_so(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="holds no JSON"):
         list(Files(tmp_path).items())
