@@ -304,7 +304,7 @@ def test_import_counts_the_items_that_are_there_at_the_end(old: SmallPipeline) -
 
 
 @pytest.mark.parametrize("times", [True, False], ids=["with times", "alike and without times"])
-def test_what_was_kept_may_be_more_than_one_item_holds(
+def test_kept_messages_may_be_more_than_one_item_holds(
     old: SmallPipeline, new: SmallPipeline, monkeypatch: pytest.MonkeyPatch, *, times: bool
 ) -> None:
     turns = [turn(number, ("user", "assistant")[number % 2]) for number in range(24)]
