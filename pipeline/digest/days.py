@@ -77,9 +77,9 @@ def logs(notes: Notes, layouts: Layouts, key_of: KeyOf) -> Iterator[tuple[Addres
 def orphans(notes: Notes, layouts: Layouts, key_of: KeyOf) -> Sequence[Item]:
     """Return the summaries of ours whose log is gone."""
     found = []
-    for item in notes.items.values():
+    for item in filter(is_ours, notes.items.values()):
         address = layouts.address(notes.table, key_of(item))
-        sources = [row.get("S", "") for row in item.get("sources", {}).get("L", [])]
+        sources = sources_of(item)
         if (
             address
             and address.kind == "summary"
@@ -88,3 +88,13 @@ def orphans(notes: Notes, layouts: Layouts, key_of: KeyOf) -> Sequence[Item]:
         ):
             found.append(item)
     return found
+
+
+def is_ours(item: Item) -> bool:
+    """Tell whether the digest wrote a summary; the chat app may write some itself, which nobody else touches."""
+    return "sources" in item and "source_hash" in item
+
+
+def sources_of(summary: Item) -> Sequence[str]:
+    """Return the range values of the logs that a summary is made of."""
+    return [row["S"] for row in summary.get("sources", {}).get("L", []) if "S" in row]

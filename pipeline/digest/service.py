@@ -12,7 +12,17 @@ from functools import partial
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from pipeline.digest.days import Notes, fingerprint, logs, orphans, over, summary_key, zone_of
+from pipeline.digest.days import (
+    Notes,
+    fingerprint,
+    is_ours,
+    logs,
+    orphans,
+    over,
+    sources_of,
+    summary_key,
+    zone_of,
+)
 from pipeline.digest.spending import ChatMeter, ChatUsage
 from pipeline.digest.summarisers import Summariser
 from pipeline.digest.text import as_note
@@ -137,8 +147,11 @@ class Digest:
             return
         key = summary_key(address)
         held = notes.items.get(key[address.key.range_name]["S"])
+        if held is not None and not is_ours(held):  # the chat app has a summary of its own
+            report.unchanged += 1
+            return
         if self._forgotten(document):
-            if held is not None and "sources" in held:
+            if held is not None:
                 self.tables.delete(notes.table, key)
                 report.deleted += 1
             return
@@ -193,9 +206,10 @@ class Digest:
     def _take_back(self, notes: Notes, orphan: Item, report: DigestReport) -> None:
         """Delete a summary, unless its log is there after all."""
         key = self.tables.key_of(notes.table, orphan)
-        sources = [row["S"] for row in orphan["sources"]["L"]]
         range_name = next(name for name in key if key[name]["S"] in notes.items)
-        if any(self.tables.get(notes.table, {**key, range_name: {"S": source}}) for source in sources):
+        if any(
+            self.tables.get(notes.table, {**key, range_name: {"S": source}}) for source in sources_of(orphan)
+        ):
             return
         self.tables.delete(notes.table, key)
         report.deleted += 1

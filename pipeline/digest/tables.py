@@ -53,9 +53,10 @@ class NoteTables:
         return cast("Item | None", answer.get("Item"))
 
     def put(self, table: str, item: Item) -> bool:
-        """Write a summary, unless one of the same log and recipe is there; tell whether it was written."""
+        """Write a summary, unless one of the same log and recipe is there, or the chat app's own; tell whether it was written."""
         condition = {
-            "ConditionExpression": "attribute_not_exists(source_hash) OR source_hash <> :h",
+            "ConditionExpression": "attribute_not_exists(#r) OR (attribute_exists(source_hash) AND source_hash <> :h)",
+            "ExpressionAttributeNames": {"#r": self._key_names(table)[1]},
             "ExpressionAttributeValues": {":h": item["source_hash"]},
         }
         return put_if(self._client, table, item, condition)

@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pipeline.errors import SettingsError, SourceUnavailableError
 from pipeline.source.layouts import Item
 from pipeline.source.pages import PAGE_ITEMS, Page
+from pipeline.source.unpacking import DAMAGED, why
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -121,14 +122,23 @@ class Export:
         start = int(str(after or 0))
         items: list[Item] = []
         number = 0
-        with self._folder.open(part) as raw, gzip.open(raw) as lines:
-            for number, line in enumerate(lines, start=1):
+        with self._folder.open(part) as raw:
+            for number, line in enumerate(self._lines(part, raw), start=1):
                 if number > start:
                     items.append(_item(_object(line, part)))
                 if len(items) == PAGE_ITEMS:
                     yield Page(self.table, part, items, number)
                     items = []
         yield Page(self.table, part, items, None)
+
+    def _lines(self, part: str, raw: IO[bytes]) -> Iterator[bytes]:
+        try:
+            with gzip.open(raw) as lines:
+                yield from lines
+        except DAMAGED as error:
+            raise SettingsError(
+                f"{self._folder.name}/{part}: the data file cannot be read ({why(error)}): copy the export again"
+            ) from None
 
 
 def _item(row: Mapping[str, Any]) -> Item:

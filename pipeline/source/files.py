@@ -16,7 +16,6 @@ What a message looks like is :mod:`pipeline.source.messages`' business. Errors n
 """
 
 import json
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,12 +23,15 @@ from typing import Any
 
 from pipeline.errors import SettingsError, SourceUnavailableError
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
-from pipeline.source.attributes import Item, is_typed_item, typed
+from pipeline.source.attributes import Item, is_typed_item, safe_text, typed
 from pipeline.source.conversations import messages_in
 from pipeline.source.exports import FILES, SUMMARY, Export, LocalFolder
 from pipeline.source.messages import read_message
 from pipeline.source.pages import PAGE_ITEMS, Page
-from pipeline.source.unpacking import ROLE_COLUMNS, is_data, rows, unpacked, why
+from pipeline.source.unpacking import DAMAGED, ROLE_COLUMNS, is_data, rows, unpacked, why
+
+ITEM_BYTES = 390_000
+"""Of messages in one item: DynamoDB takes items up to 409,600 bytes, and the key, the owner and the times need some of them."""
 
 OWNER = "you"
 """Tenant of conversations from files that name none."""
@@ -91,10 +93,6 @@ class Files:
                     for part in export.parts():
                         for page in export.pages(part, None):
                             yield from page.items
-                except (OSError, EOFError) as error:
-                    raise SettingsError(
-                        f"{summary.parent}: a data file cannot be read: {why(error)}"
-                    ) from None
                 except SourceUnavailableError as error:
                     raise SettingsError(str(error)) from None
 
@@ -108,11 +106,11 @@ class Files:
         for name in names:
             try:
                 yield from ((label, data.decode("utf-8-sig")) for label, data in unpacked(name))
-            except (OSError, UnicodeDecodeError, EOFError, zipfile.BadZipFile) as error:
+            except (UnicodeDecodeError, *DAMAGED) as error:
                 raise SettingsError(f"{name} cannot be read as UTF-8 text: {why(error)}") from None
 
     def _of_text(self, name: str, text: str) -> Iterator[Item]:
-        if name.endswith((".csv", ".tsv")):
+        if name.lower().endswith((".csv", ".tsv")):
             yield from self._of_rows(name, list(rows(name, text)))
             return
         try:
@@ -164,9 +162,7 @@ class Files:
             raise NotReadError
 
     def _of_object(self, value: Mapping[str, Any], name: str) -> Iterator[Item]:
-        item = value.get(
-            "Item", {**value.get("Keys", {}), **value["NewImage"]} if "NewImage" in value else value
-        )
+        item = value.get("Item", _image(value) if "NewImage" in value else value)
         if isinstance(value.get("Responses"), Mapping):  # of batch-get-item
             for held in value["Responses"].values():
                 yield from self._of_object({"Items": held}, name)
@@ -201,14 +197,19 @@ class Files:
             yield from self._session(session, messages, None)
 
     def _session(self, name: str, messages: Sequence[object], created: str | None) -> Iterator[Item]:
-        spoken = [each for each in messages if read_message(each).outcome != "silent"]
-        if spoken:
+        """Yield the item of a session; one that is too long for an item becomes several, ``name``, ``name (2)`` and so on."""
+        spoken = [
+            safe_text(json.dumps(each, ensure_ascii=False))
+            for each in messages
+            if read_message(each).outcome != "silent"
+        ]
+        for number, piece in enumerate(_pieces(spoken), 1):
             fields = {
                 "tenant_id": self.tenant_id,
-                "session_key": name,
+                "session_key": safe_text(name if number == 1 else f"{name} ({number})"),
                 "user_id": self.user_id,
-                "messages": json.dumps(spoken, ensure_ascii=False),
-                "created_at": created,
+                "messages": f"[{', '.join(piece)}]",
+                "created_at": created and safe_text(created),
             }
             named = {self._name(ours): value for ours, value in fields.items() if value}
             item = {attribute: typed(value) for attribute, value in named.items()}
@@ -252,6 +253,26 @@ def _check_lines(name: str, text: str, error: Exception) -> None:
     except (ValueError, RecursionError):
         line = error.lineno if isinstance(error, json.JSONDecodeError) else 1
         raise SettingsError(f"{name}, line {line}: not JSON, nor a DynamoDB item: {EXPECTED}") from None
+
+
+def _pieces(messages: Sequence[str]) -> Iterator[list[str]]:
+    """Yield messages, each JSON, as many together as one item holds."""
+    piece, size = list[str](), 0
+    for message in messages:
+        more = len(message.encode()) + len(", ")
+        if piece and size + more > ITEM_BYTES:
+            yield piece
+            piece, size = [], 0
+        piece.append(message)
+        size += more
+    if piece:
+        yield piece
+
+
+def _image(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the item of a stream's record, or of a line of an incremental export; what is no object holds nothing."""
+    parts = (record.get("Keys"), record["NewImage"])
+    return {name: value for part in parts if isinstance(part, Mapping) for name, value in part.items()}
 
 
 def _is_key(value: object) -> bool:

@@ -4,12 +4,15 @@ import csv
 import gzip
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import SettingsError
 
+DAMAGED = (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError)
+"""What unpacking raises: cut short, damaged, encrypted or packed in a way that is not known (RuntimeError)."""
 MAX_UNPACKED_BYTES = 2_000_000_000
 ROLE_COLUMNS = ("role", "sender", "author", "from", "speaker", "type")
 TEXT_COLUMNS = ("content", "text", "message", "body", "value")

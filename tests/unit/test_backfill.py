@@ -368,6 +368,18 @@ def test_an_incremental_export_gives_keys_also_of_what_was_deleted(tmp_path: Pat
     assert page.items == [keys]
 
 
+@pytest.mark.parametrize("damage", ["cut short", "altered", "unpacked"])
+def test_a_damaged_data_file_of_an_export_is_named(tmp_path: Path, damage: str) -> None:
+    found = Export(export(tmp_path, [{"Item": session(number)} for number in range(250)]))
+    path = tmp_path / "data" / "one.json.gz"
+    whole = path.read_bytes()
+    path.write_bytes(
+        {"cut short": whole[:-20], "altered": whole[:30] + b"\xff" * 40, "unpacked": b'{"Item": {}}'}[damage]
+    )
+    with pytest.raises(SettingsError, match=r"one\.json\.gz: the data file cannot be read"):
+        list(found.pages("data/one.json.gz", None))
+
+
 def test_an_export_in_another_format_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="DynamoDB JSON"):
         Export(export(tmp_path, [], outputFormat="ION"))

@@ -1,6 +1,7 @@
 """What the commands say of themselves, and that nothing a person may lack ends in a traceback."""
 
 import argparse
+import errno
 import json
 import os
 import re
@@ -296,3 +297,39 @@ def test_a_shell_takes_what_env_prints_as_it_is_meant(capsys: pytest.CaptureFixt
     assert done.stdout == TOLD["DATABASE_URL"]
     assert cli.main(["demo", "env", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == TOLD
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "backfill --segments 0",
+        "backfill --segments 1000000000",
+        "backfill --max-waiting 0",
+        "backfill --read-units -1",
+        "backfill --tokens-per-minute nan",
+        "reembed fill --max-waiting 0",
+        "reembed compare --queries -1",
+        "audit --settle -1",
+        "audit --settle inf",
+        "usage --days 0",
+        "usage --days 99999999",
+        "usage --tenant acme --cap -1",
+        f"usage --tenant acme --cap {2**63}",
+        "import memory.jsonl --wait nan",
+        "certificate issue --tenant acme --request r --key k --wait inf",
+    ],
+)
+def test_a_number_that_means_nothing_is_refused_before_anything_is_done(
+    given: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.parser().parse_args(given.split())
+    assert ended.value.code == 2
+    assert "number from" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_told_and_is_no_traceback() -> None:
+    said = explanation(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    assert said
+    assert "No space left" in said
+    assert explanation(OSError("whatever")) is None

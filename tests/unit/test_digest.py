@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from pipeline.digest.days import Notes, over, zone_of
 from pipeline.digest.service import MAX_FAILURES_IN_A_ROW, Digest
 from pipeline.digest.spending import ChatMeter, ChatUsage
 from pipeline.digest.summarisers import ChatSummariser, ExtractiveSummariser
+from pipeline.digest.tables import NoteTables
 from pipeline.digest.text import (
     INSTRUCTIONS,
     MAX_LINES,
@@ -227,6 +229,42 @@ def test_a_summary_goes_with_its_log_and_what_somebody_else_wrote_stays(
     del fake_table.items["a", "memory:daily:2026-11-21"]
     assert run(digest).deleted == 1
     assert fake_table.summaries().keys() == {("a", "memory:summary:2026-11-01")}
+
+
+@pytest.mark.parametrize("sources", [None, {"L": [{"S": "chat:1"}]}, {"L": [{"N": "5"}]}], ids=str)
+def test_a_summary_that_the_chat_app_wrote_is_neither_replaced_nor_deleted(
+    digest: Digest, fake_table: FakeTable, sources: Any
+) -> None:
+    more = {} if sources is None else {"sources": sources}
+    fake_table.add("a", "memory:daily:2026-11-21", "- tea")
+    fake_table.add("a", "memory:summary:2026-11-21", "- by hand", **more)
+    fake_table.add("a", "memory:summary:2026-11-01", "- by hand", **more)
+    for _ in range(2):
+        assert run(digest).failures == {}
+    assert set(fake_table.summaries().values()) == {"- by hand"}
+    assert len(fake_table.items) == 3
+
+
+def test_a_summary_is_written_in_place_of_an_older_one_of_ours_only(aws: Any) -> None:  # noqa: ARG001  # an order, no value
+    client = boto3.client("dynamodb", region_name="us-east-1")
+    keys = {"HASH": "tenant_id", "RANGE": "sk"}
+    client.create_table(
+        TableName="notes",
+        KeySchema=[{"AttributeName": name, "KeyType": kind} for kind, name in keys.items()],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys.values()],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    tables = NoteTables(client)
+
+    def note(name: str, text: str, **more: Any) -> Item:
+        return {"tenant_id": {"S": "a"}, "sk": {"S": name}, "content": {"S": text}, **more}
+
+    client.put_item(TableName="notes", Item=note("memory:summary:2026-11-20", "- by hand"))
+    summaries = [
+        note(f"memory:summary:2026-11-{day}", "- ours", source_hash={"S": mark})
+        for day, mark in ((20, "1"), (21, "1"), (21, "1"), (21, "2"))
+    ]
+    assert [tables.put("notes", each) for each in summaries] == [False, True, False, True]
 
 
 def test_forgotten_text_is_not_summarised_and_its_summary_goes(

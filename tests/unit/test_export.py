@@ -1,14 +1,19 @@
 """What is exported, that it can be brought into an empty deployment, and that memory is then the same."""
 
+import gzip
+import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from support.small_pipeline import SmallPipeline
 
-from pipeline.errors import BusyError, InvalidRequestError
+from pipeline.errors import BusyError, InvalidRequestError, SettingsError
 from pipeline.operations.export.exporter import Exporter
+from pipeline.operations.export.run import utf_8
 from pipeline.operations.import_.importer import Imported, Importer
+from pipeline.operations.import_.run import opened
 from pipeline.operations.portable.file_format import Counts, read_header, read_items
 from pipeline.source.layouts import Item
 
@@ -296,3 +301,68 @@ def test_import_counts_the_items_that_are_there_at_the_end(old: SmallPipeline) -
     items = sum(json.loads(line)["type"] == "item" for line in lines)
     assert (end["items"], end["messages"]) == (items, len(messages(lines)))
     assert Counts().items == 0
+
+
+@pytest.mark.parametrize("times", [True, False], ids=["with times", "alike and without times"])
+def test_kept_messages_may_be_more_than_one_item_holds(
+    old: SmallPipeline, new: SmallPipeline, monkeypatch: pytest.MonkeyPatch, *, times: bool
+) -> None:
+    turns = [turn(number, ("user", "assistant")[number % 2]) for number in range(24)]
+    if not times:
+        turns = [{"role": each["role"], "content": each["content"]} for each in turns]
+        turns[2] = turns[14] = {**turns[2], "content": "Yes, the zebra."}
+    for start in range(0, 21, 3):
+        old.put("sessions", session("chat:capped", *turns[start : start + 6], user_id="mika"))
+    old.put("sessions", session("chat:cleared", *turns, user_id="mika"))
+    old.put("sessions", session("chat:cleared", user_id="mika"))
+    lines = exported(old)
+    saved: list[int] = []
+    put = new.put
+    monkeypatch.setattr("pipeline.operations.import_.importer.ITEM_BYTES", 1_000)
+
+    def noted(table: str, item: Item, before: Item | None, attribute: str) -> bool:
+        saved.append(len(item["messages"]["S"].encode()))
+        return put(table, item, before, attribute)
+
+    monkeypatch.setattr(new, "put", noted)
+    imported(lines, new)
+    assert max(saved) <= 1_000
+    assert sorted(said(exported(new))) == sorted(said(lines))
+    assert new.audit().findings == []
+
+
+def test_a_file_may_begin_with_a_byte_order_mark_and_end_its_lines_as_windows_does(
+    old: SmallPipeline, tmp_path: Path
+) -> None:
+    filled(old)
+    path = tmp_path / "memory.jsonl"
+    path.write_bytes("\r\n".join(exported(old)).encode("utf-8-sig"))
+    with opened(path) as file:
+        read_header(file.readline())
+        assert len(list(read_items(file))) == 6
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "cp932", "gzip"])
+def test_a_file_that_is_no_utf_8_says_so(old: SmallPipeline, tmp_path: Path, encoding: str) -> None:
+    old.put("sessions", session("chat:1", turn(1, text="請求書は?"), user_id="mika"))
+    text, path = "\n".join(exported(old)), tmp_path / "memory.jsonl"
+    path.write_bytes(gzip.compress(text.encode()) if encoding == "gzip" else text.encode(encoding))
+    with pytest.raises(SettingsError, match="UTF-8"), opened(path) as file:
+        file.read()
+
+
+def test_a_kept_message_whose_text_is_lost_is_counted(
+    old: SmallPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(old)
+    monkeypatch.setattr(old.store, "texts", lambda *_: {})
+    for user, number in ((None, 8), ("ken", 2), ("mika", 6)):
+        assert json.loads(exported(old, user)[-1])["unreadable"] == number
+
+
+def test_standard_output_gets_utf_8_whatever_the_terminal_has() -> None:
+    written = io.BytesIO()
+    stream = utf_8(io.TextIOWrapper(written, encoding="cp932"))
+    stream.write("☃ 請求書")
+    stream.flush()
+    assert written.getvalue().decode() == "☃ 請求書"

@@ -175,6 +175,50 @@ def test_an_error_names_the_place_and_shows_what_is_expected(
     assert "is this" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "line", ['{"Keys": {"tenant_id": 1}, "NewImage": "x"}', '{"Keys": [1], "NewImage": {"a": 1}}']
+)
+def test_a_record_whose_parts_are_no_objects_is_no_item(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "records.jsonl"
+    path.write_text(f"{line}\n{line}\n")
+    with pytest.raises(SettingsError, match="line 1"):
+        list(Files(path).items())
+
+
+@pytest.mark.parametrize(
+    "content", [gzip.compress(b"{}" * 500)[:15] + b"\xff" * 30, gzip.compress(b"{}" * 500)[:-9]]
+)
+def test_a_damaged_archive_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "chats.json.gz"
+    path.write_bytes(content)
+    with pytest.raises(SettingsError, match=r"chats.json.gz cannot be read"):
+        list(Files(path).items())
+
+
+def test_a_table_is_told_by_its_name_in_any_letters(tmp_path: Path) -> None:
+    path = tmp_path / "CHATS.CSV"
+    path.write_text(f"role,content\nuser,{ASKED}\n")
+    (item,) = Files(path).items()
+    assert ASKED in item["messages"]["S"]
+
+
+def test_a_conversation_that_one_item_cannot_hold_becomes_several(tmp_path: Path) -> None:
+    said = [{"role": "user", "content": f"{number} 請求書 " * 100} for number in range(700)]
+    whole = [{"id": "c-1", "messages": said}, {"id": "c-2", "messages": MESSAGES}]
+    items = list(Files(as_it_is(tmp_path, "chats.json", json.dumps(whole))).items())
+    assert [item["session_key"]["S"] for item in items] == ["c-1", "c-1 (2)", "c-1 (3)", "c-2"]
+    assert max(len(item["messages"]["S"].encode()) for item in items) < 400_000
+    held = [message for item in items for message in json.loads(item["messages"]["S"])]
+    assert held == [*said, *MESSAGES]
+
+
+def test_half_a_character_in_a_conversation_harms_nothing(tmp_path: Path) -> None:
+    whole = {"id": "c\ud83d", "messages": [{"role": "user", "content": "hi \ud83d"}]}
+    (item,) = Files(as_it_is(tmp_path, "chats.json", json.dumps(whole))).items()
+    assert json.dumps(item, ensure_ascii=False).encode()
+    assert json.loads(item["messages"]["S"])[0]["content"] == "hi \ufffd"
+
+
 def test_an_empty_folder_says_so(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="holds no JSON"):
         list(Files(tmp_path).items())

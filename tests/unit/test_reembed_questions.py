@@ -18,11 +18,17 @@ def test_questions_are_lines_and_the_user_is_the_tenants_own_where_none_is_named
     ]
 
 
+def test_a_question_may_hold_what_other_programs_take_for_the_end_of_a_line() -> None:
+    (found,) = questions_in('{"tenant_id": "acme", "query": "one\u2028two\x85three"}\r\n')
+    assert found.text == "one\u2028two\x85three"
+
+
 @pytest.mark.parametrize(
     "line",
     [
         "canary",
         "[]",
+        "[" * 100_000,
         "7",
         '{"tenant_id": "acme"}',
         '{"query": "canary"}',

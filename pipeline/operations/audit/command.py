@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from pipeline.operations.registry import Command
-from pipeline.operations.terminal.options import add_json, add_tables, add_where
+from pipeline.operations.terminal.options import LONGEST_SECONDS, add_json, add_tables, add_where, amount
 
 if TYPE_CHECKING:
     from pipeline.operations.terminal.outcome import Outcome
@@ -21,7 +21,7 @@ def _add_options(audit: argparse.ArgumentParser) -> None:
     audit.add_argument("--repair", action="store_true", help="send notices that mend what is found")
     audit.add_argument(
         "--settle",
-        type=float,
+        type=amount(LONGEST_SECONDS),
         metavar="SECONDS",
         help="how far the streams may lag: what differs is looked at again so long after the queue was empty "
         f"(default: {SETTLE_SECONDS:g}; of the demo {DEMO_SETTLE_SECONDS:g})",

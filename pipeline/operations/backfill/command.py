@@ -4,13 +4,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.operations.pacing.limits import Limits
+from pipeline.operations.pacing.limits import MAX_WAITING, Limits
 from pipeline.operations.registry import Command
-from pipeline.operations.terminal.options import add_json, add_where
+from pipeline.operations.terminal.options import add_json, add_where, amount, whole
 
 if TYPE_CHECKING:
     from pipeline.operations.terminal.outcome import Outcome
 
+MAX_SEGMENTS = 256
+"""Each is a thread; DynamoDB itself takes up to 1,000,000."""
 CHECKPOINT = "vector-memory-backfill.json"
 
 
@@ -42,22 +44,27 @@ def _add_options(backfill: argparse.ArgumentParser) -> None:
     add("--user", metavar="ID", help="the same; default: the tenant itself")
     add("--dry-run", action="store_true", help="only count: items, tokens, dollars")
     add("--checkpoint", type=Path, default=Path(CHECKPOINT), metavar="FILE", help="default: %(default)s")
-    add("--segments", type=int, default=defaults.workers, help="parts read at once (default: %(default)s)")
+    add(
+        "--segments",
+        type=whole(1, MAX_SEGMENTS),
+        default=defaults.workers,
+        help="parts read at once (default: %(default)s)",
+    )
     add(
         "--read-units",
-        type=float,
+        type=amount(),
         default=defaults.read_units,
         help="most read units a second, ingest's own included (default: %(default)s; 0: no limit)",
     )
     add(
         "--tokens-per-minute",
-        type=float,
+        type=amount(),
         default=600_000,
         help="most tokens a minute to be embedded (default: %(default)s; 0: no limit)",
     )
     add(
         "--max-waiting",
-        type=int,
+        type=whole(1, MAX_WAITING),
         default=defaults.waiting,
         help="wait while the queue holds this many notices, so that live changes are not held up (default: %(default)s)",
     )

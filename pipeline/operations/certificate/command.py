@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.operations.registry import Command
-from pipeline.operations.terminal.options import add_tables, add_where
+from pipeline.operations.terminal.options import LONGEST_SECONDS, add_tables, add_where, amount
 
 if TYPE_CHECKING:
     from pipeline.operations.terminal.outcome import Outcome
@@ -27,7 +27,7 @@ def _add_options(certificate: argparse.ArgumentParser) -> None:
     add_tables(issue)
     issue.add_argument(
         "--wait",
-        type=float,
+        type=amount(LONGEST_SECONDS),
         default=60.0,
         metavar="SECONDS",
         help="look again so long while something is left: notices may be on their way (%(default)s)",

@@ -89,7 +89,7 @@ class Exporter:
         document, address = work.snapshot.reading.document, work.snapshot.notice.address
         owner = document.user_id if document else work.settled.facts.user_id or address.default_user_id
         live = [self._live(entry, work.settled.rows[entry.id], owner) for entry in work.settled.entries]
-        messages = [*self._kept(work), *live]
+        messages = [*self._kept(work, user_id), *live]
         item = PortableItem(address.key, address.kind, owner, present=document is not None)
         if document:
             self.counts.unreadable += document.unreadable
@@ -111,8 +111,8 @@ class Exporter:
             owner, entry.role, entry.text, entry.label, self._time(row.said_at), self._time(row.saved_at)
         )
 
-    def _kept(self, work: ItemWork) -> list[PortableMessage]:
-        """Return the kept messages that are shown, oldest first."""
+    def _kept(self, work: ItemWork, user_id: str | None) -> list[PortableMessage]:
+        """Return the kept messages that are shown, oldest first; of the user's, those whose text is lost are counted."""
         settled = work.settled
         rows = {
             id_: row for id_, row in settled.rows.items() if row.state == "kept" and id_ not in settled.hidden
@@ -122,6 +122,8 @@ class Exporter:
             return []
         texts = self.reconciler.store.texts(work.tenant_id, work.source, [chunk.id for chunk in chunks])
         said = {id_: each for id_, each in said_in(chunks, texts).items() if id_ in rows}
+        lost = {id_ for chunk in chunks for id_ in chunk.members} & (rows.keys() - said.keys())
+        self.counts.unreadable += sum(user_id in {None, rows[id_].user_id} for id_ in lost)
         return [
             self._kept_message(said[id_], rows[id_]) for id_ in sorted(said, key=lambda id_: said[id_].place)
         ]

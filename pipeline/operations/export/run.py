@@ -1,6 +1,7 @@
 """The command ``vector-memory export``."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ def run_export(options: argparse.Namespace) -> Outcome:
     )
     lines = exporter.lines(options.tenant, options.user)
     if options.out is None:
-        _write(lines, sys.stdout)
+        _write(lines, utf_8(sys.stdout))
         return Outcome("", _notes(exporter.counts))
     with _new(options.out) as file:
         _write(lines, file)
@@ -44,6 +45,13 @@ def run_export(options: argparse.Namespace) -> Outcome:
 def _write(lines: Iterator[str], file: TextIO) -> None:
     file.writelines(f"{line}\n" for line in lines)
     file.flush()
+
+
+def utf_8(stream: TextIO) -> TextIO:
+    """Return a stream that writes UTF-8, whatever the terminal's own encoding: that is what a file of ours is in."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(encoding="utf-8")
+    return stream
 
 
 def _new(path: Path) -> TextIO:

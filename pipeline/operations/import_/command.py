@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.operations.registry import Command
-from pipeline.operations.terminal.options import add_tables, add_where
+from pipeline.operations.terminal.options import LONGEST_SECONDS, add_tables, add_where, amount
 
 if TYPE_CHECKING:
     from pipeline.operations.terminal.outcome import Outcome
@@ -15,7 +15,7 @@ def _add_options(import_: argparse.ArgumentParser) -> None:
     import_.add_argument("file", type=Path, help="what vector-memory export wrote")
     import_.add_argument(
         "--wait",
-        type=float,
+        type=amount(LONGEST_SECONDS),
         default=900.0,
         metavar="SECONDS",
         help="how long indexing may stand still before the import gives up (default: %(default)s)",

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import groupby, islice
+from itertools import accumulate, groupby, islice, takewhile
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import BusyError, InvalidRequestError
@@ -20,7 +20,7 @@ from pipeline.operations.items.differences import differences
 from pipeline.operations.items.dry_run import Items, dry_run
 from pipeline.operations.items.tables import Tables
 from pipeline.operations.portable.file_format import Header, PortableItem, PortableMessage
-from pipeline.source.layouts import Address, Item, Layouts
+from pipeline.source.layouts import Address, Item, Layouts, normalised
 from pipeline.source.table import put_if
 from pipeline.stores.inventory import Inventory
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 PAGE = 50
 PAUSE_SECONDS = 0.5
+ITEM_BYTES = 390_000
+"""Of messages in one item. DynamoDB takes items up to 409,600 bytes, and the key, the owner and the times need some of them."""
 PATIENCE_SECONDS = 900.0
 """So long nothing may come of a step before the import gives up; it can be run again."""
 
@@ -214,14 +216,17 @@ def _versions(form: _Form, item: PortableItem) -> list[Item]:
 
 
 def _steps(item: PortableItem) -> Iterator[_Step]:
-    """Yield whose the item is and what is in it: what was cleared, an empty item, what was capped, what is there now."""
+    """Yield whose the item is and what is in it: what was cleared, an empty item, what was capped, what is there now.
+
+    Memory may have kept more of a conversation than an item holds, so what was cleared or capped may take several steps.
+    """
     kept = [message for message in item.messages if message.state == "kept"]
     live = [message for message in item.messages if message.state != "kept"]
     cut = max((at for at, one in enumerate(kept, 1) if one.reason != "capped"), default=0)
     capped = kept[cut:]
-    if capped and live and {one.user_id for one in capped} == {item.user_id}:
+    if capped and live and {one.user_id for one in capped} == {item.user_id} and _slides(capped, live):
         yield from _cleared(kept[:cut])
-        yield item.user_id, [*capped, *live]
+        yield from ((item.user_id, window) for window in _windows(capped, live))
     else:
         yield from _cleared(kept)
     if live or not kept:
@@ -230,8 +235,36 @@ def _steps(item: PortableItem) -> Iterator[_Step]:
 
 def _cleared(messages: Sequence[PortableMessage]) -> Iterator[_Step]:
     for user_id, run in groupby(messages, key=lambda message: message.user_id):
-        yield user_id, list(run)
-        yield user_id, []
+        rest = list(run)
+        while rest:
+            fitting = _fitting(rest)
+            yield user_id, rest[:fitting]
+            yield user_id, []
+            rest = rest[fitting:]
+
+
+def _windows(
+    capped: Sequence[PortableMessage], live: Sequence[PortableMessage]
+) -> Iterator[Sequence[PortableMessage]]:
+    """Yield what fits into an item, from the first capped message on; each window begins with the last one's end, as a cap leaves it."""
+    messages, start = [*capped, *live], 0
+    while start < len(capped):
+        end = start + max(2, _fitting(messages[start:]))  # neighbours stood in one item once
+        yield messages[start:end]
+        start = min(end - 1, len(capped))
+
+
+def _slides(capped: Sequence[PortableMessage], live: Sequence[PortableMessage]) -> bool:
+    """Tell whether windows show what was capped: they do if one is enough, or if no message is like another."""
+    messages = [*capped, *live]
+    alike = {(one.role, normalised(one.text), one.said_at) for one in messages}
+    return len(alike) == len(messages) or _fitting(messages) == len(messages)
+
+
+def _fitting(messages: Sequence[PortableMessage]) -> int:
+    """Return how many of the first messages fit into one item, at least one."""
+    sizes = accumulate(len(_json([message]).encode("utf-8", "surrogatepass")) for message in messages)
+    return max(1, sum(1 for _ in takewhile(lambda size: size <= ITEM_BYTES, sizes)))
 
 
 def _version(form: "_Form", item: PortableItem, step: _Step) -> Item:

@@ -1,7 +1,8 @@
 """The command ``vector-memory import``."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -29,7 +30,7 @@ def run_import(options: argparse.Namespace) -> Outcome:
         container.backend.inventory(),
         patience_seconds=options.wait,
     )
-    with _opened(options.file) as file:
+    with opened(options.file) as file:
         header = read_header(file.readline())
         done = importer.run(header, read_items(file))
     standing = f"{done.standing} were there already, and are left as they are"
@@ -67,8 +68,17 @@ def target(
     return find
 
 
-def _opened(path: Path) -> TextIO:
+@contextmanager
+def opened(path: Path) -> Iterator[TextIO]:
+    """Open a file; one that turns out not to be UTF-8 where it is read on is an error of the same kind."""
     try:
-        return path.open(encoding="utf-8")
+        file = path.open(encoding="utf-8-sig")
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
+    with file:
+        try:
+            yield file
+        except UnicodeDecodeError:
+            raise SettingsError(
+                f"{path} is no UTF-8 text: take the file as vector-memory export wrote it, unpacked"
+            ) from None

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+MAX_WAITING = 1_000_000_000
+"""Of notices: as good as no limit."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

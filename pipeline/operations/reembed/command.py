@@ -4,9 +4,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.operations.pacing.limits import Limits
+from pipeline.operations.pacing.limits import MAX_WAITING, Limits
 from pipeline.operations.registry import Command
-from pipeline.operations.terminal.options import add_json, add_where
+from pipeline.operations.terminal.options import add_json, add_where, amount, whole
+
+MAX_QUERIES = 100_000
 
 if TYPE_CHECKING:
     from pipeline.operations.terminal.outcome import Outcome
@@ -19,13 +21,13 @@ def _add_options(reembed: argparse.ArgumentParser) -> None:
     add_json(where)
     pace.add_argument(
         "--tokens-per-minute",
-        type=float,
+        type=amount(),
         default=600_000,
         help="most tokens a minute to be embedded (default: %(default)s; 0: no limit)",
     )
     pace.add_argument(
         "--max-waiting",
-        type=int,
+        type=whole(1, MAX_WAITING),
         default=Limits().waiting,
         help="wait while the queue holds this many notices (default: %(default)s)",
     )
@@ -42,7 +44,9 @@ def _add_options(reembed: argparse.ArgumentParser) -> None:
         help="ask both with stored texts, or your own questions: how alike are they?",
     )
     asked = compare.add_mutually_exclusive_group()
-    asked.add_argument("--queries", type=int, default=50, metavar="N", help="default: %(default)s")
+    asked.add_argument(
+        "--queries", type=whole(1, MAX_QUERIES), default=50, metavar="N", help="default: %(default)s"
+    )
     asked.add_argument(
         "--questions",
         type=Path,

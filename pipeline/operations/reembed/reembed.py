@@ -139,7 +139,8 @@ def questions_in(lines: str) -> Sequence[Question]:
     Raises:
         SettingsError: a line is none; the message names it and quotes nothing.
     """
-    return [_question(number, line) for number, line in enumerate(lines.splitlines(), 1) if line.strip()]
+    # Not splitlines: a string of JSON may hold U+2028, U+0085 and other ends of lines.
+    return [_question(number, line) for number, line in enumerate(lines.split("\n"), 1) if line.strip()]
 
 
 def _question(number: int, line: str) -> Question:
@@ -148,7 +149,7 @@ def _question(number: int, line: str) -> Question:
         tenant_id, text = given["tenant_id"], given["query"]
         found = Question(tenant_id, given.get("user_id", tenant_id), text)
         sound = all(isinstance(one, str) and one.strip() for one in (tenant_id, found.user_id, text))
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         sound = False
     if not sound:
         raise SettingsError(

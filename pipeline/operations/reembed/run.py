@@ -151,7 +151,7 @@ def _compare(work: _Reembedding, options: argparse.Namespace) -> Outcome:
 
 def _read(path: Path) -> Sequence[Question]:
     try:
-        return questions_in(path.read_text("utf-8"))
+        return questions_in(path.read_text("utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"--questions: {path} cannot be read: {type(error).__name__}") from None
 

@@ -1,5 +1,6 @@
 """Turns AWS's refusals into errors that say what to do about them."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -77,6 +78,8 @@ def explanation(error: Exception) -> str | None:
             return f"{name} is not installed: pip install 'vector-memory[{extra}]'"
         case OSError(filename=str(path)):
             return f"{path}: {error.strerror}"
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EFBIG | errno.EIO):
+            return f"what was to be written could not be: {error.strerror}"
         case _:
             return None
 
