@@ -94,8 +94,9 @@ class Functions:
         spent = iter([Spent(0, 0, 0.0)])
         self.patch.setattr(module, "spent_so_far", lambda _: next(spent, Spent(1, 1, dollars)))
 
-    def digest(self, dollars: float) -> None:
-        run = SimpleNamespace(run=lambda *_: DigestReport(written=1, dollars=dollars))
+    def digest(self, dollars: float, refused: int = 0) -> None:
+        report = DigestReport(written=1, dollars=dollars, refused=refused)
+        run = SimpleNamespace(run=lambda *_: report)
         self.patch.setattr(bootstrap.container(), "digest", run)
         digest.handler({}, CONTEXT)
 
@@ -156,6 +157,7 @@ OWN_INCIDENTS: Mapping[str, Callable[[Functions], None]] = {
     "SpendAlarm": spent_on_documents,
     "QuestionSpendAlarm": spent_on_questions,
     "SummarySpendAlarm": lambda f: f.digest(11.0),
+    "SummaryRefusedAlarm": lambda f: f.digest(0.0, refused=1),
 }
 
 
