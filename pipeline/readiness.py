@@ -4,11 +4,13 @@ Lambda runs the same check before it publishes a version (:mod:`pipeline.handler
 CloudFormation for anything.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from pipeline.errors import SettingsError
 from pipeline.identity import read_grants
 from pipeline.settings import EmbeddingSettings, Settings
+from pipeline.source.redaction import read_redactor
+from pipeline.source.times import zone_named
 from pipeline.store_settings import LOGINS
 
 MAX_DIMENSIONS: Mapping[str, int] = {
@@ -33,6 +35,8 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
 """Function → settings that it cannot do without, whatever the store."""
 SEARCHES = frozenset({"ingest", "query", "digest"})
 EMBEDS = frozenset({"ingest", "query"})
+PARSES = frozenset({"stream", "ingest", "digest"})
+"""Functions that read items: they need a time zone, and know which secrets to take out."""
 
 
 def problems(function: str, environment: Mapping[str, str]) -> list[str]:
@@ -41,15 +45,15 @@ def problems(function: str, environment: Mapping[str, str]) -> list[str]:
         settings = Settings.from_environment(environment)
     except SettingsError as error:
         return [str(error)]
-    return [*_missing(function, settings), *_spaces(function, settings), *_grants(settings)]
+    found = _missing(function, settings), _spaces(function, settings), _read_later(function, settings)
+    return [problem for problems_ in found for problem in problems_]
 
 
 def _missing(function: str, settings: Settings) -> Iterator[str]:
     needed = [*NEEDS.get(function, ())]
     needed += LOGINS[settings.store.name] if function in SEARCHES and not settings.database_url else ()
-    needed += (
-        ["openai_secret_arn"] if function == "ingest" and settings.embedding.provider == "openai" else []
-    )
+    asks = {"ingest": settings.embedding.provider, "digest": settings.digest.provider}
+    needed += ["openai_secret_arn"] if asks.get(function) == "openai" else []
     yield from (f"{name.upper()} is not set" for name in needed if not getattr(settings, name))
 
 
@@ -75,8 +79,13 @@ def space_problems(chosen: EmbeddingSettings, which: str) -> Iterator[str]:
         yield f"{which}EMBEDDING_MODEL {chosen.model} is OpenAI's: {which}EMBEDDING_PROVIDER must be openai"
 
 
-def _grants(settings: Settings) -> Iterator[str]:
-    try:
-        read_grants(settings.trusted_callers)
-    except SettingsError as error:
-        yield str(error)
+def _read_later(function: str, settings: Settings) -> Iterator[str]:
+    """Yield what is wrong with settings that a function reads when their part is made."""
+    reads: list[Callable[[], object]] = [lambda: read_grants(settings.trusted_callers)]
+    if function in PARSES:
+        reads += [lambda: zone_named(settings.time_zone), lambda: read_redactor(settings.redact)]
+    for read in reads:
+        try:
+            read()
+        except SettingsError as error:
+            yield str(error)

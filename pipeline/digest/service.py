@@ -26,7 +26,13 @@ from pipeline.digest.days import (
 from pipeline.digest.spending import ChatMeter, ChatUsage
 from pipeline.digest.summarisers import Summariser
 from pipeline.digest.text import as_note
-from pipeline.errors import MalformedItemError, SummariserUnavailableError, VectorMemoryError, describe
+from pipeline.errors import (
+    MalformedItemError,
+    SummariserUnavailableError,
+    VectorMemoryError,
+    describe,
+    needs_mending,
+)
 from pipeline.source.documents import Document
 from pipeline.source.layouts import Address, Item, Layouts
 from pipeline.stores.protocol import Store
@@ -52,6 +58,7 @@ class DigestReport:
 
     Args:
         failures: cause → logs that could not be summarised.
+        refused: of them, those that failed for a login, key, secret or setting of ours.
         used: what the chat model was asked for.
         unfinished: it stopped before the end; the next run goes on.
     """
@@ -62,6 +69,7 @@ class DigestReport:
     deleted: int = 0
     failures: Counter[str] = field(default_factory=Counter)
     reasons: set[str] = field(default_factory=set)
+    refused: int = 0
     unfinished: bool = False
     used: ChatUsage = field(default_factory=ChatUsage)
     dollars: float = 0.0
@@ -133,6 +141,7 @@ class Digest:
         except Exception as error:  # noqa: BLE001  # whatever it is, the next user is not to blame
             report.failures[error.cause if isinstance(error, VectorMemoryError) else "internal"] += 1
             report.reasons.add(describe(error))
+            report.refused += needs_mending(error)
             self._in_a_row += isinstance(
                 error, SummariserUnavailableError
             )  # a table's faults are that item's

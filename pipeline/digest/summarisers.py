@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 MAX_ANSWER_TOKENS = 1_000
 _BAD_INPUT = frozenset({400, 413, 422})
+_REFUSED = frozenset({401, 402, 403, 404})
+"""Key, budget, model or address: waiting does not mend it."""
 
 
 class Summariser(Protocol):
@@ -100,7 +102,9 @@ class ChatSummariser:
             if error.status_code in _BAD_INPUT:
                 raise EmbeddingRejectedError(f"the chat API refused the log ({error.status_code})") from None
             self._client = None  # a key that was changed is found
-            raise SummariserUnavailableError(f"the chat API answered {error.status_code}") from None
+            raise SummariserUnavailableError(
+                f"the chat API answered {error.status_code}", refused=error.status_code in _REFUSED
+            ) from None
         except (openai.OpenAIError, ValueError, RecursionError) as error:
             raise SummariserUnavailableError(f"the chat API gave no answer: {type(error).__name__}") from None
         self.usage = self.usage.plus(_used(answer))

@@ -56,6 +56,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         "digest",
         [
             Measure("Summaries", "Count", [report.written]),
+            Measure("Refused", "Count", [report.refused]),
             Measure("Dollars", "None", [report.dollars]),
             *(
                 Measure("SummaryFailures", "Count", [count], ("cause", cause))

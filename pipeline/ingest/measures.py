@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.errors import PermanentError, needs_mending
+from pipeline.errors import CapReachedError, PermanentError, needs_mending
 from pipeline.ingest.notices import Notice
 from pipeline.ingest.work import Report
 
@@ -40,7 +40,7 @@ class Spent:
 
 
 def ingest_measures(report: Report, notices: Mapping[str, Notice], spent: Spent, now: float) -> list[Measure]:
-    """Return the measures of one invocation.
+    """Return the measures of one invocation. Waiting for a tenant's cap is meant, and neither a failure nor a lag.
 
     Args:
         notices: source → notice, those that were reconciled.
@@ -49,7 +49,9 @@ def ingest_measures(report: Report, notices: Mapping[str, Notice], spent: Spent,
     lags = [
         max(0.0, now - saved_at) * 1000
         for source in sorted(report.indexed)
-        if source in notices and (saved_at := notices[source].saved_at) is not None
+        if source in notices
+        and (saved_at := notices[source].saved_at) is not None
+        and not notices[source].capped
     ]
     chunks = report.chunks_embedded + report.chunks_kept
     counts = {
@@ -71,7 +73,8 @@ def ingest_measures(report: Report, notices: Mapping[str, Notice], spent: Spent,
     if chunks:
         measures.append(Measure("ReuseRatio", "Percent", [100 * report.chunks_kept / chunks]))
     if report.sources:
-        failed = 100 * len(report.failures) / len(report.sources)
+        count = sum(not isinstance(error, CapReachedError) for error in report.failures.values())
+        failed = 100 * count / len(report.sources)
         measures.append(Measure("FailureRatio", "Percent", [failed]))
     return measures + _by_cause(report)
 

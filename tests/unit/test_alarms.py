@@ -11,7 +11,7 @@ from support.sam import source
 from pipeline import bootstrap
 from pipeline.digest.service import DigestReport
 from pipeline.embedding.answers import read_refusal
-from pipeline.errors import RetryableError, SecretUnavailableError, StoreUnavailableError
+from pipeline.errors import CapReachedError, RetryableError, SecretUnavailableError, StoreUnavailableError
 from pipeline.handlers import digest, ingest, query
 from pipeline.ingest.measures import Spent
 from pipeline.ingest.work import Report
@@ -94,8 +94,9 @@ class Functions:
         spent = iter([Spent(0, 0, 0.0)])
         self.patch.setattr(module, "spent_so_far", lambda _: next(spent, Spent(1, 1, dollars)))
 
-    def digest(self, dollars: float) -> None:
-        run = SimpleNamespace(run=lambda *_: DigestReport(written=1, dollars=dollars))
+    def digest(self, dollars: float, refused: int = 0) -> None:
+        report = DigestReport(written=1, dollars=dollars, refused=refused)
+        run = SimpleNamespace(run=lambda *_: report)
         self.patch.setattr(bootstrap.container(), "digest", run)
         digest.handler({}, CONTEXT)
 
@@ -115,7 +116,7 @@ def functions(request: pytest.FixtureRequest) -> Functions:
 
 
 def failing(error: Exception) -> Report:
-    source_ = '["sessions","acme","chat:1"]'
+    source_ = '["sessions", "acme", "chat:1"]'
     return Report(frozenset({source_}), failures={source_: error})
 
 
@@ -156,6 +157,7 @@ OWN_INCIDENTS: Mapping[str, Callable[[Functions], None]] = {
     "SpendAlarm": spent_on_documents,
     "QuestionSpendAlarm": spent_on_questions,
     "SummarySpendAlarm": lambda f: f.digest(11.0),
+    "SummaryRefusedAlarm": lambda f: f.digest(0.0, refused=1),
 }
 
 
@@ -212,6 +214,18 @@ def test_a_refused_login_of_the_query_function_rings_too(error: Exception, funct
 def test_a_store_that_is_merely_away_is_not_a_refusal(functions: Functions) -> None:
     functions.ask_of_a_broken_store(StoreUnavailableError("Postgres was not reached"))
     assert not ALARMS["RefusedAlarm"].rings(functions.data(), PERIODS)
+
+
+def test_a_tenant_that_waits_for_its_cap_rings_nothing(functions: Functions) -> None:
+    functions.report(failing(CapReachedError("tomorrow")))
+    assert not ALARMS["FailureAlarm"].rings(functions.data(), PERIODS)
+
+
+def test_what_waited_for_its_cap_does_not_count_as_late(functions: Functions) -> None:
+    item = functions._request.getfixturevalue("session_item")(("user", "hello"))
+    functions._request.getfixturevalue("aws").put(item)
+    functions.ingest(saved_at=1.0, capped=True)
+    assert not ALARMS["LagAlarm"].rings(functions.data(), PERIODS)
 
 
 def test_every_alarm_has_an_incident_and_watches_what_somebody_reports() -> None:

@@ -8,6 +8,7 @@ from support.sam import source
 
 from pipeline.local.conditions import for_ministack, holds, live
 from pipeline.local.stack import PARAMETERS, TEMPLATE
+from pipeline.packaging.template import spelt_out
 
 
 def deployed(**parameters: str) -> Any:
@@ -61,6 +62,25 @@ def test_conditions_mean_what_cloudformation_says(condition: Any, expected: bool
 def test_a_function_that_is_not_known_is_an_error_and_not_a_guess() -> None:
     with pytest.raises(ValueError, match="Fn::FindInMap"):
         holds({"Fn::Equals": [{"Fn::FindInMap": ["A", "B", "C"]}, "x"]}, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("given", "held"),
+    [
+        ({"DigestProvider": "off"}, True),
+        ({"DigestProvider": "openai"}, False),
+        ({"DigestProvider": "extractive"}, False),
+        ({"DigestProvider": "extractive", "MemoryStreamArn": "arn"}, True),
+        ({"DigestProvider": "extractive", "ConfigStreamArn": "arn"}, True),
+        ({"DigestProvider": "extractive", "CreateTables": "true"}, True),
+    ],
+)
+def test_summaries_are_not_deployed_without_a_table_of_notes(given: dict[str, str], held: bool) -> None:
+    template = spelt_out(TEMPLATE.read_text("utf-8"))
+    rule = template["Rules"]["SummariesHaveNotes"]
+    values = {name: str(one.get("Default", "")) for name, one in template["Parameters"].items()} | given
+    asked = holds(rule["RuleCondition"], values, {})
+    assert (not asked or holds(rule["Assertions"][0]["Assert"], values, {})) is held
 
 
 def test_ministack_gets_numbers_as_numbers_and_no_alarm_over_several_metrics() -> None:

@@ -87,6 +87,7 @@ def test_the_template_goes_through_s3_since_a_request_takes_51_200_bytes() -> No
 
 
 GOOD = {"IngestDatabaseSecretArn": "arn:i", "QueryDatabaseSecretArn": "arn:q", "OpenAiSecretArn": "arn:o"}
+DIGEST = {"DigestProvider": "openai"}
 
 
 @pytest.mark.parametrize(
@@ -105,6 +106,10 @@ GOOD = {"IngestDatabaseSecretArn": "arn:i", "QueryDatabaseSecretArn": "arn:q", "
         ({"QueryDatabaseSecretArn": ""}, "DATABASE_SECRET_ARN is not set.*of query"),
         ({"MinConfidence": "46"}, "MIN_CONFIDENCE must be a number from 0 to 1.*of query"),
         ({"OpenAiBaseUrl": "http://embeddings.example"}, "OPENAI_BASE_URL must start with https"),
+        ({"DigestTimeZone": "Asia/Tokio"}, r"TIME_ZONE must be .*\(of stream, ingest\)"),
+        ({"Redact": "secret"}, r"REDACT must be .*\(of stream, ingest\)"),
+        ({**DIGEST, "DigestTimeZone": "Asia/Tokio"}, r"TIME_ZONE must be .*\(of stream, ingest, digest\)"),
+        ({**DIGEST, "EmbeddingProvider": "bedrock", "OpenAiSecretArn": ""}, r"OPENAI_SECRET_ARN is not set \(of digest\)"),
     ],
 )  # fmt: skip
 def test_wrong_settings_are_named_before_anything_is_deployed(wrong: dict[str, str], named: str) -> None:
@@ -123,7 +128,15 @@ def test_wrong_settings_are_named_before_anything_is_deployed(wrong: dict[str, s
             "EmbeddingDimensions": "1024",
             "OpenAiBaseUrl": "https://mine.example/v1",
         },
-        {"DigestProvider": "openai"},
+        DIGEST,
+        {
+            "DigestProvider": "extractive",
+            "EmbeddingProvider": "bedrock",
+            "EmbeddingModel": "amazon.titan-embed-text-v2:0",
+            "EmbeddingDimensions": "1024",
+            "OpenAiSecretArn": "",
+        },
+        {"Redact": "off", "DigestTimeZone": "UTC"},
     ],
 )
 def test_right_settings_pass(right: dict[str, str]) -> None:

@@ -28,7 +28,7 @@ from pipeline.digest.text import (
     tidied,
 )
 from pipeline.embedding.vectors import EmbeddingSpace
-from pipeline.errors import EmbeddingRejectedError, SummariserUnavailableError
+from pipeline.errors import EmbeddingRejectedError, SummariserUnavailableError, needs_mending
 from pipeline.search.summarised_days import prefer_summaries
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES, Settings
 from pipeline.source.documents import EntryHasher
@@ -287,6 +287,9 @@ def test_one_users_failure_harms_no_other_and_a_model_that_is_away_is_left_alone
     report = run(digest)
     assert report.unfinished
     assert report.failures["summariser_unavailable"] == MAX_FAILURES_IN_A_ROW
+    assert report.refused == 0
+    model.error = SummariserUnavailableError("401", refused=True)
+    assert run(digest).refused == MAX_FAILURES_IN_A_ROW
     model.error = None
     assert run(digest).written == 49 * 3
 
@@ -448,7 +451,13 @@ def test_a_chat_model_is_given_one_log_no_tools_and_a_bound(chat: ChatApi) -> No
 
 @pytest.mark.parametrize(
     ("status", "error"),
-    [(503, SummariserUnavailableError), (401, SummariserUnavailableError), (400, EmbeddingRejectedError)],
+    [
+        (503, SummariserUnavailableError),
+        (429, SummariserUnavailableError),
+        (401, SummariserUnavailableError),
+        (404, SummariserUnavailableError),
+        (400, EmbeddingRejectedError),
+    ],
 )
 def test_a_chat_model_that_refuses_says_whose_fault_it_is(
     chat: ChatApi, status: int, error: type[Exception]
@@ -458,6 +467,7 @@ def test_a_chat_model_that_refuses_says_whose_fault_it_is(
     with pytest.raises(error) as caught:
         model.summarise("- canary")
     assert "canary" not in str(caught.value)
+    assert needs_mending(caught.value) is (status in {401, 404})
 
 
 SHAPELESS: dict[str, Reply] = {

@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from pipeline.errors import (
+    CapReachedError,
     MalformedItemError,
     RetryableError,
     StoreUnavailableError,
@@ -45,6 +46,18 @@ def test_the_lag_is_that_of_what_became_searchable(notice_of: Any) -> None:
     assert found["IngestLag"] == [4000.0, 2000.0]
     assert (found["ReuseRatio"], found["Conflicts"], found["TokensEmbedded"]) == ([75.0], [2], [500])
     assert (found["Dollars"], found["FailureRatio"]) == ([0.01], [0.0])
+
+
+def test_what_waits_for_its_tenants_cap_is_neither_a_failure_nor_a_lag(notice_of: Any) -> None:
+    failures: dict[str, VectorMemoryError] = {"a": CapReachedError("x"), "b": StoreUnavailableError("x")}
+    report = Report(frozenset("abcd"), failures=failures, indexed={"c", "d"})
+    notices = {
+        "c": replace(notice_of("c"), saved_at=1.0, capped=True),
+        "d": replace(notice_of("d"), saved_at=2.0),
+    }
+    found = named(ingest_measures(report, notices, NOTHING, 3.0))
+    assert (found["FailureRatio"], found["IngestLag"]) == ([25.0], [1000.0])
+    assert found["Retries", "cap_reached"] == [1]
 
 
 def test_retries_and_burials_are_counted_by_cause() -> None:
