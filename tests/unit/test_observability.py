@@ -48,7 +48,7 @@ def test_the_lag_is_that_of_what_became_searchable(notice_of: Any) -> None:
     assert (found["Dollars"], found["FailureRatio"]) == ([0.01], [0.0])
 
 
-def test_what_waits_for_its_tenants_cap_is_neither_a_failure_nor_a_lag(notice_of: Any) -> None:
+def test_a_notice_that_waits_for_its_tenants_cap_is_neither_a_failure_nor_a_lag(notice_of: Any) -> None:
     failures: dict[str, VectorMemoryError] = {"a": CapReachedError("x"), "b": StoreUnavailableError("x")}
     report = Report(frozenset("abcd"), failures=failures, indexed={"c", "d"})
     notices = {
