@@ -221,7 +221,7 @@ def test_a_tenant_that_waits_for_its_cap_rings_nothing(functions: Functions) -> 
     assert not ALARMS["FailureAlarm"].rings(functions.data(), PERIODS)
 
 
-def test_what_waited_for_its_cap_does_not_count_as_late(functions: Functions) -> None:
+def test_a_notice_that_waited_for_its_cap_does_not_count_as_late(functions: Functions) -> None:
     item = functions._request.getfixturevalue("session_item")(("user", "hello"))
     functions._request.getfixturevalue("aws").put(item)
     functions.ingest(saved_at=1.0, capped=True)
