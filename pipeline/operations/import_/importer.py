@@ -20,6 +20,7 @@ from pipeline.operations.items.differences import differences
 from pipeline.operations.items.dry_run import Items, dry_run
 from pipeline.operations.items.tables import Tables
 from pipeline.operations.portable.file_format import Header, PortableItem, PortableMessage
+from pipeline.source.files import ITEM_BYTES
 from pipeline.source.layouts import Address, Item, Layouts, normalised
 from pipeline.source.table import put_if
 from pipeline.stores.inventory import Inventory
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 PAGE = 50
 PAUSE_SECONDS = 0.5
-ITEM_BYTES = 390_000
-"""Of messages in one item. DynamoDB takes items up to 409,600 bytes, and the key, the owner and the times need some of them."""
 PATIENCE_SECONDS = 900.0
 """So long nothing may come of a step before the import gives up; it can be run again."""
 
