@@ -25,6 +25,10 @@ ANY_RESOURCE = {
     "aoss:APIAccessAll": "a collection from outside is known by its endpoint only; its data-access policy decides",
 }
 """Actions that may name every resource, with the reason."""
+OF_ITS_ACCOUNT = {
+    "lambda.amazonaws.com": "a function has a role of its own account only, and AWS documents no condition for its taking it",
+}
+"""Services that act for the account of what they act on anyhow, with the reason."""
 READ_ONLY = (
     "secretsmanager:Get",
     "dynamodb:Get",
@@ -58,7 +62,7 @@ def permissions(template: Template) -> list[str]:
     wanted = {
         row for role, rows in yaml.safe_load(PERMISSIONS.read_text()).items() for row in _expected(role, rows)
     }
-    found = set(granted(template))
+    found = {*granted(template), *trusted(template)}
     hint = f"if that is meant, write it in {'/'.join(PERMISSIONS.parts[-3:])}"
     return [f"{' '.join(row)} is granted and not expected: {hint}" for row in sorted(found - wanted)] + [
         f"{' '.join(row)} is expected and not granted: {hint}" for row in sorted(wanted - found)
@@ -89,6 +93,15 @@ def only_lambda_takes_roles(template: Template) -> list[str]:
         for name, role in of_type(template, "AWS::IAM::Role")
         for statement in role["AssumeRolePolicyDocument"]["Statement"]
         if set(_list(statement["Principal"].get("Service", "*"))) - allowed
+    ]
+
+
+def services_act_for_this_account_alone(template: Template) -> list[str]:
+    """A service does what any of its customers asks (a confused deputy), unless a condition says for whom."""
+    return [
+        f"{name}: {service} must be bound to this account by a condition, or stand with its reason in OF_ITS_ACCOUNT"
+        for name, service, bounds in services(template)
+        if service not in OF_ITS_ACCOUNT and "AWS::AccountId" not in bounds
     ]
 
 
@@ -513,6 +526,7 @@ RULES: tuple[Rule, ...] = (
     query_reads_only,
     no_stars,
     only_lambda_takes_roles,
+    services_act_for_this_account_alone,
     visibility_covers_six_runs,
     five_receives_before_a_dead_letter,
     what_comes_again_outlasts_a_day_of_outage,
@@ -556,6 +570,42 @@ def granted(template: Template) -> Iterator[tuple[str, str, str]]:
             yield from _statements(name, policy["PolicyDocument"])
 
 
+def trusted(template: Template) -> Iterator[tuple[str, str, str]]:
+    """Yield (role, action, who) for everybody who may take a role, with the condition."""
+    for name, role in of_type(template, "AWS::IAM::Role"):
+        for statement in _list(role["AssumeRolePolicyDocument"]["Statement"]):
+            for who in _principals(statement):
+                yield from (
+                    (name, spelt(action), who + _bounds(statement)) for action in _list(statement["Action"])
+                )
+
+
+def services(template: Template) -> Iterator[tuple[str, str, str]]:
+    """Yield (resource, service, condition) for every service that a role, a key or a function trusts."""
+    documents = {"AWS::IAM::Role": "AssumeRolePolicyDocument", "AWS::KMS::Key": "KeyPolicy"}
+    for kind, policy in documents.items():
+        for name, given in of_type(template, kind):
+            for statement in _list(given[policy]["Statement"]):
+                for service in _list(statement["Principal"].get("Service", [])):
+                    yield name, spelt(service), _bounds(statement)
+    for name, given in of_type(template, "AWS::Lambda::Permission"):
+        if spelt(given["Principal"]).endswith(".amazonaws.com"):
+            yield (
+                name,
+                spelt(given["Principal"]),
+                spelt(given.get("SourceArn", given.get("SourceAccount", ""))),
+            )
+
+
+def _principals(statement: Resource) -> Iterator[str]:
+    for many in statement["Principal"].values():
+        yield from map(spelt, _list(many))
+
+
+def _bounds(statement: Resource) -> str:
+    return f" where {spelt(statement['Condition'])}" if "Condition" in statement else ""
+
+
 def _statements(name: str, document: Resource) -> Iterator[tuple[str, str, str]]:
     for statement in _list(document["Statement"]):
         if "Fn::If" in statement:
@@ -563,10 +613,9 @@ def _statements(name: str, document: Resource) -> Iterator[tuple[str, str, str]]
             rows = _statements(name, {"Statement": inner})
             yield from ((role, action, f"{target} if {condition}") for role, action, target in rows)
             continue
-        bounds = f" where {spelt(statement['Condition'])}" if "Condition" in statement else ""
         actions = _list(statement.get("Action", "* but some"))
         for target in _list(statement.get("Resource", "* but some")):
-            yield from ((name, spelt(action), spelt(target) + bounds) for action in actions)
+            yield from ((name, spelt(action), spelt(target) + _bounds(statement)) for action in actions)
 
 
 def _expected(role: str, rows: Mapping[str, list[str]]) -> Iterator[tuple[str, str, str]]:

@@ -58,6 +58,7 @@ MUTATIONS: Mapping[str, list[tuple[str, Change]]] = {
         ("an action gone", lambda r: statements(r, "IngestFunction").pop()),
         ("a managed policy", lambda r: r["QueryFunction"]["Properties"]["Policies"].append("AmazonSQSFullAccess")),
         ("a SAM policy", lambda r: r["QueryFunction"]["Properties"]["Policies"].append({"SQSPollerPolicy": {"QueueName": "q"}})),
+        ("anybody's schedules", lambda r: r["SweepScheduleRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0].pop("Condition")),
         ("an event that brings permissions", put("QueryFunction", Events={"Queue": {"Type": "SQS", "Properties": {"Queue": arn("NoticeQueue")}}})),
     ],
     "query_reads_only": [
@@ -80,6 +81,12 @@ MUTATIONS: Mapping[str, list[tuple[str, Change]]] = {
                 AssumeRolePolicyDocument={"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["sts:AssumeRole"], "Principal": {"AWS": "*"}}]},
             ),
         ),
+    ],
+    "services_act_for_this_account_alone": [
+        ("a role", lambda r: r["DigestScheduleRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0].pop("Condition")),
+        ("another account's schedules", lambda r: r["SweepScheduleRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0].update(Condition={"StringEquals": {"aws:SourceAccount": "*"}})),
+        ("the key", lambda r: r["Key"]["Properties"]["KeyPolicy"]["Statement"][1].pop("Condition")),
+        ("any API", drop("QueryApiPermission", "SourceArn")),
     ],
     "visibility_covers_six_runs": [
         ("a longer run", put("IngestFunction", Timeout=61)),
