@@ -1,5 +1,6 @@
 """What must hold of the transformed template. Each rule returns what breaks it; nothing is best."""
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -398,6 +399,24 @@ def alarms_say_what_no_data_means(template: Template) -> list[str]:
     ]
 
 
+def thresholds_can_be_exceeded(template: Template) -> list[str]:
+    """An alarm rings above its threshold: none may be given that its metric never exceeds."""
+    highest = {
+        "FailureRatio": 100,
+        "IngestLag": 1000 * resource(template, "NoticeQueue")["MessageRetentionPeriod"],
+        "ApproximateAgeOfOldestMessage": resource(template, "NoticeQueue")["MessageRetentionPeriod"],
+        "IteratorAge": 1000 * resource(template, "SessionsMapping")["MaximumRecordAgeInSeconds"],
+    }
+    return [
+        f"{name}: {parameter} needs a MaxValue below {highest[alarm['MetricName']]}, the most that the metric comes to"
+        for name, alarm in of_type(template, "AWS::CloudWatch::Alarm")
+        if alarm.get("MetricName") in highest
+        for parameter in [spelt(alarm["Threshold"])]
+        if alarm["ComparisonOperator"] != "GreaterThanThreshold"
+        or not template["Parameters"][parameter].get("MaxValue", math.inf) < highest[alarm["MetricName"]]
+    ]
+
+
 DESCRIBED = frozenset(
     {
         "AWS::ApiGatewayV2::Api",
@@ -548,6 +567,7 @@ RULES: tuple[Rule, ...] = (
     the_http_api_is_throttled,
     mappings_are_measured_and_watched,
     alarms_say_what_no_data_means,
+    thresholds_can_be_exceeded,
     everything_is_described,
     every_parameter_has_a_group_and_a_label,
     collection_names_are_short_and_lower_case,

@@ -246,6 +246,8 @@ TEMPLATE_MUTATIONS: list[tuple[str, Callable[[Template], object]]] = [
         "logs_are_kept_as_long_as_cloudwatch_knows",
         lambda t: t["Parameters"]["LogRetentionDays"].pop("AllowedValues"),
     ),
+    ("thresholds_can_be_exceeded", lambda t: t["Parameters"]["AlarmFailurePercent"].update(MaxValue=100)),
+    ("thresholds_can_be_exceeded", lambda t: t["Parameters"]["AlarmOldestNoticeSeconds"].pop("MaxValue")),
     ("variables_fit_into_four_kilobytes", lambda t: t["Parameters"]["TrustedCallers"].update(MaxLength=4096)),
     (
         "collection_names_are_short_and_lower_case",
