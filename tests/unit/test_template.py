@@ -306,6 +306,59 @@ def test_every_parameter_of_the_digest_reaches_its_function(template: Template) 
     assert spelt(variables["DIGEST_CATCH_UP_DAYS"]) == "DigestCatchUpDays"
 
 
+class Asked(dict[str, str]):
+    """An environment that notes which variables it was asked for."""
+
+    def __init__(self, given: Mapping[str, str]) -> None:
+        super().__init__(given)
+        self.names: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.names.add(name)
+        return super().get(name, default)
+
+
+NOT_IN_TEMPLATE: Mapping[str, str] = {
+    "AUDIT_FILE": "commands only",
+    "DATABASE_URL": "commands only; functions have a secret",
+    "DATABASE_SSLROOTCERT": "a secret has it, or the program",
+    "MAX_NOTICE_AGE_SECONDS": "the queue's retention is made for it",
+    "OPENSEARCH_INDEX": "the collection's policies name it",
+    "STREAM_FAILURE_QUEUE_URL": "commands only",
+}
+"""Variables that no parameter gives → why."""
+
+
+def test_every_variable_is_given_by_the_template_or_says_why_not() -> None:
+    asked = Asked({"NEXT_EMBEDDING_MODEL": "another", "DATABASE_HOST": "db"})
+    Settings.from_environment(asked)
+    given = {
+        name for _, values in environments(spelt_out(TEMPLATE.read_text("utf-8")), {}) for name in values
+    }
+    assert asked.names - given == NOT_IN_TEMPLATE.keys()
+
+
+def test_prices_of_ones_own_models_reach_those_who_count() -> None:
+    chosen = {
+        "EmbeddingModel": "my-own",
+        "EmbeddingDollarsPerMillionTokens": "0.5",
+        "NextEmbeddingModel": "my-next",
+        "NextEmbeddingDollarsPerMillionTokens": "0.25",
+        "DigestProvider": "openai",
+        "DigestModel": "my-chat",
+        "DigestDollarsPerMillionInputTokens": "1",
+        "DigestDollarsPerMillionOutputTokens": "2",
+    }
+    template = spelt_out(TEMPLATE.read_text("utf-8"))
+    made = {name: Settings.from_environment(values) for name, values in environments(template, chosen)}
+    for name in ("ingest", "query"):
+        assert made[name].embedding.dollars_per_million_tokens == 0.5
+        following = made[name].next_embedding
+        assert following
+        assert following.dollars_per_million_tokens == 0.25
+    assert (made["digest"].digest.input_dollars, made["digest"].digest.output_dollars) == (1, 2)
+
+
 def test_the_level_of_what_is_told_reaches_the_query_function_alone() -> None:
     template = spelt_out(TEMPLATE.read_text("utf-8"))
     parameter = template["Parameters"]["MinConfidence"]
