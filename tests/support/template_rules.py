@@ -367,6 +367,33 @@ def schedules_keep_what_they_could_not_start(template: Template) -> list[str]:
     ]
 
 
+def what_a_schedule_starts_keeps_what_failed(template: Template) -> list[str]:
+    """Lambda takes a scheduled run, answers at once, tries it three times, and drops it unless it has a destination."""
+    started = {
+        spelt(given["Target"]["Arn"]).removesuffix(".Arn")
+        for _, given in of_type(template, "AWS::Scheduler::Schedule")
+    }
+    kept = {
+        spelt(given["FunctionName"]): spelt(_at(given, "DestinationConfig.OnFailure.Destination"))
+        for _, given in of_type(template, "AWS::Lambda::EventInvokeConfig")
+    }
+    may_send = {
+        (role, target.partition(" ")[0])
+        for role, action, target in granted(template)
+        if action == "sqs:SendMessage"
+    }
+    watched = {
+        spelt(dimension["Value"]).replace(".QueueName", ".Arn")
+        for _, alarm in of_type(template, "AWS::CloudWatch::Alarm")
+        for dimension in alarm.get("Dimensions", [])
+    }
+    return [
+        f"{name}: needs an EventInvokeConfig with OnFailure to a queue that it may send to and that an alarm watches"
+        for name in sorted(started)
+        if (f"{name}Role", kept.get(name)) not in may_send or kept[name] not in watched
+    ]
+
+
 def the_http_api_is_throttled(template: Template) -> list[str]:
     return [
         f"{name}: needs DefaultRouteSettings with ThrottlingRateLimit and ThrottlingBurstLimit, and an access log"
@@ -564,6 +591,7 @@ RULES: tuple[Rule, ...] = (
     no_door_is_open_to_everybody,
     what_cannot_be_made_again_stays,
     schedules_keep_what_they_could_not_start,
+    what_a_schedule_starts_keeps_what_failed,
     the_http_api_is_throttled,
     mappings_are_measured_and_watched,
     alarms_say_what_no_data_means,

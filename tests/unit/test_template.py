@@ -174,6 +174,12 @@ MUTATIONS: Mapping[str, list[tuple[str, Change]]] = {
         ("no queue", lambda r: r["DigestSchedule"]["Properties"]["Target"].pop("DeadLetterConfig")),
         ("no permission", lambda r: r["SweepScheduleRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"].pop(1)),
     ],
+    "what_a_schedule_starts_keeps_what_failed": [
+        ("no destination", lambda r: r.pop("SweepRuns")),
+        ("no destination of failures", drop("DigestRuns", "DestinationConfig")),
+        ("no permission", lambda r: statements(r, "IngestFunction").remove(next(one for one in statements(r, "IngestFunction") if "OnOpenSearch" in str(one) and "sqs" in str(one)))),
+        ("no alarm", lambda r: r.pop("ScheduleFailureAlarm")),
+    ],
     "the_http_api_is_throttled": [
         ("no limit", drop("QueryApiStage", "DefaultRouteSettings")),
         ("no log", drop("QueryApiStage", "AccessLogSettings")),
