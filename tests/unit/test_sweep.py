@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import StoreUnavailableError
 from pipeline.stores.backend import Swept
 from pipeline.stores.opensearch.queries import Found
-from pipeline.stores.opensearch.sweep import PAGE_SECONDS, PASS_EVERY, Progress, Sweep, next_run
+from pipeline.stores.opensearch.sweep import PASS_EVERY, Progress, Sweep, next_run
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 LATER = NOON + PASS_EVERY
@@ -91,7 +91,7 @@ def test_everything_is_swept_at_once_where_there_is_time(index: Index) -> None:
 
 
 def test_a_run_out_of_time_is_continued_and_looks_at_nothing_twice(index: Index) -> None:
-    runs = [index.run(PAGE_SECONDS - 1) for _ in range(4)]
+    runs = [index.run(seconds_left=19) for _ in range(4)]
     assert runs == [Swept(1, finished=False), Swept(2, finished=False), Swept(1, finished=False), Swept(0, finished=True)]  # fmt: skip
     assert index.collection.looked_at == ["d0", "d1", "d2", "d3", "d4"]
     assert index.left == ["d0"]
