@@ -49,6 +49,34 @@ def problems(function: str, environment: Mapping[str, str]) -> list[str]:
     return [problem for problems_ in found for problem in problems_]
 
 
+def unpriced(function: str, environment: Mapping[str, str]) -> list[str]:
+    """Return the prices that nobody gives and no list has: what ``function`` spends at them counts as nothing.
+
+    Raises:
+        SettingsError: a variable does not parse.
+    """
+    settings = Settings.from_environment(environment)
+    told = (
+        "is not set and {} is in no price list: what it costs is not counted, and its spend alarm never rings"
+    )
+    return [
+        f"{name} {told.format(model)}" for name, model, price in _prices(function, settings) if price is None
+    ]
+
+
+def _prices(function: str, settings: Settings) -> Iterator[tuple[str, str, float | None]]:
+    """Yield variable, model and price of each model that ``function`` pays for."""
+    if function in EMBEDS:
+        for which, chosen in (("", settings.embedding), ("NEXT_", settings.next_embedding)):
+            if chosen:
+                price = chosen.dollars_per_million_tokens
+                yield f"{which}EMBEDDING_DOLLARS_PER_MILLION_TOKENS", chosen.model, price
+    if function == "digest" and settings.digest.provider == "openai":
+        chat = settings.digest
+        yield "DIGEST_DOLLARS_PER_MILLION_INPUT_TOKENS", chat.model, chat.input_dollars
+        yield "DIGEST_DOLLARS_PER_MILLION_OUTPUT_TOKENS", chat.model, chat.output_dollars
+
+
 def _missing(function: str, settings: Settings) -> Iterator[str]:
     needed = [*NEEDS.get(function, ())]
     needed += LOGINS[settings.store.name] if function in SEARCHES and not settings.database_url else ()

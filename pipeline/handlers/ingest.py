@@ -50,10 +50,11 @@ class _NotIngestedError(Exception):
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN401  # Lambda's answer
     """Reconcile every item the messages name; answers with the messages the queue must deliver again.
 
-    ``{"sweep": true}``, which a schedule sends, deletes what the index holds and the ledger does not list.
+    ``{"sweep": true}``, which a schedule sends, deletes what the index holds and the ledger does not list. Where one fails
+    it raises: Lambda tries again, and keeps what failed three times.
     """
     if event.get("sweep") is True:
-        return _sweep()
+        return _sweep(context)
     started = time.perf_counter()
     before = spent_so_far(bootstrap.current(0))
     notices, forget_messages, failed = _decode(
@@ -78,10 +79,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN4
     return process_partial_response(event, outcome, processor, context)
 
 
-def _sweep() -> dict[str, int]:
-    removed = bootstrap.container().backend.sweep()
-    logger.info("swept", removed=removed)
-    return {"removed": removed}
+def _sweep(context: LambdaContext) -> dict[str, Any]:
+    swept = bootstrap.container().backend.sweep(lambda: context.get_remaining_time_in_millis() / 1000)
+    logger.info("swept", removed=swept.removed, finished=swept.finished)
+    return {"removed": swept.removed, "finished": swept.finished}
 
 
 def _decode(bodies: Mapping[str, str]) -> tuple[dict[str, Notice], dict[str, ForgetMessage], set[str]]:

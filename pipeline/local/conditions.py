@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.packaging.template import spelt_out
+from pipeline.packaging.template import holds, parameter_values, spelt_out
 
 Node = Any
 """JSON, with intrinsic functions spelt out."""
@@ -17,7 +17,7 @@ Node = Any
 def live(template: str, parameters: Mapping[str, str]) -> str:
     """Return ``template`` (YAML) as JSON, without resources and outputs whose condition is false; aliases by their ARN."""
     read: dict[str, Node] = spelt_out(template)
-    given = {name: _parameter(one, parameters.get(name)) for name, one in read["Parameters"].items()}
+    given = parameter_values(read, parameters)
     for section in ("Resources", "Outputs"):
         read[section] = {
             name: one
@@ -67,36 +67,3 @@ def _spelt_out(node: Node, resources: Mapping[str, Node]) -> Node:
         case list():
             return [_spelt_out(one, resources) for one in node]
     return node
-
-
-def holds(node: Node, given: Mapping[str, Node], conditions: Mapping[str, Node]) -> bool:
-    """Evaluate a condition."""
-    [(function, words)] = node.items()
-    match function:
-        case "Condition":
-            return holds(conditions[words], given, conditions)
-        case "Fn::Not":
-            return not holds(words[0], given, conditions)
-        case "Fn::And":
-            return all(holds(one, given, conditions) for one in words)
-        case "Fn::Or":
-            return any(holds(one, given, conditions) for one in words)
-        case "Fn::Equals":
-            return bool(_value(words[0], given) == _value(words[1], given))
-    raise ValueError(f"a condition uses {function}, which is not known here")
-
-
-def _value(node: Node, given: Mapping[str, Node]) -> Node:
-    match node:
-        case {"Ref": name}:
-            return given[name]
-        case {"Fn::Join": [between, words]}:
-            return str(between).join(_value(words, given))
-        case dict():
-            raise ValueError(f"a condition uses {next(iter(node))}, which is not known here")
-    return str(node)
-
-
-def _parameter(declared: Mapping[str, Node], value: str | None) -> Node:
-    text = str(declared.get("Default", "")) if value is None else value
-    return text.split(",") if declared["Type"] == "CommaDelimitedList" else text

@@ -5,7 +5,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from pipeline.errors import SettingsError, VectorMemoryError
 from pipeline.packaging.build import code_prefix
 from pipeline.packaging.contents import BUNDLES
 from pipeline.packaging.project_files import project_file
-from pipeline.packaging.template import environments, spelt_out
-from pipeline.readiness import problems
+from pipeline.packaging.template import broken_rules, environments, spelt_out
+from pipeline.readiness import problems, unpriced
 
 TEMPLATE = project_file("template.yaml")
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
@@ -62,7 +62,10 @@ def deploy(options: argparse.Namespace, cloudformation: Any, s3: Any) -> int:
     before = described(cloudformation, options.stack)
     chosen = parsed(options.parameters)
     values = {**_values(before), **chosen}
+    check_rules(values)
     check_settings(values)
+    for note in said_of_settings(values, unpriced):
+        print(f"Note: {note}")
     prefix = options.code_prefix or _uploaded(s3, options.bucket, options.bundles, values)
     given = {**chosen, "CodeBucket": options.bucket, "CodePrefix": prefix}
     change_set = _prepared(cloudformation, options.stack, before, given, template_url(s3, options.bucket))
@@ -108,21 +111,36 @@ def parameters(
     return [{"ParameterKey": name, "ParameterValue": value} for name, value in sorted(given.items())] + kept
 
 
+def check_rules(values: Mapping[str, str]) -> None:
+    """Return if these parameters go together, by the template's own rules.
+
+    Raises:
+        SettingsError: they do not; the message is what the rules say.
+    """
+    if broken := broken_rules(spelt_out(TEMPLATE.read_text("utf-8")), values):
+        raise SettingsError(f"nothing was deployed, since parameters do not go together: {' '.join(broken)}")
+
+
 def check_settings(values: Mapping[str, str]) -> None:
     """Return if every function's settings hold with these parameters.
 
     Raises:
         SettingsError: some do not; the message names them and their functions.
     """
-    template = spelt_out(TEMPLATE.read_text("utf-8"))
+    if found := said_of_settings(values, problems):
+        raise SettingsError(f"nothing was deployed, since settings are wrong: {'; '.join(found)}")
+
+
+def said_of_settings(
+    values: Mapping[str, str], look: Callable[[str, Mapping[str, str]], Iterable[str]]
+) -> list[str]:
+    """Return what ``look`` says of the functions that are deployed with these parameters, each with its functions."""
     deployed = {"digest": values.get("DigestProvider", "off") != "off"}
     found: dict[str, list[str]] = {}
-    for function, environment in environments(template, values):
-        for problem in problems(function, environment) if deployed.get(function, True) else ():
-            found.setdefault(problem, []).append(function)
-    if found:
-        lines = (f"{problem} (of {', '.join(functions)})" for problem, functions in found.items())
-        raise SettingsError(f"nothing was deployed, since settings are wrong: {'; '.join(lines)}")
+    for function, environment in environments(spelt_out(TEMPLATE.read_text("utf-8")), values):
+        for line in look(function, environment) if deployed.get(function, True) else ():
+            found.setdefault(line, []).append(function)
+    return [f"{line} (of {', '.join(functions)})" for line, functions in found.items()]
 
 
 def _values(before: Row | None) -> dict[str, str]:

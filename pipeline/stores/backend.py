@@ -1,7 +1,7 @@
 """What a store brings along: everything that depends on which one it is. Each store has one; nothing else asks its name."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,19 @@ class StandbyCopy:
     between: Any  # the port is that of :class:`pipeline.ingest.standby_filler.Filler`
     target: EmbeddingSettings
     to_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What one run of a sweep did.
+
+    Args:
+        removed: documents deleted.
+        finished: whether nothing is left to look at before the next pass; else the next run goes on.
+    """
+
+    removed: int
+    finished: bool
 
 
 class Backend(ABC):
@@ -64,9 +77,13 @@ class Backend(ABC):
             SettingsError: the database role sees no tenant.
         """
 
-    def sweep(self) -> int:
-        """Delete what the index holds and the ledger does not list; return how many."""
-        return 0
+    def sweep(self, seconds_left: Callable[[], float]) -> Swept:  # noqa: ARG002  # nothing is left behind
+        """Delete what the index holds and the ledger does not list, as far as the time that is left goes.
+
+        Raises:
+            StoreUnavailableError: the index or the ledger is away; the next run goes on where this one came to.
+        """
+        return Swept(0, finished=True)
 
     def check_login(self) -> None:
         """Return if what the store is reached with can be read; connects to nothing.

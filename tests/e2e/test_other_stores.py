@@ -78,5 +78,5 @@ def test_a_saved_message_answers_until_it_is_forgotten(other: DeployedStack, tmp
     swept = other.stack.client("lambda").invoke(
         FunctionName=other.stack.outputs["IngestFunctionName"], Payload=json.dumps({"sweep": True})
     )
-    assert json.loads(swept["Payload"].read()).keys() == {"removed"}
+    assert json.loads(swept["Payload"].read()).keys() == {"removed", "finished"}
     assert answers(other, "田中商店")

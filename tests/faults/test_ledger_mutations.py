@@ -10,12 +10,14 @@ from support.histories import TROUBLEMAKERS
 from lab.laboratory import Laboratory, history_of
 from lab.ledger_index import LedgerIndex
 from lab.workers import installed
+from pipeline.stores.backend import Swept
 from pipeline.stores.dynamodb.vector_table import VectorTable
 from pipeline.stores.ledger import item_reader
 from pipeline.stores.ledger.forget_requests import ForgetRequests
 from pipeline.stores.ledger.item_reader import ItemReader
 from pipeline.stores.ledger.records import LedgerRecord
 from pipeline.stores.ledger.transactions import Transactions
+from pipeline.stores.opensearch import sweep
 from pipeline.stores.opensearch.store import OpenSearchStore
 
 MOST_HISTORIES = 1_000
@@ -94,11 +96,11 @@ def readers_do_not_ask_the_ledger(patch: Patch) -> None:
 
 
 def a_sweep_deletes_nothing(patch: Patch) -> None:
-    patch.setattr(OpenSearchStore, "sweep", lambda _: 0)
+    patch.setattr(sweep.Sweep, "run", lambda *_: Swept(0, finished=True))
 
 
 def a_sweep_spares_nothing(patch: Patch) -> None:
-    patch.setattr(OpenSearchStore, "_strays", lambda _, page: [one.document_id for one in page])
+    patch.setattr(sweep, "strays_of", lambda page, _: [one.document_id for one in page])
 
 
 MUTATIONS: Mapping[Callable[[Patch], None], tuple[str, ...]] = {

@@ -20,8 +20,10 @@ from pipeline.local.aws import LocalAws
 from pipeline.local.opensearch_rules import Refreshes
 from pipeline.local.opensearch_server import OpenSearchServer
 from pipeline.stores.chunks import ChunkMove
+from pipeline.stores.opensearch import collection
 from pipeline.stores.opensearch.collection import Collection, connect
 from pipeline.stores.opensearch.store import OpenSearchStore
+from pipeline.stores.opensearch.sweep import PASS_EVERY
 from pipeline.stores.search_requests import Filters, SearchRequest
 
 
@@ -101,9 +103,9 @@ def test_a_chunk_erased_before_it_is_searchable_never_shows_and_a_sweep_deletes_
     slow.wait()
     assert seen(store) == []
     assert slow.texts == ["a secret"]  # no search saw it, so its id could not be known
-    assert store.sweep() == 0  # it could still belong to a worker on its way
+    assert store.sweep().removed == 0  # it could still belong to a worker on its way
     slow.wait(15 * 60)
-    assert store.sweep() == 1
+    assert store.sweep().removed == 1
     assert slow.texts == []
     assert messages(store) == {row(1, "erased")}
 
@@ -139,7 +141,7 @@ def test_withholding_and_restoring_count_at_once_and_index_nothing(slow: Slow) -
     assert store.wait_until_searchable("acme", "mika", 0)
     assert documents(slow) == before
     slow.wait(15 * 60)
-    assert store.sweep() == 0
+    assert store.sweep().removed == 0
 
 
 def test_a_change_of_user_counts_at_once_and_indexes_nothing(slow: Slow) -> None:
@@ -201,10 +203,25 @@ def test_a_worker_that_dies_after_writing_left_nothing_to_see(
     slow.wait(15 * 60 + 60)
     assert seen(store) == [(uid(1), "text")]
     assert slow.texts == ["half", "text"]
-    assert store.sweep() == 1
+    assert store.sweep().removed == 1
     assert slow.texts == ["text"]
     slow.wait()
-    assert store.sweep() == 0
+    assert store.sweep().removed == 0
+
+
+def test_a_sweep_that_stops_after_each_page_goes_on_where_it_was(
+    slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collection, "PAGE", 2)
+    store = slow.store()
+    write(store, *range(1, 6), text="a secret")
+    write(store, deletes=[uid(number) for number in range(1, 6)])  # no search saw them yet
+    write(store, 6)
+    slow.wait(15 * 60 + 60)
+    runs = [slow.store().sweep(lambda: 0, PASS_EVERY) for _ in range(4)]
+    assert [one.removed for one in runs] == [2, 2, 1, 0]
+    assert [one.finished for one in runs] == [False, False, False, True]
+    assert slow.texts == ["text"]
 
 
 def test_many_hidden_hits_do_not_crowd_out_the_listed_ones(slow: Slow) -> None:

@@ -35,7 +35,8 @@ from pipeline.stores.ledger.ledger import Ledger, Runtime
 from pipeline.stores.opensearch.collection import Collection
 from pipeline.stores.opensearch.inventory import OpenSearchInventory
 from pipeline.stores.opensearch.queries import index_body
-from pipeline.stores.opensearch.store import GRACE, OpenSearchStore
+from pipeline.stores.opensearch.store import OpenSearchStore
+from pipeline.stores.opensearch.sweep import GRACE
 from pipeline.stores.search_requests import Filters
 
 VECTORS, LEDGER, INDEX = "vectors", "ledger", "memories"

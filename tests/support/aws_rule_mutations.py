@@ -21,6 +21,7 @@ SPLITTER, EXECUTOR = "pipeline/ingest/splitting.py", "localstack/function_enviro
 BUILD, CONTENTS = "pipeline/packaging/build.py", "pipeline/packaging/contents.py"
 DEPLOYING, RUNNING = "pipeline/packaging/deploy.py", "pipeline/local/lambda_process.py"
 MEASURES = "pipeline/ingest/measures.py"
+SWEEP, INGEST = "pipeline/stores/opensearch/sweep.py", "pipeline/handlers/ingest.py"
 
 _OUTAGE = LOOPS + "test_after_an_outage_of_26_hours_nothing_is_dead_and_every_forget_request_is_carried_out"
 _GUARD = LOOPS + "test_if_lambda_ended_the_loops_the_same_outage_would_dead_letter_everything"
@@ -55,6 +56,12 @@ _LOGS = RULES + "test_logs_may_use_the_stacks_key_for_the_stacks_own_groups"
 _OWN = ALARMS + "test_an_alarm_of_our_metrics_rings_at_its_incident"
 _AWSS = ALARMS + "test_an_alarm_of_awss_metrics_rings_at_its_incident"
 _RENAMED = ALARMS + "test_an_alarm_whose_metric_is_named_otherwise_would_be_noticed"
+_PERCENT = ALARMS + "test_a_failure_of_everything_rings_whatever_percent_may_be_given"
+_FAILED_SWEEP = (
+    "tests/unit/test_ingest_handler.py::test_a_sweep_that_fails_fails_the_invocation_so_that_lambda_keeps_it"
+)
+_CONTINUED = "tests/unit/test_sweep.py::test_a_run_that_fails_is_continued_where_it_failed"
+_OUT_OF_TIME = "tests/unit/test_sweep.py::test_a_run_out_of_time_is_continued_and_looks_at_nothing_twice"
 _SILENT = ALARMS + "test_an_alarm_is_silent_where_nothing_is_reported"
 
 _READS = '"Permission": ["aoss:DescribeIndex", "aoss:ReadDocument"]}],\n'
@@ -137,6 +144,13 @@ MUTATIONS: Mapping[str, Mutation] = {
     "refusals of ingest have another name": Mutation(_OWN, MEASURES, '"Refused": sum(', '"Rejected": sum('),
     "an alarm watches another function": Mutation(_OWN, TEMPLATE, "MetricName: QueryFailures\n      Dimensions: [{Name: service, Value: query}]", "MetricName: QueryFailures\n      Dimensions: [{Name: service, Value: ingest}]"),
     "an alarm rings whatever its metric's name": Mutation(_RENAMED, TEMPLATE, "FILL(ingested, 0) + FILL(asked, 0)", "FILL(ingested, 1) + FILL(asked, 1)"),
+    "an alarm may wait for more than everything": Mutation(_PERCENT, TEMPLATE, "MinValue: 0, MaxValue: 99,", "MinValue: 0, MaxValue: 100,"),
+    "a sweep that failed says that it is done": Mutation(
+        _FAILED_SWEEP, INGEST, '    if event.get("sweep") is True:\n        return _sweep(context)\n',
+        '    if event.get("sweep") is True:\n        try:\n            return _sweep(context)\n        except VectorMemoryError:\n            return {}\n',
+    ),
+    "a sweep begins anew after a failure": Mutation(_CONTINUED, SWEEP, "if known and known.after:", "if False:"),
+    "a sweep does not look at the clock": Mutation(_OUT_OF_TIME, SWEEP, "PAGE_SECONDS = 20.0", "PAGE_SECONDS = 0.0"),
     "no data is an incident": Mutation(_SILENT, TEMPLATE, f"{_SAID}notBreaching", f"{_SAID}breaching"),
     "no writes are an incident": Mutation(_SILENT, TEMPLATE, _SILENCE, _SILENCE.replace("FILL(waiting, 0) > 0", "FILL(waiting, 1) > 0")),
 }  # fmt: skip

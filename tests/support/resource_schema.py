@@ -10,8 +10,8 @@ from typing import Any
 
 from support.not_run import not_run
 
-from pipeline.local.conditions import holds, live
-from pipeline.packaging.template import spelt_out
+from pipeline.local.conditions import live
+from pipeline.packaging.template import holds, spelt_out
 
 PYTHON = Path(sys.prefix) / "sam" / "bin" / "python"
 ACCOUNT = "123456789012"

@@ -1,5 +1,6 @@
 """What must hold of the transformed template. Each rule returns what breaks it; nothing is best."""
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +26,10 @@ ANY_RESOURCE = {
     "aoss:APIAccessAll": "a collection from outside is known by its endpoint only; its data-access policy decides",
 }
 """Actions that may name every resource, with the reason."""
+OF_ITS_ACCOUNT = {
+    "lambda.amazonaws.com": "a function has a role of its own account only, and AWS documents no condition for its taking it",
+}
+"""Services that act for the account of what they act on anyhow, with the reason."""
 READ_ONLY = (
     "secretsmanager:Get",
     "dynamodb:Get",
@@ -58,7 +63,7 @@ def permissions(template: Template) -> list[str]:
     wanted = {
         row for role, rows in yaml.safe_load(PERMISSIONS.read_text()).items() for row in _expected(role, rows)
     }
-    found = set(granted(template))
+    found = {*granted(template), *trusted(template)}
     hint = f"if that is meant, write it in {'/'.join(PERMISSIONS.parts[-3:])}"
     return [f"{' '.join(row)} is granted and not expected: {hint}" for row in sorted(found - wanted)] + [
         f"{' '.join(row)} is expected and not granted: {hint}" for row in sorted(wanted - found)
@@ -89,6 +94,15 @@ def only_lambda_takes_roles(template: Template) -> list[str]:
         for name, role in of_type(template, "AWS::IAM::Role")
         for statement in role["AssumeRolePolicyDocument"]["Statement"]
         if set(_list(statement["Principal"].get("Service", "*"))) - allowed
+    ]
+
+
+def services_act_for_this_account_alone(template: Template) -> list[str]:
+    """A service does what any of its customers asks (a confused deputy), unless a condition says for whom."""
+    return [
+        f"{name}: {service} must be bound to this account by a condition, or stand with its reason in OF_ITS_ACCOUNT"
+        for name, service, bounds in services(template)
+        if service not in OF_ITS_ACCOUNT and "AWS::AccountId" not in bounds
     ]
 
 
@@ -353,6 +367,33 @@ def schedules_keep_what_they_could_not_start(template: Template) -> list[str]:
     ]
 
 
+def what_a_schedule_starts_keeps_what_failed(template: Template) -> list[str]:
+    """Lambda takes a scheduled run, answers at once, tries it three times, and drops it unless it has a destination."""
+    started = {
+        spelt(given["Target"]["Arn"]).removesuffix(".Arn")
+        for _, given in of_type(template, "AWS::Scheduler::Schedule")
+    }
+    kept = {
+        spelt(given["FunctionName"]): spelt(_at(given, "DestinationConfig.OnFailure.Destination"))
+        for _, given in of_type(template, "AWS::Lambda::EventInvokeConfig")
+    }
+    may_send = {
+        (role, target.partition(" ")[0])
+        for role, action, target in granted(template)
+        if action == "sqs:SendMessage"
+    }
+    watched = {
+        spelt(dimension["Value"]).replace(".QueueName", ".Arn")
+        for _, alarm in of_type(template, "AWS::CloudWatch::Alarm")
+        for dimension in alarm.get("Dimensions", [])
+    }
+    return [
+        f"{name}: needs an EventInvokeConfig with OnFailure to a queue that it may send to and that an alarm watches"
+        for name in sorted(started)
+        if (f"{name}Role", kept.get(name)) not in may_send or kept[name] not in watched
+    ]
+
+
 def the_http_api_is_throttled(template: Template) -> list[str]:
     return [
         f"{name}: needs DefaultRouteSettings with ThrottlingRateLimit and ThrottlingBurstLimit, and an access log"
@@ -382,6 +423,24 @@ def alarms_say_what_no_data_means(template: Template) -> list[str]:
         f"{name}: needs AlarmDescription, AlarmActions and TreatMissingData"
         for name, alarm in of_type(template, "AWS::CloudWatch::Alarm")
         if not {"AlarmDescription", "AlarmActions", "TreatMissingData"} <= alarm.keys()
+    ]
+
+
+def thresholds_can_be_exceeded(template: Template) -> list[str]:
+    """An alarm rings above its threshold: none may be given that its metric never exceeds."""
+    highest = {
+        "FailureRatio": 100,
+        "IngestLag": 1000 * resource(template, "NoticeQueue")["MessageRetentionPeriod"],
+        "ApproximateAgeOfOldestMessage": resource(template, "NoticeQueue")["MessageRetentionPeriod"],
+        "IteratorAge": 1000 * resource(template, "SessionsMapping")["MaximumRecordAgeInSeconds"],
+    }
+    return [
+        f"{name}: {parameter} needs a MaxValue below {highest[alarm['MetricName']]}, the most that the metric comes to"
+        for name, alarm in of_type(template, "AWS::CloudWatch::Alarm")
+        if alarm.get("MetricName") in highest
+        for parameter in [spelt(alarm["Threshold"])]
+        if alarm["ComparisonOperator"] != "GreaterThanThreshold"
+        or not template["Parameters"][parameter].get("MaxValue", math.inf) < highest[alarm["MetricName"]]
     ]
 
 
@@ -513,6 +572,7 @@ RULES: tuple[Rule, ...] = (
     query_reads_only,
     no_stars,
     only_lambda_takes_roles,
+    services_act_for_this_account_alone,
     visibility_covers_six_runs,
     five_receives_before_a_dead_letter,
     what_comes_again_outlasts_a_day_of_outage,
@@ -531,9 +591,11 @@ RULES: tuple[Rule, ...] = (
     no_door_is_open_to_everybody,
     what_cannot_be_made_again_stays,
     schedules_keep_what_they_could_not_start,
+    what_a_schedule_starts_keeps_what_failed,
     the_http_api_is_throttled,
     mappings_are_measured_and_watched,
     alarms_say_what_no_data_means,
+    thresholds_can_be_exceeded,
     everything_is_described,
     every_parameter_has_a_group_and_a_label,
     collection_names_are_short_and_lower_case,
@@ -556,6 +618,42 @@ def granted(template: Template) -> Iterator[tuple[str, str, str]]:
             yield from _statements(name, policy["PolicyDocument"])
 
 
+def trusted(template: Template) -> Iterator[tuple[str, str, str]]:
+    """Yield (role, action, who) for everybody who may take a role, with the condition."""
+    for name, role in of_type(template, "AWS::IAM::Role"):
+        for statement in _list(role["AssumeRolePolicyDocument"]["Statement"]):
+            for who in _principals(statement):
+                yield from (
+                    (name, spelt(action), who + _bounds(statement)) for action in _list(statement["Action"])
+                )
+
+
+def services(template: Template) -> Iterator[tuple[str, str, str]]:
+    """Yield (resource, service, condition) for every service that a role, a key or a function trusts."""
+    documents = {"AWS::IAM::Role": "AssumeRolePolicyDocument", "AWS::KMS::Key": "KeyPolicy"}
+    for kind, policy in documents.items():
+        for name, given in of_type(template, kind):
+            for statement in _list(given[policy]["Statement"]):
+                for service in _list(statement["Principal"].get("Service", [])):
+                    yield name, spelt(service), _bounds(statement)
+    for name, given in of_type(template, "AWS::Lambda::Permission"):
+        if spelt(given["Principal"]).endswith(".amazonaws.com"):
+            yield (
+                name,
+                spelt(given["Principal"]),
+                spelt(given.get("SourceArn", given.get("SourceAccount", ""))),
+            )
+
+
+def _principals(statement: Resource) -> Iterator[str]:
+    for many in statement["Principal"].values():
+        yield from map(spelt, _list(many))
+
+
+def _bounds(statement: Resource) -> str:
+    return f" where {spelt(statement['Condition'])}" if "Condition" in statement else ""
+
+
 def _statements(name: str, document: Resource) -> Iterator[tuple[str, str, str]]:
     for statement in _list(document["Statement"]):
         if "Fn::If" in statement:
@@ -563,10 +661,9 @@ def _statements(name: str, document: Resource) -> Iterator[tuple[str, str, str]]
             rows = _statements(name, {"Statement": inner})
             yield from ((role, action, f"{target} if {condition}") for role, action, target in rows)
             continue
-        bounds = f" where {spelt(statement['Condition'])}" if "Condition" in statement else ""
         actions = _list(statement.get("Action", "* but some"))
         for target in _list(statement.get("Resource", "* but some")):
-            yield from ((name, spelt(action), spelt(target) + bounds) for action in actions)
+            yield from ((name, spelt(action), spelt(target) + _bounds(statement)) for action in actions)
 
 
 def _expected(role: str, rows: Mapping[str, list[str]]) -> Iterator[tuple[str, str, str]]:

@@ -216,6 +216,14 @@ def test_a_store_that_is_merely_away_is_not_a_refusal(functions: Functions) -> N
     assert not ALARMS["RefusedAlarm"].rings(functions.data(), PERIODS)
 
 
+def test_a_failure_of_everything_rings_whatever_percent_may_be_given(functions: Functions) -> None:
+    _down(functions, StoreUnavailableError("away"))
+    template = source()
+    percent = template["Parameters"]["AlarmFailurePercent"]
+    percent["Default"] = percent["MaxValue"]
+    assert alarms(template)["FailureAlarm"].rings(functions.data(), PERIODS)
+
+
 def test_a_tenant_that_waits_for_its_cap_rings_nothing(functions: Functions) -> None:
     functions.report(failing(CapReachedError("tomorrow")))
     assert not ALARMS["FailureAlarm"].rings(functions.data(), PERIODS)

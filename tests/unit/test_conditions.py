@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from support.sam import source
 
-from pipeline.local.conditions import for_ministack, holds, live
+from pipeline.local.conditions import for_ministack, live
 from pipeline.local.stack import PARAMETERS, TEMPLATE
-from pipeline.packaging.template import spelt_out
+from pipeline.packaging.template import holds, spelt_out
 
 
 def deployed(**parameters: str) -> Any:

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.errors import SettingsError
 from pipeline.packaging import deploy
+from pipeline.readiness import unpriced
 
 BEFORE = {"Parameters": [{"ParameterKey": "Scale", "ParameterValue": "small"}, {"ParameterKey": "Gone", "ParameterValue": "x"}]}  # fmt: skip
 
@@ -115,6 +116,78 @@ DIGEST = {"DigestProvider": "openai"}
 def test_wrong_settings_are_named_before_anything_is_deployed(wrong: dict[str, str], named: str) -> None:
     with pytest.raises(SettingsError, match=f"nothing was deployed.*{named}"):
         deploy.check_settings({**GOOD, **wrong})
+
+
+API = {"JwtIssuer": "https://issuer.example", "JwtAudience": "memory"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({**API, "JwtTenantClaim": ""}, "JwtTenantClaim, or every token is answered 403"),
+        ({**API, "JwtAudience": ""}, "JwtAudience, or tokens made for other services"),
+        ({"CreateTables": "false"}, "at least one existing table"),
+        ({"QueryDatabaseSecretArn": ""}, "needs IngestDatabaseSecretArn and QueryDatabaseSecretArn"),
+        ({"DatabaseAuthentication": "iam"}, "needs DatabaseHost and DatabaseResourceId"),
+        (
+            {"CreateTables": "false", "SessionsStreamArn": "arn", **DIGEST},
+            "MemoryStreamArn or ConfigStreamArn",
+        ),
+    ],
+)
+def test_parameters_that_do_not_go_together_are_refused_before_anything_is_uploaded(
+    wrong: dict[str, str], said: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"nothing was deployed.*{said}"):
+        deploy.check_rules({"CreateTables": "true", **GOOD, **wrong})
+
+
+@pytest.mark.parametrize("right", [{}, API, {"JwtTenantClaim": ""}, DIGEST])
+def test_parameters_that_go_together_pass(right: dict[str, str]) -> None:
+    deploy.check_rules({"CreateTables": "true", **GOOD, **right})
+
+
+OWN = {"EmbeddingModel": "bge-m3", "EmbeddingDimensions": "1024"}
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({}, []),
+        (DIGEST, []),
+        (OWN, ["EMBEDDING_DOLLARS_PER_MILLION_TOKENS"]),
+        ({**OWN, "EmbeddingDollarsPerMillionTokens": "0"}, []),
+        ({"NextEmbeddingModel": "bge-m3"}, ["NEXT_EMBEDDING_DOLLARS_PER_MILLION_TOKENS"]),
+        ({"NextEmbeddingModel": "bge-m3", "NextEmbeddingDollarsPerMillionTokens": "0.01"}, []),
+        (
+            {**DIGEST, "DigestModel": "my-own"},
+            ["DIGEST_DOLLARS_PER_MILLION_INPUT_TOKENS", "DIGEST_DOLLARS_PER_MILLION_OUTPUT_TOKENS"],
+        ),
+        (
+            {
+                **DIGEST,
+                "DigestModel": "my-own",
+                "DigestDollarsPerMillionInputTokens": "1",
+                "DigestDollarsPerMillionOutputTokens": "2.5",
+            },
+            [],
+        ),
+    ],
+    ids=[
+        "listed",
+        "listed chat",
+        "own",
+        "own, for nothing",
+        "own next",
+        "own next, priced",
+        "own chat",
+        "own chat, priced",
+    ],
+)
+def test_a_deployment_says_which_spending_no_alarm_would_see(given: dict[str, str], named: list[str]) -> None:
+    said = deploy.said_of_settings({**GOOD, **given}, unpriced)
+    assert [line.partition(" ")[0] for line in said] == named
+    assert all("spend alarm never rings" in line for line in said)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from pipeline.ingest.queue import NoticeQueue
 from pipeline.ingest.work import Report
 from pipeline.source.layouts import Layouts
 from pipeline.source.transitions import Transition
+from pipeline.stores.backend import Swept
 from pipeline.stores.memory import InMemoryStore
 from pipeline.stores.search_requests import SearchRequest
 
@@ -68,9 +69,27 @@ def test_the_items_that_messages_name_become_searchable(
 def test_a_sweep_that_was_asked_for_is_done_and_its_count_logged(
     monkeypatch: pytest.MonkeyPatch, logs: io.StringIO
 ) -> None:
-    monkeypatch.setattr(bootstrap.container().backend, "sweep", lambda: 3)
-    assert ingest.handler({"sweep": True}, CONTEXT) == {"removed": 3}
-    assert json.loads(logs.getvalue())["removed"] == 3
+    left: list[float] = []
+
+    def sweep(seconds_left: Callable[[], float]) -> Swept:
+        left.append(seconds_left())
+        return Swept(3, finished=False)
+
+    monkeypatch.setattr(bootstrap.container().backend, "sweep", sweep)
+    assert ingest.handler({"sweep": True}, CONTEXT) == {"removed": 3, "finished": False}
+    line = json.loads(logs.getvalue())
+    assert (line["removed"], line["finished"], left) == (3, False, [60.0])
+
+
+def test_a_sweep_that_fails_fails_the_invocation_so_that_lambda_keeps_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def sweep(_: Callable[[], float]) -> Swept:
+        raise StoreUnavailableError("OpenSearch was not reached")
+
+    monkeypatch.setattr(bootstrap.container().backend, "sweep", sweep)
+    with pytest.raises(VectorMemoryError, match="OpenSearch was not reached"):
+        ingest.handler({"sweep": True}, CONTEXT)
 
 
 def test_one_line_a_batch_counts_and_names_nothing(

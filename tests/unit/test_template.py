@@ -58,6 +58,7 @@ MUTATIONS: Mapping[str, list[tuple[str, Change]]] = {
         ("an action gone", lambda r: statements(r, "IngestFunction").pop()),
         ("a managed policy", lambda r: r["QueryFunction"]["Properties"]["Policies"].append("AmazonSQSFullAccess")),
         ("a SAM policy", lambda r: r["QueryFunction"]["Properties"]["Policies"].append({"SQSPollerPolicy": {"QueueName": "q"}})),
+        ("anybody's schedules", lambda r: r["SweepScheduleRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0].pop("Condition")),
         ("an event that brings permissions", put("QueryFunction", Events={"Queue": {"Type": "SQS", "Properties": {"Queue": arn("NoticeQueue")}}})),
     ],
     "query_reads_only": [
@@ -80,6 +81,12 @@ MUTATIONS: Mapping[str, list[tuple[str, Change]]] = {
                 AssumeRolePolicyDocument={"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["sts:AssumeRole"], "Principal": {"AWS": "*"}}]},
             ),
         ),
+    ],
+    "services_act_for_this_account_alone": [
+        ("a role", lambda r: r["DigestScheduleRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0].pop("Condition")),
+        ("another account's schedules", lambda r: r["SweepScheduleRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0].update(Condition={"StringEquals": {"aws:SourceAccount": "*"}})),
+        ("the key", lambda r: r["Key"]["Properties"]["KeyPolicy"]["Statement"][1].pop("Condition")),
+        ("any API", drop("QueryApiPermission", "SourceArn")),
     ],
     "visibility_covers_six_runs": [
         ("a longer run", put("IngestFunction", Timeout=61)),
@@ -167,6 +174,12 @@ MUTATIONS: Mapping[str, list[tuple[str, Change]]] = {
         ("no queue", lambda r: r["DigestSchedule"]["Properties"]["Target"].pop("DeadLetterConfig")),
         ("no permission", lambda r: r["SweepScheduleRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"].pop(1)),
     ],
+    "what_a_schedule_starts_keeps_what_failed": [
+        ("no destination", lambda r: r.pop("SweepRuns")),
+        ("no destination of failures", drop("DigestRuns", "DestinationConfig")),
+        ("no permission", lambda r: statements(r, "IngestFunction").remove(next(one for one in statements(r, "IngestFunction") if "OnOpenSearch" in str(one) and "sqs" in str(one)))),
+        ("no alarm", lambda r: r.pop("ScheduleFailureAlarm")),
+    ],
     "the_http_api_is_throttled": [
         ("no limit", drop("QueryApiStage", "DefaultRouteSettings")),
         ("no log", drop("QueryApiStage", "AccessLogSettings")),
@@ -239,6 +252,8 @@ TEMPLATE_MUTATIONS: list[tuple[str, Callable[[Template], object]]] = [
         "logs_are_kept_as_long_as_cloudwatch_knows",
         lambda t: t["Parameters"]["LogRetentionDays"].pop("AllowedValues"),
     ),
+    ("thresholds_can_be_exceeded", lambda t: t["Parameters"]["AlarmFailurePercent"].update(MaxValue=100)),
+    ("thresholds_can_be_exceeded", lambda t: t["Parameters"]["AlarmOldestNoticeSeconds"].pop("MaxValue")),
     ("variables_fit_into_four_kilobytes", lambda t: t["Parameters"]["TrustedCallers"].update(MaxLength=4096)),
     (
         "collection_names_are_short_and_lower_case",
@@ -295,6 +310,59 @@ def test_every_parameter_of_the_digest_reaches_its_function(template: Template) 
     given = {spelt(value) for value in variables.values()}
     assert {name for name in template["Parameters"] if name.startswith("Digest")} <= given
     assert spelt(variables["DIGEST_CATCH_UP_DAYS"]) == "DigestCatchUpDays"
+
+
+class Asked(dict[str, str]):
+    """An environment that notes which variables it was asked for."""
+
+    def __init__(self, given: Mapping[str, str]) -> None:
+        super().__init__(given)
+        self.names: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.names.add(name)
+        return super().get(name, default)
+
+
+NOT_IN_TEMPLATE: Mapping[str, str] = {
+    "AUDIT_FILE": "commands only",
+    "DATABASE_URL": "commands only; functions have a secret",
+    "DATABASE_SSLROOTCERT": "a secret has it, or the program",
+    "MAX_NOTICE_AGE_SECONDS": "the queue's retention is made for it",
+    "OPENSEARCH_INDEX": "the collection's policies name it",
+    "STREAM_FAILURE_QUEUE_URL": "commands only",
+}
+"""Variables that no parameter gives → why."""
+
+
+def test_every_variable_is_given_by_the_template_or_says_why_not() -> None:
+    asked = Asked({"NEXT_EMBEDDING_MODEL": "another", "DATABASE_HOST": "db"})
+    Settings.from_environment(asked)
+    given = {
+        name for _, values in environments(spelt_out(TEMPLATE.read_text("utf-8")), {}) for name in values
+    }
+    assert asked.names - given == NOT_IN_TEMPLATE.keys()
+
+
+def test_prices_of_ones_own_models_reach_those_who_count() -> None:
+    chosen = {
+        "EmbeddingModel": "my-own",
+        "EmbeddingDollarsPerMillionTokens": "0.5",
+        "NextEmbeddingModel": "my-next",
+        "NextEmbeddingDollarsPerMillionTokens": "0.25",
+        "DigestProvider": "openai",
+        "DigestModel": "my-chat",
+        "DigestDollarsPerMillionInputTokens": "1",
+        "DigestDollarsPerMillionOutputTokens": "2",
+    }
+    template = spelt_out(TEMPLATE.read_text("utf-8"))
+    made = {name: Settings.from_environment(values) for name, values in environments(template, chosen)}
+    for name in ("ingest", "query"):
+        assert made[name].embedding.dollars_per_million_tokens == 0.5
+        following = made[name].next_embedding
+        assert following
+        assert following.dollars_per_million_tokens == 0.25
+    assert (made["digest"].digest.input_dollars, made["digest"].digest.output_dollars) == (1, 2)
 
 
 def test_the_level_of_what_is_told_reaches_the_query_function_alone() -> None:

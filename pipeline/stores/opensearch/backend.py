@@ -1,11 +1,15 @@
 """OpenSearch Serverless: chunks in a collection, the ledgers in a table of DynamoDB."""
 
+from collections.abc import Callable
+
 from pipeline.embedding.providers import space_of
+from pipeline.stores.backend import Swept
 from pipeline.stores.inventory import Inventory
 from pipeline.stores.ledger.backend import LedgerBackend, concurrently
 from pipeline.stores.opensearch.collection import Collection, connect
 from pipeline.stores.opensearch.inventory import OpenSearchInventory
 from pipeline.stores.opensearch.store import OpenSearchStore
+from pipeline.stores.opensearch.sweep import PASS_EVERY
 
 
 class OpenSearchBackend(LedgerBackend):
@@ -22,9 +26,9 @@ class OpenSearchBackend(LedgerBackend):
         _, ledger, _ = self.parts()
         return OpenSearchInventory(self._collection(), ledger, self.mend)
 
-    def sweep(self) -> int:
+    def sweep(self, seconds_left: Callable[[], float]) -> Swept:
         """Delete what a worker that was slow left behind in the collection."""
-        return self.store().sweep()
+        return self.store().sweep(seconds_left, PASS_EVERY)
 
     def _collection(self) -> Collection:
         chosen = self.settings.store

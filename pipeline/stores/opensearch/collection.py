@@ -99,10 +99,13 @@ class Collection:
         return [found(hit) for hit in answer["hits"]["hits"]]
 
     def walk(
-        self, conditions: Sequence[Mapping[str, Any]], sort: Sequence[Mapping[str, str]], shown: Sequence[str]
+        self,
+        conditions: Sequence[Mapping[str, Any]],
+        sort: Sequence[Mapping[str, str]],
+        shown: Sequence[str],
+        after: Sequence[Any] | None = None,
     ) -> Iterator[list[Found]]:
-        """Yield everything that meets the conditions, page by page."""
-        after: Sequence[Any] | None = None
+        """Yield everything that meets the conditions, page by page; only what comes ``after`` a place, if one is given."""
         while True:
             page = self.search(in_order(conditions, sort, PAGE, after, shown))
             if page:

@@ -6,6 +6,7 @@ old ones are deleted. Whatever is left behind by a crash is hidden, and :meth:`O
 """
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 
 from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.errors import StoreUnavailableError
+from pipeline.stores.backend import Swept
 from pipeline.stores.chunks import NOBODY, Chunk, ListedChunk, StoredText
 from pipeline.stores.index_state import PlannedWrite
 from pipeline.stores.ledger.client import Client
@@ -29,16 +31,13 @@ from pipeline.stores.opensearch.queries import (
     SHOWN,
     Found,
     document,
-    micros,
     only,
     scope,
 )
+from pipeline.stores.opensearch.sweep import NAMES, Sweep
 from pipeline.stores.search_requests import Filters, SearchRequest, SearchResult
 
-GRACE = timedelta(minutes=15)
-"""What is younger may belong to a worker that has not moved the ledger yet; no function runs for so long."""
 LOOK_AGAIN_SECONDS = 0.5
-_NAMES = ("chunk_id", "version", "source", "tenant_id")
 _IDS_AT_ONCE = 500
 
 Result = TypeVar("Result")
@@ -144,19 +143,19 @@ class OpenSearchStore(LedgerStore):
             time.sleep(min(LOOK_AGAIN_SECONDS, timeout_seconds / 100))
         return True
 
-    def sweep(self) -> int:
-        """Delete every searchable document that the ledger does not list; return how many.
+    def sweep(
+        self, seconds_left: Callable[[], float] = lambda: math.inf, every: timedelta = timedelta(0)
+    ) -> Swept:
+        """Delete searchable documents that the ledger does not list; say how many, and whether a pass is finished.
 
         Run it from time to time: what a crash or a slow index left of a forgotten text is hidden at once, and gone
-        from the index after the first sweep that begins GRACE and one refresh (60 s at most) later.
+        from the index after the first pass that begins GRACE and one refresh (60 s at most) later.
+
+        Args:
+            every: from the beginning of one pass to that of the next; by default each run begins one, if none is under way.
         """
-        old = micros(self._runtime.now() - GRACE)
-        removed = 0
-        for page in self._collection.walk([{"range": {"written_at": {"lt": old}}}], WALK, _NAMES):
-            stray = self._strays(page)
-            self._collection.remove(stray)
-            removed += len(stray)
-        return removed
+        sweep = Sweep(self._collection, self._client, self._ledger, self._runtime, every)
+        return sweep.run(seconds_left)
 
     def _apply(self, tenant_id: str, write: PlannedWrite) -> bool:
         versions, written = self._write(tenant_id, write)
@@ -206,7 +205,7 @@ class OpenSearchStore(LedgerStore):
         for start in range(0, len(ids), _IDS_AT_ONCE):
             conditions = [{"term": {"tenant_id": tenant_id}}, only(ids[start : start + _IDS_AT_ONCE])]
             with suppress(StoreUnavailableError):  # hidden already; the sweep deletes what is left
-                for page in self._collection.walk(conditions, WALK, _NAMES):
+                for page in self._collection.walk(conditions, WALK, NAMES):
                     self._clear_away(
                         [one.document_id for one in page if (one.chunk_id, one.version) in versions]
                     )
@@ -246,23 +245,10 @@ class OpenSearchStore(LedgerStore):
             return False
         seen = {
             (row.id, row.version)
-            for page in self._collection.walk(scope(tenant_id, user_id, adopted=state.adopted), WALK, _NAMES)
+            for page in self._collection.walk(scope(tenant_id, user_id, adopted=state.adopted), WALK, NAMES)
             for _, row in self._listed(tenant_id, user_id, page)
         }
         return sum(user_weight(*one) for one in seen) == state.total
-
-    def _strays(self, page: Sequence[Found]) -> list[str]:
-        """Return the documents that no ledger row lists."""
-        strays = []
-        for tenant_id in sorted({one.tenant_id for one in page}):
-            ours = [one for one in page if one.tenant_id == tenant_id]
-            rows = self._ledger.chunks(tenant_id, ((one.source, one.chunk_id) for one in ours))
-            strays += [
-                one.document_id
-                for one in ours
-                if (row := rows.get((one.source, one.chunk_id))) is None or row.version != one.version
-            ]
-        return strays
 
 
 def _text_key(tenant_id: str, id_: str) -> dict[str, Any]:
