@@ -33,7 +33,7 @@ def document(counts: Mapping[str, int]) -> Sparse:
         found = dict.fromkeys(coordinates, 0.0)
         for coordinate, value in zip(coordinates, values, strict=True):
             found[coordinate] += value
-    return dict(sorted(found.items()))
+    return {coordinate: found[coordinate] for coordinate in sorted(found)}
 
 
 def question(terms: Iterable[str]) -> Sparse:
