@@ -56,14 +56,11 @@ class Planner:
         return [work for work in plans if work is not None]
 
     def _details(self, snapshots: Sequence[ItemSnapshot]) -> Mapping[str, IndexDetail]:
-        """Return what is held of items; of one without a row in the ledger, which comes before all else, that is nothing."""
-        new = {each.source: IndexDetail() for each in snapshots if not each.state.revision}
         names: defaultdict[str, dict[str, frozenset[str] | None]] = defaultdict(dict)
         for each in snapshots:
-            if each.source not in new:
-                every = self.all_rows or each.notice.redact
-                names[each.tenant_id][each.source] = None if every else _names(each)
-        return new | self.report.answered(EachTenant(self.store).detail(names), names)
+            every = self.all_rows or each.notice.redact
+            names[each.tenant_id][each.source] = None if every else _names(each)
+        return self.report.answered(EachTenant(self.store).detail(names), names)
 
     def _markers(
         self, tenant_id: str, snapshots: Sequence[ItemSnapshot], details: Mapping[str, IndexDetail]

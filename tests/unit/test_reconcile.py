@@ -21,7 +21,7 @@ from pipeline.lexical.terms import terms
 from pipeline.source.layouts import Layouts
 from pipeline.source.transitions import Transition
 from pipeline.stores.chunks import StoredText
-from pipeline.stores.index_state import IndexDetail, IndexState, PlannedWrite
+from pipeline.stores.index_state import IndexState, PlannedWrite
 from pipeline.stores.memory import InMemoryStore
 from pipeline.stores.search_requests import Hit, SearchRequest
 
@@ -48,7 +48,7 @@ class WatchedStore:
     def __init__(self, store: InMemoryStore) -> None:
         self.store = store
         self.space = store.space
-        self.reads = self.details = 0
+        self.reads = 0
         self.applied: list[PlannedWrite] = []
         self.error: Exception | None = None
         self.refuses: str | None = None
@@ -60,12 +60,6 @@ class WatchedStore:
         if self.error:
             raise self.error
         return self.store.read(tenant_id, named)
-
-    def detail(
-        self, tenant_id: str, named: Mapping[str, AbstractSet[str] | None]
-    ) -> Mapping[str, IndexDetail]:
-        self.details += 1
-        return self.store.detail(tenant_id, named)
 
     def apply(self, tenant_id: str, writes: Sequence[PlannedWrite]) -> frozenset[str]:
         if self.refuses in {write.source for write in writes}:
@@ -131,16 +125,6 @@ def harness(reconciler: Reconciler, session_item: Build, notice_of: Build) -> Re
 
 def failure(report: Report, notice: Notice) -> VectorMemoryError | None:
     return report.failures.get(notice.address.key.source)
-
-
-def test_the_store_is_not_asked_what_it_holds_of_an_item_that_its_ledger_does_not_know(
-    harness: ReconcilerHarness,
-) -> None:
-    harness.table.put(harness.item(("user", "the crate ships on Friday")))
-    harness.run(harness.notice("chat:1", "1"))
-    assert harness.store.details == 0
-    harness.run(harness.notice("chat:1", "2"))
-    assert harness.store.details == 1
 
 
 def test_a_saved_message_is_found(harness: ReconcilerHarness) -> None:
