@@ -62,23 +62,27 @@ _KINDS = bytes.maketrans(
     ),
 )  # fmt: skip
 """Each character's kind: digit, Capital, a small letter, space, half a token, or another mark."""
+_COUNTED = (b"d", b"C", b"h", b"m")
 
 
 def _ascii_share(text: str) -> float:
     """Return the same sum by kinds of characters: every weight is a number of quarters, so no order of adding matters."""
     kinds = text.encode().translate(_KINDS)
-    count = kinds.count
-    digits, capitals, stops, marks = count(b"d"), count(b"C"), count(b"h"), count(b"m")
+    digits, capitals, stops, marks = (len(kinds) - len(kinds.translate(None, kind)) for kind in _COUNTED)
     letters = len(kinds) - digits - capitals - stops - marks
     whole = LETTER * letters + DIGIT * digits + CAPITAL * capitals + STOP * stops + MARK * marks
-    initials = count(b"sCa") + kinds.startswith(b"Ca") if capitals else 0
+    initials = kinds.count(b"sCa") + kinds.startswith(b"Ca") if capitals else 0
     return whole - (CAPITAL - LETTER) * initials + BESIDE_DIGIT * (_beside_digits(kinds) if digits else 0)
 
 
 def _beside_digits(kinds: bytes) -> int:
-    """Return how many small letters have a digit on either side; digits are doubled, so that no two of these share one."""
-    doubled = kinds.replace(b"d", b"dd")
-    return doubled.count(b"da") + doubled.count(b"ad") - doubled.count(b"dad")
+    """Return how many small letters have a digit on either side."""
+    return kinds.count(b"da") + kinds.count(b"ad") - _between_digits(kinds)
+
+
+def _between_digits(kinds: bytes) -> int:
+    """Return how many have one on both; digits are doubled, so that no two of these share one."""
+    return kinds.replace(b"d", b"dd").count(b"dad") if b"dad" in kinds else 0
 
 
 class _Weights(dict[str, float]):

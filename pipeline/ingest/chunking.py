@@ -64,57 +64,59 @@ class Chunker:
         before = {entry.id: earlier.id for earlier, entry in pairwise(eligible)}
         groups = [group for unit in _units(entries) for group in self._groups(document, unit)]
         made = (
-            self._chunk(document, group, _Place(place, part, before.get(group[0].id)), text)
+            self._chunk(document, group, _Place(place, part, before.get(group.entries[0].id)), text)
             for place, group in enumerate(groups)
-            for part, text in enumerate(self._texts(document, group))
+            for part, text in enumerate(self._texts(group))
         )
         chunks: dict[str, Chunk] = {}
         for chunk in made:
             chunks.setdefault(chunk.id, chunk)
         return tuple(chunks.values())
 
-    def _groups(self, document: Document, unit: Sequence[Entry]) -> Iterator[list[Entry]]:
-        group: list[Entry] = []
-        size = spent = room = 0
+    def _groups(self, document: Document, unit: Sequence[Entry]) -> Iterator["_Group"]:
+        group: _Group | None = None
+        size = spent = 0
         for entry in unit:
-            own = estimate_tokens(_line(entry)) + 1
+            line = _line(entry)
+            own = estimate_tokens(line) + 1
             grown = size + own
-            if group and grown <= room and spent + grown <= GROWTH * grown:
-                group.append(entry)
+            if group and grown <= group.room and spent + grown <= GROWTH * grown:
+                group.entries.append(entry)
+                group.lines.append(line)
                 size, spent = grown, spent + grown
                 continue
             if group:
                 yield group
-            group, size, spent = [entry], own, own
-            room = self.max_tokens - estimate_tokens(_header(document, entry))
+            header = _header(document, entry)
+            room = self.max_tokens - estimate_tokens(header)
+            group = _Group([entry], [line], header, room, fits=own - 1 <= room)
+            size = spent = own
         if group:
             yield group
 
-    def _texts(self, document: Document, group: Sequence[Entry]) -> list[str]:
-        header = _header(document, group[0])
-        body = "\n".join(_line(entry) for entry in group)
-        room = self.max_tokens - estimate_tokens(header)
-        pieces = [body] if estimate_tokens(body) <= room else self._pieces(body, room)
-        return [header + piece for piece in pieces]
+    def _texts(self, group: "_Group") -> list[str]:
+        body = "\n".join(group.lines)
+        pieces = [body] if group.fits else self._pieces(body, group.room)
+        return [group.header + piece for piece in pieces]
 
     def _pieces(self, body: str, room: int) -> list[str]:
         """Return the pieces that say something: a long list item may be cut behind its bullet."""
         pieces = [piece for piece in self.split(body, room) if piece.strip()]
         return pieces[1:] if len(pieces) > 1 and _BULLET.fullmatch(pieces[0]) else pieces
 
-    def _chunk(self, document: Document, group: Sequence[Entry], place: "_Place", text: str) -> Chunk:
-        members = tuple(entry.id for entry in group)
-        metadata = _metadata(document, group, place)
+    def _chunk(self, document: Document, group: "_Group", place: "_Place", text: str) -> Chunk:
+        members = tuple(entry.id for entry in group.entries)
+        metadata = _metadata(document, group.entries, place)
         return Chunk(
             id=_chunk_id(document, members, place.part),
             user_id=document.user_id,
             text=text,
             members=members,
             fingerprint=_fingerprint(text, metadata, self.space),
-            created_at=document.said_at(group[0]),
+            created_at=document.said_at(group.entries[0]),
             metadata=metadata,
-            line_lengths=tuple(len(_line(entry)) for entry in group) if len(group) > 1 else (),
-            header_length=len(_header(document, group[0])),
+            line_lengths=tuple(map(len, group.lines)) if len(group.lines) > 1 else (),
+            header_length=len(group.header),
         )
 
     def fingerprint(self, text: str, metadata: Mapping[str, Any]) -> str:
@@ -209,6 +211,24 @@ _NOTE_ROLES = frozenset({"long_term", "daily", "summary"})
 
 
 @dataclass(frozen=True, slots=True)
+class _Group:
+    """What becomes one chunk; or several, of a single entry that does not fit.
+
+    Args:
+        entries: and the line of each.
+        header: stands in front of them.
+        room: tokens that are left beside the header.
+        fits: whether the lines have room.
+    """
+
+    entries: list[Entry]
+    lines: list[str]
+    header: str
+    room: int
+    fits: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Place:
     """Where a chunk stood in its document when it was written: which group, which part of it, and after which entry."""
 
@@ -253,10 +273,13 @@ def _id_of(tenant_id: str, source: str, members: Sequence[str], part: int) -> st
     return str(uuid.uuid5(_NAMESPACE, json.dumps([tenant_id, source, *members, part])))
 
 
+_encoded = json.JSONEncoder(sort_keys=True).encode
+
+
 def _fingerprint(text: str, metadata: dict[str, Any], space: EmbeddingSpace) -> str:
     """Return what tells that a chunk has to be embedded anew: not because of its owner, or of what was put in front of it."""
     lasting = {name: value for name, value in metadata.items() if name not in _PASSING}
-    whole = json.dumps([text, lasting, space.model, space.dimensions], sort_keys=True).encode()
+    whole = _encoded([text, lasting, space.model, space.dimensions]).encode()
     return hashlib.blake2b(whole, digest_size=16).hexdigest()
 
 

@@ -156,18 +156,14 @@ class _Group:
         cover = evidence.ownership.cover
         covers = [cover(row, evidence.events).possible for row in self.rows if row.state == "erased"]
         erased = max((until for until in covers if until is not None), default=None)
+        if erased is None:
+            return Additions()
         timed = all(entry.time is not None for _, entry in self.entries)
         copies, old, positions = 0, None, set[str]()
         for transition in transitions:
             before, after = transition.copies_added(self.name) or (0, 0)
             proven = timed or self.name in transition.added_at_tail
-            if (
-                after
-                and proven
-                and erased is not None
-                and transition.at is not None
-                and transition.at >= erased
-            ):
+            if after and proven and transition.at is not None and transition.at >= erased:
                 copies, old = copies + after - before, before if old is None else old
                 positions.add(transition.position)
             elif old is not None:
@@ -266,4 +262,4 @@ def _named(entry: Entry, row: MessageRow) -> Entry:
     """Return the entry under its row's id, at the time when it was first said: a restamped message costs nothing."""
     zone = entry.time.tzinfo if entry.time else UTC
     time = None if row.said_at is None else datetime.fromtimestamp(row.said_at, zone)
-    return replace(entry, id=row.id, time=time)
+    return Entry(row.id, entry.role, entry.text, time, entry.label)

@@ -36,6 +36,8 @@ def match(
     A kept row is matched by an equal moment only: a kept text that is said again is a new message. As many of the last
     entries as ``new`` brought are not what was erased before; those that are known already count among them.
     """
+    if not rows:
+        return {}
     matched = _by_moment(rows, entries)
     left = sorted(set(rows).difference(matched.values()), key=lambda row: row.ordinal)
     fresh = new.copies - sum(row.added in new.positions for row in matched.values())

@@ -170,6 +170,8 @@ class Vectors:
     def upsert(self, chunk: Chunk) -> tuple[Chunk, Vector | None]:
         """Return a chunk as it is written: with its vector, or as one that only its words find."""
         vector = self.of.get(chunk.embedded)
+        if vector is not None and "embedded" not in chunk.metadata:
+            return chunk, vector
         if vector is not None:
             metadata = {name: value for name, value in chunk.metadata.items() if name != "embedded"}
             return replace(chunk, metadata=metadata), vector

@@ -25,6 +25,8 @@ MAX_MAGNITUDE = 130
 
 def safe_text(text: str) -> str:
     """Return ``text`` with what UTF-8 or Postgres cannot hold replaced by U+FFFD."""
+    if text.isascii() and "\x00" not in text:  # most text, told without looking at each character
+        return text
     return UNSTORABLE.sub("\ufffd", text)
 
 

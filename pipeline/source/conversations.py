@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from pipeline.source import shapes
 from pipeline.source.messages import decoded, fields_of
 
+_MESSAGE_AT = frozenset({*shapes.ROLES_FIRST, "content", "parts", "text"})
+"""Fields of a message: what has one of them is no question with its answer."""
+
 
 def messages_in(value: object) -> list[object] | None:
     """Return the messages that ``value`` holds, whether bare or wrapped; ``None`` if it holds no list of them.
@@ -20,10 +23,12 @@ def _halves(value: object) -> list[object]:
     if not isinstance(value, Mapping):
         return [value]
     fields = fields_of(value)
+    if not _MESSAGE_AT.isdisjoint(fields):
+        return [value]
     pair = next(
         (pair for pair in shapes.PAIRS_AT if all(isinstance(fields.get(half), str) for half in pair)), None
     )
-    if pair is None or any(name in fields for name in (*shapes.ROLES_FIRST, "content", "parts", "text")):
+    if pair is None:
         return [value]
     times = {
         name: held for name, held in fields.items() if name in shapes.TIME_AT or name in shapes.METADATA_AT

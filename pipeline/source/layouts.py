@@ -184,12 +184,12 @@ class Layouts:
         return user_id
 
     def _entry(self, message: Message) -> tuple[Entry, int]:
-        role = safe_text(message.role)
-        text, redacted = self.clean(message.text)
-        label = " ".join(self.clean(message.name or "")[0].split())[:_MAX_NAME_CHARACTERS]
+        role, said = safe_text(message.role), safe_text(message.text)
+        text, redacted = self.clean(said)
+        label = " ".join(self.clean(message.name)[0].split())[:_MAX_NAME_CHARACTERS] if message.name else ""
         time = next((time for stamp in message.stamps if (time := self._instant(stamp))), None)
         # Named by the whole: what a message is does not hang on what is left of it, by whatever settings.
-        id_ = self.hasher(role, normalised(safe_text(message.text)))
+        id_ = self.hasher(role, normalised(said))
         return Entry(id_, role, without_recalled(text, may_be_cut_off=True), time, label or None), redacted
 
 

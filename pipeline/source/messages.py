@@ -15,6 +15,8 @@ from pipeline.source import shapes
 Fields = Mapping[str, object]
 Outcome = Literal["said", "silent", "unreadable"]
 
+_OWN_TEXT_AT = tuple(place for place in shapes.TEXT_AT if place not in shapes.WRAPPERS)
+_NAME_AT = tuple((path.partition(".")[0], path) for path in shapes.NAME_AT)
 MAX_DEPTH = 12
 MAX_ROLE_CHARACTERS = 80
 
@@ -114,7 +116,8 @@ def _of_pair(pair: list[object]) -> Message:
 
 
 def _folded(name: object) -> str:
-    return _NOT_IN_NAMES.sub("", str(name).lower())
+    low = str(name).lower()
+    return low if low.isascii() and low.isalnum() else _NOT_IN_NAMES.sub("", low)
 
 
 def fields_of(value: Mapping[str, object]) -> dict[str, object]:
@@ -127,7 +130,7 @@ def fields_of(value: Mapping[str, object]) -> dict[str, object]:
 
 def _layers(fields: dict[str, object], depth: int = 0) -> Iterator[dict[str, object]]:
     """Yield the message and what it is wrapped in, the innermost first."""
-    own = any(fields.get(place) for place in shapes.TEXT_AT if place not in shapes.WRAPPERS)
+    own = any(map(fields.get, _OWN_TEXT_AT))
     for name in () if own or depth > MAX_DEPTH else shapes.WRAPPERS:
         inner = decoded(fields.get(name))
         if isinstance(inner, Mapping):
@@ -251,7 +254,7 @@ def decoded(value: object) -> object:
 
 
 def _name(layers: list[dict[str, object]]) -> str | None:
-    names = (_at(fields, path) for fields in layers for path in shapes.NAME_AT)
+    names = (_at(fields, path) for fields in layers for head, path in _NAME_AT if head in fields)
     return next((name for name in names if isinstance(name, str) and name.strip()), None)
 
 

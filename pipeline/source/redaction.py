@@ -96,13 +96,20 @@ def read_redactor(setting: str | None) -> Redactor:
 
 
 def _applicable(text: str, groups: frozenset[str]) -> Iterable[Rule]:
+    """Return the rules with a hint in ``text``, in the order of the table: each hint is looked for once."""
     low = text.lower()
-    return [rule for rule in _of(groups) if any(hint in low for hint in rule.hints)]
+    places = {place for hint, own in _places_of(groups) if hint in low for place in own}
+    return [RULES[place] for place in sorted(places)]
 
 
 @lru_cache(maxsize=64)
-def _of(groups: frozenset[str]) -> tuple[Rule, ...]:
-    return tuple(rule for rule in RULES if rule.group in groups)
+def _places_of(groups: frozenset[str]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Return each hint with the places in the table of the rules that it belongs to."""
+    places: dict[str, list[int]] = {}
+    for place, rule in enumerate(RULES):
+        for hint in rule.hints if rule.group in groups else ():
+            places.setdefault(hint, []).append(place)
+    return tuple((hint, tuple(own)) for hint, own in places.items())
 
 
 def _secrets(rule: Rule, plain: str) -> Iterator[tuple[int, int]]:

@@ -1,18 +1,25 @@
+import json
 import re
 import ssl
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import certifi
 import psycopg
 import pytest
 from psycopg import errors
+from psycopg.adapt import Transformer
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import Format
+from support.chunks import FACTS, ITEM, UNKNOWN, axis, chunk, planned, row
 
 from pipeline.errors import RetryableError, StoreBusyError, StoreUnavailableError, VectorMemoryError
-from pipeline.stores.pgvector import write_sql
+from pipeline.stores.message_rows import MessageRow
+from pipeline.stores.pgvector import wire_format, write_sql, writing
 from pipeline.stores.pgvector.connection import Connector, translated, with_defaults
 from pipeline.stores.pgvector.migrations import FOLDER, migrations
+from pipeline.stores.pgvector.schema_binding import SchemaBinding
 from pipeline.stores.pgvector.tls import AMAZON_ROOTS
 
 AMAZONS = "memory.cluster-abc.ap-northeast-1.rds.amazonaws.com"
@@ -276,3 +283,57 @@ def test_every_statement_names_the_tenant(statement: str) -> None:
 @pytest.mark.parametrize("statement", STATEMENTS)
 def test_every_parameter_is_binary_and_named(statement: str) -> None:
     assert re.sub(r"%\([a-z_]+\)b", "", statement).count("%") == 0
+
+
+class Recorder:
+    """A connection that notes which statements it was given."""
+
+    def __init__(self) -> None:
+        self.statements: list[str] = []
+
+    def execute(self, statement: str, *_: object) -> None:
+        self.statements.append(statement)
+
+    def push(self) -> None:
+        """Send nothing."""
+
+
+def written(*messages: MessageRow) -> list[str]:
+    """Return the statements that write a chunk of a message, and rows of messages."""
+    connection: Any = Recorder()
+    write = planned(ITEM, UNKNOWN, facts=FACTS, upserts=[(chunk(1, "text"), axis(1))], messages=messages)
+    writing.write(connection, [("acme", write)], SchemaBinding(), 8)
+    return connection.statements  # type: ignore[no-any-return]
+
+
+def test_a_message_that_is_written_with_its_chunk_is_written_once() -> None:
+    assert write_sql.LINK not in written(row(1))
+
+
+def test_a_message_that_stays_as_it_is_still_learns_of_its_chunk() -> None:
+    assert write_sql.LINK in written()
+    assert write_sql.LINK in written(row(2))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "values"),
+    [
+        (wire_format.TEXT, "text", ["a", "猫", "", None, "a"]),
+        (wire_format.INT2, "int2", [0, -1, 7]),
+        (wire_format.INT4, "int4", [2**31 - 1, None, -(2**31)]),
+        (wire_format.FLOAT8, "float8", [0.1, None, 1_764_000_000.25, 0.1]),
+        (wire_format.BOOL, "bool", [True, False, True]),
+        (wire_format.JSONB, "jsonb", ['{"a": 1}', '{"a": 1}']),
+        (wire_format.TIMESTAMPTZ, "timestamptz", [datetime(1999, 12, 31, 23, 59, 59, 999_999, UTC), None]),
+        (wire_format.UUID, "uuid", ["6f0d1a52-3c0e-4d1b-9a55-7d1f6f0f7a11"]),
+        (wire_format.TEXT, "text", []),
+    ],
+    ids=["text", "int2", "int4", "float8", "bool", "jsonb", "timestamptz", "uuid", "empty"],
+)
+def test_a_column_is_read_as_the_driver_reads_an_array(
+    kind: wire_format.Kind[Any], name: str, values: list[Any]
+) -> None:
+    array = psycopg.adapters.types[name].array_oid
+    told = Transformer().get_loader(array, Format.BINARY).load(wire_format.column(kind, values).payload)
+    expected = [json.loads(value) for value in values] if name == "jsonb" else values
+    assert [str(value) if name == "uuid" else value for value in told] == expected

@@ -18,6 +18,7 @@ from psycopg import IsolationLevel
 from psycopg.abc import Buffer, PQGen
 from psycopg.adapt import Dumper, Loader
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.generators import send
 from psycopg.pq import Format, TransactionStatus
 
 from pipeline.errors import StoreUnavailableError
@@ -130,6 +131,13 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             if limit is not None and time.monotonic() - began >= limit:
                 self.pgconn.finish()
             raise
+
+    def push(self) -> None:
+        """Send all that a pipeline still holds back, so that the server works while what follows is prepared.
+
+        A pipeline sends of a statement what fits the socket's buffer, and the rest with the next one.
+        """
+        self.wait(send(self.pgconn))
 
     def ask(
         self, begin: tuple[Any, ...], statements: Sequence[tuple[str, Mapping[str, Any]]]

@@ -1,5 +1,6 @@
 """What statements are given: requests and writes → parameters by name. It opens no connection; it names psycopg for a type."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import astuple
@@ -18,7 +19,19 @@ from pipeline.stores.index_state import PlannedWrite
 from pipeline.stores.message_rows import MessageRow
 from pipeline.stores.pgvector import sparse_terms, wire_format
 from pipeline.stores.pgvector.strategies import near
-from pipeline.stores.pgvector.wire_format import Binary
+from pipeline.stores.pgvector.wire_format import (
+    BOOL,
+    FLOAT8,
+    INT2,
+    INT4,
+    JSONB,
+    TEXT,
+    TIMESTAMPTZ,
+    UUID,
+    Binary,
+    Kind,
+    column,
+)
 from pipeline.stores.search_requests import SEEDS, Filters, SearchRequest
 
 EVERYTHING = Filters()
@@ -114,35 +127,53 @@ def ledger_rows(given: Sequence[Write]) -> Parameters:
     }
 
 
-_COLUMNS = {
-    "ids": "id",
-    "names": "name",
-    "ordinals": "ordinal",
-    "states": "state",
-    "user_ids": "user_id",
-    "at_tails": "at_tail",
-    "addeds": "added",
-    "seens": "seen",
-    "resolveds": "resolved",
-    "reasons": "reason",
-}
-_MOMENTS = {
-    "said_ats": "said_at",
-    "saved_ats": "saved_at",
-    "met_ats": "met_at",
-    "seen_ats": "seen_at",
-    "hidden_ats": "hidden_at",
+_COLUMNS: Mapping[str, tuple[str, Kind[Any]]] = {
+    "ids": ("id", TEXT),
+    "names": ("name", TEXT),
+    "ordinals": ("ordinal", INT4),
+    "states": ("state", TEXT),
+    "user_ids": ("user_id", TEXT),
+    "said_ats": ("said_at", FLOAT8),
+    "saved_ats": ("saved_at", FLOAT8),
+    "at_tails": ("at_tail", BOOL),
+    "met_ats": ("met_at", FLOAT8),
+    "addeds": ("added", TEXT),
+    "seens": ("seen", TEXT),
+    "seen_ats": ("seen_at", FLOAT8),
+    "resolveds": ("resolved", TEXT),
+    "reasons": ("reason", TEXT),
+    "hidden_ats": ("hidden_at", FLOAT8),
 }
 
 
-def message_rows(rows: Sequence[tuple[str, str, MessageRow]]) -> Parameters:
-    """Return rows of the message ledger (tenant, item, row), an array a column."""
+MessageName = tuple[str, str, str]
+"""A tenant, one of its items, and the id of a message."""
+
+
+def chunks_of_messages(given: Sequence[Write]) -> dict[MessageName, str]:
+    """Return which of the chunks that are written hold a message: their ids, with commas."""
+    found: dict[MessageName, str] = {}
+    for tenant, write in given:
+        for chunk, _ in write.upserts:
+            for member in chunk.members:
+                name = (tenant, write.source, member)
+                found[name] = f"{found[name]},{chunk.id}" if name in found else chunk.id
+    return found
+
+
+def message_rows(
+    rows: Sequence[tuple[str, str, MessageRow]], chunks: Mapping[MessageName, str], gone: Sequence[str]
+) -> Parameters:
+    """Return rows of the message ledger (tenant, item, row) and the chunks that hold them, an array a column."""
     tenants, sources, messages = _columns(rows, 3)
     return {
-        "tenants": tenants,
-        "sources": sources,
-        **{name: list(map(attrgetter(column), messages)) for name, column in _COLUMNS.items()},
-        **{name: list(map(_moment, map(attrgetter(column), messages))) for name, column in _MOMENTS.items()},
+        "chunks": column(TEXT, [chunks.get((tenant, source, row.id), "") for tenant, source, row in rows]),
+        "gone": column(UUID, gone),
+        "tenants": column(TEXT, tenants),
+        "sources": column(TEXT, sources),
+        **{
+            name: column(kind, list(map(attrgetter(own), messages))) for name, (own, kind) in _COLUMNS.items()
+        },
     }
 
 
@@ -151,23 +182,22 @@ def _moment(seconds: float | None) -> float | None:
     return None if seconds is None else float(seconds)
 
 
-def message_ids(ids: Sequence[tuple[str, str, str]]) -> Parameters:
+def message_ids(ids: Sequence[MessageName]) -> Parameters:
     """Return names of rows of the message ledger (tenant, item, id) as arrays."""
-    return dict(zip(("tenants", "sources", "ids"), _columns(ids, 3), strict=True))
+    tenants, sources, own = _columns(ids, 3)
+    return {"tenants": column(TEXT, tenants), "sources": column(TEXT, sources), "ids": column(TEXT, own)}
 
 
 def chunk_ids(ids: Sequence[tuple[str, str]]) -> Parameters:
     """Return names of rows of ``memories`` (tenant, id) as arrays."""
-    return dict(zip(("tenants", "ids"), _columns(ids, 2), strict=True))
+    tenants, own = _columns(ids, 2)
+    return {"tenants": column(TEXT, tenants), "ids": column(UUID, own)}
 
 
-def links(upserts: Sequence[tuple[str, str, Chunk]], gone: Sequence[str]) -> Parameters:
-    """Return which messages' rows are to say which chunks (tenant, item, chunk), and no longer those that are ``gone``."""
-    pairs = [
-        (tenant, source, member, chunk.id) for tenant, source, chunk in upserts for member in chunk.members
-    ]
-    names = ("tenants", "sources", "ids", "chunks")
-    return {**dict(zip(names, _columns(pairs, 4), strict=True)), "gone": list(gone)}
+def links(chunks: Mapping[MessageName, str], gone: Sequence[str]) -> Parameters:
+    """Return which messages' rows are to say which chunks, and no longer those that are ``gone``."""
+    held = {"chunks": column(TEXT, list(chunks.values())), "gone": column(UUID, gone)}
+    return {**message_ids(list(chunks)), **held}
 
 
 Move = tuple[str, str, ChunkMove]
@@ -178,8 +208,8 @@ def move_rows(moves: Sequence[Move]) -> Parameters:
     """Return chunks that change their owner or status as arrays."""
     return {
         **chunk_ids([(tenant, id_) for tenant, id_, _ in moves]),
-        "user_ids": [move.user_id for _, _, move in moves],
-        "statuses": [move.status for _, _, move in moves],
+        "user_ids": column(TEXT, [move.user_id for _, _, move in moves]),
+        "statuses": column(TEXT, [move.status for _, _, move in moves]),
     }
 
 
@@ -191,22 +221,22 @@ def memory_rows(
     What stands for the vector of an unembedded chunk has no length, and so is at no distance from anything.
     """
     nothing = wire_format.vector([0.0] * dimensions)
-    upserts = [row[1:] for row in given]
-    vectors = [nothing if vector is None else wire_format.vector(vector) for _, _, vector in upserts]
+    tenants, sources, chunks, vectors = _columns(given, 4)
+    sent = [nothing if vector is None else wire_format.vector(vector) for vector in vectors]
     return {
-        "tenants": [tenant for tenant, _, _, _ in given],
-        "sources": [source for source, _, _ in upserts],
-        "ids": [chunk.id for _, chunk, _ in upserts],
-        "user_ids": [chunk.user_id for _, chunk, _ in upserts],
-        "contents": [chunk.text for _, chunk, _ in upserts],
-        "embeddings": Binary(wire_format.array_of(vector_oid, vectors)),
-        "created_ats": [chunk.created_at for _, chunk, _ in upserts],
-        "metadatas": [Jsonb(chunk.metadata) for _, chunk, _ in upserts],
-        "members": [",".join(chunk.members) for _, chunk, _ in upserts],
-        "line_lengths": [",".join(map(str, chunk.line_lengths)) for _, chunk, _ in upserts],
-        "tokens": [said_tokens(chunk.text) for _, chunk, _ in upserts],
-        "fingerprints": [chunk.fingerprint for _, chunk, _ in upserts],
-        "statuses": [chunk.status for _, chunk, _ in upserts],
+        "tenants": column(TEXT, tenants),
+        "sources": column(TEXT, sources),
+        "ids": column(UUID, [chunk.id for chunk in chunks]),
+        "user_ids": column(TEXT, [chunk.user_id for chunk in chunks]),
+        "contents": column(TEXT, [chunk.text for chunk in chunks]),
+        "embeddings": Binary(wire_format.array_of(vector_oid, sent)),
+        "created_ats": column(TIMESTAMPTZ, [chunk.created_at for chunk in chunks]),
+        "metadatas": column(JSONB, [json.dumps(chunk.metadata) for chunk in chunks]),
+        "members": column(TEXT, [",".join(chunk.members) for chunk in chunks]),
+        "line_lengths": column(TEXT, [",".join(map(str, chunk.line_lengths)) for chunk in chunks]),
+        "tokens": column(INT4, [said_tokens(chunk.text) for chunk in chunks]),
+        "fingerprints": column(TEXT, [chunk.fingerprint for chunk in chunks]),
+        "statuses": column(TEXT, [chunk.status for chunk in chunks]),
     }
 
 
@@ -219,10 +249,10 @@ def word_rows(texts: Iterable[tuple[str, str, str, str]], sparse_oid: int) -> Pa
     ]
     tenants, ids, parts, user_ids, pieces = _columns(rows, 5)
     return {
-        "tenants": tenants,
-        "ids": ids,
-        "parts": parts,
-        "user_ids": user_ids,
+        "tenants": column(TEXT, tenants),
+        "ids": column(UUID, ids),
+        "parts": column(INT2, parts),
+        "user_ids": column(TEXT, user_ids),
         "words": Binary(wire_format.array_of(sparse_oid, [wire_format.sparse(piece) for piece in pieces])),
     }
 

@@ -8,6 +8,7 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import repeat
 
 from pipeline.lexical.terms import MOST_COUNTED
 
@@ -25,11 +26,14 @@ Sparse = Mapping[int, float]
 
 def document(counts: Mapping[str, int]) -> Sparse:
     """Return how much of what is in a text."""
-    found: dict[int, float] = {}
-    for coordinate, count in zip(map(_coordinate, counts), counts.values(), strict=True):
-        value = _VALUES[min(count, MOST_COUNTED)]
-        found[coordinate] = found[coordinate] + value if coordinate in found else value
-    return dict(sorted(found.items()))
+    values = [_VALUES[count] for count in map(min, counts.values(), repeat(MOST_COUNTED))]
+    coordinates = list(map(_coordinate, counts))
+    found = dict(zip(coordinates, values, strict=True))
+    if len(found) < len(values):  # two terms of one coordinate
+        found = dict.fromkeys(coordinates, 0.0)
+        for coordinate, value in zip(coordinates, values, strict=True):
+            found[coordinate] += value
+    return {coordinate: found[coordinate] for coordinate in sorted(found)}
 
 
 def question(terms: Iterable[str]) -> Sparse:

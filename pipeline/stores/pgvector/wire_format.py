@@ -1,16 +1,21 @@
-"""Vectors as Postgres sends and receives them. Pure, and without a list of Python floats on the way."""
+"""Vectors and columns as Postgres sends and receives them. Pure, and without a list of Python floats on the way."""
 
 import struct
 import sys
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import Generic, TypeVar
 
 from pipeline.embedding.vectors import Vector
 from pipeline.stores.pgvector.sparse_terms import WORD_DIMENSIONS, Sparse
 
 Number = TypeVar("Number", int, float)
+Value = TypeVar("Value")
+_LENGTH, _MICROSECONDS = struct.Struct(">i").pack, struct.Struct(">q").pack
+_NULL = _LENGTH(-1)
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +65,49 @@ _HEAD = 3
 
 def array_of(element_oid: int, elements: Sequence[bytes]) -> bytes:
     """Return a one-dimensional array without NULLs."""
-    head = (
-        struct.pack(">3I2I", 1, 0, element_oid, len(elements), 1)
-        if elements
-        else struct.pack(">3I", 0, 0, element_oid)
-    )
-    return head + b"".join(struct.pack(">I", len(element)) + element for element in elements)
+    parts = [part for element in elements for part in (_LENGTH(len(element)), element)]
+    return _array(element_oid, parts, len(elements))
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[Value]):
+    """A type of which columns are made.
+
+    Args:
+        oid: its number, the same in every database (pg_type.dat).
+        encode: value → its binary form.
+    """
+
+    oid: int
+    encode: Callable[[Value], bytes]
+
+
+TEXT: Kind[str] = Kind(25, str.encode)
+UUID: Kind[str] = Kind(2950, lambda id_: bytes.fromhex(id_.replace("-", "")))
+JSONB: Kind[str] = Kind(3802, lambda text: b"\x01" + text.encode())
+BOOL: Kind[bool] = Kind(16, lambda value: b"\x01" if value else b"\x00")
+INT2: Kind[int] = Kind(21, struct.Struct(">h").pack)
+INT4: Kind[int] = Kind(23, _LENGTH)
+FLOAT8: Kind[float] = Kind(701, struct.Struct(">d").pack)
+TIMESTAMPTZ: Kind[datetime] = Kind(
+    1184, lambda time: _MICROSECONDS((time - _EPOCH) // timedelta(microseconds=1))
+)
+
+
+def column(kind: Kind[Value], values: Sequence[Value | None]) -> Binary:
+    """Return a column of many rows as an array: what most rows have in common is encoded once."""
+    parts = {value: _NULL if value is None else _element(kind.encode(value)) for value in set(values)}
+    return Binary(_array(kind.oid, [parts[value] for value in values], len(values), nulls=None in parts))
+
+
+def _element(encoded: bytes) -> bytes:
+    return _LENGTH(len(encoded)) + encoded
+
+
+def _array(element_oid: int, parts: Sequence[bytes], count: int, *, nulls: bool = False) -> bytes:
+    if not count:
+        return struct.pack(">3I", 0, 0, element_oid)
+    return struct.pack(">5I", 1, nulls, element_oid, count, 1) + b"".join(parts)
 
 
 def _floats(values: Vector) -> bytes:

@@ -216,36 +216,44 @@ CONTENTS = f"""
 SELECT m.tenant_id, m.id, m.content FROM {_IDS_GIVEN} JOIN memories m ON m.tenant_id = w.tenant_id AND m.id = w.id
 """  # noqa: S608  # constants
 
-UPSERT_MESSAGES = """
-INSERT INTO message (tenant_id, source, id, name, ordinal, state, user_id, said_at, saved_at, at_tail, met_at, added, seen,
-                     seen_at, resolved, reason, hidden_at)
-SELECT w.*
+_CHUNKS_NOW = (
+    "ARRAY(SELECT unnest(m.chunks) EXCEPT SELECT unnest(%(gone)b::uuid[]) UNION SELECT unnest({held}))"
+)
+
+# A row says which chunks hold its message from the moment it is written: to say so later would write it twice.
+UPSERT_MESSAGES = f"""
+INSERT INTO message AS m (tenant_id, source, id, name, ordinal, state, user_id, said_at, saved_at, at_tail, met_at, added, seen,
+                          seen_at, resolved, reason, hidden_at, chunks)
+SELECT tenant_id, source, id, name, ordinal, state, user_id, said_at, saved_at, at_tail, met_at, added, seen,
+       seen_at, resolved, reason, hidden_at, string_to_array(chunks, ',')::uuid[]
 FROM unnest(%(tenants)b::text[], %(sources)b::text[], %(ids)b::text[], %(names)b::text[], %(ordinals)b::int4[], %(states)b::text[],
             %(user_ids)b::text[], %(said_ats)b::float8[], %(saved_ats)b::float8[], %(at_tails)b::bool[],
             %(met_ats)b::float8[], %(addeds)b::text[], %(seens)b::text[], %(seen_ats)b::float8[], %(resolveds)b::text[],
-            %(reasons)b::text[], %(hidden_ats)b::float8[]) AS w
+            %(reasons)b::text[], %(hidden_ats)b::float8[], %(chunks)b::text[])
+    AS w (tenant_id, source, id, name, ordinal, state, user_id, said_at, saved_at, at_tail, met_at, added, seen,
+          seen_at, resolved, reason, hidden_at, chunks)
 ON CONFLICT (tenant_id, source, id) DO UPDATE
 SET name = EXCLUDED.name, ordinal = EXCLUDED.ordinal, state = EXCLUDED.state, user_id = EXCLUDED.user_id,
     said_at = EXCLUDED.said_at, saved_at = EXCLUDED.saved_at, at_tail = EXCLUDED.at_tail, met_at = EXCLUDED.met_at,
     added = EXCLUDED.added, seen = EXCLUDED.seen, seen_at = EXCLUDED.seen_at, resolved = EXCLUDED.resolved,
-    reason = EXCLUDED.reason, hidden_at = EXCLUDED.hidden_at
-"""
+    reason = EXCLUDED.reason, hidden_at = EXCLUDED.hidden_at,
+    chunks = CASE WHEN m.chunks @> EXCLUDED.chunks THEN m.chunks ELSE {_CHUNKS_NOW.format(held="EXCLUDED.chunks")} END
+"""  # noqa: S608  # constants
 
 PURGE_MESSAGES = """
 DELETE FROM message m USING unnest(%(tenants)b::text[], %(sources)b::text[], %(ids)b::text[]) AS w (tenant_id, source, id)
 WHERE m.tenant_id = w.tenant_id AND m.source = w.source AND m.id = w.id
 """
 
-# Notes in the messages' rows which chunks hold them.
-LINK = """
+# Notes in the messages' rows which chunks hold them, where nothing else of the rows is written.
+LINK = f"""
 UPDATE message m
-SET chunks = ARRAY(SELECT unnest(m.chunks) EXCEPT SELECT unnest(%(gone)b::uuid[]) UNION SELECT unnest(w.chunks))
-FROM (SELECT tenant_id, source, id, array_agg(chunk) AS chunks
-      FROM unnest(%(tenants)b::text[], %(sources)b::text[], %(ids)b::text[], %(chunks)b::uuid[])
-          AS l (tenant_id, source, id, chunk)
-      GROUP BY tenant_id, source, id) w
+SET chunks = {_CHUNKS_NOW.format(held="w.chunks")}
+FROM (SELECT tenant_id, source, id, string_to_array(chunks, ',')::uuid[] AS chunks
+      FROM unnest(%(tenants)b::text[], %(sources)b::text[], %(ids)b::text[], %(chunks)b::text[])
+          AS l (tenant_id, source, id, chunks)) w
 WHERE m.tenant_id = w.tenant_id AND m.source = w.source AND m.id = w.id AND NOT m.chunks @> w.chunks
-"""
+"""  # noqa: S608  # constants
 
 DELETE = f"DELETE FROM memories m USING {_IDS_GIVEN} WHERE m.tenant_id = w.tenant_id AND m.id = w.id"  # noqa: S608  # constants
 

@@ -8,6 +8,7 @@ from pipeline.stores.pgvector.parameters import (
     Move,
     Write,
     chunk_ids,
+    chunks_of_messages,
     links,
     memory_rows,
     message_ids,
@@ -28,10 +29,7 @@ def write(connection: Connection, given: Sequence[Write], binding: SchemaBinding
     moves = [(tenant, id_, move) for tenant, write in given for id_, move in write.moves.items()]
     if moves:
         _move(connection, moves, binding)
-    _write_messages(connection, given)
-    upserts = [(tenant, write.source, chunk) for tenant, write in given for chunk, _ in write.upserts]
-    if upserts:
-        connection.execute(write_sql.LINK, links(upserts, [id_ for _, id_ in deletes]))
+    _write_messages(connection, given, [id_ for _, id_ in deletes])
 
 
 def _write_chunks(
@@ -46,13 +44,15 @@ def _write_chunks(
     texts = [(tenant, chunk.id, chunk.user_id, chunk.text) for tenant, _, chunk, _ in upserts]
     connection.execute(write_sql.DROP_WORDS, chunk_ids([(tenant, id_) for tenant, id_, _, _ in texts]))
     connection.execute(write_sql.UPSERT, memory_rows(upserts, vector_oid, dimensions))
+    connection.push()
     connection.execute(write_sql.ADD_WORDS, word_rows(texts, sparse_oid))
 
 
 def _move(connection: Connection, moves: Sequence[Move], binding: SchemaBinding) -> None:
     """Move chunks; words that may not fit an index entry with a long user id are read and cut anew."""
-    long = chunk_ids(outgrowing(moves))
-    texts = connection.execute(write_sql.CONTENTS, long, binary=True).fetchall() if long["ids"] else []
+    named = outgrowing(moves)
+    long = chunk_ids(named)
+    texts = connection.execute(write_sql.CONTENTS, long, binary=True).fetchall() if named else []
     if texts:
         connection.execute(write_sql.DROP_WORDS, long)
     for statement in binding.writing.moves:
@@ -63,10 +63,19 @@ def _move(connection: Connection, moves: Sequence[Move], binding: SchemaBinding)
         connection.execute(write_sql.ADD_WORDS, word_rows(cut, binding.oids[1]))
 
 
-def _write_messages(connection: Connection, given: Sequence[Write]) -> None:
+def _write_messages(connection: Connection, given: Sequence[Write], gone: Sequence[str]) -> None:
+    """Write rows of messages, each with the chunks that hold it now.
+
+    Args:
+        gone: chunks that were deleted.
+    """
+    chunks = chunks_of_messages(given)
     rows = [(tenant, write.source, row) for tenant, write in given for row in write.messages]
     if rows:
-        connection.execute(write_sql.UPSERT_MESSAGES, message_rows(rows))
+        connection.execute(write_sql.UPSERT_MESSAGES, message_rows(rows, chunks, gone))
+    rest = chunks.keys() - {(tenant, source, row.id) for tenant, source, row in rows}
+    if rest:
+        connection.execute(write_sql.LINK, links({name: chunks[name] for name in sorted(rest)}, gone))
     purged = [(tenant, write.source, id_) for tenant, write in given for id_ in write.purged]
     if purged:
         connection.execute(write_sql.PURGE_MESSAGES, message_ids(purged))
