@@ -173,6 +173,18 @@ def test_a_row_that_is_gone_is_missing_though_the_item_no_longer_has_what_it_sai
     assert world.kinds() == ["missing"]
 
 
+def test_a_kept_message_whose_row_somebody_deleted_is_lost_and_repair_leaves_it_alone(world: World) -> None:
+    world.save("one", "two")
+    world.save("two", reason="capped", gone={world.name_of("one"): (1, 0)})
+    rows = world.store._rows
+    for place in [place for place, row in rows.items() if row.chunk.status == "kept"]:
+        del rows[place]
+    report = world.audit()
+    [kept] = [row.id for row in world.store._ledger["acme", SOURCE].messages.values() if row.state == "kept"]
+    assert [(one.kind, one.chunk_id) for one in report.findings] == [("lost", kept)]
+    assert repair_notices(report, 1.0) == []
+
+
 def test_an_item_of_which_a_needed_text_is_lost_is_a_finding_and_stops_no_audit(world: World) -> None:
     answer = "no" * 80
     world.table.put(world.item(("user", "one"), ("assistant", answer)))

@@ -161,11 +161,11 @@ def _same(one: Item | None, two: Item | None) -> bool:
 
 
 def repair_notices(report: AuditReport, now: float) -> list[Notice]:
-    """Return the notices that make ingest look at what was found; what cannot be read is left alone."""
+    """Return the notices that make ingest look at what was found; what cannot be read, or is lost, is left alone."""
     mendable = {
         finding.source
         for finding in report.findings
-        if finding.kind not in {"malformed", "unreadable", "wrong_tenant"}
+        if finding.kind not in {"malformed", "unreadable", "wrong_tenant", "lost"}
     }
     return [
         Notice(report.addresses[source], force_read=True, first_sent_at=now) for source in sorted(mendable)
