@@ -1,5 +1,6 @@
 """Whose messages a forget request covers. Pure."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -8,7 +9,8 @@ from pipeline.stores.forget_requests import Markers
 from pipeline.stores.message_rows import ItemEvent, MessageRow
 
 _REMOVALS = frozenset({"deleted", "expired"})
-_SUBJECT = "owner:"
+_SUBJECT = re.compile(r"owner:([0-9a-f]{32})", re.ASCII)
+"""A keyed hash is 32 hex digits; a user whose own id looks like that is taken for one (docs/limits.md)."""
 _NOBODY_KNOWS = "?"
 
 
@@ -41,11 +43,12 @@ class Ownership:
     @staticmethod
     def subject(owner: str) -> str:
         """Return the name under which markers of an owner of whom only the hash is known are kept."""
-        return f"{_SUBJECT}{owner}"
+        return f"owner:{owner}"
 
     def hash_of(self, user_id: str) -> str:
         """Return the keyed hash of a user id, or that of a :meth:`subject`."""
-        return user_id.removeprefix(_SUBJECT) if user_id.startswith(_SUBJECT) else self.of(user_id)
+        named = _SUBJECT.fullmatch(user_id)
+        return named[1] if named else self.of(user_id)
 
     def cover(self, row: MessageRow, events: Sequence[ItemEvent]) -> Cover:
         """Return what covers ``row``: requests about whoever owned the item at T, or when the message left, if before."""

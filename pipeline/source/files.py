@@ -23,6 +23,7 @@ from typing import Any
 
 from pipeline.errors import SettingsError, SourceUnavailableError
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
+from pipeline.source.addresses import MAX_ID_BYTES
 from pipeline.source.attributes import Item, is_typed_item, safe_text, typed
 from pipeline.source.conversations import messages_in
 from pipeline.source.exports import FILES, SUMMARY, Export, LocalFolder
@@ -30,8 +31,10 @@ from pipeline.source.messages import read_message
 from pipeline.source.pages import PAGE_ITEMS, Page
 from pipeline.source.unpacking import DAMAGED, ROLE_COLUMNS, is_data, rows, unpacked, why
 
+MAX_ITEM_BYTES = 409_600
+"""Of an item in DynamoDB, names of its attributes included."""
 ITEM_BYTES = 390_000
-"""Of messages in one item: DynamoDB takes items up to 409,600 bytes, and the key, the owner and the times need some of them."""
+"""Of messages in one item: the key, the owner and the times need some of what DynamoDB takes."""
 
 OWNER = "you"
 """Tenant of conversations from files that name none."""
@@ -47,6 +50,32 @@ EXPECTED = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A conversation that no item can hold.
+
+    Args:
+        place: the file, and which of the conversations in it.
+        reason: why, without any of its text.
+    """
+
+    place: str
+    reason: str
+
+    def __str__(self) -> str:
+        """Say both."""
+        return f"{self.place}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a file holds: an item of a table, or a conversation as the items that it becomes; ``refused`` says why it becomes none."""
+
+    items: tuple[Item, ...]
+    is_conversation: bool = False
+    refused: str = ""
+
+
 class NotReadError(Exception):
     """What was found is nothing that is known; says what was expected."""
 
@@ -59,7 +88,7 @@ class Files:
         tenant_id: of conversations, which name none.
         user_id: the same; ``None`` is the tenant's own user.
         names: our attribute name → the tables' own.
-        on_conversation: called with the item that a conversation becomes, before it is yielded: it is in no table yet.
+        on_conversation: called with each item that a conversation becomes, before it is yielded: it is in no table yet.
     """
 
     path: Path
@@ -72,16 +101,33 @@ class Files:
         """Yield what the file holds as DynamoDB items.
 
         Raises:
-            SettingsError: it cannot be read; the message says where and what was expected.
+            SettingsError: it cannot be read, or no item can hold one of its conversations; the message says where and what was
+                expected.
+        """
+        for each in self.entries():
+            if isinstance(each, Refused):
+                raise SettingsError(f"{each}: take it out")
+            yield each
+
+    def entries(self) -> Iterator[Item | Refused]:
+        """Yield the same, and in its place each conversation that no item can hold.
+
+        Raises:
+            SettingsError: it cannot be read.
         """
         if self.path.is_dir() and any(self.path.rglob(SUMMARY)):
             yield from self._export()
             return
         found = False
         for name, text in self._texts():
-            for item in self._of_text(name, text):
-                found = True
-                yield item
+            for number, each in enumerate(self._of_text(name, text), 1):
+                found |= bool(each.items or each.refused)
+                if each.refused:
+                    yield Refused(f"{name}, conversation {number}", each.refused)
+                for item in each.items:
+                    if each.is_conversation:
+                        self.on_conversation(item)
+                    yield item
         if not found:
             raise SettingsError(f"{self.path} holds no items and no messages: {EXPECTED}")
 
@@ -109,7 +155,7 @@ class Files:
             except (UnicodeDecodeError, *DAMAGED) as error:
                 raise SettingsError(f"{name} cannot be read as UTF-8 text: {why(error)}") from None
 
-    def _of_text(self, name: str, text: str) -> Iterator[Item]:
+    def _of_text(self, name: str, text: str) -> Iterator[_Found]:
         if name.lower().endswith((".csv", ".tsv")):
             yield from self._of_rows(name, list(rows(name, text)))
             return
@@ -127,7 +173,7 @@ class Files:
                 f"{name}, {where}: not a DynamoDB item, a conversation or a message: {EXPECTED}"
             ) from None
 
-    def _of_lines(self, name: str, text: str) -> Iterator[Item]:
+    def _of_lines(self, name: str, text: str) -> Iterator[_Found]:
         """Read JSON lines; messages that follow one another are one conversation."""
         stem, messages = Path(name).stem.partition(".")[0], []
         # Not splitlines: a string of JSON may hold U+2028, U+0085 and other ends of lines.
@@ -147,7 +193,7 @@ class Files:
         if messages:
             yield from self._of_rows(name, messages)
 
-    def _of_value(self, value: object, name: str) -> Iterator[Item]:
+    def _of_value(self, value: object, name: str) -> Iterator[_Found]:
         if isinstance(value, Mapping):
             yield from self._of_object(value, name)
         elif isinstance(value, list) and self._are_messages(value):
@@ -161,7 +207,7 @@ class Files:
         else:
             raise NotReadError
 
-    def _of_object(self, value: Mapping[str, Any], name: str) -> Iterator[Item]:
+    def _of_object(self, value: Mapping[str, Any], name: str) -> Iterator[_Found]:
         item = value.get("Item", _image(value) if "NewImage" in value else value)
         if isinstance(value.get("Responses"), Mapping):  # of batch-get-item
             for held in value["Responses"].values():
@@ -170,7 +216,7 @@ class Files:
             for each in value["Items"]:
                 yield from self._of_object(each if isinstance(each, Mapping) else {}, name)
         elif self._has_key(item):
-            yield item if is_typed_item(item) else {key: typed(each) for key, each in item.items()}
+            yield _Found((item if is_typed_item(item) else {key: typed(each) for key, each in item.items()},))
         elif (messages := messages_in(value)) is not None:
             yield from self._conversation(value, messages, name)
         else:
@@ -178,14 +224,14 @@ class Files:
 
     def _conversation(
         self, whole: Mapping[str, Any], messages: Sequence[object], name: str
-    ) -> Iterator[Item]:
+    ) -> Iterator[_Found]:
         keys = ("session_key", "conversation_id", "id", "uuid", "session_id", "thread_id")
         named = next((str(whole[key]) for key in keys if whole.get(key)), name)
         times = ("create_time", "created_at", "createdAt")
         created = next((whole[key] for key in times if whole.get(key)), None)
         yield from self._session(named, messages, None if created is None else str(created))
 
-    def _of_rows(self, name: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[Item]:
+    def _of_rows(self, name: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[_Found]:
         """Make a session of the messages of each session that the rows name."""
         sessions: dict[str, list[object]] = {}
         for row in rows:
@@ -196,25 +242,40 @@ class Files:
         for session, messages in sessions.items():
             yield from self._session(session, messages, None)
 
-    def _session(self, name: str, messages: Sequence[object], created: str | None) -> Iterator[Item]:
-        """Yield the item of a session; one that is too long for an item becomes several, ``name``, ``name (2)`` and so on."""
+    def _session(self, name: str, messages: Sequence[object], created: str | None) -> Iterator[_Found]:
+        """Yield a session; one that is too long for an item becomes several items, ``name``, ``name (2)`` and so on."""
         spoken = [
             safe_text(json.dumps(each, ensure_ascii=False))
             for each in messages
             if read_message(each).outcome != "silent"
         ]
-        for number, piece in enumerate(_pieces(spoken), 1):
-            fields = {
+        fields = [
+            {
                 "tenant_id": self.tenant_id,
                 "session_key": safe_text(name if number == 1 else f"{name} ({number})"),
-                "user_id": self.user_id,
+                "user_id": self.user_id or "",
                 "messages": f"[{', '.join(piece)}]",
-                "created_at": created and safe_text(created),
+                "created_at": safe_text(created or ""),
             }
-            named = {self._name(ours): value for ours, value in fields.items() if value}
-            item = {attribute: typed(value) for attribute, value in named.items()}
-            self.on_conversation(item)
-            yield item
+            for number, piece in enumerate(_pieces(spoken), 1)
+        ]
+        refused = next((reason for each in fields if (reason := self._refused(each))), "")
+        items = () if refused else tuple(map(self._item, fields))
+        yield _Found(items, is_conversation=True, refused=refused)
+
+    def _item(self, fields: Mapping[str, str]) -> Item:
+        return {self._name(ours): typed(value) for ours, value in fields.items() if value}
+
+    def _refused(self, fields: Mapping[str, str]) -> str:
+        """Say why no item can hold this; nothing if one can."""
+        ids = {"tenant_id": "the tenant's id", "session_key": "its id", "user_id": "the user's id"}
+        for ours, what in ids.items():
+            if len(fields[ours].encode()) > MAX_ID_BYTES:
+                return f"{what} is longer than {MAX_ID_BYTES:,} bytes"
+        size = sum(len(f"{self._name(ours)}{value}".encode()) for ours, value in fields.items() if value)
+        if size > MAX_ITEM_BYTES:
+            return f"a message of it is longer than an item of DynamoDB holds ({MAX_ITEM_BYTES:,} bytes)"
+        return ""
 
     def _name(self, ours: str) -> str:
         """Return the table's own name of an attribute; of several, the first."""
@@ -308,14 +369,17 @@ class FileOrigin:
         """Return nothing: how many there are is known once they are read."""
 
     def pages(self, part: str, after: object) -> Iterator[Page]:
-        """Yield pages; the cursor is how many items were read."""
+        """Yield pages; the cursor is how many items and refused conversations were read."""
         start = int(str(after or 0))
         page: list[Item] = []
+        refused: list[str] = []
         number = 0
-        for number, item in enumerate(self.files.items(), 1):
-            if number > start:
-                page.append(item)
-            if len(page) == PAGE_ITEMS:
-                yield Page(self.table, part, page, number)
-                page = []
-        yield Page(self.table, part, page, None)
+        for number, each in enumerate(self.files.entries(), 1):
+            if number > start and isinstance(each, Refused):
+                refused.append(str(each))
+            elif number > start and not isinstance(each, Refused):
+                page.append(each)
+            if len(page) + len(refused) == PAGE_ITEMS:
+                yield Page(self.table, part, page, number, refused=refused)
+                page, refused = [], []
+        yield Page(self.table, part, page, None, refused=refused)

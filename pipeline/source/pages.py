@@ -22,6 +22,7 @@ class Page:
     Args:
         cursor: where the part goes on after this page, JSON; ``None`` if this was its last.
         read_units: what reading it cost.
+        refused: what is left out since no item can hold it, in words.
     """
 
     table: str
@@ -29,6 +30,7 @@ class Page:
     items: Sequence[Item] = field(repr=False)
     cursor: object = None
     read_units: float = 0.0
+    refused: Sequence[str] = ()
 
 
 class Origin(Protocol):

@@ -58,8 +58,8 @@ class Inventory(Protocol):
         """Return the chunks of these items, under whatever tenant they lie."""
         ...
 
-    def everything(self) -> Sequence[StoredChunk]:
-        """Return every chunk that belongs to an item."""
+    def everything(self) -> Iterator[StoredChunk]:
+        """Yield every chunk that belongs to an item; only a page of them is held at a time."""
         ...
 
     def lying(self, tenant_id: str) -> Iterator[LyingRow]:

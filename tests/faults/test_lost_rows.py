@@ -185,8 +185,8 @@ def keep_and_lose(world: World, lose: Callable[[World, str], None]) -> None:
 def test_of_a_kept_text_opensearch_has_a_second_copy_and_dynamodb_has_none(world: World) -> None:
     keep_and_lose(world, World.lose_row)
     world.mend()
-    kept = {"dynamodb": [], "opensearch": ["one"]}[world.index.kind]
-    assert (world.found(), world.kinds(), world.waiting()) == ([*kept, "two"], [], [])
+    kept, told = {"dynamodb": ([], ["lost"]), "opensearch": (["one"], [])}[world.index.kind]
+    assert (world.found(), world.kinds(), world.waiting()) == ([*kept, "two"], told, [])
 
 
 def test_a_memory_of_which_a_row_was_lost_is_whole_again_for_the_cache_of_searches(world: World) -> None:

@@ -173,6 +173,30 @@ def test_rows_the_chat_app_wrote_are_forgotten_by_a_reader_that_has_them_already
     assert found(reader, axis(0), "mika") == [uid(1)]
 
 
+@pytest.mark.parametrize("step", [timedelta(minutes=5), timedelta(hours=-1)], ids=["later", "clock set back"])
+def test_a_row_that_the_chat_app_writes_is_found_by_a_warm_reader_once_its_cache_is_old(
+    watched: Watched, step: timedelta
+) -> None:
+    now = [TIME]
+    tables = Tables(watched, now=lambda: now[0])
+    put(tables.store(), (chunk(1, user_id="mika"), axis(1)), tenant="mika")
+    reader = tables.store()
+    assert found(reader, axis(0), "mika") == [uid(1)]
+    item = {
+        "tenant_id": {"S": "MEMORY#mika"},
+        "session_key": {"S": "memory:long_term"},
+        "content": {"S": "likes cobras"},
+        "embedding": {"B": struct.pack("<16f", *axis(0))},
+        "timestamp": {"N": "1795339800"},
+    }
+    tables.client.put_item(TableName=tables.vectors, Item=item)
+    read = watched.calls["query"]
+    assert found(reader, axis(0), "mika") == [uid(1)]
+    assert watched.calls["query"] == read  # what is warm reads one row only
+    now[0] += step
+    assert found(reader, axis(0), "mika") == ["memory:long_term", uid(1)]
+
+
 @pytest.mark.parametrize("dimensions", [256, 1536])
 def test_the_top_ten_are_pgvectors_and_numpys(local_aws: LocalAws, postgres: Any, dimensions: int) -> None:
     space = EmbeddingSpace("random", dimensions)

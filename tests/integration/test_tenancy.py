@@ -353,12 +353,15 @@ def test_only_who_says_so_sees_what_is_overdue_and_nothing_but_that(database: Da
             connection.execute("SELECT * FROM memory_overdue(9, 9)")
 
 
-def test_operations_see_every_tenant(database: Database) -> None:
+def test_operations_see_every_tenant(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     acme = store_at(database("memory_ingest"))
     fill(acme)
     conninfo = database("memory_operations")
     inventory = Inventory(Connector(lambda: conninfo))
     assert {row.tenant_id for row in inventory.rows([ITEM])} == set(TENANTS)
+    monkeypatch.setattr("pipeline.stores.pgvector.inventory.PAGE", 2)
+    places = [(row.tenant_id, row.id) for row in inventory.everything()]
+    assert sorted(places) == sorted((row.tenant_id, row.id) for row in inventory.rows([ITEM]))
     assert {tenant for tenant, *_ in inventory.items()} == set(TENANTS)
     told = inventory.messages([ITEM])
     assert Counter(tenant for tenant, _, _ in told) == dict.fromkeys(TENANTS, len(USERS) + 2)

@@ -82,12 +82,12 @@ class SmallPipeline:
     def rows(self, sources: Sequence[str]) -> Sequence[StoredChunk]:
         return [row for row in self.everything() if row.source in sources]
 
-    def everything(self) -> Sequence[StoredChunk]:
-        return [
+    def everything(self) -> Iterator[StoredChunk]:
+        return (
             StoredChunk(tenant, row.source, one.id, one.user_id, one.text, one.members, one.status)
             for (tenant, _), row in self.store._rows.items()
             for one in [row.chunk]
-        ]
+        )
 
     def items_of_ledger(self) -> Iterator[StoredItem]:
         for (tenant_id, source), entry in self.store._ledger.items():

@@ -5,12 +5,14 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
 
+from pipeline.cli import parser
 from pipeline.embedding.vectors import EmbeddingSpace
 from pipeline.errors import QueueUnavailableError, SettingsError, SourceUnavailableError
 from pipeline.ingest.chunking import Chunker
@@ -21,6 +23,7 @@ from pipeline.operations.backfill.checkpoint import Checkpoint, Totals, load, sa
 from pipeline.operations.backfill.embedding_estimate import IndexEstimator, TextEstimator
 from pipeline.operations.backfill.parallel import side_by_side
 from pipeline.operations.backfill.progress import Pace, duration, money
+from pipeline.operations.backfill.run import run_backfill
 from pipeline.operations.pacing.limits import Limits
 from pipeline.operations.pacing.pacer import Pacer
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
@@ -488,3 +491,54 @@ def test_an_export_in_s3_goes_on_where_it_was(bucket: Any) -> None:
 def test_an_export_in_s3_that_is_not_there_says_what_it_takes(bucket: Any) -> None:
     with pytest.raises(SourceUnavailableError, match="s3:GetObject"):
         Export(BucketFolder(bucket, "s3://exports/none"))
+
+
+def backfill_of(file: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, list[Item], Ear]:
+    """Run the command on a file; return its outcome, what it saved, and what it announced to."""
+    saved: list[Item] = []
+    ear = Ear()
+    container = SimpleNamespace(
+        settings=SimpleNamespace(
+            attribute_names=DEFAULT_ATTRIBUTE_NAMES, embedding=SimpleNamespace(model="counting")
+        ),
+        source_table=SimpleNamespace(put_new=lambda _, item, __: saved.append(item)),
+        account=SimpleNamespace(client=lambda _: None),
+        backend=SimpleNamespace(is_located=False),
+        layouts=LAYOUTS,
+        chunker=CHUNKER,
+        notice_queue=ear,
+        store=None,
+    )
+    monkeypatch.setattr(
+        "pipeline.operations.backfill.run.named_tables", lambda *_, **__: (container, ["sessions"])
+    )
+    given = ["backfill", "--from", str(file), "--table", "sessions", "--tenant", "acme"]
+    options = parser().parse_args([*given, "--checkpoint", str(file.parent / "checkpoint")])
+    return run_backfill(options), saved, ear
+
+
+def test_a_conversation_that_no_item_can_hold_stops_no_backfill_and_its_status_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "chats.json"
+    texts = ["shelf one", "secret" * 80_000, "shelf three"]
+    said = [{"id": f"c{n}", "messages": [{"role": "user", "content": text}]} for n, text in enumerate(texts)]
+    file.write_text(json.dumps(said))
+    outcome, saved, ear = backfill_of(file, monkeypatch)
+    assert outcome.status == 1
+    assert "1 conversations were left out, since no item can hold them:" in outcome.notes
+    assert any(f"{file}, conversation 2: " in note for note in outcome.notes)
+    assert not any("secret" in note for note in outcome.notes)
+    assert [item["session_key"]["S"] for item in saved] == ["c0", "c2"]
+    assert len(ear.taken) == 2
+    file.write_text(json.dumps([said[0], said[2]]))
+    outcome, _, _ = backfill_of(file, monkeypatch)
+    assert outcome.status == 0
+
+
+def test_a_checkpoint_keeps_what_was_refused(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint"
+    held = Checkpoint("job").after("part", 1, Totals(items=1, refused=("chats.json, conversation 2: long",)))
+    save(path, held)
+    assert load(path, "job") == held
+    assert load(path, "job").after("part", 2, Totals(refused=("b",))).totals.refused[1:] == ("b",)

@@ -1,6 +1,7 @@
 """What the audit calls missing, stale, extra and astray, and that repair can only make ingest look."""
 
 import json
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -173,6 +174,18 @@ def test_a_row_that_is_gone_is_missing_though_the_item_no_longer_has_what_it_sai
     assert world.kinds() == ["missing"]
 
 
+def test_a_kept_message_whose_row_somebody_deleted_is_lost_and_repair_leaves_it_alone(world: World) -> None:
+    world.save("one", "two")
+    world.save("two", reason="capped", gone={world.name_of("one"): (1, 0)})
+    rows = world.store._rows
+    for place in [place for place, row in rows.items() if row.chunk.status == "kept"]:
+        del rows[place]
+    report = world.audit()
+    [kept] = [row.id for row in world.store._ledger["acme", SOURCE].messages.values() if row.state == "kept"]
+    assert [(one.kind, one.chunk_id) for one in report.findings] == [("lost", kept)]
+    assert repair_notices(report, 1.0) == []
+
+
 def test_an_item_of_which_a_needed_text_is_lost_is_a_finding_and_stops_no_audit(world: World) -> None:
     answer = "no" * 80
     world.table.put(world.item(("user", "one"), ("assistant", answer)))
@@ -225,6 +238,38 @@ def test_an_unannounced_change_is_found(world: World, texts: tuple[str, ...], ki
     world.save("one")
     world.save(*texts, ingest=False)
     assert world.kinds() == kinds
+
+
+class Held(dict[str, Any]):
+    """An item that can be counted while somebody holds it."""
+
+    __slots__ = ("__weakref__",)
+
+
+def test_an_audit_holds_a_few_pages_of_items_however_many_differ(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.operations.audit.audit.PAGE", 10)
+    items = [{**world.item(("user", "one")), "session_key": {"S": f"chat:{number}"}} for number in range(200)]
+    held: list[weakref.ref[Held]] = []
+    most = 0
+
+    def counted(item: Item) -> Held:
+        nonlocal most
+        one = Held(item)
+        held.append(weakref.ref(one))
+        most = max(most, sum(ref() is not None for ref in held))
+        return one
+
+    tables: Any = world
+    monkeypatch.setattr(tables, "scan", lambda *_: map(counted, items), raising=False)
+    by_key = {item["session_key"]["S"]: item for item in items}
+    monkeypatch.setattr(tables, "get", lambda key: counted(by_key[key.range_value]), raising=False)
+    inventory: Any = world
+    report = Audit(tables, world.layouts, world.reconciler, inventory, lambda: None).run(["sessions"], 1)
+    assert {one.kind for one in report.findings} == {"missing"}
+    assert len(report.addresses) == len(items)
+    assert most <= 3 * 10
 
 
 def test_a_late_change_is_never_reported(world: World) -> None:

@@ -155,6 +155,29 @@ def test_a_long_kept_message_comes_whole(old: SmallPipeline) -> None:
     assert [each["text"] for each in kept] == [long["content"]]
 
 
+def test_kept_messages_whose_row_somebody_deleted_are_counted_as_left_out(old: SmallPipeline) -> None:
+    filled(old)
+    rows = old.store._rows
+    for place in [place for place, row in rows.items() if row.chunk.status == "kept"]:
+        del rows[place]
+    lines = exported(old)
+    assert {state for _, state in said(lines)} == {"live"}
+    assert json.loads(lines[-1])["unreadable"] == 4 + 2 + 2
+    assert json.loads(exported(old, "ken")[-1])["unreadable"] == 2
+    assert {finding.kind for finding in old.audit().findings} == {"lost"}
+
+
+def test_an_item_with_a_text_that_is_lost_stops_no_export(old: SmallPipeline) -> None:
+    old.put("sessions", session("chat:0", turn(0), turn(1, "assistant")))
+    old.put("sessions", session("chat:1", turn(1, text="And?"), turn(2, "assistant")))  # one chunk
+    old.deaf = True
+    old.put("sessions", session("chat:1", turn(3)))
+    old.store.texts = lambda *_: {}
+    lines = exported(old)
+    assert [text for text, _ in said(lines)] == [turn(0)["content"], turn(1, "assistant")["content"]]
+    assert json.loads(lines[-1])["unreadable"] == 1
+
+
 def test_nothing_erased_or_hidden_is_exported(old: SmallPipeline) -> None:
     old.put("sessions", session("chat:1", turn(1), turn(2), user_id="mika"))
     old.forget("acme", "mika")

@@ -13,7 +13,7 @@ from moto import mock_aws
 
 from pipeline.errors import SettingsError
 from pipeline.settings import DEFAULT_ATTRIBUTE_NAMES
-from pipeline.source.files import OWNER, FileOrigin, Files
+from pipeline.source.files import MAX_ITEM_BYTES, OWNER, FileOrigin, Files, Refused
 from pipeline.source.layouts import Layouts
 from pipeline.source.table import SourceTable
 
@@ -210,6 +210,64 @@ def test_a_conversation_that_one_item_cannot_hold_becomes_several(tmp_path: Path
     assert max(len(item["messages"]["S"].encode()) for item in items) < 400_000
     held = [message for item in items for message in json.loads(item["messages"]["S"])]
     assert held == [*said, *MESSAGES]
+
+
+def conversation(id_: str, *texts: str) -> dict[str, Any]:
+    return {"id": id_, "messages": [{"role": "user", "content": text} for text in texts]}
+
+
+@pytest.mark.parametrize(
+    ("whole", "options", "reason"),
+    [
+        (conversation("long", "hello", "x" * 410_000), {}, "a message of it is longer than an item"),
+        (conversation("wide", "あ" * 137_000), {}, "a message of it is longer than an item"),
+        (conversation("k" * 1_025, "hello"), {}, "its id is longer than 1,024 bytes"),
+        (conversation("あ" * 342, "hello"), {}, "its id is longer than 1,024 bytes"),
+        (conversation("k" * 1_023, *["x" * 300_000] * 2), {}, "its id is longer than 1,024 bytes"),
+        (
+            conversation("t", "hello"),
+            {"tenant_id": "t" * 1_025},
+            "the tenant's id is longer than 1,024 bytes",
+        ),
+        (conversation("u", "hello"), {"user_id": "u" * 1_025}, "the user's id is longer than 1,024 bytes"),
+    ],
+    ids=["message", "wide message", "id", "wide id", "id of a part", "tenant", "user"],
+)
+def test_a_conversation_that_no_item_can_hold_is_named_without_its_text(
+    tmp_path: Path, whole: Any, options: dict[str, str], reason: str
+) -> None:
+    silent, small = conversation("silent"), conversation("small", "hello")
+    path = as_it_is(tmp_path, "chats.json", json.dumps([silent, whole, small]))
+    [refused, *others] = Files(path, **options).entries()
+    assert isinstance(refused, Refused)
+    assert refused.place == f"{path}, conversation 2"
+    assert refused.reason.startswith(reason)
+    if not options:
+        assert [each["session_key"]["S"] for each in others if not isinstance(each, Refused)] == ["small"]
+    with pytest.raises(SettingsError, match=r"chats\.json, conversation 2: "):
+        list(Files(path, **options).items())
+
+
+def test_an_item_may_have_as_many_bytes_as_dynamodb_takes_and_no_more(tmp_path: Path) -> None:
+    name = "k" * 1_024
+    [short] = Files(as_it_is(tmp_path, "short.json", json.dumps([conversation(name, "x")]))).items()
+    room = 1 + MAX_ITEM_BYTES - sum(len(f"{key}{value['S']}") for key, value in short.items())
+    [full] = Files(as_it_is(tmp_path, "full.json", json.dumps([conversation(name, "x" * room)]))).items()
+    assert sum(len(f"{key}{value['S']}") for key, value in full.items()) == MAX_ITEM_BYTES
+    over = as_it_is(tmp_path, "over.json", json.dumps([conversation(name, "x" * (room + 1))]))
+    assert [type(each) for each in Files(over).entries()] == [Refused]
+
+
+def test_refused_conversations_are_counted_once_however_often_the_file_is_gone_on_with(
+    tmp_path: Path,
+) -> None:
+    whole = [conversation(f"c{number}", "x" * (500_000 if number == 1 else 5)) for number in range(150)]
+    origin = FileOrigin(Files(as_it_is(tmp_path, "chats.json", json.dumps(whole))), "sessions")
+    first, last = origin.pages("", None)
+    assert ([len(first.refused), len(last.refused)], first.cursor) == ([1, 0], 100)
+    assert (len(first.items), len(last.items)) == (99, 50)
+    [rest] = origin.pages("", first.cursor)
+    assert (rest.refused, len(rest.items)) == ([], 50)
 
 
 def test_half_a_character_in_a_conversation_harms_nothing(tmp_path: Path) -> None:

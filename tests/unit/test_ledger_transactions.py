@@ -87,6 +87,69 @@ def test_a_write_of_ten_thousand_messages_stays_within_every_transactions_limits
     assert sum(sk.startswith("chunk#") for sk in records) == 1_500
 
 
+def subject_rows(transaction: Transaction, kind: str) -> set[str]:
+    keys = [(what.get("Item") or what["Key"]) for op in transaction.ops for what in op.values()]
+    return {
+        item["pk"]["S"] for item in keys if item["pk"]["S"].startswith(f"{kind} ") and item["sk"]["S"] == ITEM
+    }
+
+
+def states(transaction: Transaction) -> dict[str, str]:
+    """User's state → the expression that updates it."""
+    updates = [op["Update"] for op in transaction.ops if "Update" in op]
+    return {
+        update["Key"]["pk"]["S"]: update["UpdateExpression"]
+        for update in updates
+        if update["Key"]["sk"]["S"] == "state"
+    }
+
+
+@pytest.mark.parametrize("people", [1, 89, 95, 400])
+def test_an_item_of_any_number_of_owners_stays_within_every_transactions_limits(people: int) -> None:
+    write = planned(
+        ITEM,
+        upserts=[(chunk(number, user_id=f"user-{number}"), axis(0)) for number in range(people)],
+        messages=[replace(row(number, "kept"), user_id=f"user-{number}") for number in range(people)],
+        facts=replace(
+            FACTS,
+            hidden_since=1.0,
+            events=tuple(ItemEvent("owner", f"p{n}", 1.0, f"h{n}", f"h{n + 1}") for n in range(people)),
+        ),
+        key=key_of("chat:1"),
+        name="chat:1",
+    )
+    cut = transactions(write)
+    assert max(len(one.ops) for one in cut) <= MAX_OPS
+    for one in cut:
+        rows = [rows_key(what.get("Item") or what["Key"]) for op in one.ops for what in op.values()]
+        assert len(set(rows)) == len(rows)
+    kinds = {kind: set[str]().union(*(subject_rows(one, kind) for one in cut)) for kind in ("user", "owner")}
+    assert (len(kinds["user"]), len(kinds["owner"])) == (people + 1, people + 1)  # FACTS have an owner, too
+
+
+def test_an_item_is_asked_by_its_owners_and_marked_at_them_before_anything_of_theirs_is_written() -> None:
+    users = [f"user-{number}" for number in range(200)]
+    write = planned(
+        ITEM,
+        upserts=[(chunk(number, user_id=user), axis(0)) for number, user in enumerate(users)],
+        messages=[replace(row(number), user_id=user) for number, user in enumerate(users)],
+    )
+    cut = transactions(write)
+    begun = next(at for at, one in enumerate(cut) if any("#" in sk for _, sk in places(one)))
+    ended = max(at for at, one in enumerate(cut) if any("#" in sk for _, sk in places(one)))
+    marks = [state for one in cut[: begun + 1] for state, text in states(one).items() if "#applying" in text]
+    clears = [
+        state for one in cut[ended:] for state, text in states(one).items() if "DELETE #applying" in text
+    ]
+    assert len(set(marks)) == len(set(clears)) == len(users)
+    told = set[str]().union(*(subject_rows(one, "user") for one in cut[: begun + 1]))
+    assert len(told) == len(users)
+    subjects = [one.ops[0]["Update"]["ExpressionAttributeValues"][":subjects"]["S"] for one in cut]
+    known = [ledger_record({"revision": {"N": "1"}, "subjects": {"S": each}}).subjects for each in subjects]
+    assert [len(each) for each in known] == sorted(len(each) for each in known)
+    assert {name for _, name in known[-1]} == set(users)
+
+
 def test_facts_and_the_list_of_hidden_items_move_with_the_last_transaction_only() -> None:
     write = planned(
         ITEM,

@@ -1,5 +1,6 @@
 """The rules of ``docs/ledger.md``: one test a rule, on the pure decision."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -32,7 +33,7 @@ Gone = dict[str, tuple[int, int]]
 
 def owner(user_id: str) -> str:
     """The keyed hash of a user."""
-    return f"#{user_id}"
+    return hashlib.blake2b(user_id.encode(), digest_size=16).hexdigest()
 
 
 class Ledger:
@@ -204,6 +205,16 @@ def test_an_item_that_cannot_be_read_loses_nothing_and_its_transitions_apply(led
     ledger.read("ab")
     assert ledger.unreadable() == ["a", "b"]
     assert ledger.unreadable(ledger.change("edited", gone="a")) == ["b"]
+
+
+@pytest.mark.parametrize("user", ["mika", "owner:mika", "owner:", f"owner:{'0' * 31}", f"owner:{'A' * 32}"])
+def test_a_message_that_was_capped_is_kept_for_its_user_whatever_the_user_is_called(
+    ledger: Ledger, user: str
+) -> None:
+    ledger.user = user
+    ledger.read("ab", ledger.change(came="ab"))
+    assert ledger.read("b", ledger.change("capped", gone="a", owner_before=None)) == ["a", "b"]
+    assert ledger.row("a0").user_id == user
 
 
 def test_an_unreadable_item_that_was_given_away_shows_nothing_to_its_earlier_owner(ledger: Ledger) -> None:
@@ -991,7 +1002,7 @@ def test_a_transition_that_is_reflected_and_says_nothing_new_changes_nothing(led
         ({"event": "inserted"}, True),
         ({"event": "expired"}, True),
         ({"everything": True}, True),
-        ({"owner_after": "#ken"}, True),
+        ({"owner_after": owner("ken")}, True),
         ({"gone": "a"}, False),  # it is live: the read is newer
         ({"gone": "b"}, True),  # it is hidden
         ({"gone": "c"}, False),  # nobody knows it

@@ -1,7 +1,7 @@
 """What became memory before secrets were redacted is found, and ingest is made to look at it again."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -109,8 +109,8 @@ class Index:
     def rows(self, sources: Sequence[str]) -> Sequence[StoredChunk]:
         return [row for row in self.found if row.source in sources]
 
-    def everything(self) -> Sequence[StoredChunk]:
-        return self.found
+    def everything(self) -> Iterator[StoredChunk]:
+        return iter(self.found)
 
     def messages(self, sources: Sequence[str]) -> Sequence[Any]:  # noqa: ARG002  # nobody asks
         return []

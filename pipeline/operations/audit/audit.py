@@ -4,14 +4,18 @@ A difference may only mean that a save is on its way. So an item that differs is
 that was on its way has had time to arrive: it counts if it differs still, and nobody has changed it meanwhile. What is
 hidden because nobody knows why it left is right as it is; it is counted apart.
 
+Items are held a page at a time, however many differ: of a suspect only a digest is kept, which tells whether it changed.
+
 Repair sends notices that carry no transition: they make ingest look, and cannot make it keep or forget anything.
 """
 
+import hashlib
 import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol
 
 from pipeline.ingest.notices import Notice
@@ -56,6 +60,10 @@ class AuditReport:
         return dict(counts)
 
 
+Suspects = Mapping[str, tuple[Address, bytes]]
+"""Source → address, and a digest of the item that differed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Audit:
     """Compares ``tables`` with the index.
@@ -75,7 +83,7 @@ class Audit:
         """Audit every item of the tables called ``names``, and every item of the index that is not there."""
         report = AuditReport()
         seen: set[str] = set()
-        suspects: dict[str, tuple[Address, Item | None]] = {}
+        suspects: dict[str, tuple[Address, bytes]] = {}
         for page in self._pages(names, segments):
             report.items += len(page)
             seen |= page.keys()
@@ -125,9 +133,9 @@ class Audit:
             address = self.layouts.address(key.table, key.to_dynamodb())
         return address if address and address.tenant_id == tenant_id else None
 
-    def _suspects(self, page: Items) -> Items:
+    def _suspects(self, page: Items) -> Suspects:
         found = {finding.source for finding in self._compare(page)}
-        return {source: page[source] for source in sorted(found)}
+        return {source: (page[source][0], _digest(page[source][1])) for source in sorted(found)}
 
     def _compare(self, items: Items) -> Iterator[Finding]:
         rows: defaultdict[str, list[StoredChunk]] = defaultdict(list)
@@ -141,31 +149,32 @@ class Audit:
         for source, ids in done.lost.items():
             yield from (Finding("missing", items[source][0].tenant_id, source, id_) for id_ in ids)
 
-    def _confirmed(self, suspects: Items, report: AuditReport) -> list[Finding]:
-        """Return what is still found of the items that nobody has changed meanwhile."""
-        if not suspects:
-            return []
-        self.settle()
-        found: list[Finding] = []
-        for source, (address, item) in suspects.items():
-            now = self.tables.get(address.key)
-            findings = list(self._compare({source: (address, now)})) if _same(now, item) else []
-            if findings:
-                report.addresses[source] = address
-            found += findings
-        return found
+    def _confirmed(self, suspects: Suspects, report: AuditReport) -> Iterator[Finding]:
+        """Yield what is still found of the items that nobody has changed meanwhile."""
+        if suspects:
+            self.settle()
+        ahead = iter(suspects.items())
+        while page := dict(islice(ahead, PAGE)):
+            now = ((source, address, self.tables.get(address.key)) for source, (address, _) in page.items())
+            same = {
+                source: (address, item) for source, address, item in now if _digest(item) == page[source][1]
+            }
+            for finding in self._compare(same):
+                report.addresses[finding.source] = page[finding.source][0]
+                yield finding
 
 
-def _same(one: Item | None, two: Item | None) -> bool:
-    return json.dumps(one, sort_keys=True, default=repr) == json.dumps(two, sort_keys=True, default=repr)
+def _digest(item: Item | None) -> bytes:
+    whole = json.dumps(item, sort_keys=True, default=repr).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(whole, digest_size=16).digest()
 
 
 def repair_notices(report: AuditReport, now: float) -> list[Notice]:
-    """Return the notices that make ingest look at what was found; what cannot be read is left alone."""
+    """Return the notices that make ingest look at what was found; what cannot be read, or is lost, is left alone."""
     mendable = {
         finding.source
         for finding in report.findings
-        if finding.kind not in {"malformed", "unreadable", "wrong_tenant"}
+        if finding.kind not in {"malformed", "unreadable", "wrong_tenant", "lost"}
     }
     return [
         Notice(report.addresses[source], force_read=True, first_sent_at=now) for source in sorted(mendable)

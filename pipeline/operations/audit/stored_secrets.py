@@ -5,7 +5,7 @@ any more, is made again of its own text.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pipeline.ingest.notices import Notice
@@ -34,7 +34,7 @@ def stored_secrets(inventory: Inventory, redactor: Redactor) -> StoredSecrets:
     return secrets_in(inventory.everything(), redactor)
 
 
-def secrets_in(rows: Sequence[StoredChunk], redactor: Redactor) -> StoredSecrets:
+def secrets_in(rows: Iterable[StoredChunk], redactor: Redactor) -> StoredSecrets:
     """Return which of ``rows`` hold what the redactor would leave out."""
     chunks: defaultdict[str, set[str]] = defaultdict(set)
     tenants: dict[str, str] = {}

@@ -117,6 +117,7 @@ class Backfill:
             malformed=len(weights.malformed),
             imported=imported,
             left_out=len(legacy) - imported,
+            refused=tuple(page.refused),
         )
 
     def _entries(self, page: Page) -> Iterator[tuple[str, tuple[Address, Item]]]:

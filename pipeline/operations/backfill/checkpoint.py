@@ -23,6 +23,7 @@ class Totals:
         malformed: left out, since they cannot be read.
         imported: legacy vectors taken over.
         left_out: legacy vectors that were not.
+        refused: conversations that no item can hold: where each stands, and why.
     """
 
     items: int = 0
@@ -32,6 +33,7 @@ class Totals:
     malformed: int = 0
     imported: int = 0
     left_out: int = 0
+    refused: tuple[str, ...] = ()
 
     def __add__(self, other: "Totals") -> "Totals":
         return Totals(*(one + two for one, two in zip(_values(self), _values(other), strict=True)))
@@ -63,7 +65,8 @@ def load(path: Path, job: str) -> Checkpoint:
     """
     try:
         fields = json.loads(path.read_text("utf-8"))
-        held = Checkpoint(fields["job"], fields["cursors"], Totals(**fields["totals"]))
+        totals = {**fields["totals"], "refused": tuple(fields["totals"].get("refused", ()))}
+        held = Checkpoint(fields["job"], fields["cursors"], Totals(**totals))
     except FileNotFoundError:
         return Checkpoint(job)
     except (KeyError, TypeError, ValueError):
@@ -98,5 +101,5 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         raise
 
 
-def _values(totals: Totals) -> tuple[int, ...]:
+def _values(totals: Totals) -> tuple[Any, ...]:
     return tuple(asdict(totals).values())

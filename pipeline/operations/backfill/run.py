@@ -17,7 +17,7 @@ from pipeline.operations.backfill.progress import Pace, shown
 from pipeline.operations.pacing.limits import Limits
 from pipeline.operations.stack.named_tables import named_tables
 from pipeline.operations.terminal.outcome import Outcome
-from pipeline.operations.terminal.text import money
+from pipeline.operations.terminal.text import money, printable
 from pipeline.prices import EMBEDDING_DOLLARS_PER_MILLION_TOKENS as PRICES
 from pipeline.source.attributes import Item
 from pipeline.source.exports import BucketFolder, Export, LocalFolder
@@ -52,7 +52,7 @@ def run_backfill(options: argparse.Namespace) -> Outcome:
         path.unlink(missing_ok=True)
     text = _json(done.totals, price) if options.json else _text(done.totals, price, dry_run=options.dry_run)
     notes = _notes(done.totals, options, resumed=bool(begun.totals.items), seen=container.backend.is_located)
-    return Outcome(text, notes)
+    return Outcome(text, notes, status=int(bool(done.totals.malformed or done.totals.refused)))
 
 
 def _prepared(options: argparse.Namespace) -> tuple[Container, list[str]]:
@@ -156,6 +156,9 @@ def _notes(totals: Totals, options: argparse.Namespace, *, resumed: bool, seen: 
         notes.append(
             f"{totals.malformed} items cannot be read and were left out: `vector-memory audit` names them"
         )
+    if totals.refused:
+        notes.append(f"{len(totals.refused)} conversations were left out, since no item can hold them:")
+        notes += [printable(each) for each in totals.refused]
     if totals.imported:
         notes.append(f"{totals.imported} legacy vectors are in the index as they were")
     if totals.left_out:

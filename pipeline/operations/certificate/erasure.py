@@ -44,7 +44,7 @@ PLACES = (
     "audit",
 )
 """Where is looked, in the order in which a certificate lists it."""
-HARMLESS = frozenset({"missing", "unreadable"})
+HARMLESS = frozenset({"missing", "unreadable", "lost"})
 """Findings of the audit that are no remains: something is not there, or never was memory."""
 
 

@@ -12,7 +12,7 @@ from itertools import islice
 from pipeline.ingest.reconcile import Reconciler
 from pipeline.ingest.work import ItemWork
 from pipeline.operations.export.kept_texts import Said, said_in, taken_apart
-from pipeline.operations.items.dry_run import Items, dry_run
+from pipeline.operations.items.dry_run import Items, dry_run_of_damaged
 from pipeline.operations.items.tables import Schemas, Tables, address_of
 from pipeline.operations.portable.file_format import (
     Counts,
@@ -81,8 +81,8 @@ class Exporter:
 
     def _works(self, page: Sequence[Address]) -> Sequence[ItemWork]:
         items: Items = {each.key.source: (each, self.tables.get(each.key)) for each in page}
-        done = dry_run(self.reconciler, items)
-        self.counts.unreadable += len(done.malformed)
+        done = dry_run_of_damaged(self.reconciler, items)
+        self.counts.unreadable += len(done.malformed) + len(done.lost)
         return done.works
 
     def _item(self, work: ItemWork, user_id: str | None) -> PortableItem:
@@ -117,13 +117,14 @@ class Exporter:
         rows = {
             id_: row for id_, row in settled.rows.items() if row.state == "kept" and id_ not in settled.hidden
         }
-        chunks = [chunk for chunk in work.chunks if not rows.keys().isdisjoint(chunk.members)]
-        if not chunks:
+        if not rows:
             return []
+        chunks = [chunk for chunk in work.chunks if not rows.keys().isdisjoint(chunk.members)]
         texts = self.reconciler.store.texts(work.tenant_id, work.source, [chunk.id for chunk in chunks])
         said = {id_: each for id_, each in said_in(chunks, texts).items() if id_ in rows}
-        lost = {id_ for chunk in chunks for id_ in chunk.members} & (rows.keys() - said.keys())
-        self.counts.unreadable += sum(user_id in {None, rows[id_].user_id} for id_ in lost)
+        self.counts.unreadable += sum(
+            user_id in {None, rows[id_].user_id} for id_ in rows.keys() - said.keys()
+        )
         return [
             self._kept_message(said[id_], rows[id_]) for id_ in sorted(said, key=lambda id_: said[id_].place)
         ]

@@ -12,7 +12,7 @@ from pipeline.ingest.work import ItemWork
 from pipeline.stores.chunks import Chunk
 from pipeline.stores.inventory import StoredChunk
 
-Kind = Literal["missing", "stale", "extra", "wrong_tenant", "vanished", "malformed", "unreadable"]
+Kind = Literal["missing", "stale", "extra", "wrong_tenant", "vanished", "malformed", "unreadable", "lost"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -22,8 +22,9 @@ class Finding:
     Args:
         kind: *missing*: not found, and should be; *stale*: found with another text, owner or state; *extra*: found, and should
             not be; *wrong_tenant*: lies under a tenant whose it is not; *vanished*: shown as if its item were there;
-            *malformed*: the item cannot be read; *unreadable*: some of its messages cannot.
-        chunk_id: the row, or the row that should be there; empty where the whole item is meant.
+            *malformed*: the item cannot be read; *unreadable*: some of its messages cannot; *lost*: a message that should be
+            found, and that no row says any more, nor the item.
+        chunk_id: the row, or the row that should be there; of what is *lost* the message; empty where the whole item is meant.
         altered: the row says something else than what its fingerprint is of, so that ingest sees nothing to do.
     """
 
@@ -64,6 +65,16 @@ def differences(work: ItemWork, rows: Sequence[StoredChunk]) -> Iterator[Finding
     missing = (needed | (listed - set(plan.deletes))) - own.keys()
     kinds: dict[str, Kind] = {**wrong, **dict.fromkeys(missing, "missing")}  # type: ignore[dict-item]  # each is one
     yield from (Finding(kind, tenant_id, source, id_, id_ in altered) for id_, kind in kinds.items())
+    yield from (Finding("lost", tenant_id, source, id_) for id_ in sorted(lost_messages(work)))
+
+
+def lost_messages(work: ItemWork) -> frozenset[str]:
+    """Return ids of the messages that may be found, and are in no chunk that stays or is to be written."""
+    plan, settled = work.plan, work.settled
+    said = {id_ for chunk in work.chunks if chunk.id not in plan.deletes for id_ in chunk.members}
+    said |= {id_ for chunk in (*plan.missing, *plan.stand_ins) for id_ in chunk.members}
+    found = {id_ for id_, row in settled.rows.items() if row.state in {"live", "kept"}} - settled.hidden
+    return frozenset(found - said)
 
 
 def _says_other(chunk: Chunk, own: Mapping[str, StoredChunk]) -> bool:

@@ -39,9 +39,9 @@ class DynamoDbInventory:
         wanted = set(sources)
         return [row for row in self.everything() if row.source in wanted]
 
-    def everything(self) -> list[StoredChunk]:
-        """Return every chunk of ours."""
-        return [_stored(item) for item in self._scan(_NAMES) if "memory_of" in item]
+    def everything(self) -> Iterator[StoredChunk]:
+        """Yield every chunk of ours."""
+        return (_stored(item) for item in self._scan(_NAMES) if "memory_of" in item)
 
     def lying(self, tenant_id: str) -> Iterator[LyingRow]:
         """Yield every row that lies under a tenant, those too that the chat app wrote itself; there is one space."""

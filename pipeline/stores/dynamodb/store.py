@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from pipeline.embedding.vectors import EmbeddingSpace
@@ -23,14 +24,28 @@ from pipeline.stores.search_requests import Filters, SearchRequest, SearchResult
 FEW = 100
 """Chunks that one page may hold: read in one range."""
 CACHE_BYTES = 400_000_000
+CACHE_AGE = timedelta(minutes=5)
+"""So long a memory is kept unread. Of our own writes its state tells at once; of rows that the chat app writes itself, nothing does."""
 
 Mapper = Callable[[Callable[[Any], list[Item]], Iterable[Any]], Iterable[list[Item]]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Cached:
+    """A user's memory.
+
+    Args:
+        read_at: before the first of its rows was read.
+    """
+
     state: UserState
     matrix: UserMatrix
+    read_at: datetime
+
+    def stands(self, state: UserState, now: datetime) -> bool:
+        """Tell whether it may be shown: nothing of ours has changed, and it is not old."""
+        age = now - self.read_at
+        return self.state == state and not state.applying and timedelta(0) <= age < CACHE_AGE
 
 
 class DynamoDbStore(LedgerStore):
@@ -128,31 +143,32 @@ class DynamoDbStore(LedgerStore):
             if cached:
                 return cached
             if not state.applying:
+                begun = self._runtime.now()
                 rows = self._read(tenant_id, user_id, state)
                 if _adds_up(rows, state) or pause is None:
-                    return self._keep(tenant_id, user_id, state, rows)
+                    matrix = UserMatrix(rows, self.space.dimensions)
+                    if state.revision and _adds_up(rows, state):
+                        self._keep((tenant_id, user_id), _Cached(state, matrix, begun))
+                    return matrix
             if pause is not None:
                 self._runtime.sleep(pause)
         raise StoreUnavailableError("an item of this memory is being written", retry_after_seconds=1.0)
 
     def _cached(self, tenant_id: str, user_id: str, state: UserState) -> UserMatrix | None:
         cached = self._cache.get((tenant_id, user_id))
-        if cached is None or cached.state != state or state.applying:
+        if cached is None or not cached.stands(state, self._runtime.now()):
             return None
         self._cache.move_to_end((tenant_id, user_id))
         return cached.matrix
 
-    def _keep(self, tenant_id: str, user_id: str, state: UserState, rows: Sequence[VectorRow]) -> UserMatrix:
+    def _keep(self, owner: tuple[str, str], memory: _Cached) -> None:
         """Keep a user's memory for the next question, the least used ones making room."""
-        matrix = UserMatrix(rows, self.space.dimensions)
-        if state.revision and _adds_up(rows, state):
-            self._cache[tenant_id, user_id] = _Cached(state, matrix)
-            self._cache.move_to_end((tenant_id, user_id))
+        self._cache[owner] = memory
+        self._cache.move_to_end(owner)
         while (
             len(self._cache) > 1 and sum(one.matrix.size_bytes for one in self._cache.values()) > CACHE_BYTES
         ):
             self._cache.popitem(last=False)
-        return matrix
 
     def _read(self, tenant_id: str, user_id: str, state: UserState) -> list[VectorRow]:
         ranges = self._rows.ranges(tenant_id, user_id, few=state.chunks <= FEW)

@@ -12,16 +12,22 @@ _OVERHEAD_BYTES = 300
 
 
 def batches(mutations: Sequence[Mutation], room: int) -> Iterator[list[Mutation]]:
-    """Cut the mutations where a transaction would take no more; at least one, which may be empty."""
+    """Cut the mutations where a transaction would take no more; at least one, which may be empty.
+
+    Args:
+        room: operations that a transaction takes besides, those of its users' states included.
+    """
     batch: list[Mutation] = []
     ops = size = 0
+    users: frozenset[str] = frozenset()
     for mutation in mutations:
         cost, bytes_ = len(mutation.ops), sum(map(_size, mutation.ops))
-        if batch and (ops + cost > room or size + bytes_ > MAX_BYTES):
+        together = users | mutation.states
+        if batch and (ops + cost + len(together) > room or size + bytes_ > MAX_BYTES):
             yield batch
-            batch, ops, size = [], 0, 0
+            batch, ops, size, together = [], 0, 0, mutation.states
         batch.append(mutation)
-        ops, size = ops + cost, size + bytes_
+        ops, size, users = ops + cost, size + bytes_, together
     yield batch
 
 
@@ -43,13 +49,21 @@ def total_of(mutations: Iterable[Mutation]) -> Mutation:
     sums, owners = Counter[str](), Counter[str]()
     touched: dict[str, str] = {}
     users: dict[str, tuple[int, int]] = {}
-    adopters: set[str] = set()
-    for one in mutations:
+    all_ = list(mutations)
+    for one in all_:
         add(sums, one.sums)
         add(owners, one.owners)
         touched |= one.touched
         for user, (total, count) in one.users.items():
             known = users.get(user, (0, 0))
             users[user] = (known[0] + total, known[1] + count)
-        adopters |= one.adopters
-    return Mutation((), sums, owners, touched, users, frozenset(adopters))
+    return Mutation(
+        sums=sums,
+        owners=owners,
+        touched=touched,
+        users=users,
+        adopters=frozenset().union(*(one.adopters for one in all_)),
+        subjects=frozenset().union(*(one.subjects for one in all_)),
+        marks=frozenset().union(*(one.marks for one in all_)),
+        clears=frozenset().union(*(one.clears for one in all_)),
+    )

@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.embedding.vectors import Vector
 from pipeline.stores.chunks import NOBODY, Chunk, ChunkMove
 from pipeline.stores.index_state import PlannedWrite
-from pipeline.stores.ledger.keys import CLOSED, KEPT, MESSAGE, holder_sk, item_key, named_sk
+from pipeline.stores.ledger.keys import CLOSED, KEPT, MESSAGE, Subject, holder_sk, item_key, named_sk
 from pipeline.stores.ledger.records import (
     ChunkRecord,
     Item,
@@ -63,14 +63,25 @@ class Mutation:
         touched: what becomes of kept messages and closed chunks, see :class:`LedgerRecord`.
         users: whose searches see it → by how much their sum and their number of chunks change.
         adopters: users who get a chunk that is filed under another.
+        subjects: what the item may be asked by from then on.
+        marks: users whose state says from then on that the item is half written.
+        clears: users whose state says no longer that it is.
     """
 
-    ops: tuple[Op, ...]
+    ops: tuple[Op, ...] = ()
     sums: Mapping[str, int] = field(default_factory=dict)
     owners: Mapping[str, int] = field(default_factory=dict)
     touched: Mapping[str, str] = field(default_factory=dict)
     users: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     adopters: frozenset[str] = frozenset()
+    subjects: frozenset[Subject] = frozenset()
+    marks: frozenset[str] = frozenset()
+    clears: frozenset[str] = frozenset()
+
+    @property
+    def states(self) -> frozenset[str]:
+        """The users whose state is written with it."""
+        return frozenset(self.users) | self.marks | self.clears
 
 
 @dataclass(frozen=True, slots=True)

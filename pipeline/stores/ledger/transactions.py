@@ -4,7 +4,8 @@ A write that fits into one transaction is one. A larger one is several, each of 
 its own: the item is *applying* from the first to the last, its users' states say so, and its facts move with the last.
 Records and the store's own rows of a chunk always share a transaction, so that what the ledger lists is what there is,
 at every revision; whoever takes an item over after a crash plans from that, and by moving the ledger locks the slow
-worker out.
+worker out. An item may have had any number of owners, so what concerns them is cut like the rest: first what the item
+may be asked by, then the marks at the users' states, then the write itself, at last the marks' taking away.
 """
 
 import json
@@ -49,12 +50,13 @@ class _Part:
 
     Args:
         owners: how many messages each user has then.
+        subjects: what the item may be asked by then.
     """
 
     number: int
     total: Mutation
     owners: Mapping[str, int]
-    first: bool
+    subjects: frozenset[Subject]
     last: bool
 
 
@@ -77,34 +79,45 @@ class Transactions:
 
     def cut(self, mutations: Sequence[Mutation]) -> list[Transaction]:
         """Return the transactions that carry ``mutations`` out, in order; at least one."""
-        whole = total_of(mutations)
-        users = frozenset(whole.users) | self.ledger.marked
-        new = self._subjects() - self.ledger.subjects
+        users = frozenset(total_of(mutations).users) | self.ledger.marked
         about = [*self._freshness(), *self._hidden()]
-        cut = list(batches(mutations, self.max_ops - 2 - len(about) - len(users) - len(new)))
-        owners, transactions = dict(self.ledger.owners), []
+        whole = [*self._introductions(), *_marks(users), *mutations, *_clears(users)]
+        cut = list(batches(whole, self.max_ops - 2 - len(about)))
+        owners, subjects, transactions = dict(self.ledger.owners), self.ledger.subjects, []
         for number, batch in enumerate(cut):
             total = total_of(batch)
             for user, count in total.owners.items():
                 owners[user] = owners.get(user, 0) + count
-            part = _Part(number, total, dict(owners), first=number == 0, last=number == len(cut) - 1)
+            subjects |= total.subjects
+            last = number == len(cut) - 1
+            part = _Part(number, total, dict(owners), subjects, last)
             ops = [
-                self._move(part, users, new),
+                self._move(part, users),
                 self._check_epoch(),
-                *self._names(new if part.first else (), about if part.last else ()),
-                *self._states(part, users),
-                *(op for mutation in batch for op in mutation.ops),
+                *self._states(part),
+                *_with_last_word((op for mutation in batch for op in mutation.ops), about if last else ()),
             ]
             transactions.append(Transaction(tuple(ops), self.write.expected_revision + number + 1))
         return transactions
 
-    def _move(self, part: _Part, users: frozenset[str], new: frozenset[Subject]) -> Op:
+    def _introductions(self) -> list[Mutation]:
+        """Return what says that the item may be asked by what is new; before anything is written that is asked for."""
+        return [
+            Mutation((self._introduction(subject),), subjects=frozenset({subject}))
+            for subject in sorted(self._subjects() - self.ledger.subjects)
+        ]
+
+    def _introduction(self, subject: Subject) -> Op:
+        key = subject_key(self.tenant_id, subject, self.write.source)
+        return {"Update": {**_update(key, {"known": {"BOOL": True}}, ()), "TableName": self.table}}
+
+    def _move(self, part: _Part, users: frozenset[str]) -> Op:
         revision = self.write.expected_revision + part.number
         sets = {
             "revision": {"N": str(revision + 1)},
             "tenant_id": {"S": self.tenant_id},
             "source": {"S": self.write.source},
-            "subjects": {"S": json.dumps(written_subjects(self.ledger.subjects | new))},
+            "subjects": {"S": json.dumps(written_subjects(part.subjects))},
             "owners": {"S": json.dumps({user: count for user, count in part.owners.items() if count > 0})},
             "touched": {"S": json.dumps(part.total.touched)},
             **self._names_of_item(),
@@ -200,20 +213,13 @@ class Transactions:
         }
         return {"ConditionCheck": _with(check, known)}
 
-    def _names(self, new: Iterable[Subject], about: Sequence[Op]) -> list[Op]:
-        """Return ``about``, and what says that these have messages of the item, where ``about`` does not say it."""
-        said = [op["Update"]["Key"] for op in about if "Update" in op]
-        keys = (subject_key(self.tenant_id, subject, self.write.source) for subject in sorted(new))
-        updates = (_update(key, {"known": {"BOOL": True}}, ()) for key in keys if key not in said)
-        return [*({"Update": {**update, "TableName": self.table}} for update in updates), *about]
-
-    def _states(self, part: _Part, users: frozenset[str]) -> list[Op]:
-        marks = part.first and not part.last
-        clears = users if not part.first else self.ledger.marked
+    def _states(self, part: _Part) -> list[Op]:
+        """Return what becomes of users' states; a mark that is set and taken away at once is not written."""
+        total, marked = part.total, self.ledger.marked
+        marks, clears = total.marks - total.clears, total.clears - (total.marks - marked)
         return [
-            self._state(user, part.total, marks=marks, clears=part.last and user in clears)
-            for user in sorted(users)
-            if user in part.total.users or marks or (part.last and user in clears)
+            self._state(user, total, marks=user in marks, clears=user in clears)
+            for user in sorted(marks | clears | frozenset(total.users))
         ]
 
     def _state(self, user_id: str, total: Mutation, *, marks: bool, clears: bool) -> Op:
@@ -234,6 +240,20 @@ class Transactions:
             {"applying": item} if clears else {},
         )
         return {"Update": {**state, "TableName": self.table}}
+
+
+def _marks(users: Iterable[str]) -> list[Mutation]:
+    return [Mutation(marks=frozenset({user})) for user in sorted(users)]
+
+
+def _clears(users: Iterable[str]) -> list[Mutation]:
+    return [Mutation(clears=frozenset({user})) for user in sorted(users)]
+
+
+def _with_last_word(ops: Iterable[Op], about: Sequence[Op]) -> list[Op]:
+    """Return ``ops`` and ``about``, which says of a row all that is to be said: DynamoDB takes one operation on each."""
+    said = [op["Update"]["Key"] for op in about if "Update" in op]
+    return [*(op for op in ops if op.get("Update", {}).get("Key") not in said), *about]
 
 
 def _with(op: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,9 +30,9 @@ class OpenSearchInventory:
         """Return the rows of these items, under whatever tenant they lie."""
         return [row for page in self._pages({"terms": {"source": list(sources)}}) for row in page]
 
-    def everything(self) -> list[StoredChunk]:
-        """Return every row."""
-        return [row for page in self._pages(_EVERY) for row in page]
+    def everything(self) -> Iterator[StoredChunk]:
+        """Yield every row."""
+        return (row for page in self._pages(_EVERY) for row in page)
 
     def lying(self, tenant_id: str) -> Iterator[LyingRow]:
         """Yield every document under a tenant, those too that no search shows because the ledger lists them no more."""

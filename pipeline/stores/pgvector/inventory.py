@@ -15,14 +15,16 @@ from pipeline.stores.pgvector.spaces import PATH_OF_ACTIVE
 
 PAGE = 1_000
 
-_ROWS = """
-SELECT tenant_id, source, id::text, user_id, content, members, status, metadata->>'key'
-FROM memories WHERE source = ANY(%(sources)b)
+_STORED = (
+    "SELECT tenant_id, source, id::text, user_id, content, members, status, metadata->>'key' FROM memories"
+)
+_ROWS = f"{_STORED} WHERE source = ANY(%(sources)b)"
+_EVERY = f"""
+{_STORED} WHERE (tenant_id, id) > (%(tenant_id)b, %(id)b::uuid) AND source IS NOT NULL ORDER BY tenant_id, id LIMIT %(page)b
 """
+_FIRST_ID = "00000000-0000-0000-0000-000000000000"
 
 _MESSAGES = f"SELECT m.tenant_id, {write_sql.MESSAGE} FROM message m WHERE m.source = ANY(%(sources)b)"  # noqa: S608  # constants
-
-_SOURCES = "SELECT DISTINCT source FROM memories WHERE source IS NOT NULL"
 
 _ITEMS = """
 SELECT tenant_id, source, item_key, expires_at, position, read_at, present, found, user_id, events, hidden_since
@@ -56,21 +58,21 @@ class Inventory:
         """Return the chunks of these items, under whatever tenant they lie."""
 
         def read(connection: Connection) -> Sequence[StoredChunk]:
-            found = _in_active(connection, _ROWS, {"sources": list(sources)})
-            return [
-                StoredChunk(
-                    tenant_id, source, id_, user_id, content, tuple(members or ()), status, name or ""
-                )
-                for tenant_id, source, id_, user_id, content, members, status, name in found
-            ]
+            return list(map(_stored, _in_active(connection, _ROWS, {"sources": list(sources)})))
 
         return self._connector.read(read)
 
-    def everything(self) -> Sequence[StoredChunk]:
-        """Return every chunk that belongs to an item."""
-        with self._connector.connection() as connection:
-            sources = [source for (source,) in connection.execute(_SOURCES, binary=True)]
-        return self.rows(sources)
+    def everything(self) -> Iterator[StoredChunk]:
+        """Yield every chunk that belongs to an item."""
+        last = ("", _FIRST_ID)
+        while True:
+            with self._connector.connection() as connection:
+                parameters = {"tenant_id": last[0], "id": last[1], "page": PAGE}
+                page = _in_active(connection, _EVERY, parameters)
+            yield from map(_stored, page)
+            if len(page) < PAGE:
+                return
+            last = (page[-1][0], page[-1][2])
 
     def lying(self, tenant_id: str) -> Iterator[LyingRow]:
         """Yield every row that lies under a tenant, in every space, and words of rows that are gone."""
@@ -109,6 +111,11 @@ class Inventory:
 
     def mend(self, tenant_id: str, source: str, ids: Sequence[str]) -> None:
         """Do nothing: the rows themselves are the list of what there is."""
+
+
+def _stored(row: tuple[Any, ...]) -> StoredChunk:
+    tenant_id, source, id_, user_id, content, members, status, name = row
+    return StoredChunk(tenant_id, source, id_, user_id, content, tuple(members or ()), status, name or "")
 
 
 def _in_active(
