@@ -23,6 +23,11 @@ LEAST_SPREAD = 0.02
 """Of similarities. Texts that are all alike, or all the same, make nothing stand out."""
 HALF_AT = 1.5
 """Standard deviations at which a similarity counts half in a ranking."""
+FAINT, CLEAR = 1.6, 2.2
+"""Standard deviations by which the closest chunk stands out where similarities say little, and where they say what they can. Of
+numbers spread evenly the largest stands out by 1.7 (the square root of 3), of two hundred by chance by 2.7."""
+LEAST_CONTRAST = 0.1
+"""Of similarities among which nothing stands out: they still put in order what words do not."""
 LOG_ODDS_OF_MEANING = 0.7
 """Of an answer, for each standard deviation that the closest chunk stands out; as those that follow fitted to questions with
 and without an answer, and rounded."""
@@ -84,11 +89,14 @@ class Evidence:
         background: among the candidates.
         space: among texts that have nothing to do with each other. A question unlike all that was ever said has a narrow
             background, out of which chance stands far; it must stand out of this one too.
+        contrast: what the odds of meaning against words are multiplied by: less than 1 where the closest chunk hardly stands
+            out, as in a space that finds all texts of a language alike.
     """
 
     background: Background
     term_idf: TermIdf
     space: Background = NO_SPACE
+    contrast: float = 1.0
 
     def relevance(self, similarity: float, words: Iterable[str]) -> float:
         """Return how sure it is that a text of this similarity, with these of the question's words, bears on it, 0..1.
@@ -123,8 +131,15 @@ def evidence(
     """
     columns = columns_of(hits)
     found = columns.similarities
-    usual = background([*found, *_evenly(unrelated, FEWEST - len(found))])
-    return Evidence(usual, _term_idf(columns, query_terms), space)
+    compared = [*found, *_evenly(unrelated, FEWEST - len(found))]
+    usual = background(compared)
+    contrast = _contrast(usual.stands_out(max(found))) if len(compared) >= FEWEST and found else 1.0
+    return Evidence(usual, _term_idf(columns, query_terms), space, contrast)
+
+
+def _contrast(closest: float) -> float:
+    """Return the factor of a question whose closest chunk stands out by so many standard deviations."""
+    return max(LEAST_CONTRAST, min(1.0, (closest - FAINT) / (CLEAR - FAINT)))
 
 
 def background(similarities: Sequence[float]) -> Background:

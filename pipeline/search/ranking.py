@@ -19,6 +19,11 @@ from pipeline.stores.search_requests import Hit
 
 VECTOR_WEIGHT = 0.4
 """Of meaning against words, where the words of the question are found; where they are not, they count less by themselves."""
+SHORT, LONG = 64, 128
+"""Tokens of a chunk up to which meaning weighs :data:`VECTOR_WEIGHT`, and from which it weighs as much as it may: a long chunk has
+some of the question's words by chance, and it is of one message, so that its vector says one thing."""
+ODDS_OF_LONG = 1.5
+"""Of meaning against words, times those of a short chunk: .4 becomes half and half."""
 SHARE_HALF_AT, SHARE_STEEPNESS = 0.4, 10.0
 """Share of the question's idf mass at which words count half, and how quickly that changes: who asks in other words than
 those of the answer shares a fifth of it with many passages, and none of them for its words."""
@@ -139,10 +144,14 @@ class Judge:
     def scores(self, time_spans: Sequence[Span]) -> tuple[list[float], list[float], list[float]]:
         """Return how each span fits by meaning and by words, and its score: a column each."""
         weight = self.weights.vector if self.evidence.term_idf.mass else 1.0
-        rest, mean, spread = 1 - weight, self.evidence.background.mean, self.evidence.background.spread
+        mean, spread = self.evidence.background.mean, self.evidence.background.spread
         vectors = [logistic((span.similarity - mean) / spread - HALF_AT) for span in time_spans]
         words = self._words(time_spans)
-        scores = [weight * vector + rest * word for vector, word in zip(vectors, words, strict=True)]
+        least, most = (at_odds(weight, self.evidence.contrast * times) for times in (1.0, ODDS_OF_LONG))
+        scores = [
+            word + (least + (most - least) * of_long(span.chunk_tokens)) * (vector - word)
+            for span, vector, word in zip(time_spans, vectors, words, strict=True)
+        ]
         if not self.weights.ageless:
             scores = [aged(one, span, self.weights) for one, span in zip(scores, time_spans, strict=True)]
         return vectors, words, scores
@@ -194,6 +203,16 @@ def _judged(parts: Sequence[Part], judge: Judge) -> list[Scored[Window]]:
     best = [max(own[id(chain)][start:end]) for chain, start, end, _, _, _ in windows]
     scores = [(1 - CHUNK_SHARE) * whole + CHUNK_SHARE * one for whole, one in zip(wholes, best, strict=True)]
     return [*map(Scored, windows, vectors, words, scores)]
+
+
+def at_odds(weight: float, times: float) -> float:
+    """Return a weight whose odds are so many times those of ``weight``; one of 0 or 1 stays what it is."""
+    return weight * times / (weight * times + 1 - weight)
+
+
+def of_long(tokens: float) -> float:
+    """Return how long chunks of so many tokens are, 0..1."""
+    return min(1.0, max(0.0, (tokens - SHORT) / (LONG - SHORT)))
 
 
 def best_scores(found: Iterable[Scored[Span]]) -> Mapping[str, float]:

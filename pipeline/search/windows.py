@@ -54,6 +54,11 @@ class Part(NamedTuple):
         return (self,)
 
     @property
+    def chunk_tokens(self) -> float:
+        """Its size."""
+        return self.tokens
+
+    @property
     def said(self) -> str:
         """Its text without header. Ranking asks only of what it may tell."""
         return body(self.hit.content)
@@ -88,6 +93,11 @@ class Window(NamedTuple):
     def parts(self) -> Chain:
         """The parts, in order."""
         return self.chain[self.start : self.end]
+
+    @property
+    def chunk_tokens(self) -> float:
+        """The mean size of its parts."""
+        return self.tokens / (self.end - self.start)
 
     @property
     def last(self) -> Part:

@@ -142,7 +142,7 @@ def test_an_explanation_names_what_only_repeats(memory: UserMemory) -> None:
 
 def test_a_context_explains_what_it_had_no_room_for(memory: UserMemory) -> None:
     question = "When is the launch of Heron?"
-    wide, narrow = memory.context(question), memory.context(question, max_tokens=120)
+    wide, narrow = memory.context(question), memory.context(question, max_tokens=110)
     assert {one["left_out"] for one in explained(wide.trace, wide.chunks)["passages"]} <= {
         None,
         "beyond top_k",

@@ -11,7 +11,7 @@ from pipeline.embedding.tokens import estimate_tokens
 from pipeline.lexical.terms import terms
 from pipeline.search.calibration import evidence
 from pipeline.search.quotations import SeenText
-from pipeline.search.ranking import VECTOR_WEIGHT, Judge, Ranked, ScoringWeights, rank
+from pipeline.search.ranking import LONG, SHORT, VECTOR_WEIGHT, Judge, Ranked, ScoringWeights, at_odds, rank
 from pipeline.search.windows import WINDOW_TOKENS, chains, parts_of, windows_of
 from pipeline.stores.search_requests import Hit
 
@@ -96,9 +96,43 @@ def test_a_score_is_the_weighted_sum_of_meaning_and_words() -> None:
 
 def test_words_that_carry_little_of_the_question_do_not_outweigh_its_meaning() -> None:
     others = [hit(f"other{at}", 0.05 + 0.1 * (at % 2), f"nothing {at}") for at in range(60)]
-    hits = [hit("near", 0.17, "the answer"), hit("word", 0.1, "soba"), *others]
+    hits = [hit("near", 0.3, "the answer"), hit("word", 0.1, "soba"), *others]
     assert order(*hits, query_terms="soba")[0] == "word"
     assert order(*hits, query_terms="soba tea zanzibar harbour pilot")[0] == "near"
+
+
+@pytest.mark.parametrize(("near", "first"), [(0.17, "word"), (0.3, "near")])
+def test_a_likeness_among_which_nothing_stands_out_does_not_outweigh_words(near: float, first: str) -> None:
+    others = [hit(f"other{at}", 0.05 + 0.1 * (at % 2), f"nothing {at}") for at in range(60)]
+    hits = [hit("near", near, "the answer"), hit("word", 0.1, "soba"), *others]
+    assert order(*hits, query_terms="soba tea zanzibar harbour pilot")[0] == first
+
+
+def test_without_words_likeness_decides_though_nothing_stands_out() -> None:
+    others = [hit(f"other{at}", 0.05 + 0.1 * (at % 2), f"nothing {at}") for at in range(60)]
+    assert order(hit("near", 0.17, "the answer"), *others, query_terms="soba")[0] == "near"
+
+
+@pytest.mark.parametrize(
+    ("weight", "times", "expected"), [(0.4, 1.5, 0.5), (0.4, 1.0, 0.4), (0.0, 3.0, 0.0), (1.0, 0.1, 1.0)]
+)
+def test_odds_are_multiplied_and_one_side_alone_stays_alone(
+    weight: float, times: float, expected: float
+) -> None:
+    assert at_odds(weight, times) == pytest.approx(expected)
+
+
+def test_meaning_weighs_more_in_long_chunks() -> None:
+    def best_of(tokens: int) -> str:
+        near = Hit("near", "the answer", 0.9, TIME, {"key": "near"}, tokens=tokens, counts={})
+        word = Hit("word", "soba", 0.44, TIME, {"key": "word"}, tokens=tokens, counts={"soba": 1})
+        others = [
+            Hit(str(at), f"nothing {at}", 0.3 + at / 300, TIME, {"key": str(at)}, tokens=tokens, counts={})
+            for at in range(60)
+        ]
+        return rank([near, word, *others], ["soba", "tea"])[0].hit.id
+
+    assert (best_of(SHORT), best_of(LONG)) == ("word", "near")
 
 
 def test_ties_go_by_id_whatever_the_order_of_the_candidates() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from lab.evaluation.measures import CUT_OFFS, Answer, Figures, figures
 from lab.evaluation.memory import Asked
 from pipeline.search.quotations import SeenText
-from pipeline.search.ranking import Judge, Ranked, Scored, Span, aged, bm25_scores, rank
+from pipeline.search.ranking import Judge, Ranked, Span, aged, bm25_scores, rank
 from pipeline.search.trace import Trace
 from pipeline.search.updates import LOOKED_AT, newest_first
 
@@ -22,15 +22,17 @@ KINDS = ("min-max", "evidence")
 class MinMaxJudge(Judge):
     """Scores by a weighted sum of both sides, each scaled to 0..1 within what is scored."""
 
-    def scored(self, time_spans: Sequence[Span]) -> list[Scored[Span]]:
-        """Return the score of each span."""
+    def scores(self, time_spans: Sequence[Span]) -> tuple[list[float], list[float], list[float]]:
+        """Return how each span fits by meaning and by words, and its score."""
         near = _scaled([span.similarity for span in time_spans])
         worded = _scaled(bm25_scores(time_spans))
         weight = self.weights.vector if self.evidence.term_idf.mass else 1.0
-        return [
-            Scored(span, v, w, aged(weight * v + (1 - weight) * w, span, self.weights))
-            for span, v, w in zip(time_spans, near, worded, strict=True)
-        ]
+        mixed = [weight * v + (1 - weight) * w for v, w in zip(near, worded, strict=True)]
+        return (
+            near,
+            worded,
+            [aged(one, span, self.weights) for one, span in zip(mixed, time_spans, strict=True)],
+        )
 
 
 def _scaled(values: Sequence[float]) -> list[float]:
@@ -76,7 +78,9 @@ def regrets(asked: Sequence[Asked]) -> Iterator[Regret]:
 
 def _fixed(kind: str, weight: float) -> Callable[[Trace], Judge]:
     judge = MinMaxJudge if kind == "min-max" else Judge
-    return lambda trace: judge(trace.judge.evidence, replace(trace.judge.weights, vector=weight))
+    return lambda trace: judge(
+        replace(trace.judge.evidence, contrast=1.0), replace(trace.judge.weights, vector=weight)
+    )
 
 
 def _figures(asked: Sequence[Asked], judge: Callable[[Trace], Judge]) -> Figures:
