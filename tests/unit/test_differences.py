@@ -240,7 +240,7 @@ def test_an_unannounced_change_is_found(world: World, texts: tuple[str, ...], ki
     assert world.kinds() == kinds
 
 
-class Held(dict[str, Any]):
+class ChunkTexts(dict[str, Any]):
     """An item that can be counted while somebody holds it."""
 
     __slots__ = ("__weakref__",)
@@ -251,12 +251,12 @@ def test_an_audit_holds_a_few_pages_of_items_however_many_differ(
 ) -> None:
     monkeypatch.setattr("pipeline.operations.audit.audit.PAGE", 10)
     items = [{**world.item(("user", "one")), "session_key": {"S": f"chat:{number}"}} for number in range(200)]
-    held: list[weakref.ref[Held]] = []
+    held: list[weakref.ref[ChunkTexts]] = []
     most = 0
 
-    def counted(item: Item) -> Held:
+    def counted(item: Item) -> ChunkTexts:
         nonlocal most
-        one = Held(item)
+        one = ChunkTexts(item)
         held.append(weakref.ref(one))
         most = max(most, sum(ref() is not None for ref in held))
         return one
