@@ -240,7 +240,7 @@ def test_an_unannounced_change_is_found(world: World, texts: tuple[str, ...], ki
     assert world.kinds() == kinds
 
 
-class ChunkTexts(dict[str, Any]):
+class CountedItem(dict[str, Any]):
     """An item that can be counted while somebody holds it."""
 
     __slots__ = ("__weakref__",)
@@ -251,12 +251,12 @@ def test_an_audit_holds_a_few_pages_of_items_however_many_differ(
 ) -> None:
     monkeypatch.setattr("pipeline.operations.audit.audit.PAGE", 10)
     items = [{**world.item(("user", "one")), "session_key": {"S": f"chat:{number}"}} for number in range(200)]
-    held: list[weakref.ref[ChunkTexts]] = []
+    held: list[weakref.ref[CountedItem]] = []
     most = 0
 
-    def counted(item: Item) -> ChunkTexts:
+    def counted(item: Item) -> CountedItem:
         nonlocal most
-        one = ChunkTexts(item)
+        one = CountedItem(item)
         held.append(weakref.ref(one))
         most = max(most, sum(ref() is not None for ref in held))
         return one
