@@ -272,7 +272,7 @@ def _searched(
             detail=f"ours {times.p50:.2f} ms; {each}",
         ),
         Row(
-            "the same / the store's search of vectors alone, as theirs",
+            f"the same / the store's search of vectors alone, as theirs, {where}",
             best / times.vectors,
             detail=f"ours {times.vectors:.2f} ms",
         ),

@@ -8,7 +8,7 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -95,7 +95,9 @@ def import_rows(database: Database, folder: Path, repeats: int) -> list[Row]:
             "AWS_DEFAULT_REGION": "us-east-1",
         }
         run = _Runner(environment, folder, repeats)
-        ours, all_ = run.median("query", _QUESTION), run.median("query", _QUESTION, f"import {EVERYTHING}")
+        ours, all_ = run.in_turns(
+            [program("query", _QUESTION), program("query", _QUESTION, f"import {EVERYTHING}")]
+        )
         rows = [
             Row(
                 "import + first answer, query handler / everything imported",
@@ -103,24 +105,38 @@ def import_rows(database: Database, folder: Path, repeats: int) -> list[Row]:
                 most=0.45,
                 detail=f"{ours:.0f} and {all_:.0f} ms",
             ),
-            Row("the same without .pyc, query handler, ms", run.median("query", _QUESTION, cached=False)),
+            Row(
+                "the same without .pyc, query handler, ms",
+                run.median(program("query", _QUESTION), cached=False),
+            ),
         ]
         for name in ("ingest", "stream", "digest"):
-            with_, without = run.median(name, None), run.median(name, None, cached=False)
+            with_, without = run.median(program(name)), run.median(program(name), cached=False)
             rows.append(Row(f"import, {name} handler, ms", with_, detail=f"without .pyc {without:.0f}"))
     return rows
+
+
+def program(handler: str, event: Any = None, first: str = "") -> str:  # JSON
+    """Return what a new interpreter runs: the import of a handler, and one answer if there is an event."""
+    return _PROGRAM.format(first=first, handler=handler, event=event)
 
 
 class _Runner:
     def __init__(self, environment: dict[str, str], folder: Path, repeats: int) -> None:
         self._environment, self._folder, self._repeats = environment, folder, repeats
 
-    def median(self, handler: str, event: Any, first: str = "", *, cached: bool = True) -> float:  # JSON
+    def median(self, program: str, *, cached: bool = True) -> float:
         """Return milliseconds."""
-        program = _PROGRAM.format(first=first, handler=handler, event=event)
         if cached:
             self._once(program, cached=True)
         return statistics.median(self._once(program, cached=cached) for _ in range(self._repeats))
+
+    def in_turns(self, programs: Sequence[str]) -> list[float]:
+        """Return milliseconds of each: what else the machine does then weighs on all alike."""
+        for one in programs:
+            self._once(one, cached=True)
+        times = [[self._once(one, cached=True) for one in programs] for _ in range(self._repeats)]
+        return [statistics.median(own) for own in zip(*times, strict=True)]
 
     def _once(self, program: str, *, cached: bool) -> float:
         caches = {"PYTHONPYCACHEPREFIX": str(self._folder / "pyc")}
