@@ -82,8 +82,16 @@ class Kind(Generic[Value]):
     encode: Callable[[Value], bytes]
 
 
+def _uuid(id_: str) -> bytes:
+    """Return a UUID's bytes; none of what is no UUID, which the server refuses as it would its text."""
+    try:
+        return bytes.fromhex(id_.replace("-", ""))
+    except ValueError:
+        return b""
+
+
 TEXT: Kind[str] = Kind(25, str.encode)
-UUID: Kind[str] = Kind(2950, lambda id_: bytes.fromhex(id_.replace("-", "")))
+UUID: Kind[str] = Kind(2950, _uuid)
 JSONB: Kind[str] = Kind(3802, lambda text: b"\x01" + text.encode())
 BOOL: Kind[bool] = Kind(16, lambda value: b"\x01" if value else b"\x00")
 INT2: Kind[int] = Kind(21, struct.Struct(">h").pack)
