@@ -156,8 +156,7 @@ def test_rows_the_chat_app_wrote_are_found_too_and_go_with_their_user(tables: Ta
     assert theirs & set(found(tables.store(), axis(0), "mika", top_k=200)) == {"b"}
 
 
-def test_rows_the_chat_app_wrote_are_forgotten_by_a_reader_that_has_them_already(tables: Tables) -> None:
-    put(tables.store(), (chunk(1, user_id="mika"), axis(1)), tenant="mika")
+def put_as_the_chat_app(tables: Tables) -> None:
     item = {
         "tenant_id": {"S": "MEMORY#mika"},
         "session_key": {"S": "memory:long_term"},
@@ -166,6 +165,11 @@ def test_rows_the_chat_app_wrote_are_forgotten_by_a_reader_that_has_them_already
         "timestamp": {"N": "1795339800"},
     }
     tables.client.put_item(TableName=tables.vectors, Item=item)
+
+
+def test_rows_the_chat_app_wrote_are_forgotten_by_a_reader_that_has_them_already(tables: Tables) -> None:
+    put(tables.store(), (chunk(1, user_id="mika"), axis(1)), tenant="mika")
+    put_as_the_chat_app(tables)
     reader = tables.store()
     assert found(reader, axis(0), "mika") == ["memory:long_term", uid(1)]
     asked = request(user_id="mika", tenant="mika", asked_at=TIME + timedelta(seconds=1))
@@ -182,14 +186,7 @@ def test_a_row_that_the_chat_app_writes_is_found_by_a_warm_reader_once_its_cache
     put(tables.store(), (chunk(1, user_id="mika"), axis(1)), tenant="mika")
     reader = tables.store()
     assert found(reader, axis(0), "mika") == [uid(1)]
-    item = {
-        "tenant_id": {"S": "MEMORY#mika"},
-        "session_key": {"S": "memory:long_term"},
-        "content": {"S": "likes cobras"},
-        "embedding": {"B": struct.pack("<16f", *axis(0))},
-        "timestamp": {"N": "1795339800"},
-    }
-    tables.client.put_item(TableName=tables.vectors, Item=item)
+    put_as_the_chat_app(tables)
     read = watched.calls["query"]
     assert found(reader, axis(0), "mika") == [uid(1)]
     assert watched.calls["query"] == read  # what is warm reads one row only
