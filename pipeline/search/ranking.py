@@ -137,17 +137,23 @@ class Judge:
     evidence: Evidence
     weights: ScoringWeights = ScoringWeights()
 
+    @property
+    def of_meaning(self) -> tuple[float, float]:
+        """The weight of meaning against words, in short chunks and in long ones, 0..1."""
+        weight = self.weights.vector if self.evidence.term_idf.mass else 1.0
+        contrast = self.evidence.contrast
+        return at_odds(weight, contrast), at_odds(weight, contrast * ODDS_OF_LONG)
+
     def scored(self, time_spans: Sequence[Span]) -> list[Scored[Span]]:
         """Return the score of each span, by meaning and by words."""
         return list(map(Scored, time_spans, *self.scores(time_spans)))
 
     def scores(self, time_spans: Sequence[Span]) -> tuple[list[float], list[float], list[float]]:
         """Return how each span fits by meaning and by words, and its score: a column each."""
-        weight = self.weights.vector if self.evidence.term_idf.mass else 1.0
         mean, spread = self.evidence.background.mean, self.evidence.background.spread
         vectors = [logistic((span.similarity - mean) / spread - HALF_AT) for span in time_spans]
         words = self._words(time_spans)
-        least, most = (at_odds(weight, self.evidence.contrast * times) for times in (1.0, ODDS_OF_LONG))
+        least, most = self.of_meaning
         scores = [
             word + (least + (most - least) * of_long(span.chunk_tokens)) * (vector - word)
             for span, vector, word in zip(time_spans, vectors, words, strict=True)

@@ -70,6 +70,7 @@ def explained(trace: Trace, chunks: AbstractSet[str] | None = None) -> dict[str,
 def searched(trace: Trace) -> dict[str, Any]:
     """Return what was looked for, how, and what it is measured by, as JSON."""
     known, weights = trace.judge.evidence, trace.judge.weights
+    short, long = trace.judge.of_meaning
     return {
         "strategy": trace.strategy,
         "tokens": trace.tokens,
@@ -82,7 +83,8 @@ def searched(trace: Trace) -> dict[str, Any]:
         "similarity": {
             "usual": round(known.background.mean, 4),
             "spread": round(known.background.spread, 4),
-            "weight": weights.vector if known.term_idf.mass else 1.0,
+            "weight": round(short, 4),
+            "weight_in_long_chunks": round(long, 4),
         },
         "times": [
             {"start": span.start.isoformat(), "end": span.end.isoformat(), "relative": span.relative}
